@@ -1,0 +1,137 @@
+/**
+ * An identity names a distribution: two models with one identity are taken to answer alike, so they share a cache.
+ *
+ * **Details**
+ *
+ * The provider, its URL and its key are not part of it. Everything that changes the distribution is: the model, the
+ * temperature, and every other sampling parameter (`max_tokens`, `top_p`, `stop`, the system text, …).
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import { ProviderError } from "./SampleError.ts"
+
+/**
+ * A value that JSON can hold.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | ReadonlyArray<Json>
+  | { readonly [name: string]: Json | undefined }
+
+/**
+ * What names a distribution. Made by `make`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Identity {
+  /** The alias, by default the provider's name of the model. */
+  readonly name: string
+  /** `undefined` when none is sent, so that the provider's own default holds. */
+  readonly temperature: number | undefined
+  /** Canonical JSON of the other sampling parameters, `{}` when there are none. */
+  readonly parameters: string
+  /** One text for the three, the same for two identities exactly when they are the same. */
+  readonly id: string
+
+  /** @internal */
+  constructor(name: string, temperature: number | undefined, parameters: string) {
+    this.name = name
+    this.temperature = temperature
+    this.parameters = parameters
+    this.id = JSON.stringify([name, temperature ?? null, parameters])
+  }
+
+  /**
+   * The identity in one line, for messages.
+   *
+   * @since 0.1.0
+   */
+  toString(): string {
+    return `${this.name}, ${this.temperature === undefined ? "default temperature" : `temperature ${this.temperature}`}${
+      this.parameters === "{}" ? "" : `, ${this.parameters}`
+    }`
+  }
+}
+
+/**
+ * How a model is named when it is made.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The provider's name of the model. */
+  readonly model: string
+  /** Absent: the provider's default. */
+  readonly temperature?: number | undefined
+  /**
+   * The name the cache uses, for one model that providers call differently. A `/` makes folders on disk.
+   *
+   * @default the value of `model`
+   */
+  readonly alias?: string | undefined
+  /**
+   * Every other sampling parameter that changes the distribution.
+   *
+   * @default {}
+   */
+  readonly parameters?: { readonly [name: string]: Json | undefined } | undefined
+}
+
+const invalid = (description: string) => Effect.fail(ProviderError.badRequest("Identity.make", description))
+
+// JSON with the keys of every object in order, so that equal values have equal texts. `undefined` if it is no JSON.
+const canonical = (value: unknown): string | undefined => {
+  if (value === null || typeof value === "boolean") return String(value)
+  if (typeof value === "string") return value.isWellFormed() ? JSON.stringify(value) : undefined
+  if (typeof value === "number") return Number.isFinite(value) ? JSON.stringify(value) : undefined
+  if (Array.isArray(value)) {
+    const items = value.map(canonical)
+    return items.includes(undefined) ? undefined : `[${items.join(",")}]`
+  }
+  if (typeof value !== "object") return undefined
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return undefined
+  const fields: Array<string> = []
+  for (const [name, field] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (field === undefined) continue
+    const text = canonical(field)
+    if (text === undefined || !name.isWellFormed()) return undefined
+    fields.push(`${JSON.stringify(name)}:${text}`)
+  }
+  return `{${fields.join(",")}}`
+}
+
+/**
+ * Names a distribution. Fails with a `ProviderError` (`BadRequest`) where the name could not stand for one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<Identity, ProviderError> => {
+  const name = options.alias ?? options.model
+  const { temperature } = options
+  if (typeof name !== "string" || name === "") {
+    return invalid("the model has no name: give `model`, or `alias`, a text that is not empty")
+  }
+  if (!name.isWellFormed()) return invalid("the model's name has a lone surrogate: give it as well-formed Unicode")
+  if (temperature !== undefined && !(Number.isFinite(temperature) && temperature >= 0)) {
+    return invalid(
+      `temperature is ${temperature}: give a number of at least 0, or leave it out for the provider's default`
+    )
+  }
+  const parameters = canonical(options.parameters ?? {})
+  if (parameters === undefined) {
+    return invalid("`parameters` has a value that JSON cannot hold: give texts, finite numbers, booleans, arrays, objects")
+  }
+  // `-0` and `0` are one temperature
+  return Effect.succeed(new Identity(name, temperature === undefined ? undefined : temperature + 0, parameters))
+}

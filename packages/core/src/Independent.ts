@@ -1,0 +1,133 @@
+/**
+ * Independent sampling: every draw by anyone takes the next position of a prompt's sequence, so that no sample is handed
+ * out twice.
+ *
+ * **When to use**
+ *
+ * Use where the logic relies on independence: retries, pass@k, votes, estimates of uncertainty.
+ *
+ * **Details**
+ *
+ * Over a model that remembers (Repeatable, Persistent), the draws are the remembered samples, from the first on: a
+ * program that is run again draws the same ones. Over a provider they are new ones; what a request brings beyond the
+ * draw that asked for it goes to the next draws. A draw that fails or is interrupted before its sample is handed out
+ * gives its position back.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { KeyMap } from "./internal/keyMap.ts"
+import { makeMemory } from "./internal/memoryStore.ts"
+import { Reader } from "./internal/reader.ts"
+import { remember } from "./internal/remember.ts"
+import * as LlmModel from "./LlmModel.ts"
+
+/**
+ * Makes an independent model of a model, with a shared reader of its own. Purchases under way end when the scope closes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, never, Scope.Scope> => {
+  switch (source.sequence) {
+    case "shared":
+      return Effect.succeed(source)
+    case "remembered":
+      return Effect.sync(() => overRemembered(source))
+    case "new":
+      return Effect.map(Effect.scope, (scope) => overNew(source, scope))
+  }
+}
+
+const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
+  const { draw, readerOf } = reading(source.draw)
+  return LlmModel.fromDraw({
+    identity: source.identity,
+    sequence: "shared",
+    requestSize: () => 1,
+    draw: (key, position, batch) =>
+      Effect.map(
+        draw(key, position, batch),
+        ({ drawn, taken }) => [{ ...drawn[0], origins: [taken, ...drawn[0].origins] }]
+      ),
+    restore: (key, entries) => {
+      const beneath = entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample } }) =>
+        position === undefined ? [] : [{ position, drawn: { ...sample, origins } }]
+      )
+      for (const { position } of beneath) readerOf(key).claim(position)
+      return source.restore === undefined ? Effect.void : source.restore(key, beneath)
+    }
+  })
+}
+
+// A provider's draws have no positions that mean anything later. The reader numbers them, so that draws which are made
+// at once share the requests of a batch, and forgets each sample when it is handed out.
+const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
+  const store = makeMemory()
+  const { draw } = reading(remember({ source, store, refill: false, scope }).draw)
+  return LlmModel.fromDraw({
+    identity: source.identity,
+    sequence: "shared",
+    requestSize: () => 1,
+    draw: (key, position, batch) =>
+      Effect.map(draw(key, position, batch), ({ drawn, taken }) => {
+        store.forget(key, taken)
+        return drawn
+      }),
+    restore: undefined
+  })
+}
+
+const reading = (drawAt: LlmModel.Model["draw"]) => {
+  const readers = new KeyMap<Reader>()
+  const readerOf = (key: Parameters<typeof drawAt>[0]): Reader => {
+    let reader = readers.get(key)
+    if (reader === undefined) readers.set(key, reader = new Reader())
+    return reader
+  }
+  const draw = (...[key, , batch]: Parameters<typeof drawAt>) =>
+    Effect.suspend(() => {
+      const reader = readerOf(key)
+      let taken: number | undefined
+      return Effect.onExit(
+        Effect.suspend(() => {
+          const position = taken = reader.take()
+          return Effect.map(drawAt(key, position, batch), (drawn) => ({ drawn, taken: position }))
+        }),
+        (exit) => {
+          if (Exit.isFailure(exit) && taken !== undefined) reader.release(taken)
+          return Effect.void
+        }
+      )
+    })
+  return { draw, readerOf }
+}
+
+/**
+ * Makes the model beneath independent.
+ *
+ * **Details**
+ *
+ * Each time it is provided it is a new reader, which starts at the first position. Over a model that is independent
+ * already it changes nothing.
+ *
+ * **Example** (Two different draws)
+ *
+ * ```ts
+ * import { Independent, LlmModel } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const two = Effect.all([LlmModel.sampleOne("A number?"), LlmModel.sampleOne("A number?")]).pipe(
+ *   Effect.provide(Independent.layer)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel> = Layer.fresh(
+  Layer.effect(LlmModel.LlmModel, Effect.flatMap(LlmModel.LlmModel, make))
+)

@@ -1,0 +1,351 @@
+/**
+ * A language model that is sampled: the service every part of the library takes and gives.
+ *
+ * **When to use**
+ *
+ * Use `sample`, `sampleOne` and `sampleMany` in programs, and `make` or `layer` to turn one function into a model: a
+ * provider, or a mock in a test.
+ *
+ * @since 0.1.0
+ */
+import type * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Identity from "./Identity.ts"
+import { Key } from "./Key.ts"
+import type { Drawn, Entry, Metadata } from "./Sample.ts"
+import { ProviderError, type SampleError, UnusableResponse } from "./SampleError.ts"
+
+/**
+ * How many samples a request to a provider asks for.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SampleOptions {
+  /**
+   * How many samples are bought at a time when one has to be bought. A provider's `maxBatch` splits it into evenly
+   * filled requests, each sent only when the consumer needs it.
+   *
+   * @default 1
+   */
+  readonly batch?: number | undefined
+}
+
+/**
+ * What a model does.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Model {
+  /** The distribution that is sampled. */
+  readonly identity: Identity.Identity
+  /**
+   * The samples of a prompt, without end: the consumer decides how many it takes, and no more are drawn. Running the
+   * stream again is a new run.
+   */
+  readonly sample: (prompt: string, options?: SampleOptions) => Stream.Stream<string, SampleError>
+  /**
+   * Which sequence the runs of a prompt read: each a `"new"` one (a provider), all the same `"remembered"` one
+   * (Repeatable, Persistent), or together a `"shared"` one, each element once (Independent).
+   */
+  readonly sequence: "new" | "remembered" | "shared"
+  /**
+   * The draw beneath `sample`: takes samples from the sequence of a key, at least one.
+   *
+   * **Details**
+   *
+   * - `"remembered"`: exactly the sample at `position`.
+   * - `"shared"`: exactly one, the next that no one has; `position` is not looked at.
+   * - `"new"`: one purchase of `requestSize(batch)` samples; it may bring fewer or more. `position` is not looked at.
+   *
+   * A draw that fails uses up no position.
+   */
+  readonly draw: (
+    key: Key,
+    position: number,
+    batch: number
+  ) => Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError>
+  /**
+   * How many samples a draw asks for when `missing` are wanted. 1 for every model that is not `"new"`.
+   */
+  readonly requestSize: (missing: number) => number
+  /**
+   * Tells the model that samples were drawn from it in an earlier run of the program and recorded at these positions,
+   * so that it does not hand them out again. Absent where that cannot happen.
+   */
+  readonly restore: ((key: Key, entries: ReadonlyArray<Entry>) => Effect.Effect<void, SampleError>) | undefined
+}
+
+/**
+ * The service of a model.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class LlmModel extends Context.Service<LlmModel, Model>()("@llm-cache/core/LlmModel") {}
+
+// -----------------------------------------------------------------------------
+// constructors
+// -----------------------------------------------------------------------------
+
+/**
+ * What `generate` is asked for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GenerateRequest {
+  readonly prompt: string
+  /** How many samples. */
+  readonly n: number
+}
+
+/**
+ * What `generate` answers.
+ *
+ * **Details**
+ *
+ * It may be fewer samples than were asked for (the rest is asked for again) or more (all are kept), and is not empty.
+ * The counts are those of the whole request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Generation {
+  readonly samples: ReadonlyArray<string | { readonly text: string; readonly finishReason?: string | undefined }>
+  /** The model's name as the provider gives it. */
+  readonly model?: string | undefined
+  readonly inputTokens?: number | undefined
+  readonly outputTokens?: number | undefined
+}
+
+/**
+ * How a model is made.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<R = never> extends Identity.Options {
+  /** Asks for `n` independent samples of a prompt. Called once per purchase. */
+  readonly generate: (request: GenerateRequest) => Effect.Effect<Generation, SampleError, R>
+  /**
+   * The most samples that one call of `generate` may be asked for.
+   *
+   * @default no limit
+   */
+  readonly maxBatch?: number | undefined
+}
+
+/**
+ * Makes a model from a function that generates samples. Every run of its `sample` is a new sequence of draws.
+ *
+ * **Details**
+ *
+ * A text with a lone surrogate cannot be stored as UTF-8; each is replaced by U+FFFD before anyone sees the sample.
+ * Fails with a `ProviderError` (`BadRequest`) for options that no model can have.
+ *
+ * **Example** (A model that throws dice)
+ *
+ * ```ts
+ * import { LlmModel } from "@llm-cache/core"
+ * import { Effect, Random } from "effect"
+ *
+ * const dice = LlmModel.make({
+ *   model: "dice",
+ *   generate: ({ n }) =>
+ *     Effect.map(
+ *       Effect.replicateEffect(Random.nextIntBetween(1, 7), n),
+ *       (throws) => ({ samples: throws.map(String) })
+ *     )
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*<R = never>(
+  options: Options<R>
+): Effect.fn.Return<Model, ProviderError, R> {
+  const identity = yield* Identity.make(options)
+  const maxBatch = options.maxBatch ?? Infinity
+  if (maxBatch !== Infinity) yield* checkCount("maxBatch", maxBatch)
+  const services = yield* Effect.context<R>()
+  const requestSize = (missing: number) => Math.ceil(missing / Math.ceil(missing / maxBatch))
+  return fromDraw({
+    identity,
+    sequence: "new",
+    requestSize,
+    restore: undefined,
+    draw: (key, _, batch) => {
+      const n = requestSize(batch)
+      return Effect.provideContext(
+        Effect.withSpan(
+          Effect.flatMap(Clock.currentTimeMillis, (start) =>
+            Effect.flatMap(options.generate({ prompt: key.prompt, n }), (generation) =>
+              Effect.flatMap(Clock.currentTimeMillis, (end) => purchase(identity, generation, start, end)))),
+          "LlmModel.generate",
+          { kind: "client", attributes: { "gen_ai.request.model": options.model, "gen_ai.request.choice.count": n } }
+        ),
+        services
+      )
+    }
+  })
+})
+
+const purchase = (identity: Identity.Identity, generation: Generation, start: number, end: number) => {
+  const { inputTokens, model, outputTokens, samples } = generation
+  const texts = samples.map((sample) => typeof sample === "string" ? { text: sample, finishReason: undefined } : sample)
+  const usable = texts.filter((sample) => typeof sample?.text === "string")
+  const drawn = usable.map(({ finishReason, text }): Drawn => ({
+    text: text.toWellFormed(),
+    metadata: defined({
+      model,
+      finishReason,
+      createdAt: end,
+      elapsed: end - start,
+      requestSamples: usable.length,
+      inputTokens,
+      outputTokens
+    }),
+    origins: []
+  }))
+  return isNonEmpty(drawn) ? Effect.succeed(drawn) : Effect.fail(
+    new ProviderError({
+      provider: identity.name,
+      reason: new UnusableResponse({ description: "the answer has no sample with a text" })
+    })
+  )
+}
+
+const defined = (metadata: Metadata): Metadata =>
+  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
+
+const isNonEmpty = <A>(items: ReadonlyArray<A>): items is Arr.NonEmptyReadonlyArray<A> => items.length > 0
+
+/**
+ * Provides a model made from a function that generates samples.
+ *
+ * **Example** (A mock for a test)
+ *
+ * ```ts
+ * import { LlmModel } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const mock = LlmModel.layer({
+ *   model: "mock",
+ *   generate: ({ prompt, n }) => Effect.succeed({ samples: Array(n).fill(`You said: ${prompt}`) })
+ * })
+ *
+ * const program = Effect.provide(LlmModel.sampleOne("Hello"), mock)
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <R = never>(options: Options<R>): Layer.Layer<LlmModel, ProviderError, R> =>
+  Layer.effect(LlmModel, make(options))
+
+/**
+ * Completes a model by `sample`, given its draw.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromDraw = (model: Omit<Model, "sample">): Model => ({
+  ...model,
+  sample: (prompt, options) =>
+    Stream.fromPull(Effect.suspend(() => {
+      const batch = options?.batch ?? 1
+      let position = 0
+      return Effect.map(Effect.andThen(checkCount("batch", batch), makeKey(model.identity, prompt)), (key) =>
+        Effect.suspend(() =>
+          Effect.map(model.draw(key, position, batch), (drawn) => {
+            position += drawn.length
+            return isNonEmpty(drawn) && drawn.length === 1
+              ? [drawn[0].text] as const
+              : drawn.map(({ text }) => text) as unknown as Arr.NonEmptyReadonlyArray<string>
+          })
+        ))
+    }))
+})
+
+// -----------------------------------------------------------------------------
+// accessors
+// -----------------------------------------------------------------------------
+
+/**
+ * The samples of a prompt, without end.
+ *
+ * **Example** (Two samples)
+ *
+ * ```ts
+ * import { LlmModel } from "@llm-cache/core"
+ * import { Stream } from "effect"
+ *
+ * const two = LlmModel.sample("Choose a number between 1 and 1000.").pipe(
+ *   Stream.take(2),
+ *   Stream.runCollect
+ * )
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sample = (prompt: string, options?: SampleOptions): Stream.Stream<string, SampleError, LlmModel> =>
+  Stream.unwrap(Effect.map(LlmModel, (model) => model.sample(prompt, options)))
+
+/**
+ * The first sample of a run.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleOne = (prompt: string): Effect.Effect<string, SampleError, LlmModel> =>
+  Effect.flatMap(LlmModel, (model) =>
+    Effect.flatMap(makeKey(model.identity, prompt), (key) =>
+      Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)))
+
+/**
+ * The first `n` samples of a run.
+ *
+ * **Details**
+ *
+ * What has to be bought is bought in batches of `batch`, by default as many as are still missing.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleMany = Effect.fnUntraced(function*(
+  prompt: string,
+  n: number,
+  options?: SampleOptions
+): Effect.fn.Return<Array<string>, SampleError, LlmModel> {
+  yield* checkCount("n", n)
+  const { batch } = options ?? {}
+  if (batch !== undefined) yield* checkCount("batch", batch)
+  const model = yield* LlmModel
+  const key = yield* makeKey(model.identity, prompt)
+  const texts: Array<string> = []
+  while (texts.length < n) {
+    const missing = n - texts.length
+    const drawn = yield* model.draw(key, texts.length, batch ?? missing)
+    for (const { text } of drawn.slice(0, missing)) texts.push(text)
+  }
+  return texts
+})
+
+const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>
+  prompt.isWellFormed() ? Effect.succeed(new Key(identity, prompt, [])) : Effect.fail(ProviderError.badRequest(
+    "LlmModel.sample",
+    "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
+  ))
+
+const checkCount = (name: string, count: number): Effect.Effect<void, ProviderError> =>
+  Number.isSafeInteger(count) && count >= 1 ? Effect.void : Effect.fail(
+    ProviderError.badRequest("LlmModel", `${name} is ${count}: give a whole number of at least 1`)
+  )

@@ -1,0 +1,186 @@
+/**
+ * Persistent sampling: Repeatable, with a store for memory that outlives the program.
+ *
+ * **When to use**
+ *
+ * Use to make a run reproducible, cheap to repeat and possible to resume. Two of them nested make a slice: the upper
+ * one's store holds exactly what the run used.
+ *
+ * **Details**
+ *
+ * - Directly above a provider, every sample of a request is in the store before the first of them is handed out.
+ * - Above a model that remembers, position by position what that model has: in a slice, `slice[i]` is `big[i]`.
+ * - Above `Independent`, the store keeps the positions its samples had there, and after a restart goes on behind them.
+ * - When a request's samples cannot be stored, the draw fails with a `StoreError`, and the next draws store and hand out
+ *   these samples before any other is bought.
+ * - In replication the model beneath is never asked: a missing sample is a `ReplicationCacheMiss`, and the store is not
+ *   written.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Identity from "./Identity.ts"
+import { cacheMiss } from "./internal/cacheMiss.ts"
+import { remember } from "./internal/remember.ts"
+import * as LlmModel from "./LlmModel.ts"
+import type { ProviderError, StoreError } from "./SampleError.ts"
+import * as SampleStore from "./SampleStore.ts"
+
+/**
+ * How a cache is used.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface StoreOptions {
+  /**
+   * Answer from the store alone, and fail with a `ReplicationCacheMiss` where it has no sample.
+   *
+   * @default false
+   */
+  readonly replication?: boolean | undefined
+}
+
+/**
+ * A cache in a directory.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends StoreOptions {
+  /** The root of the cache, see `SampleStore.layerDirectory`. A `~` at its start is the home folder. */
+  readonly directory: string
+}
+
+/**
+ * A cache in a directory, and the distribution whose samples it is to give.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ReplicationOptions extends Identity.Options {
+  /** The root of the cache, see `SampleStore.layerDirectory`. A `~` at its start is the home folder. */
+  readonly directory: string
+}
+
+/**
+ * Makes a persistent model of a model and a store. Purchases under way end when the scope closes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  source: LlmModel.Model,
+  store: SampleStore.Store,
+  options?: StoreOptions
+): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) =>
+    LlmModel.fromDraw({
+      identity: source.identity,
+      sequence: "remembered",
+      requestSize: () => 1,
+      ...remember({
+        source,
+        store,
+        refill: false,
+        scope,
+        onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
+      })
+    }))
+
+/**
+ * Caches the model beneath in a `SampleStore`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStore = (
+  options?: StoreOptions
+): Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel | SampleStore.SampleStore> =>
+  Layer.fresh(Layer.effect(
+    LlmModel.LlmModel,
+    Effect.flatMap(
+      LlmModel.LlmModel,
+      (source) => Effect.flatMap(SampleStore.SampleStore, (store) => make(source, store, options))
+    )
+  ))
+
+/**
+ * Caches the model beneath in a directory.
+ *
+ * **Example** (Across runs of the program)
+ *
+ * ```ts
+ * import { LlmModel, Persistent } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const program = LlmModel.sampleOne("Choose a number between 1 and 1000.").pipe(
+ *   Effect.provide(Persistent.layer({ directory: "~/.llm_cache" }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, StoreError, LlmModel.LlmModel> =>
+  Layer.provide(layerStore(options), SampleStore.layerDirectory(options.directory))
+
+/**
+ * Answers from a directory alone: no model, no HTTP client and no key is needed.
+ *
+ * **Gotchas**
+ *
+ * The distribution has to be named as it was when it was recorded, `parameters` included. For a provider's layer these
+ * are its `parameters`, and its `system` text under the name `system`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerReplication = (
+  options: ReplicationOptions
+): Layer.Layer<LlmModel.LlmModel, ProviderError | StoreError> =>
+  Layer.fresh(Layer.effect(
+    LlmModel.LlmModel,
+    Effect.gen(function*() {
+      const identity = yield* Identity.make(options)
+      const store = yield* SampleStore.SampleStore
+      return yield* make(nothing(identity), store, { replication: true })
+    })
+  )).pipe(Layer.provide(SampleStore.layerDirectory(options.directory)))
+
+const nothing = (identity: Identity.Identity): LlmModel.Model =>
+  LlmModel.fromDraw({
+    identity,
+    sequence: "remembered",
+    requestSize: () => 1,
+    draw: () => Effect.die(new Error("a replicating cache asked its model")),
+    restore: undefined
+  })
+
+/**
+ * Caches the model beneath as configuration says, so that a finished program can be pointed at another cache, or be
+ * switched to replication, from outside.
+ *
+ * **Details**
+ *
+ * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`), or what `options` name
+ * instead.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (options?: {
+  readonly directory?: Config.Config<string> | undefined
+  readonly replication?: Config.Config<boolean> | undefined
+}): Layer.Layer<LlmModel.LlmModel, Config.ConfigError | StoreError, LlmModel.LlmModel> =>
+  Layer.unwrap(Effect.gen(function*() {
+    // Config brings all of Schema, which a program that does not use it need not load.
+    const Config = yield* Effect.promise(() => import("effect/Config"))
+    const directory = yield* options?.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")
+    const replication = yield* options?.replication ??
+      Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
+    return layer({ directory, replication })
+  }))

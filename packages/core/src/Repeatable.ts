@@ -1,0 +1,62 @@
+/**
+ * Repeatable sampling: every run of a prompt reads the same sequence, remembered as long as the layer lasts.
+ *
+ * **When to use**
+ *
+ * Use where the steps of one attempt must see the same answers to the same prompts, however often they ask.
+ *
+ * **Details**
+ *
+ * A missing sample is drawn from the model beneath: at the same position where that model remembers sequences itself,
+ * otherwise its next draw. At most one purchase per prompt and position is under way; all who wait for it get its
+ * result, and the interruption of one of them does not end it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { makeMemory } from "./internal/memoryStore.ts"
+import { remember } from "./internal/remember.ts"
+import * as LlmModel from "./LlmModel.ts"
+
+/**
+ * Makes a repeatable model of a model, with a memory of its own. Purchases under way end when the scope closes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) =>
+    LlmModel.fromDraw({
+      identity: source.identity,
+      sequence: "remembered",
+      requestSize: () => 1,
+      ...remember({ source, store: makeMemory(), refill: true, scope })
+    }))
+
+/**
+ * Makes the model beneath repeatable.
+ *
+ * **Details**
+ *
+ * Each time it is provided it is a new memory, also where it is nested in itself: provide it to each attempt of a retry
+ * and each attempt has its own. To share one memory, provide it once, or share the layer it is composed into.
+ *
+ * **Example** (The same answer twice)
+ *
+ * ```ts
+ * import { LlmModel, Repeatable } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const twice = Effect.all([LlmModel.sampleOne("A number?"), LlmModel.sampleOne("A number?")]).pipe(
+ *   Effect.provide(Repeatable.layer)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel> = Layer.fresh(
+  Layer.effect(LlmModel.LlmModel, Effect.flatMap(LlmModel.LlmModel, make))
+)

@@ -1,0 +1,71 @@
+/**
+ * A sample is one response text to one prompt, with what is known of how it came to be.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * What is known of a sample besides its text. A field is absent when the provider did not say.
+ *
+ * **Gotchas**
+ *
+ * `inputTokens`, `outputTokens` and `elapsed` belong to the whole request that brought the sample, and
+ * `requestSamples` says how many samples that request brought: add them up over requests, not over samples.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Metadata {
+  /** The model's name as the provider gives it in its answer. */
+  readonly model?: string | undefined
+  /** Why the model stopped, in the provider's words (`stop`, `length`, …). */
+  readonly finishReason?: string | undefined
+  /** When the request was answered, in milliseconds since the epoch. */
+  readonly createdAt?: number | undefined
+  /** How long the request took, in milliseconds. */
+  readonly elapsed?: number | undefined
+  /** How many samples the request brought. */
+  readonly requestSamples?: number | undefined
+  /** Prompt tokens of the request. */
+  readonly inputTokens?: number | undefined
+  /** Completion tokens of the request, over all its samples. */
+  readonly outputTokens?: number | undefined
+}
+
+/**
+ * One response text to one prompt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sample {
+  readonly text: string
+  readonly metadata: Metadata
+}
+
+/**
+ * A sample that was taken from a sequence.
+ *
+ * **Details**
+ *
+ * `origins` are the positions at which the sample was taken from the shared readers (`Independent`) on its way, the
+ * outermost first. A store keeps them, so that after a restart the readers go on behind them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Drawn extends Sample {
+  readonly origins: ReadonlyArray<number>
+}
+
+/**
+ * A drawn sample and the position it has in a sequence.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Entry {
+  /** 0 is the first sample of the sequence. */
+  readonly position: number
+  readonly drawn: Drawn
+}

@@ -1,0 +1,92 @@
+/**
+ * Where samples are remembered: by key and position, each written whole or not at all, the first writer winning.
+ *
+ * **When to use**
+ *
+ * Use `layerDirectory` for caches that people read, share and keep under version control, `layerMemory` for tests.
+ * `Persistent.layerStore` caches in whatever `SampleStore` it is given.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Identity } from "./Identity.ts"
+import { makeDirectory } from "./internal/directoryStore.ts"
+import { makeMemory } from "./internal/memoryStore.ts"
+import type { Key } from "./Key.ts"
+import type { Drawn } from "./Sample.ts"
+import type { StoreError } from "./SampleError.ts"
+
+/**
+ * What a store does. Policy (when to buy, what goes where) is not its business.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Store {
+  /**
+   * Where the samples of a key are, for messages.
+   */
+  readonly describe: (key: Key) => string
+  /**
+   * The sample at a position, to the byte as it was put; `undefined` when there is none. A `StoreError` of kind
+   * `Damaged` when there is one that is not what was put.
+   */
+  readonly get: (key: Key, position: number) => Effect.Effect<Drawn | undefined, StoreError>
+  /**
+   * The positions that have a sample, in ascending order. There may be gaps.
+   */
+  readonly positions: (key: Key) => Effect.Effect<ReadonlyArray<number>, StoreError>
+  /**
+   * Makes ready to put samples of a key, so that a store that cannot be written fails before anything is paid for.
+   */
+  readonly prepare: (key: Key) => Effect.Effect<void, StoreError>
+  /**
+   * Writes a sample, whole or not at all, and never over another one: `false` when the position has a sample already.
+   * When it returns, the sample outlives this process. After a failure the sample is not there.
+   */
+  readonly put: (key: Key, position: number, drawn: Drawn) => Effect.Effect<boolean, StoreError>
+  /**
+   * At most `limit` of the prompts that are stored for an identity, in no particular order.
+   */
+  readonly prompts: (identity: Identity, limit: number) => Effect.Effect<ReadonlyArray<string>, StoreError>
+}
+
+/**
+ * The service of a store.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class SampleStore extends Context.Service<SampleStore, Store>()("@llm-cache/core/SampleStore") {}
+
+/**
+ * A store that lasts as long as its layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory: Layer.Layer<SampleStore> = Layer.sync(SampleStore, makeMemory)
+
+/**
+ * A store of files that people can read.
+ *
+ * **Details**
+ *
+ * `<root>/<alias>_<temperature>/<sha256 of the prompt>/<position>.md`, each file the text of one sample, the layout of
+ * the Python original. Beside the samples, `prompt.txt` is the prompt, and `0-255.jsonl` (`256-511.jsonl`, …) has a line
+ * of what is known of each sample, its length and checksum among it. Other sampling parameters add a suffix to the first
+ * folder, which `identity.json` in it explains. The samples of forks are in `forks/<name>` below the prompt's folder.
+ *
+ * - A `~` at the start of `root` is the home folder. A root that is missing is made when the first sample is recorded.
+ * - A file that has no line (of the original, or put there by hand) is taken as it is, if it is UTF-8. A file that
+ *   differs from its line is a `StoreError` of kind `Damaged`.
+ * - Delete a sample's file to have that position drawn again. Files of other names are passed over.
+ * - Needs a file system with hard links. Any number of processes on one machine can share a root.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDirectory = (root: string): Layer.Layer<SampleStore, StoreError> =>
+  Layer.effect(SampleStore, makeDirectory(root))

@@ -1,0 +1,14 @@
+/**
+ * Sampling of language models with explicit statistics: independent, repeatable and persistent.
+ *
+ * @since 0.1.0
+ */
+export * as Identity from "./Identity.ts"
+export * as Independent from "./Independent.ts"
+export * as Key from "./Key.ts"
+export * as LlmModel from "./LlmModel.ts"
+export * as Persistent from "./Persistent.ts"
+export * as Repeatable from "./Repeatable.ts"
+export * as Sample from "./Sample.ts"
+export * as SampleError from "./SampleError.ts"
+export * as SampleStore from "./SampleStore.ts"

@@ -1,0 +1,63 @@
+import * as Path from "node:path"
+import type { Identity } from "../Identity.ts"
+import type { Key } from "../Key.ts"
+import * as Crypto from "node:crypto"
+
+/** The longest name of a file or folder that common file systems take, in bytes. */
+const longest = 255
+
+/**
+ * The folder of an identity below the root, or what is wrong with its name.
+ *
+ * `<alias>_<temperature>`, with a suffix where there are other parameters. Read from the right, the last part is a
+ * suffix or a temperature and no suffix is a temperature, so that no two identities have one folder.
+ */
+export const identityFolder = (identity: Identity): Folder => {
+  const parameters = identity.parameters === "{}" ? "" : `_p-${
+    Crypto.hash("sha256", identity.parameters, "hex").slice(0, 32)
+  }`
+  const segments = identity.name.split("/")
+  for (const segment of segments) {
+    // With 64 hex digits it would read as the folder of a prompt.
+    if (segment === "" || segment === "." || segment === ".." || promptFolder.test(segment)) {
+      return bad(`the alias ${JSON.stringify(identity.name)} has ${JSON.stringify(segment)} for a folder's name`)
+    }
+  }
+  segments.push(`${segments.pop()}_${temperature(identity.temperature)}${parameters}`)
+  return folder(segments, `the alias ${JSON.stringify(identity.name)}`)
+}
+
+/** The folder of a key below that of its identity, or what is wrong with its fork path. */
+export const keyFolder = (key: Key): Folder =>
+  key.path.length === 0
+    ? { ok: true, path: key.promptHash }
+    : folder([key.promptHash, ...key.path.flatMap((name) => ["forks", forkFolder(name)])], "a fork's name")
+
+export type Folder = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly why: string }
+
+const bad = (why: string): Folder => ({ ok: false, why })
+
+const folder = (segments: ReadonlyArray<string>, what: string): Folder => {
+  for (const segment of segments) {
+    if (segment === "") return bad(`${what} is empty, or has a lone surrogate`)
+    if (segment.includes("\0")) return bad(`${what} has a NUL character`)
+    if (Buffer.byteLength(segment) > longest) return bad(`${what} is too long: a folder's name has at most ${longest} bytes`)
+  }
+  return { ok: true, path: segments.join(Path.sep) }
+}
+
+/** The name of a folder that holds a prompt's samples. */
+export const promptFolder = /^[0-9a-f]{64}$/
+
+// What the original prints, three decimals without the zeros at their end, where that says it all.
+const temperature = (value: number | undefined): string => {
+  if (value === undefined) return "default"
+  const rounded = value.toFixed(3).replace(/\.?0+$/, "")
+  return Number(rounded) === value && rounded !== "" ? rounded : String(value)
+}
+
+const forkFolder = (name: string): string => {
+  if (!name.isWellFormed()) return ""
+  if (name === "." || name === "..") return name.replaceAll(".", "%2E")
+  return encodeURIComponent(name).replaceAll("*", "%2A")
+}

@@ -1,0 +1,259 @@
+import * as Effect from "effect/Effect"
+import { isUtf8 } from "node:buffer"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import type { Identity } from "../Identity.ts"
+import type { Key } from "../Key.ts"
+import type { Drawn } from "../Sample.ts"
+import { StoreError } from "../SampleError.ts"
+import type { Store } from "../SampleStore.ts"
+import { identityFolder, keyFolder, promptFolder } from "./directoryNames.ts"
+import { Journal, readIfPresent } from "./journal.ts"
+
+// The file system is used synchronously: a sample is a small file in the page cache, and reading it takes less time
+// than going through the thread pool.
+
+const sampleFile = /^(0|[1-9]\d{0,14})\.md$/
+
+/** A directory as a store. Fails when the root is, or is below, something that is not a directory. */
+export const makeDirectory = (root: string): Effect.Effect<Store, StoreError> =>
+  Effect.suspend(() => {
+    const store = `directory ${root}`
+    const failed = failure(store, "open")
+    if (root === "" || root.includes("\0")) {
+      return failed({ kind: "InvalidName", description: "the directory's name is empty, or has a NUL character" })
+    }
+    const absolute = Path.resolve(root.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
+    return Effect.flatMap(
+      attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
+      (stats) =>
+        stats === undefined || stats.isDirectory()
+          ? Effect.succeed(new DirectoryStore(absolute))
+          : failed({ kind: "Unavailable", description: "this is not a directory: give another one, or move the file away" })
+    )
+  })
+
+class DirectoryStore implements Store {
+  readonly #root: string
+  readonly #name: string
+  readonly #journal = new Journal()
+  // Tells the temporary files of all stores of all processes apart.
+  readonly #unique = crypto.randomUUID()
+  #written = 0
+  #lastIdentity: { readonly identity: Identity; readonly folder: ReturnType<typeof identityFolder> } | undefined
+
+  constructor(root: string) {
+    this.#root = root
+    this.#name = `directory ${root}`
+  }
+
+  describe = (key: Key): string => {
+    const folder = this.#folder(key)
+    return folder.ok ? folder.path : this.#name
+  }
+
+  get = (key: Key, position: number) =>
+    this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
+      const file = Path.join(folder, `${position}.md`)
+      const text = readIfPresent(file)
+      if (text === undefined) return Effect.undefined
+      const known = this.#journal.find(folder, position, text)
+      if (known === "differs") {
+        return failed({
+          kind: "Damaged",
+          description: `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
+            `have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is`
+        })
+      }
+      // U+FFFD may be a character of the sample, or what decoding made of bytes that are no text.
+      if (known === undefined && text.includes("\uFFFD") && !isUtf8(Fs.readFileSync(file))) {
+        return failed({
+          kind: "Damaged",
+          description: `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
+        })
+      }
+      return Effect.succeed({ text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] })
+    })
+
+  positions = (key: Key) =>
+    this.#run("positions", key, undefined, (folder) =>
+      Effect.succeed(
+        list(folder).flatMap((name) => sampleFile.exec(name)?.slice(1).map(Number) ?? []).sort((a, b) => a - b)
+      ))
+
+  prepare = (key: Key) =>
+    this.#run("prepare", key, undefined, (folder) => {
+      this.#prepare(key, folder)
+      return Effect.void
+    })
+
+  put = (key: Key, position: number, drawn: Drawn) =>
+    this.#run("put", key, position, (folder) => {
+      const write = () => {
+        this.#journal.append(folder, position, drawn)
+        return this.#writeNew(folder, `${position}.md`, drawn.text)
+      }
+      try {
+        return Effect.succeed(write())
+      } catch (cause) {
+        if (!isMissing(cause)) throw cause
+        // The folder was deleted, or the key was never prepared.
+        this.#prepare(key, folder)
+        return Effect.succeed(write())
+      }
+    })
+
+  prompts = (identity: Identity, limit: number) => {
+    const failed = failure(this.#name, "prompts")
+    const folder = this.#identityFolder(identity)
+    if (!folder.ok) return failed({ kind: "InvalidName", description: advise(folder.why) })
+    return attempt(failed, () => {
+      const prompts: Array<string> = []
+      const directory = openIfPresent(folder.path)
+      if (directory === undefined) return prompts
+      try {
+        for (let entry = directory.readSync(); entry && prompts.length < limit; entry = directory.readSync()) {
+          if (!promptFolder.test(entry.name)) continue
+          const prompt = readIfPresent(Path.join(folder.path, entry.name, "prompt.txt"))
+          if (prompt !== undefined) prompts.push(prompt)
+        }
+      } finally {
+        directory.closeSync()
+      }
+      return prompts
+    })
+  }
+
+  #identityFolder(identity: Identity): ReturnType<typeof identityFolder> {
+    if (this.#lastIdentity?.identity !== identity) {
+      const folder = identityFolder(identity)
+      this.#lastIdentity = {
+        identity,
+        folder: folder.ok ? { ok: true, path: Path.join(this.#root, folder.path) } : folder
+      }
+    }
+    return this.#lastIdentity.folder
+  }
+
+  #folder(key: Key): ReturnType<typeof identityFolder> {
+    const identity = this.#identityFolder(key.identity)
+    if (!identity.ok) return identity
+    const folder = keyFolder(key)
+    return folder.ok ? { ok: true, path: `${identity.path}${Path.sep}${folder.path}` } : folder
+  }
+
+  // Runs an operation in the folder of a key, with what the file system throws as a StoreError.
+  #run<A>(
+    operation: StoreError["operation"],
+    key: Key,
+    position: number | undefined,
+    use: (folder: string, failed: Fail) => Effect.Effect<A, StoreError>
+  ): Effect.Effect<A, StoreError> {
+    return Effect.suspend(() => {
+      const failed = failure(this.#name, operation, key, position)
+      const folder = this.#folder(key)
+      if (!folder.ok) return failed({ kind: "InvalidName", description: advise(folder.why) })
+      try {
+        return use(folder.path, failed)
+      } catch (cause) {
+        return failed(explain(cause))
+      }
+    })
+  }
+
+  #prepare(key: Key, folder: string): void {
+    try {
+      Fs.accessSync(folder, Fs.constants.W_OK)
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause
+      Fs.mkdirSync(folder, { recursive: true })
+    }
+    const identity = this.#identityFolder(key.identity)
+    if (!identity.ok) return
+    const promptDirectory = Path.join(identity.path, key.promptHash)
+    if (!Fs.existsSync(Path.join(promptDirectory, "prompt.txt"))) {
+      this.#writeNew(promptDirectory, "prompt.txt", key.prompt)
+    }
+    if (!Fs.existsSync(Path.join(identity.path, "identity.json"))) {
+      const { name, parameters, temperature } = key.identity
+      const content = { name, temperature, parameters: JSON.parse(parameters) }
+      this.#writeNew(identity.path, "identity.json", `${JSON.stringify(content, undefined, 2)}\n`)
+    }
+  }
+
+  // Writes a file whole or not at all, and never over another: `false` when there is one already.
+  #writeNew(folder: string, name: string, content: string): boolean {
+    const temporary = Path.join(folder, `.${this.#unique}-${this.#written++}.tmp`)
+    try {
+      Fs.writeFileSync(temporary, content, { flag: "wx" })
+      Fs.linkSync(temporary, Path.join(folder, name))
+      return true
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false
+      throw cause
+    } finally {
+      Fs.rmSync(temporary, { force: true })
+    }
+  }
+}
+
+const list = (folder: string): ReadonlyArray<string> => {
+  try {
+    return Fs.readdirSync(folder)
+  } catch (cause) {
+    if (isMissing(cause)) return []
+    throw cause
+  }
+}
+
+const openIfPresent = (folder: string): Fs.Dir | undefined => {
+  try {
+    return Fs.opendirSync(folder)
+  } catch (cause) {
+    if (isMissing(cause)) return undefined
+    throw cause
+  }
+}
+
+const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === "ENOENT"
+
+// -----------------------------------------------------------------------------
+// errors
+// -----------------------------------------------------------------------------
+
+type Fail = (fields: Pick<StoreError, "kind" | "description" | "cause">) => Effect.Effect<never, StoreError>
+
+const failure = (store: string, operation: StoreError["operation"], key?: Key, position?: number): Fail => (fields) =>
+  Effect.fail(new StoreError({ store, operation, key, position, ...fields }))
+
+const attempt = <A>(failed: Fail, evaluate: () => A): Effect.Effect<A, StoreError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(evaluate())
+    } catch (cause) {
+      return failed(explain(cause))
+    }
+  })
+
+const advise = (why: string): string => `${why}, which can be no folder here: give another name, as with \`alias\``
+
+const advice: { readonly [code: string]: string } = {
+  EACCES: "Give this user the right to it, or use another directory",
+  EPERM: "Give this user the right to it, or use another directory (one on a file system with hard links)",
+  EROFS: "The file system is read-only: use another directory, or replication, which writes nothing",
+  ENOSPC: "The disk is full: make room. What was bought is kept in memory, and the next draw stores it",
+  EDQUOT: "The quota is used up: make room. What was bought is kept in memory, and the next draw stores it",
+  ENOTDIR: "A file is where a folder should be: move it away, or use another directory",
+  EEXIST: "A file is where a folder should be: move it away, or use another directory",
+  EISDIR: "A folder is where a file should be: move it away"
+}
+
+const explain = (cause: unknown): Parameters<Fail>[0] => {
+  const { code, message } = cause as NodeJS.ErrnoException
+  return {
+    kind: code === "EISDIR" ? "Damaged" : code === "ENAMETOOLONG" ? "InvalidName" : "Unavailable",
+    description: `${message}. ${advice[code ?? ""] ?? "See to the file system, or use another directory"}`,
+    cause
+  }
+}

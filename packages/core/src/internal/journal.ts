@@ -1,0 +1,123 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { crc32 } from "node:zlib"
+import type { Drawn, Metadata } from "../Sample.ts"
+
+/** How many positions one file of the journal covers: it is read whole, however long the sequence is. */
+const blockSize = 256
+
+/** How many files of journals are kept in memory. */
+const kept = 32
+
+interface Block {
+  /** Bytes of the file when it was read. */
+  readonly size: number
+  /** The lines of each position, not parsed yet. There are several where a position was written again, or raced for. */
+  readonly lines: Map<number, Array<string>>
+}
+
+/** What is known of a prompt's samples, a line of JSON each, in files beside them that are only ever appended to. */
+export class Journal {
+  readonly #blocks = new Map<string, Block>()
+
+  /** Notes what is known of a sample, before the sample itself is written. */
+  append(folder: string, position: number, { metadata, origins, text }: Drawn): void {
+    const line = JSON.stringify({
+      position,
+      bytes: Buffer.byteLength(text),
+      crc32: crc32(text),
+      ...metadata,
+      ...(origins.length === 0 ? undefined : { origins })
+    })
+    // The line break comes first, so that a line torn by a kill does not spoil the next one.
+    Fs.appendFileSync(fileOf(folder, position), `\n${line}`)
+  }
+
+  /** What is known of a sample: `undefined` when nothing is, `"differs"` when something is and it does not fit. */
+  find(folder: string, position: number, text: string): Omit<Drawn, "text"> | "differs" | undefined {
+    const file = fileOf(folder, position)
+    const cached = this.#blocks.get(file)
+    if (cached !== undefined) {
+      const known = match(cached, position, text)
+      // Someone may have appended to the file since.
+      if (typeof known === "object" || cached.size === sizeOf(file)) return known
+    }
+    return match(this.#read(file), position, text)
+  }
+
+  #read(file: string): Block {
+    const content = readIfPresent(file) ?? ""
+    const lines = new Map<number, Array<string>>()
+    for (const line of content.split("\n")) {
+      const position = Number(/^\{"position":(\d+),/.exec(line)?.[1] ?? NaN)
+      if (Number.isNaN(position)) continue
+      const same = lines.get(position)
+      if (same === undefined) lines.set(position, [line])
+      else same.push(line)
+    }
+    const block = { size: Buffer.byteLength(content), lines }
+    this.#blocks.delete(file)
+    this.#blocks.set(file, block)
+    if (this.#blocks.size > kept) this.#blocks.delete(this.#blocks.keys().next().value!)
+    return block
+  }
+}
+
+/** The text of a file, `undefined` when there is none. */
+export const readIfPresent = (file: string): string | undefined => {
+  try {
+    return Fs.readFileSync(file, "utf8")
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
+    throw cause
+  }
+}
+
+const fileOf = (folder: string, position: number): string => {
+  const first = position - position % blockSize
+  return Path.join(folder, `${first}-${first + blockSize - 1}.jsonl`)
+}
+
+const sizeOf = (file: string): number => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
+
+const match = ({ lines }: Block, position: number, text: string): Omit<Drawn, "text"> | "differs" | undefined => {
+  const candidates = lines.get(position)
+  if (candidates === undefined) return undefined
+  let readable = false
+  for (const line of candidates.toReversed()) {
+    const fields = parse(line)
+    if (fields === undefined) continue
+    readable = true
+    if (fields["bytes"] === Buffer.byteLength(text) && fields["crc32"] === crc32(text)) {
+      return { metadata: metadataOf(fields), origins: originsOf(fields["origins"]) }
+    }
+  }
+  return readable ? "differs" : undefined
+}
+
+const parse = (line: string): Record<string, unknown> | undefined => {
+  try {
+    return JSON.parse(line)
+  } catch {
+    // torn by a kill: the sample it announced was not written
+    return undefined
+  }
+}
+
+const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "number" } = {
+  model: "string",
+  finishReason: "string",
+  createdAt: "number",
+  elapsed: "number",
+  requestSamples: "number",
+  inputTokens: "number",
+  outputTokens: "number"
+}
+
+const metadataOf = (fields: Record<string, unknown>): Metadata =>
+  Object.fromEntries(Object.entries(metadataTypes).flatMap(([name, type]) =>
+    typeof fields[name] === type ? [[name, fields[name]]] : []
+  ))
+
+const originsOf = (value: unknown): ReadonlyArray<number> =>
+  Array.isArray(value) ? value.filter((origin) => Number.isSafeInteger(origin)) : []

@@ -1,0 +1,45 @@
+import type { Key } from "../Key.ts"
+
+/** A map by the value of its keys. A look-up costs one `Map.get` by prompt while keys have no fork path. */
+export class KeyMap<V> {
+  readonly #groups = new Map<string, Map<string, V>>()
+  #identity: Key["identity"] | undefined
+  #unforked: Map<string, V> | undefined
+
+  get(key: Key): V | undefined {
+    return this.#group(key)?.get(key.prompt)
+  }
+
+  set(key: Key, value: V): void {
+    let group = this.#group(key)
+    if (group === undefined) {
+      group = new Map()
+      this.#groups.set(groupId(key), group)
+    }
+    group.set(key.prompt, value)
+  }
+
+  delete(key: Key): void {
+    const group = this.#group(key)
+    if (group?.delete(key.prompt) && group.size === 0 && group !== this.#unforked) this.#groups.delete(groupId(key))
+  }
+
+  /** The prompts of an identity, over all fork paths. */
+  *prompts(identity: Key["identity"]): Iterable<string> {
+    for (const [id, group] of this.#groups) {
+      if (id.startsWith(identity.id)) yield* group.keys()
+    }
+  }
+
+  #group(key: Key): Map<string, V> | undefined {
+    if (key.path.length > 0) return this.#groups.get(groupId(key))
+    if (key.identity !== this.#identity || this.#unforked === undefined) {
+      this.#unforked = this.#groups.get(groupId(key))
+      this.#identity = key.identity
+    }
+    return this.#unforked
+  }
+}
+
+// An identity's id is a whole JSON array, so that none is the start of another.
+const groupId = (key: Key): string => key.identity.id + JSON.stringify(key.path)

@@ -1,0 +1,237 @@
+import type * as Arr from "effect/Array"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import type { Key } from "../Key.ts"
+import type { Model } from "../LlmModel.ts"
+import type { Drawn, Entry } from "../Sample.ts"
+import type { SampleError, StoreError } from "../SampleError.ts"
+import type { Store } from "../SampleStore.ts"
+import { KeyMap } from "./keyMap.ts"
+
+/**
+ * One remembered sequence per key: the part that Repeatable, Persistent and an Independent over a provider have in
+ * common. A position that the store has is read from it; a missing one is drawn from the source, by one purchase at a
+ * time per position (a flight), and every sample of a purchase is in the store before the first is handed out.
+ */
+export interface Memory {
+  readonly draw: Model["draw"]
+  readonly restore: Model["restore"]
+}
+
+interface Options {
+  readonly source: Pick<Model, "sequence" | "requestSize" | "draw" | "restore">
+  readonly store: Store
+  /** Whether samples that were recorded above this memory go back into it. */
+  readonly refill: boolean
+  /** What a missing position fails with where the source must not be asked. */
+  readonly onMissing?: ((key: Key, position: number) => Effect.Effect<never, SampleError>) | undefined
+  /** Ends the flights that are under way when it closes. */
+  readonly scope: Scope.Scope
+}
+
+interface Flight {
+  readonly landed: Deferred.Deferred<ReadonlyMap<number, Drawn>, SampleError>
+  /** The positions it is to fill, the one that started it first. */
+  readonly positions: Array<number>
+}
+
+interface Sequence {
+  readonly flights: Map<number, Flight>
+  /** Samples that were drawn and that the store failed to take. The next flights store them instead of drawing. */
+  readonly unstored: Array<Drawn>
+}
+
+export const remember = ({ onMissing, refill, scope, source, store }: Options): Memory => {
+  const sequences = new KeyMap<Sequence>()
+  const restored = new KeyMap<true>()
+  const restoreSource = source.restore
+
+  const sequenceOf = (key: Key): Sequence => {
+    let sequence = sequences.get(key)
+    if (sequence === undefined) sequences.set(key, sequence = { flights: new Map(), unstored: [] })
+    return sequence
+  }
+
+  // Tells the source which of its draws are recorded here, once per key before anything else is drawn.
+  const ready = (key: Key): Effect.Effect<void, SampleError> => {
+    if (restoreSource === undefined || restored.get(key)) return Effect.void
+    return Effect.flatMap(recorded(key), (entries) =>
+      Effect.map(
+        entries.length === 0 ? Effect.void : restoreSource(key, entries),
+        () => restored.set(key, true)
+      ))
+  }
+
+  const recorded = (key: Key): Effect.Effect<ReadonlyArray<Entry>, StoreError> =>
+    Effect.flatMap(store.positions(key), (positions) =>
+      Effect.map(
+        Effect.forEach(positions, (position) => store.get(key, position)),
+        (found) => found.flatMap((drawn, i) => drawn === undefined ? [] : [{ position: positions[i]!, drawn }])
+      ))
+
+  const get = (key: Key, position: number): Effect.Effect<Drawn | undefined, SampleError> => {
+    if (restoreSource === undefined) return store.get(key, position)
+    // Another process may have recorded it since the key was made ready.
+    return Effect.tap(
+      Effect.flatMap(ready(key), () => store.get(key, position)),
+      (drawn) => drawn === undefined ? Effect.void : restoreSource(key, [{ position, drawn }])
+    )
+  }
+
+  const draw: Model["draw"] = (key, position, batch) =>
+    Effect.suspend(() => {
+      const flight = sequences.get(key)?.flights.get(position)
+      if (flight !== undefined) return join(key, position, batch, flight)
+      return Effect.flatMap(
+        get(key, position),
+        (drawn) => drawn === undefined ? missing(key, position, batch) : Effect.succeed(one(drawn))
+      )
+    })
+
+  const join = (
+    key: Key,
+    position: number,
+    batch: number,
+    flight: Flight
+  ): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError> =>
+    Effect.flatMap(Deferred.await(flight.landed), (landed) => {
+      const drawn = landed.get(position)
+      // A purchase may bring less than was asked for.
+      return drawn === undefined ? draw(key, position, batch) : Effect.succeed(one(drawn))
+    })
+
+  const takeOff = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const sequence = sequenceOf(key)
+        const other = sequence.flights.get(position)
+        if (other !== undefined) return restore(join(key, position, batch, other))
+        if (scope.state._tag === "Closed") {
+          return Effect.die(new Error("This model was used after the scope of its layer was closed"))
+        }
+        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position] }
+        sequence.flights.set(position, flight)
+        return Effect.flatMap(
+          Effect.forkIn(fly(key, sequence, flight, batch), scope, { startImmediately: true, uninterruptible: true }),
+          () => restore(join(key, position, batch, flight))
+        )
+      })
+    )
+
+  const missing: Model["draw"] = onMissing ?? takeOff
+
+  // Runs in the scope of the memory, so that no waiter's interruption ends it, and is interruptible only while it waits
+  // for the source.
+  const fly = (key: Key, sequence: Sequence, flight: Flight, batch: number): Effect.Effect<void> =>
+    Effect.flatMap(Effect.exit(fill(key, sequence, flight, batch)), (exit) =>
+      Effect.sync(() => {
+        for (const position of flight.positions) sequence.flights.delete(position)
+        if (sequence.flights.size === 0 && sequence.unstored.length === 0) sequences.delete(key)
+        Deferred.doneUnsafe(flight.landed, exit)
+      }))
+
+  const fill = Effect.fnUntraced(function*(
+    key: Key,
+    sequence: Sequence,
+    flight: Flight,
+    batch: number
+  ): Effect.fn.Return<ReadonlyMap<number, Drawn>, SampleError> {
+    const position = flight.positions[0]!
+    // It may have been stored between the look and the take-off.
+    const stored = yield* get(key, position)
+    if (stored !== undefined) return new Map([[position, stored]])
+    yield* store.prepare(key)
+    let drawn: Array<Drawn> = sequence.unstored.splice(0)
+    if (drawn.length === 0) {
+      const wanted = source.requestSize(batch) === 1 ? batch : yield* reserve(key, sequence, flight, batch)
+      drawn = [...yield* Effect.interruptible(source.draw(key, position, wanted))]
+    }
+    const landed = new Map<number, Drawn>()
+    return yield* Effect.onError(
+      Effect.as(land(key, sequence, flight, drawn, landed), landed),
+      // A source that remembers keeps what it gave, for this position alone.
+      () => Effect.sync(() => source.sequence !== "remembered" && sequence.unstored.push(...drawn))
+    )
+  })
+
+  // Takes for this flight the positions that the next request is to fill, of those missing among the `batch` positions
+  // from the first one. Returns how many are missing.
+  const reserve = (key: Key, sequence: Sequence, flight: Flight, batch: number) =>
+    Effect.map(store.positions(key), (positions) => {
+      const first = flight.positions[0]!
+      const present = new Set(positions)
+      const free: Array<number> = []
+      for (let position = first + 1; position < first + batch; position++) {
+        if (!present.has(position) && !sequence.flights.has(position)) free.push(position)
+      }
+      const missing = free.length + 1
+      for (const position of free.slice(0, source.requestSize(missing) - 1)) {
+        sequence.flights.set(position, flight)
+        flight.positions.push(position)
+      }
+      return missing
+    })
+
+  // Stores what was drawn, the first at the position that was asked for. Takes from `drawn` what is stored, and puts
+  // what it stored into `landed`.
+  const land = Effect.fnUntraced(function*(
+    key: Key,
+    sequence: Sequence,
+    flight: Flight,
+    drawn: Array<Drawn>,
+    landed: Map<number, Drawn>
+  ): Effect.fn.Return<void, SampleError> {
+    for (let next = 0; drawn.length > 0;) {
+      const present = flight.positions.length - next < drawn.length ? new Set(yield* store.positions(key)) : undefined
+      // more than was asked for, or a position that another writer took: on to the next free ones
+      for (let position = flight.positions[0]!; present && flight.positions.length - next < drawn.length; position++) {
+        if (present.has(position) || sequence.flights.has(position)) continue
+        sequence.flights.set(position, flight)
+        flight.positions.push(position)
+      }
+      const results = yield* Effect.forEach(
+        drawn.map((sample, i) => ({ sample, position: flight.positions[next + i]! })),
+        ({ position, sample }) =>
+          Effect.map(Effect.exit(store.put(key, position, sample)), (exit) => ({ exit, position, sample })),
+        { concurrency: "unbounded" }
+      )
+      next += drawn.length
+      drawn.length = 0
+      let failure: Exit.Exit<unknown, StoreError> | undefined
+      for (const { exit, position, sample } of results) {
+        const keep = Exit.isSuccess(exit) && !exit.value ? yield* Effect.exit(isUnrecorded(key, sample)) : exit
+        if (Exit.isFailure(keep)) failure = keep
+        if (Exit.isSuccess(exit) && exit.value) landed.set(position, sample)
+        else if (Exit.isFailure(keep) || keep.value) drawn.push(sample)
+      }
+      if (failure !== undefined) return yield* Effect.asVoid(failure)
+    }
+    const position = flight.positions[0]!
+    if (!landed.has(position)) {
+      const winner = yield* get(key, position)
+      if (winner !== undefined) landed.set(position, winner)
+    }
+  })
+
+  // Whether a sample that lost its position to another writer is one that the store does not have yet.
+  const isUnrecorded = (key: Key, sample: Drawn): Effect.Effect<boolean, StoreError> => {
+    if (source.sequence === "remembered") return Effect.succeed(false)
+    if (sample.origins.length === 0) return Effect.succeed(true)
+    const origins = sample.origins.join()
+    return Effect.map(recorded(key), (entries) => entries.every(({ drawn }) => drawn.origins.join() !== origins))
+  }
+
+  return {
+    draw,
+    restore: restoreSource === undefined && !refill ? undefined : (key, entries) =>
+      Effect.gen(function*() {
+        yield* ready(key)
+        if (refill) yield* Effect.forEach(entries, ({ drawn, position }) => store.put(key, position, drawn), { discard: true })
+        if (restoreSource !== undefined) yield* restoreSource(key, entries)
+      })
+  }
+}
+
+const one = (drawn: Drawn): Arr.NonEmptyReadonlyArray<Drawn> => [drawn]
