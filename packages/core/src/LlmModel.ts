@@ -175,7 +175,8 @@ export const make = Effect.fnUntraced(function*<R = never>(
   const maxBatch = options.maxBatch ?? Infinity
   if (maxBatch !== Infinity) yield* checkCount("maxBatch", maxBatch)
   const services = yield* Effect.context<R>()
-  const requestSize = (missing: number) => Math.ceil(missing / Math.ceil(missing / maxBatch))
+  // as many requests as it takes, evenly filled
+  const requestSize = (missing: number) => Math.ceil(missing / Math.max(1, Math.ceil(missing / maxBatch)))
   return fromDraw({
     identity,
     sequence: "new",

@@ -9,9 +9,9 @@ export const makeDirectory = Effect.acquireRelease(
   (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
 )
 
-/** Every file below a folder with its content, by its path. */
+/** Every file below a folder with its content, by its path; none where there is no folder. */
 export const readTree = (directory: string): Record<string, string> =>
-  Object.fromEntries(
+  !Fs.existsSync(directory) ? {} : Object.fromEntries(
     Fs.readdirSync(directory, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => {

@@ -1,0 +1,467 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
+import { Independent, LlmModel, Persistent, Repeatable } from "@llm-cache/core"
+import * as Path from "node:path"
+import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
+import { agree, allDifferent, build, Combinator, count, counted, directoryStore, Stack, take, Takes } from "./support/stack.ts"
+
+const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60) } }
+
+const concurrently = { concurrency: "unbounded" } as const
+
+describe("law 1, repeatable: any two runs of one key agree on their common prefix", () => {
+  it.effect.prop(
+    "in one program, across fibers, and where requests fail in between",
+    { top: Schema.Literals(["Repeatable", "Persistent"]), beneath: Stack, takes: Takes, failures: count(0, 3), maxBatch: count(1, 4) },
+    ({ beneath, failures, maxBatch, takes, top }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider({ maxBatch })
+        const [model] = yield* build([top, ...beneath], provider.model, yield* makeDirectory)
+        provider.failures = failures
+        const parallel = yield* Effect.forEach(takes, (one) => Effect.exit(take(model!, one)), concurrently)
+        provider.failures = 0
+        const sequential = yield* Effect.forEach(takes, (one) => take(model!, one))
+        const results = [...takes.map(({ prompt }, i) => ({ prompt, texts: sequential[i]! })), ...takes.flatMap(({ prompt }, i) => {
+          const exit = parallel[i]!
+          return Exit.isSuccess(exit) ? [{ prompt, texts: exit.value }] : []
+        })]
+        for (const a of results) {
+          for (const b of results) if (a.prompt === b.prompt) assert.isTrue(agree(a.texts, b.texts), `${a.texts} / ${b.texts}`)
+        }
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect.prop(
+    "across programs that share a store",
+    { beneath: Stack, takes: Takes, again: Takes },
+    ({ again, beneath, takes }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const root = yield* makeDirectory
+        const program = (all: typeof takes) =>
+          Effect.scoped(Effect.flatMap(build(["Persistent", ...beneath], provider.model, root), ([model]) =>
+            Effect.forEach(all, (one) => Effect.map(take(model!, one), (texts) => ({ prompt: one.prompt, texts })))))
+        const results = [...yield* program(takes), ...yield* program(again), ...yield* program(takes)]
+        for (const a of results) {
+          for (const b of results) if (a.prompt === b.prompt) assert.isTrue(agree(a.texts, b.texts), `${a.texts} / ${b.texts}`)
+        }
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect.prop(
+    "across two processes that record into one directory at the same time",
+    { n: count(1, 6), batches: Schema.Tuple([count(1, 4), count(1, 4)]) },
+    ({ batches, n }) =>
+      Effect.gen(function*() {
+        const root = yield* makeDirectory
+        const provider = yield* makeProvider()
+        // A second store on the same directory knows no more of the first than another process would.
+        const models = yield* Effect.forEach(batches, () => Effect.flatMap(directoryStore(root), (store) => Persistent.make(provider.model, store)))
+        const [a, b] = yield* Effect.forEach(models, (model, i) => take(model, { prompt: "a", n, batch: batches[i]! }), concurrently)
+        assert.deepStrictEqual(a, b)
+        // and what lost the race for its position is kept at another one
+        assert.sameMembers(Object.values(samplesIn(root)), provider.given)
+      }).pipe(Effect.scoped),
+    runs
+  )
+})
+
+describe("law 2, independent within a run: no draw is handed out twice", () => {
+  it.effect.prop(
+    "the elements of a run are different draws, whatever is beneath",
+    { stack: Stack, n: count(1, 12), batch: count(1, 5), maxBatch: count(1, 4) },
+    ({ batch, maxBatch, n, stack }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider({ maxBatch })
+        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+        assert.isTrue(allDifferent(yield* take(model!, { prompt: "a", n, batch })))
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect.prop(
+    "a store goes on behind the draws it recorded, also after a restart",
+    { above: Stack, beneath: Stack, restarts: Schema.Array(Takes).check(Schema.isMaxLength(4)) },
+    ({ above, beneath, restarts }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const root = yield* makeDirectory
+        const stack = [...above, "Persistent" as const, "Independent" as const, ...beneath, "Persistent" as const]
+        for (const takes of restarts) {
+          yield* Effect.scoped(Effect.flatMap(build(stack, provider.model, root), ([model]) =>
+            Effect.forEach(takes, (one) => take(model!, one))))
+        }
+        // every directory holds each sample of a prompt at most once
+        for (const height of stack.keys()) {
+          const samples = Object.entries(readTree(root)).filter(([path]) => path.startsWith(`${height}${Path.sep}`) && path.endsWith(".md"))
+          assert.isTrue(allDifferent(samples.map(([, text]) => text)), JSON.stringify(samples))
+        }
+      }).pipe(Effect.scoped),
+    runs
+  )
+})
+
+describe("law 3, independent across runs: all draws of all runs are different positions", () => {
+  it.effect.prop(
+    "also when they are drawn at once, in batches, and when some fail",
+    { beneath: Stack, takes: Takes, failures: count(0, 3), maxBatch: count(1, 4) },
+    ({ beneath, failures, maxBatch, takes }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider({ maxBatch })
+        const [model] = yield* build(["Independent", ...beneath], provider.model, yield* makeDirectory)
+        provider.failures = failures
+        const parallel = yield* Effect.forEach(takes, (one) => Effect.exit(take(model!, one)), concurrently)
+        provider.failures = 0
+        const sequential = yield* Effect.forEach(takes, (one) => take(model!, one))
+        assert.isTrue(allDifferent([...sequential.flat(), ...parallel.flatMap((exit) => Exit.isSuccess(exit) ? exit.value : [])]))
+      }).pipe(Effect.scoped),
+    runs
+  )
+})
+
+describe("law 4, algebra", () => {
+  it.effect.prop(
+    "a combinator twice is the combinator once",
+    { combinator: Combinator, beneath: Stack, takes: Takes, maxBatch: count(1, 4) },
+    ({ beneath, combinator, maxBatch, takes }) =>
+      Effect.gen(function*() {
+        const program = (stack: ReadonlyArray<Combinator>) =>
+          Effect.gen(function*() {
+            const provider = yield* makeProvider({ maxBatch })
+            const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+            return { values: yield* Effect.forEach(takes, (one) => take(model!, one)), requests: provider.requests }
+          })
+        assert.deepStrictEqual(
+          yield* program([combinator, combinator, ...beneath]),
+          yield* program([combinator, ...beneath])
+        )
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  const three = Effect.gen(function*() {
+    const first = yield* LlmModel.sampleOne("a")
+    const again = yield* LlmModel.sampleOne("a")
+    return [first, again]
+  })
+
+  it.effect("Repeatable, Independent and Repeatable, provided as layers one in another, stay three", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const attempt = Effect.provide(three, Repeatable.layer)
+      const [outer, attempts] = yield* Effect.gen(function*() {
+        const outer = yield* LlmModel.sampleOne("a")
+        const attempts = yield* Effect.all([attempt, attempt, attempt]).pipe(Effect.provide(Independent.layer))
+        return [outer, attempts] as const
+      }).pipe(Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
+      assert.strictEqual(outer, "a #0")
+      assert.deepStrictEqual(attempts, [["a #0", "a #0"], ["a #1", "a #1"], ["a #2", "a #2"]])
+    }))
+
+  it.effect("the same as one composed layer", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = Repeatable.layer.pipe(Layer.provide(Independent.layer), Layer.provide(Repeatable.layer))
+      const both = Effect.all([Effect.provide(three, model), Effect.provide(three, model)])
+      // Two nestings of their own draw the same, each repeats itself.
+      assert.deepStrictEqual(yield* Effect.provide(both, Layer.provideMerge(Repeatable.layer, provider.layer)), [
+        ["a #0", "a #0"],
+        ["a #0", "a #0"]
+      ])
+    }))
+
+  it.effect("attempts that run in parallel each get their own Repeatable", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const attempts = yield* Effect.all(Array.from({ length: 5 }, () => Effect.provide(three, Repeatable.layer)), concurrently)
+        .pipe(Effect.provide(Independent.layer), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
+      for (const [first, again] of attempts) assert.strictEqual(first, again)
+      assert.isTrue(allDifferent(attempts.map(([first]) => first!)))
+    }))
+
+  it.effect("a layer that is provided to two models caches each for itself", () =>
+    Effect.gen(function*() {
+      const one = yield* makeProvider({ model: "one" })
+      const two = yield* makeProvider({ model: "two" })
+      const cached = Persistent.layer({ directory: yield* makeDirectory })
+      const identity = Effect.map(LlmModel.LlmModel, (model) => model.identity.name)
+      const names = yield* Effect.all([
+        Effect.provide(identity, Layer.provide(cached, one.layer)),
+        Effect.provide(identity, Layer.provide(cached, two.layer))
+      ]).pipe(Effect.provide(Layer.empty))
+      assert.deepStrictEqual(names, ["one", "two"])
+    }))
+
+  it.effect("a composed layer is shared by those it is provided to together", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const cached = Layer.provide(Repeatable.layer, provider.layer)
+      const program = Effect.all([three, three])
+      assert.deepStrictEqual(yield* Effect.provide(program, cached), [["a #0", "a #0"], ["a #0", "a #0"]])
+    }))
+})
+
+describe("law 5, demand: who takes n elements makes every caching model beneath hand out exactly n", () => {
+  it.effect.prop(
+    "and a provider sell exactly n, zero included",
+    { stack: Stack, n: count(0, 8) },
+    ({ n, stack }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const root = yield* makeDirectory
+        let { counter, model } = counted(provider.model)
+        const counters = [counter]
+        for (const [height, combinator] of stack.toReversed().entries()) {
+          const [above] = yield* build([combinator], model, Path.join(root, String(height)))
+          ;({ counter, model } = counted(above!))
+          counters.push(counter)
+        }
+        const texts = yield* LlmModel.sample("a").pipe(Stream.take(n), Stream.runCollect, using(model))
+        assert.strictEqual(texts.length, n)
+        assert.deepStrictEqual(counters.map(({ handedOut }) => handedOut), counters.map(() => n))
+        assert.strictEqual(provider.requests.length, n)
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect.prop(
+    "the consumer's own slow use of the stream draws nothing ahead",
+    { top: Combinator, n: count(1, 5) },
+    ({ n, top }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const [model] = yield* build([top], provider.model, yield* makeDirectory)
+        const sold: Array<number> = []
+        yield* LlmModel.sample("a").pipe(
+          Stream.take(n),
+          Stream.runForEach(() => Effect.sync(() => sold.push(provider.requests.length))),
+          using(model!)
+        )
+        assert.deepStrictEqual(sold, Array.from({ length: n }, (_, i) => i + 1))
+      }).pipe(Effect.scoped),
+    runs
+  )
+})
+
+describe("law 6, single flight", () => {
+  it.effect.prop(
+    "many who ask for one position at once cause one request and get its result",
+    { top: Schema.Literals(["Repeatable", "Persistent"]), fibers: count(2, 50) },
+    ({ fibers, top }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const [model] = yield* build([top], provider.model, yield* makeDirectory)
+        const texts = yield* Effect.forEach(Array.from({ length: fibers }), () => LlmModel.sampleOne("a"), concurrently).pipe(using(model!))
+        assert.deepStrictEqual(texts, texts.map(() => "a #0"))
+        assert.deepStrictEqual(provider.requests, [1])
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect("different positions and different prompts are bought at the same time", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
+      yield* Effect.forEach(Array.from({ length: 20 }, (_, i) => i % 2 ? "a" : "b"), (prompt) => LlmModel.sampleOne(prompt), concurrently)
+        .pipe(using(model!))
+      assert.strictEqual(provider.requests.length, 20)
+      assert.strictEqual(provider.mostUnderWay, 20)
+    }).pipe(Effect.scoped))
+
+  it.effect("those who wait for the other samples of a batch do not buy their own", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ maxBatch: 10 })
+      const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
+      const texts = yield* Effect.forEach(Array.from({ length: 40 }), () => Stream.runHead(LlmModel.sample("a", { batch: 20 })), concurrently)
+        .pipe(using(model!))
+      assert.strictEqual(new Set(texts.map(String)).size, 40)
+      assert.deepStrictEqual(provider.requests, [10, 10, 10, 10])
+    }).pipe(Effect.scoped))
+})
+
+describe("law 7, slices: slice[i] = big[i]", () => {
+  it.effect.prop(
+    "after any number of runs, failures and restarts, and the slice holds exactly what was taken",
+    {
+      between: Schema.Array(Schema.Literals(["Repeatable", "Persistent"])).check(Schema.isMaxLength(2)),
+      prefill: Takes,
+      restarts: Schema.Array(Schema.Struct({ takes: Takes, failures: count(0, 2) })).check(Schema.isMaxLength(4)),
+      maxBatch: count(1, 4)
+    },
+    ({ between, maxBatch, prefill, restarts }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider({ maxBatch })
+        const root = yield* makeDirectory
+        yield* Effect.scoped(Effect.flatMap(build(["Persistent"], provider.model, root), ([model]) =>
+          Effect.forEach(prefill, (one) => take(model!, one))))
+        const longest = { a: 0, b: 0 }
+        for (const { failures, takes } of restarts) {
+          provider.failures = failures
+          yield* Effect.scoped(Effect.flatMap(build(["Persistent", ...between, "Persistent"], provider.model, root), ([model]) =>
+            Effect.forEach(takes, (one) =>
+              take(model!, one).pipe(
+                Effect.tap(() => Effect.sync(() => longest[one.prompt] = Math.max(longest[one.prompt], one.n))),
+                // a program that died of a failure, and took what it had taken
+                Effect.catch(() => Effect.sync(() => provider.failures = 0))
+              ))))
+          provider.failures = 0
+        }
+        const big = readTree(Path.join(root, "0"))
+        const slice = readTree(Path.join(root, String(between.length + 1)))
+        for (const [path, text] of Object.entries(slice)) {
+          if (path.endsWith(".md")) assert.strictEqual(text, big[path], path)
+        }
+        assert.isAtLeast(Object.keys(slice).filter((path) => path.endsWith(".md")).length, longest.a + longest.b)
+        if (restarts.every(({ failures }) => failures === 0)) {
+          assert.strictEqual(Object.keys(slice).filter((path) => path.endsWith(".md")).length, longest.a + longest.b)
+        }
+      }).pipe(Effect.scoped),
+    runs
+  )
+})
+
+describe("law 8, nothing bought is lost", () => {
+  it.effect.prop(
+    "every sample of a request is stored before the first of them is handed out",
+    { batch: count(1, 12), maxBatch: count(1, 6), less: count(0, 2), more: count(0, 3) },
+    ({ batch, less, maxBatch, more }) =>
+      Effect.gen(function*() {
+        const root = yield* makeDirectory
+        const provider = yield* makeProvider({ maxBatch, brings: (n) => Math.max(1, n - less) + more })
+        const [model] = yield* build(["Persistent"], provider.model, root)
+        yield* LlmModel.sample("a", { batch }).pipe(
+          Stream.take(2 * batch),
+          Stream.runForEach(() => Effect.sync(() => assert.sameMembers(Object.values(samplesIn(root)), provider.given))),
+          using(model!)
+        )
+        assert.sameMembers(Object.values(samplesIn(root)), provider.given)
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect("a request goes on when the only one who waits for it is interrupted, and its samples are stored", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      provider.gate = gate.wait
+      const [model] = yield* build(["Persistent"], provider.model, root)
+      const waiting = yield* Effect.forkChild(LlmModel.sampleMany("a", 3).pipe(using(model!)), { startImmediately: true })
+      yield* Fiber.interrupt(waiting)
+      yield* gate.open
+      assert.deepStrictEqual(yield* LlmModel.sampleMany("a", 3).pipe(using(model!)), ["a #0", "a #1", "a #2"])
+      assert.deepStrictEqual(provider.requests, [3])
+      assert.strictEqual(Object.keys(samplesIn(root)).length, 3)
+    }).pipe(Effect.scoped))
+})
+
+describe("law 9, failure", () => {
+  it.effect.prop(
+    "a failed draw uses up no position",
+    { beneath: Stack, failures: count(1, 4), n: count(1, 5) },
+    ({ beneath, failures, n }) =>
+      Effect.gen(function*() {
+        const drawAll = (failures: number) =>
+          Effect.gen(function*() {
+            const provider = yield* makeProvider()
+            const [model] = yield* build(["Independent", ...beneath], provider.model, yield* makeDirectory)
+            provider.failures = failures
+            const draws = Effect.forEach(Array.from({ length: n }), () => Effect.eventually(LlmModel.sampleOne("a")))
+            return yield* draws.pipe(using(model!))
+          })
+        assert.deepStrictEqual(yield* drawAll(failures), yield* drawAll(0))
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect.prop(
+    "an interrupted draw is handed out at most once, and what it bought is handed out",
+    { beneath: Stack, fibers: count(1, 8), interrupted: count(0, 8) },
+    ({ beneath, fibers, interrupted }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const gate = yield* makeGate
+        provider.gate = gate.wait
+        const [model] = yield* build(["Independent", ...beneath], provider.model, yield* makeDirectory)
+        const waiting = yield* Effect.forEach(
+          Array.from({ length: fibers }),
+          () => Effect.forkChild(LlmModel.sampleOne("a").pipe(using(model!)), { startImmediately: true })
+        )
+        yield* Fiber.interruptAll(waiting.slice(0, interrupted))
+        yield* gate.open
+        const rest = yield* Effect.forEach(waiting.slice(interrupted), Fiber.join)
+        const more = yield* LlmModel.sampleMany("a", fibers + 2).pipe(using(model!))
+        assert.isTrue(allDifferent([...rest, ...more]))
+        // no sample that was paid for is left over
+        assert.includeMembers([...rest, ...more], provider.given)
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect("the interruption of one who waits neither fails the others nor sends another request", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      provider.gate = gate.wait
+      const model = yield* Repeatable.make(provider.model)
+      const waiting = yield* Effect.forEach(
+        Array.from({ length: 3 }),
+        () => Effect.forkChild(LlmModel.sampleOne("a").pipe(using(model)), { startImmediately: true })
+      )
+      yield* Fiber.interrupt(waiting[0]!)
+      yield* gate.open
+      assert.deepStrictEqual(yield* Effect.forEach(waiting.slice(1), Fiber.join), ["a #0", "a #0"])
+      assert.deepStrictEqual(provider.requests, [1])
+    }).pipe(Effect.scoped))
+
+  it.effect("a failed request fails all who wait for it, and the next draw asks again", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      provider.failures = 1
+      const model = yield* Repeatable.make(provider.model)
+      const exits = yield* Effect.forEach([1, 2, 3], () => Effect.exit(LlmModel.sampleOne("a")), concurrently).pipe(using(model))
+      assert.isTrue(exits.every(Exit.isFailure))
+      assert.deepStrictEqual(provider.requests, [1])
+      assert.strictEqual(yield* LlmModel.sampleOne("a").pipe(using(model)), "a #0")
+    }).pipe(Effect.scoped))
+
+  it.effect("closing the scope of a model ends its requests, and a later draw says so", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      provider.gate = Effect.never
+      const waiting = yield* Effect.scoped(Effect.gen(function*() {
+        const model = yield* Repeatable.make(provider.model)
+        const fiber = yield* Effect.forkDetach(LlmModel.sampleOne("a").pipe(using(model)), { startImmediately: true })
+        return { fiber, model }
+      }))
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(waiting.fiber)))
+      assert.strictEqual(provider.underWay, 0)
+      const exit = yield* Effect.exit(LlmModel.sampleOne("a").pipe(using(waiting.model)))
+      assert.isTrue(Exit.hasDies(exit))
+    }))
+})
+
+describe("law 10, replay", () => {
+  it.effect.prop(
+    "the same program over the same stores gives the same values and sends nothing, wherever in a stack it draws",
+    { above: Stack, beneath: Schema.Array(Schema.Literals(["Independent", "Repeatable"])).check(Schema.isMaxLength(2)), takes: Takes, maxBatch: count(1, 4) },
+    ({ above, beneath, maxBatch, takes }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider({ maxBatch })
+        const root = yield* makeDirectory
+        const program = Effect.scoped(
+          Effect.flatMap(build([...above, "Persistent", ...beneath], provider.model, root), (models) =>
+            Effect.forEach(takes, (one) => take(models[one.level % (above.length + 1)]!, one)))
+        )
+        const recorded = yield* program
+        const sent = provider.requests.length
+        assert.deepStrictEqual(yield* program, recorded)
+        assert.deepStrictEqual(yield* program, recorded)
+        assert.strictEqual(provider.requests.length, sent)
+      }).pipe(Effect.scoped),
+    runs
+  )
+})

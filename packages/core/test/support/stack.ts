@@ -1,0 +1,63 @@
+import { Effect, Schema, Stream } from "effect"
+import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import * as Path from "node:path"
+import { using } from "./provider.ts"
+
+/** A nesting of combinators over a provider, the outermost first. */
+export const Combinator = Schema.Literals(["Independent", "Repeatable", "Persistent"])
+export type Combinator = typeof Combinator.Type
+
+export const Stack = Schema.Array(Combinator).check(Schema.isMaxLength(4))
+
+export const count = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+/** Some samples of a prompt, taken at a level of the stack (modulo its height), in one run. */
+export const Take = Schema.Struct({
+  prompt: Schema.Literals(["a", "b"]),
+  n: count(1, 4),
+  batch: count(1, 5),
+  level: count(0, 4)
+})
+export type Take = typeof Take.Type
+export const Takes = Schema.Array(Take).check(Schema.isMaxLength(8))
+
+/** A directory as a store. */
+export const directoryStore = (root: string) => Effect.provide(SampleStore.SampleStore, SampleStore.layerDirectory(root))
+
+/** A stack of models over a source: the models, the outermost first and the source last. */
+export const build = Effect.fnUntraced(
+  function*(stack: ReadonlyArray<Combinator>, source: LlmModel.Model, root: string) {
+    const models = [source]
+    for (const [height, combinator] of stack.toReversed().entries()) {
+      const beneath = models[0]!
+      models.unshift(
+        combinator === "Independent"
+          ? yield* Independent.make(beneath)
+          : combinator === "Repeatable"
+          ? yield* Repeatable.make(beneath)
+          : yield* Persistent.make(beneath, yield* directoryStore(Path.join(root, String(height))))
+      )
+    }
+    return models
+  }
+)
+
+export const take = (model: LlmModel.Model, { batch, n, prompt }: Omit<Take, "level">) =>
+  Stream.runCollect(Stream.take(LlmModel.sample(prompt, { batch }), n)).pipe(using(model))
+
+/** The longest common prefix of two runs is the whole of the shorter one. */
+export const agree = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
+  a.slice(0, b.length).join("\n") === b.slice(0, a.length).join("\n")
+
+export const allDifferent = (texts: ReadonlyArray<string>): boolean => new Set(texts).size === texts.length
+
+/** A model that counts the samples it hands out. */
+export const counted = (model: LlmModel.Model) => {
+  const counter = { handedOut: 0 }
+  const self = LlmModel.fromDraw({
+    ...model,
+    draw: (key, position, batch) =>
+      Effect.tap(model.draw(key, position, batch), (drawn) => Effect.sync(() => counter.handedOut += drawn.length))
+  })
+  return { counter, model: self }
+}
