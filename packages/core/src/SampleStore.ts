@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +16,7 @@ import type { Identity } from "./Identity.ts"
 import { makeDirectory } from "./internal/directoryStore.ts"
 import { makeMemory } from "./internal/memoryStore.ts"
 import type { Key } from "./Key.ts"
-import type { Drawn } from "./Sample.ts"
+import type { Drawn, Entry } from "./Sample.ts"
 import type { StoreError } from "./SampleError.ts"
 
 /**
@@ -39,14 +40,25 @@ export interface Store {
    */
   readonly positions: (key: Key) => Effect.Effect<ReadonlyArray<number>, StoreError>
   /**
-   * Makes ready to put samples of a key, so that a store that cannot be written fails before anything is paid for.
+   * Makes ready to put samples of a key, so that a store that cannot be written fails before anything is paid for, and
+   * finishes what a killed process left half put.
    */
   readonly prepare: (key: Key) => Effect.Effect<void, StoreError>
   /**
-   * Writes a sample, whole or not at all, and never over another one: `false` when the position has a sample already.
-   * When it returns, the sample outlives this process. After a failure the sample is not there.
+   * Writes samples, each whole or not at all, and never over another one. One whose position has a sample already is
+   * dropped, or goes to the next position that has none. Returns where each one is, `undefined` for one that is not
+   * (or, after a fault halfway, not yet).
+   *
+   * **Details**
+   *
+   * When it returns, the samples outlive this process. When the process is killed, either all of them do or none. When
+   * it fails, none is in the store.
    */
-  readonly put: (key: Key, position: number, drawn: Drawn) => Effect.Effect<boolean, StoreError>
+  readonly put: (
+    key: Key,
+    entries: Arr.NonEmptyReadonlyArray<Entry>,
+    ifTaken: "drop" | "append"
+  ) => Effect.Effect<ReadonlyArray<number | undefined>, StoreError>
   /**
    * At most `limit` of the prompts that are stored for an identity, in no particular order.
    */
@@ -78,6 +90,7 @@ export const layerMemory: Layer.Layer<SampleStore> = Layer.sync(SampleStore, mak
  * the Python original. Beside the samples, `prompt.txt` is the prompt, and `0-255.jsonl` (`256-511.jsonl`, …) has a line
  * of what is known of each sample, its length and checksum among it. Other sampling parameters add a suffix to the first
  * folder, which `identity.json` in it explains. The samples of forks are in `forks/<name>` below the prompt's folder.
+ * While a request of several samples is being stored, `.purchases` holds it.
  *
  * - A `~` at the start of `root` is the home folder. A root that is missing is made when the first sample is recorded.
  * - A file that has no line (of the original, or put there by hand) is taken as it is, if it is UTF-8. A file that

@@ -5,11 +5,13 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import type { Identity } from "../Identity.ts"
 import type { Key } from "../Key.ts"
-import type { Drawn } from "../Sample.ts"
+import type { Drawn, Entry } from "../Sample.ts"
 import { StoreError } from "../SampleError.ts"
 import type { Store } from "../SampleStore.ts"
 import { identityFolder, keyFolder, promptFolder } from "./directoryNames.ts"
-import { Journal, readIfPresent } from "./journal.ts"
+import { isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
+import { Journal } from "./journal.ts"
+import { type Purchase, PurchaseLog } from "./purchaseLog.ts"
 
 // The file system is used synchronously: a sample is a small file in the page cache, and reading it takes less time
 // than going through the thread pool.
@@ -38,14 +40,13 @@ class DirectoryStore implements Store {
   readonly #root: string
   readonly #name: string
   readonly #journal = new Journal()
-  // Tells the temporary files of all stores of all processes apart.
-  readonly #unique = crypto.randomUUID()
-  #written = 0
+  readonly #log: PurchaseLog
   #lastIdentity: { readonly identity: Identity; readonly folder: ReturnType<typeof identityFolder> } | undefined
 
   constructor(root: string) {
     this.#root = root
     this.#name = `directory ${root}`
+    this.#log = new PurchaseLog(root, this.#placeAll)
   }
 
   describe = (key: Key): string => {
@@ -83,17 +84,20 @@ class DirectoryStore implements Store {
       ))
 
   prepare = (key: Key) =>
-    this.#run("prepare", key, undefined, (folder) => {
-      this.#prepare(key, folder)
-      return Effect.void
-    })
+    Effect.clockWith((clock) =>
+      this.#run("prepare", key, undefined, (folder) => {
+        this.#prepare(key, folder)
+        this.#log.recover(clock.currentTimeMillisUnsafe())
+        return Effect.void
+      })
+    )
 
-  put = (key: Key, position: number, drawn: Drawn) =>
-    this.#run("put", key, position, (folder) => {
-      const write = () => {
-        this.#journal.append(folder, position, drawn)
-        return this.#writeNew(folder, `${position}.md`, drawn.text)
-      }
+  put: Store["put"] = (key, entries, ifTaken) =>
+    this.#run("put", key, entries[0].position, (folder) => {
+      const write = () =>
+        entries.length === 1
+          ? [this.#place(folder, entries[0], ifTaken, undefined)]
+          : this.#log.write({ id: crypto.randomUUID(), folder: Path.relative(this.#root, folder), entries, ifTaken })
       try {
         return Effect.succeed(write())
       } catch (cause) {
@@ -157,7 +161,7 @@ class DirectoryStore implements Store {
       try {
         return use(folder.path, failed)
       } catch (cause) {
-        return failed(explain(cause))
+        return failed(explain(cause, position === undefined ? folder.path : Path.join(folder.path, `${position}.md`)))
       }
     })
   }
@@ -173,50 +177,40 @@ class DirectoryStore implements Store {
     if (!identity.ok) return
     const promptDirectory = Path.join(identity.path, key.promptHash)
     if (!Fs.existsSync(Path.join(promptDirectory, "prompt.txt"))) {
-      this.#writeNew(promptDirectory, "prompt.txt", key.prompt)
+      writeNew(promptDirectory, "prompt.txt", key.prompt)
     }
     if (!Fs.existsSync(Path.join(identity.path, "identity.json"))) {
       const { name, parameters, temperature } = key.identity
       const content = { name, temperature, parameters: JSON.parse(parameters) }
-      this.#writeNew(identity.path, "identity.json", `${JSON.stringify(content, undefined, 2)}\n`)
+      writeNew(identity.path, "identity.json", `${JSON.stringify(content, undefined, 2)}\n`)
     }
   }
 
-  // Writes a file whole or not at all, and never over another: `false` when there is one already.
-  #writeNew(folder: string, name: string, content: string): boolean {
-    const temporary = Path.join(folder, `.${this.#unique}-${this.#written++}.tmp`)
-    try {
-      Fs.writeFileSync(temporary, content, { flag: "wx" })
-      Fs.linkSync(temporary, Path.join(folder, name))
-      return true
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false
-      throw cause
-    } finally {
-      Fs.rmSync(temporary, { force: true })
-    }
+  // Stores the samples of a purchase that the log has. Where some cannot be stored now, the log keeps it.
+  readonly #placeAll = ({ entries, folder, id, ifTaken }: Purchase, isTakenOver: boolean) => {
+    const absolute = Path.join(this.#root, folder)
+    if (isTakenOver) Fs.mkdirSync(absolute, { recursive: true })
+    return entries.map((entry, i) => {
+      const sampleId = `${id} ${i}`
+      const isPlaced = isTakenOver && this.#journal.places(absolute, sampleId).some((position) => {
+        const text = readIfPresent(Path.join(absolute, `${position}.md`))
+        return text === entry.drawn.text
+      })
+      return isPlaced ? undefined : this.#place(absolute, entry, ifTaken, sampleId)
+    })
+  }
+
+  // Stores a sample at its position, or where that is taken at the next one that is free, and says where.
+  #place(folder: string, entry: Entry, ifTaken: "append" | "drop", id: string | undefined): number | undefined {
+    const { drawn, position } = entry
+    this.#journal.append(folder, position, drawn, id)
+    if (writeNew(folder, `${position}.md`, drawn.text)) return position
+    if (ifTaken === "drop") return undefined
+    let next = position + 1
+    while (Fs.existsSync(Path.join(folder, `${next}.md`))) next++
+    return this.#place(folder, { position: next, drawn }, ifTaken, id)
   }
 }
-
-const list = (folder: string): ReadonlyArray<string> => {
-  try {
-    return Fs.readdirSync(folder)
-  } catch (cause) {
-    if (isMissing(cause)) return []
-    throw cause
-  }
-}
-
-const openIfPresent = (folder: string): Fs.Dir | undefined => {
-  try {
-    return Fs.opendirSync(folder)
-  } catch (cause) {
-    if (isMissing(cause)) return undefined
-    throw cause
-  }
-}
-
-const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === "ENOENT"
 
 // -----------------------------------------------------------------------------
 // errors
@@ -249,11 +243,11 @@ const advice: { readonly [code: string]: string } = {
   EISDIR: "A folder is where a file should be: move it away"
 }
 
-const explain = (cause: unknown): Parameters<Fail>[0] => {
-  const { code, message } = cause as NodeJS.ErrnoException
+const explain = (cause: unknown, file?: string): Parameters<Fail>[0] => {
+  const { code, message, path } = cause as NodeJS.ErrnoException
   return {
     kind: code === "EISDIR" ? "Damaged" : code === "ENAMETOOLONG" ? "InvalidName" : "Unavailable",
-    description: `${message}. ${advice[code ?? ""] ?? "See to the file system, or use another directory"}`,
+    description: `${message}${path === undefined && file !== undefined ? ` '${file}'` : ""}. ${advice[code ?? ""] ?? "See to the file system, or use another directory"}`,
     cause
   }
 }

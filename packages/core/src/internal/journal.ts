@@ -2,6 +2,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { crc32 } from "node:zlib"
 import type { Drawn, Metadata } from "../Sample.ts"
+import { list, readIfPresent } from "./files.ts"
 
 /** How many positions one file of the journal covers: it is read whole, however long the sequence is. */
 const blockSize = 256
@@ -20,12 +21,13 @@ interface Block {
 export class Journal {
   readonly #blocks = new Map<string, Block>()
 
-  /** Notes what is known of a sample, before the sample itself is written. */
-  append(folder: string, position: number, { metadata, origins, text }: Drawn): void {
+  /** Notes what is known of a sample, before the sample itself is written. The id is for `places`. */
+  append(folder: string, position: number, { metadata, origins, text }: Drawn, id: string | undefined): void {
     const line = JSON.stringify({
       position,
       bytes: Buffer.byteLength(text),
       crc32: crc32(text),
+      id,
       ...metadata,
       ...(origins.length === 0 ? undefined : { origins })
     })
@@ -45,6 +47,15 @@ export class Journal {
     return match(this.#read(file), position, text)
   }
 
+  /** The positions at which the sample with this id was to be written. */
+  places(folder: string, id: string): ReadonlyArray<number> {
+    return list(folder).filter((name) => name.endsWith(".jsonl")).flatMap((name) =>
+      [...this.#read(Path.join(folder, name)).lines].flatMap(([position, lines]) =>
+        lines.some((line) => parse(line)?.["id"] === id) ? [position] : []
+      )
+    )
+  }
+
   #read(file: string): Block {
     const content = readIfPresent(file) ?? ""
     const lines = new Map<number, Array<string>>()
@@ -60,16 +71,6 @@ export class Journal {
     this.#blocks.set(file, block)
     if (this.#blocks.size > kept) this.#blocks.delete(this.#blocks.keys().next().value!)
     return block
-  }
-}
-
-/** The text of a file, `undefined` when there is none. */
-export const readIfPresent = (file: string): string | undefined => {
-  try {
-    return Fs.readFileSync(file, "utf8")
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
-    throw cause
   }
 }
 

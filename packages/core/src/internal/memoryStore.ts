@@ -16,13 +16,18 @@ export const makeMemory = (): MemoryStore => {
     get: (key, position) => Effect.sync(() => sequences.get(key)?.get(position)),
     positions: (key) => Effect.sync(() => [...sequences.get(key)?.keys() ?? []].sort((a, b) => a - b)),
     prepare: () => Effect.void,
-    put: (key, position, drawn) =>
+    put: (key, entries, ifTaken) =>
       Effect.sync(() => {
         let samples = sequences.get(key)
         if (samples === undefined) sequences.set(key, samples = new Map())
-        if (samples.has(position)) return false
-        samples.set(position, drawn)
-        return true
+        return entries.map(({ drawn, position }) => {
+          while (samples.has(position)) {
+            if (ifTaken === "drop") return undefined
+            position++
+          }
+          samples.set(position, drawn)
+          return position
+        })
       }),
     prompts: (identity, limit) => Effect.sync(() => [...new Set(sequences.prompts(identity))].slice(0, limit)),
     forget: (key, position) => {

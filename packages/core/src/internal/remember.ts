@@ -1,7 +1,6 @@
 import type * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
@@ -139,21 +138,27 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
     batch: number
   ): Effect.fn.Return<ReadonlyMap<number, Drawn>, SampleError> {
     const position = flight.positions[0]!
+    yield* store.prepare(key)
     // It may have been stored between the look and the take-off.
     const stored = yield* get(key, position)
     if (stored !== undefined) return new Map([[position, stored]])
-    yield* store.prepare(key)
-    let drawn: Array<Drawn> = sequence.unstored.splice(0)
+    let drawn: ReadonlyArray<Drawn> = sequence.unstored.splice(0, source.sequence === "new" ? Infinity : 1)
     if (drawn.length === 0) {
       const wanted = source.requestSize(batch) === 1 ? batch : yield* reserve(key, sequence, flight, batch)
-      drawn = [...yield* Effect.interruptible(source.draw(key, position, wanted))]
+      drawn = yield* Effect.interruptible(source.draw(key, position, wanted))
     }
-    const landed = new Map<number, Drawn>()
-    return yield* Effect.onError(
-      Effect.as(land(key, sequence, flight, drawn, landed), landed),
+    const positions = yield* Effect.onError(
+      land(key, sequence, flight, drawn),
       // A source that remembers keeps what it gave, for this position alone.
       () => Effect.sync(() => source.sequence !== "remembered" && sequence.unstored.push(...drawn))
     )
+    const landed = new Map<number, Drawn>()
+    for (const [i, position] of positions.entries()) if (position !== undefined) landed.set(position, drawn[i]!)
+    if (!landed.has(position)) {
+      const winner = yield* get(key, position)
+      if (winner !== undefined) landed.set(position, winner)
+    }
+    return landed
   })
 
   // Takes for this flight the positions that the next request is to fill, of those missing among the `batch` positions
@@ -174,50 +179,27 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
       return missing
     })
 
-  // Stores what was drawn, the first at the position that was asked for. Takes from `drawn` what is stored, and puts
-  // what it stored into `landed`.
+  // Stores what was drawn, the first at the position that was asked for, and says where it is.
   const land = Effect.fnUntraced(function*(
     key: Key,
     sequence: Sequence,
     flight: Flight,
-    drawn: Array<Drawn>,
-    landed: Map<number, Drawn>
-  ): Effect.fn.Return<void, SampleError> {
-    for (let next = 0; drawn.length > 0;) {
-      const present = flight.positions.length - next < drawn.length ? new Set(yield* store.positions(key)) : undefined
-      // more than was asked for, or a position that another writer took: on to the next free ones
-      for (let position = flight.positions[0]!; present && flight.positions.length - next < drawn.length; position++) {
-        if (present.has(position) || sequence.flights.has(position)) continue
-        sequence.flights.set(position, flight)
-        flight.positions.push(position)
-      }
-      const results = yield* Effect.forEach(
-        drawn.map((sample, i) => ({ sample, position: flight.positions[next + i]! })),
-        ({ position, sample }) =>
-          Effect.map(Effect.exit(store.put(key, position, sample)), (exit) => ({ exit, position, sample })),
-        { concurrency: "unbounded" }
-      )
-      next += drawn.length
-      drawn.length = 0
-      let failure: Exit.Exit<unknown, StoreError> | undefined
-      for (const { exit, position, sample } of results) {
-        const keep = Exit.isSuccess(exit) && !exit.value ? yield* Effect.exit(isUnrecorded(key, sample)) : exit
-        if (Exit.isFailure(keep)) failure = keep
-        if (Exit.isSuccess(exit) && exit.value) landed.set(position, sample)
-        else if (Exit.isFailure(keep) || keep.value) drawn.push(sample)
-      }
-      if (failure !== undefined) return yield* Effect.asVoid(failure)
+    drawn: ReadonlyArray<Drawn>
+  ): Effect.fn.Return<ReadonlyArray<number | undefined>, SampleError> {
+    // more than was asked for: on behind it
+    for (let position = flight.positions.at(-1)! + 1; flight.positions.length < drawn.length; position++) {
+      if (sequence.flights.has(position)) continue
+      sequence.flights.set(position, flight)
+      flight.positions.push(position)
     }
-    const position = flight.positions[0]!
-    if (!landed.has(position)) {
-      const winner = yield* get(key, position)
-      if (winner !== undefined) landed.set(position, winner)
-    }
+    const entries = asNonEmpty(drawn.map((drawn, i): Entry => ({ drawn, position: flight.positions[i]! })))
+    const positions = yield* store.put(key, entries, source.sequence === "new" ? "append" : "drop")
+    const isLost = source.sequence === "shared" && positions[0] === undefined && (yield* isUnrecorded(key, drawn[0]!))
+    return isLost ? yield* store.put(key, entries, "append") : positions
   })
 
   // Whether a sample that lost its position to another writer is one that the store does not have yet.
   const isUnrecorded = (key: Key, sample: Drawn): Effect.Effect<boolean, StoreError> => {
-    if (source.sequence === "remembered") return Effect.succeed(false)
     if (sample.origins.length === 0) return Effect.succeed(true)
     const origins = sample.origins.join()
     return Effect.map(recorded(key), (entries) => entries.every(({ drawn }) => drawn.origins.join() !== origins))
@@ -228,10 +210,12 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
     restore: restoreSource === undefined && !refill ? undefined : (key, entries) =>
       Effect.gen(function*() {
         yield* ready(key)
-        if (refill) yield* Effect.forEach(entries, ({ drawn, position }) => store.put(key, position, drawn), { discard: true })
+        if (refill && entries.length > 0) yield* store.put(key, asNonEmpty(entries), "drop")
         if (restoreSource !== undefined) yield* restoreSource(key, entries)
       })
   }
 }
+
+const asNonEmpty = (entries: ReadonlyArray<Entry>) => entries as Arr.NonEmptyReadonlyArray<Entry>
 
 const one = (drawn: Drawn): Arr.NonEmptyReadonlyArray<Drawn> => [drawn]

@@ -1,0 +1,42 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+
+/** Whether the file system said that there is no such file or folder. */
+export const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === "ENOENT"
+
+const ifPresent = <A>(evaluate: () => A): A | undefined => {
+  try {
+    return evaluate()
+  } catch (cause) {
+    if (isMissing(cause)) return undefined
+    throw cause
+  }
+}
+
+/** The text of a file, `undefined` when there is none. */
+export const readIfPresent = (file: string): string | undefined => ifPresent(() => Fs.readFileSync(file, "utf8"))
+
+/** The names in a folder, none when there is no folder. */
+export const list = (folder: string): ReadonlyArray<string> => ifPresent(() => Fs.readdirSync(folder)) ?? []
+
+/** A folder to be read name by name, `undefined` when there is none. */
+export const openIfPresent = (folder: string): Fs.Dir | undefined => ifPresent(() => Fs.opendirSync(folder))
+
+// Tells the temporary files of all processes and threads apart.
+const unique = crypto.randomUUID()
+let written = 0
+
+/** Writes a file whole or not at all, and never over another: `false` when there is one already. */
+export const writeNew = (folder: string, name: string, content: string): boolean => {
+  const temporary = Path.join(folder, `.${unique}-${written++}.tmp`)
+  try {
+    Fs.writeFileSync(temporary, content, { flag: "wx" })
+    Fs.linkSync(temporary, Path.join(folder, name))
+    return true
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false
+    throw cause
+  } finally {
+    Fs.rmSync(temporary, { force: true })
+  }
+}

@@ -1,0 +1,579 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
+import * as ChildProcess from "node:child_process"
+import * as Crypto from "node:crypto"
+import NodeFs, * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { crc32 } from "node:zlib"
+import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
+import { makeProvider, using } from "./support/provider.ts"
+import { directoryStore } from "./support/stack.ts"
+
+const sha256 = (text: string) => Crypto.createHash("sha256").update(text).digest("hex")
+
+const drawn = (text: string, rest?: Partial<Sample.Drawn>): Sample.Drawn => ({ text, metadata: {}, origins: [], ...rest })
+
+const keyOf = (options: Partial<Identity.Options>, prompt = "p", path: ReadonlyArray<string> = []) =>
+  Effect.map(Identity.make({ model: "m", temperature: 1, ...options }), (identity) => new Key.Key(identity, prompt, path))
+
+/** The folder that the Python original uses: alias, `%.3f` of the temperature without the zeros at its end, SHA-256. */
+const originalFolder = (root: string, alias: string, temperature: string, prompt: string) =>
+  Path.join(root, `${alias}_${temperature}`, sha256(prompt))
+
+const writeOriginal = (folder: string, samples: Record<string, string>) => {
+  Fs.mkdirSync(folder, { recursive: true })
+  for (const [name, text] of Object.entries(samples)) Fs.writeFileSync(Path.join(folder, name), text)
+}
+
+/** What the original reads: every `*.md`, in the order of the numbers in their names. */
+const readOriginal = (folder: string) =>
+  Fs.readdirSync(folder).filter((name) => name.endsWith(".md")).map((name) => {
+    assert.match(name, /^\d+\.md$/)
+    return name
+  }).sort((a, b) => parseInt(a) - parseInt(b)).map((name) => Fs.readFileSync(Path.join(folder, name), "utf8"))
+
+const record = (root: string, prompt: string, n: number, model: LlmModel.Model) =>
+  LlmModel.sampleMany(prompt, n).pipe(Effect.provide(Persistent.layer({ directory: root })), using(model))
+
+const replicate = (root: string, prompt: string, n: number, options?: Partial<Persistent.ReplicationOptions>) =>
+  LlmModel.sampleMany(prompt, n).pipe(
+    Effect.provide(Persistent.layerReplication({ directory: root, model: "mock", temperature: 1, ...options }))
+  )
+
+describe("the layout", () => {
+  it.effect("a cache that the original wrote is read", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      writeOriginal(originalFolder(root, "vendor/gpt-4o", "0.5", "Grüße"), { "0.md": "eins\r\nzwei", "1.md": "", "10.md": "elf", "2.md": "drei" })
+      const read = (n: number) => replicate(root, "Grüße", n, { model: "x", alias: "vendor/gpt-4o", temperature: 0.5 })
+      assert.deepStrictEqual(yield* read(3), ["eins\r\nzwei", "", "drei"])
+      const miss = yield* Effect.flip(read(4))
+      assert.strictEqual(miss._tag, "ReplicationCacheMiss")
+      assert.deepStrictEqual((miss as typeof miss & { present: unknown }).present, [0, 1, 2, 10])
+    }))
+
+  it.effect("a cache that we wrote is read by the original", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider({ temperature: 0.70 })
+      const texts = yield* LlmModel.sampleMany("p", 12).pipe(
+        Effect.provide(Persistent.layer({ directory: root })),
+        Effect.provide(provider.layer)
+      )
+      assert.deepStrictEqual(readOriginal(originalFolder(root, "mock", "0.7", "p")), texts)
+      assert.strictEqual(Fs.readFileSync(Path.join(originalFolder(root, "mock", "0.7", "p"), "prompt.txt"), "utf8"), "p")
+    }))
+
+  it.effect.each([
+    [1, "1"],
+    [0, "0"],
+    [-0, "0"],
+    [0.5, "0.5"],
+    [0.25, "0.25"],
+    [0.125, "0.125"],
+    [10, "10"],
+    [100, "100"],
+    [1.5, "1.5"],
+    [0.1234, "0.1234"],
+    [1e-7, "1e-7"],
+    [undefined, "default"]
+  ])("temperature %s is printed so", ([temperature, printed]) =>
+    Effect.gen(function*() {
+      const store = yield* directoryStore("/nowhere")
+      const key = yield* keyOf({ temperature: temperature as number | undefined })
+      assert.strictEqual(store.describe(key), `/nowhere/m_${printed}/${sha256("p")}`)
+    }))
+
+  it.effect.prop(
+    "two keys share a folder only when they are the same",
+    {
+      keys: Schema.Array(Schema.Struct({
+        alias: Schema.Literals(["a", "a_1", "a/b", "a_1_default", "b", "a_1/b", "A"]),
+        temperature: Schema.Union([Schema.Literals([0, 1, 0.123, 0.1234, 0.12341]), Schema.Undefined]),
+        parameters: Schema.Literals([{}, { top_p: 1 }, { top_p: "1" }, { max_tokens: 1, top_p: 1 }].map((one) => JSON.stringify(one))),
+        prompt: Schema.Literals(["a", "b"]),
+        path: Schema.Array(Schema.Literals(["forks", "x", "x/y", ".", "..", "%2E", "0.md", "a b", "é"])).check(Schema.isMaxLength(3))
+      })).check(Schema.isMaxLength(6))
+    },
+    ({ keys }) =>
+      Effect.gen(function*() {
+        const store = yield* directoryStore("/nowhere")
+        const folders = new Map<string, string>()
+        for (const { alias, parameters, path, prompt, temperature } of keys) {
+          const key = yield* keyOf({ alias, temperature, parameters: JSON.parse(parameters) }, prompt, path)
+          const folder = store.describe(key)
+          const id = JSON.stringify([key.identity.id, prompt, path])
+          assert.isTrue(folder.startsWith("/nowhere/"))
+          assert.strictEqual(Path.normalize(folder), folder)
+          assert.strictEqual(folders.get(folder) ?? id, id)
+          folders.set(folder, id)
+        }
+      }),
+    { arbitrary: { runs: 200 } }
+  )
+
+  it.effect("parameters in another order are the same identity, and identity.json explains the folder", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root)
+      const one = yield* keyOf({ parameters: { stop: ["a"], max_tokens: 5, none: undefined } })
+      const two = yield* keyOf({ parameters: { max_tokens: 5, stop: ["a"] } })
+      assert.strictEqual(store.describe(one), store.describe(two))
+      yield* store.prepare(one)
+      const explained = JSON.parse(Fs.readFileSync(Path.join(store.describe(one), "..", "identity.json"), "utf8"))
+      assert.deepStrictEqual(explained, { name: "m", temperature: 1, parameters: { max_tokens: 5, stop: ["a"] } })
+    }))
+
+  it.effect("the samples of forks lie below the prompt's folder, where the original does not look", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root)
+      for (const path of [[], ["0.md"], ["trial", "x"]]) {
+        const key = yield* keyOf({}, "p", path)
+        yield* store.prepare(key)
+        assert.deepStrictEqual(yield* store.put(key, [{ position: 0, drawn: drawn(`sample of ${path}`) }], "drop"), [0])
+        assert.strictEqual((yield* store.get(key, 0))?.text, `sample of ${path}`)
+      }
+      const folder = originalFolder(root, "m", "1", "p")
+      assert.deepStrictEqual(readOriginal(folder), ["sample of "])
+      assert.isTrue(Fs.existsSync(Path.join(folder, "forks", "trial", "forks", "x", "0.md")))
+    }))
+
+  it.effect("a root that starts with ~ is in the home folder", () =>
+    Effect.gen(function*() {
+      const store = yield* directoryStore("~/caches")
+      assert.isTrue(store.describe(yield* keyOf({})).startsWith(Path.join(Os.homedir(), "caches", "m_1")))
+      const other = yield* directoryStore("/x/~/caches")
+      assert.isTrue(other.describe(yield* keyOf({})).startsWith("/x/~/caches/m_1"))
+    }))
+})
+
+describe("samples", () => {
+  const texts = ["", "\r\n", "a\nb\r\nc\r", "\u0000", "\uFEFFbom", "\uFFFD", "🙂", "é".normalize("NFD"), "x".repeat(1_000_000)]
+
+  it.effect.each(texts.map((text) => [text, text.length] as const))("come back to the byte", ([text]) =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = yield* keyOf({})
+      const metadata = { model: "m-1", finishReason: "stop", createdAt: 5, elapsed: 7, requestSamples: 2, inputTokens: 3, outputTokens: 4 }
+      yield* Effect.flatMap(directoryStore(root), (store) => store.put(key, [{ position: 3, drawn: drawn(text, { metadata, origins: [7, 1] }) }], "drop"))
+      const store = yield* directoryStore(root)
+      assert.deepStrictEqual(yield* store.get(key, 3), { text, metadata, origins: [7, 1] })
+      assert.strictEqual(Buffer.compare(Fs.readFileSync(Path.join(store.describe(key), "3.md")), Buffer.from(text)), 0)
+    }))
+
+  it.effect.prop("any text comes back, and any prompt is kept in prompt.txt", { text: Schema.String, prompt: Schema.String }, ({ prompt, text }) =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root)
+      const key = yield* keyOf({}, prompt.toWellFormed())
+      yield* store.put(key, [{ position: 0, drawn: drawn(text.toWellFormed()) }], "drop")
+      assert.strictEqual((yield* store.get(key, 0))?.text, text.toWellFormed())
+      assert.deepStrictEqual(yield* store.prompts(key.identity, 10), [prompt.toWellFormed()])
+    }).pipe(Effect.scoped))
+
+  it.effect("the first writer wins, in this process and among processes, and nothing is overwritten", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const [one, two] = [yield* directoryStore(root), yield* directoryStore(root)]
+      const key = yield* keyOf({})
+      assert.deepStrictEqual(yield* one.put(key, [{ position: 0, drawn: drawn("first", { metadata: { model: "one" } }) }], "drop"), [0])
+      assert.deepStrictEqual(yield* two.put(key, [{ position: 0, drawn: drawn("second, longer", { metadata: { model: "two" } }) }], "drop"), [undefined])
+      assert.deepStrictEqual(yield* one.put(key, [{ position: 0, drawn: drawn("third") }], "drop"), [undefined])
+      for (const store of [one, two]) {
+        assert.deepStrictEqual(yield* store.get(key, 0), drawn("first", { metadata: { model: "one" } }))
+      }
+      assert.isTrue(Object.keys(readTree(root)).every((path) => !path.endsWith(".tmp")))
+    }))
+
+  it.effect("a file that is deleted is drawn again, and the positions behind it stay what they are", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const before = yield* record(root, "p", 5, provider.model)
+      Fs.rmSync(Path.join(originalFolder(root, "mock", "1", "p"), "2.md"))
+      const after = yield* record(root, "p", 5, provider.model)
+      assert.deepStrictEqual(after, [before[0]!, before[1]!, "p #5", before[3]!, before[4]!])
+      assert.deepStrictEqual(provider.requests, [5, 1])
+      assert.deepStrictEqual(yield* record(root, "p", 5, provider.model), after)
+    }))
+
+  it.effect("strays in a folder are passed over, and left alone", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const strays = { "README.md": "x", "._0.md": "x", ".DS_Store": "x", "01.md": "x", "1.md.bak": "x", "-1.md": "x", "1e3.md": "x", "notes.txt": "x" }
+      const folder = originalFolder(root, "mock", "1", "p")
+      writeOriginal(folder, strays)
+      Fs.mkdirSync(Path.join(root, "mock_1", "stray"))
+      assert.deepStrictEqual(yield* record(root, "p", 2, provider.model), ["p #0", "p #1"])
+      const files = readTree(folder)
+      for (const [name, text] of Object.entries(strays)) assert.strictEqual(files[name], text)
+      const miss = yield* Effect.flip(replicate(root, "q", 1))
+      assert.strictEqual((miss as unknown as { nearest: { prompt: string } }).nearest.prompt, "p")
+    }))
+
+  it.effect("a line that was torn by a kill does not spoil the lines behind it", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = yield* keyOf({})
+      const store = yield* directoryStore(root)
+      yield* store.put(key, [{ position: 0, drawn: drawn("zero", { origins: [4] }) }], "drop")
+      const journal = Path.join(store.describe(key), "0-255.jsonl")
+      Fs.appendFileSync(journal, "\n{\"position\":1,\"by")
+      yield* store.put(key, [{ position: 1, drawn: drawn("one", { origins: [5] }) }], "drop")
+      const again = yield* directoryStore(root)
+      assert.deepStrictEqual(yield* again.get(key, 0), drawn("zero", { origins: [4] }))
+      assert.deepStrictEqual(yield* again.get(key, 1), drawn("one", { origins: [5] }))
+    }))
+
+  it.effect("what is known of a sample is found at any position of a long sequence", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = yield* keyOf({})
+      const store = yield* directoryStore(root)
+      const positions = [0, 255, 256, 257, 511, 512, 100_000]
+      for (const position of positions) yield* store.put(key, [{ position: position, drawn: drawn(`${position}`, { origins: [position] }) }], "drop")
+      assert.deepStrictEqual(yield* store.positions(key), positions)
+      for (const position of positions) {
+        assert.deepStrictEqual(yield* store.get(key, position), drawn(`${position}`, { origins: [position] }))
+      }
+    }))
+
+  it.effect("what another process appends is found by a store that has read the file before", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = yield* keyOf({})
+      const [one, two] = [yield* directoryStore(root), yield* directoryStore(root)]
+      yield* one.put(key, [{ position: 0, drawn: drawn("zero", { origins: [0] }) }], "drop")
+      yield* two.get(key, 0)
+      yield* one.put(key, [{ position: 1, drawn: drawn("one", { origins: [1] }) }], "drop")
+      assert.deepStrictEqual(yield* two.get(key, 1), drawn("one", { origins: [1] }))
+      // deleted and drawn again
+      Fs.rmSync(Path.join(one.describe(key), "1.md"))
+      yield* one.put(key, [{ position: 1, drawn: drawn("other", { origins: [2] }) }], "drop")
+      assert.deepStrictEqual(yield* two.get(key, 1), drawn("other", { origins: [2] }))
+    }))
+})
+
+describe("damage", () => {
+  const damage: ReadonlyArray<readonly [string, (file: string) => void]> = [
+    ["cut off", (file) => Fs.truncateSync(file, 3)],
+    ["emptied", (file) => Fs.truncateSync(file, 0)],
+    ["made longer", (file) => Fs.appendFileSync(file, "x")],
+    ["edited at the same length", (file) => Fs.writeFileSync(file, "P #1")],
+    ["not UTF-8", (file) => Fs.writeFileSync(file, Buffer.from([0x70, 0x20, 0xff, 0xfe]))],
+    ["replaced by a folder", (file) => {
+      Fs.rmSync(file)
+      Fs.mkdirSync(file)
+    }]
+  ]
+
+  it.effect.each(damage)("a sample that is %s is a StoreError, not a sample and not a miss", ([, hurt]) =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const before = yield* record(root, "p", 3, provider.model)
+      const file = Path.join(originalFolder(root, "mock", "1", "p"), "1.md")
+      hurt(file)
+      for (const read of [record(root, "p", 3, provider.model), replicate(root, "p", 3)]) {
+        const error = yield* Effect.flip(read)
+        assert.strictEqual(error._tag, "StoreError")
+        assert.strictEqual((error as { kind?: string }).kind, "Damaged")
+        assert.include(error.message, "1.md")
+        assert.strictEqual((error as { position?: number }).position, 1)
+      }
+      assert.strictEqual(provider.requests.length, 1)
+      assert.deepStrictEqual(yield* replicate(root, "p", 1), [before[0]!])
+      // as the message says
+      Fs.rmSync(file, { recursive: true })
+      assert.deepStrictEqual(yield* record(root, "p", 3, provider.model), [before[0]!, "p #3", before[2]!])
+    }))
+
+  it.effect("a sample of the original, of which nothing is known, must be UTF-8", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const folder = originalFolder(root, "mock", "1", "p")
+      writeOriginal(folder, { "0.md": "\uFFFD is a character" })
+      assert.deepStrictEqual(yield* replicate(root, "p", 1), ["\uFFFD is a character"])
+      Fs.writeFileSync(Path.join(folder, "0.md"), Buffer.from([0x61, 0xc3]))
+      assert.strictEqual((yield* Effect.flip(replicate(root, "p", 1)))._tag, "StoreError")
+    }))
+
+  it.effect("a journal that is lost or spoilt takes no sample with it", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const before = yield* record(root, "p", 3, provider.model)
+      const journal = Path.join(originalFolder(root, "mock", "1", "p"), "0-255.jsonl")
+      Fs.writeFileSync(journal, "\u0000garbage\n{\"position\":1,}\n[]\n{\"position\":2,\"bytes\":null")
+      assert.deepStrictEqual(yield* replicate(root, "p", 3), before)
+      Fs.rmSync(journal)
+      assert.deepStrictEqual(yield* replicate(root, "p", 3), before)
+    }))
+})
+
+describe("a root that cannot be used", () => {
+  // In a process of its own, because it gives up the rights of root for good.
+  const unprivileged = (root: string) => {
+    const child = ChildProcess.spawnSync(process.execPath, [Path.join(import.meta.dirname, "support/unprivileged.ts"), root], {
+      encoding: "utf8"
+    })
+    assert.strictEqual(child.stderr, "")
+    return JSON.parse(child.stdout) as Array<string>
+  }
+
+  it.effect("that is a file, or below one, or has no name: a StoreError when the layer is built", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const file = Path.join(root, "file")
+      Fs.writeFileSync(file, "precious")
+      const provider = yield* makeProvider()
+      for (const directory of [file, Path.join(file, "below"), "", "a\u0000b"]) {
+        for (const replication of [false, true]) {
+          const error = yield* Effect.flip(LlmModel.sampleOne("p").pipe(
+            Effect.provide(Persistent.layer({ directory, replication })),
+            Effect.provide(provider.layer)
+          ))
+          assert.strictEqual(error._tag, "StoreError", directory)
+        }
+      }
+      assert.deepStrictEqual(provider.requests, [])
+      assert.strictEqual(Fs.readFileSync(file, "utf8"), "precious")
+    }))
+
+  it.effect("that may not be written, or not be read: a StoreError before anything is bought, not a miss", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const before = yield* record(root, "p", 2, provider.model)
+      const folder = originalFolder(root, "mock", "1", "p")
+      const paths = [folder, Path.dirname(folder), root]
+      for (const path of paths) Fs.chmodSync(path, 0o555)
+      // two recorded samples, a third one, and another prompt
+      assert.deepStrictEqual(unprivileged(root), [before.join(), "StoreError Unavailable", "StoreError Unavailable", "0 requests"])
+      for (const path of paths) Fs.chmodSync(path, 0o000)
+      assert.deepStrictEqual(unprivileged(root), [...Array(3).fill("StoreError Unavailable"), "0 requests"])
+      for (const path of paths.toReversed()) Fs.chmodSync(path, 0o755)
+    }))
+
+  it.effect("that is missing: made when the first sample is recorded, and not by replication", () =>
+    Effect.gen(function*() {
+      const root = Path.join(yield* makeDirectory, "a", "b")
+      const provider = yield* makeProvider()
+      const miss = yield* Effect.flip(replicate(root, "p", 1))
+      assert.strictEqual(miss._tag, "ReplicationCacheMiss")
+      assert.isFalse(Fs.existsSync(root))
+      yield* record(root, "p", 1, provider.model)
+      assert.deepStrictEqual(yield* replicate(root, "p", 1), ["p #0"])
+    }))
+
+  it.effect("that becomes unusable during a request: what was bought is stored by the next draw", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const folder = originalFolder(root, "mock", "1", "p")
+      const away = Path.join(root, "away")
+      provider.gate = Effect.sync(() => {
+        Fs.renameSync(folder, away)
+        Fs.writeFileSync(folder, "in the way")
+      })
+      const independent = Effect.gen(function*() {
+        const model = yield* Independent.make(yield* Persistent.make(provider.model, yield* directoryStore(root)))
+        const error = yield* Effect.flip(LlmModel.sampleMany("p", 3).pipe(using(model)))
+        assert.strictEqual(error._tag, "StoreError")
+        assert.deepStrictEqual(provider.requests, [3])
+        Fs.rmSync(folder)
+        Fs.renameSync(away, folder)
+        provider.gate = Effect.void
+        assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 3).pipe(using(model)), provider.given.slice(0, 3))
+        assert.deepStrictEqual(provider.requests, [3])
+        assert.sameMembers(Object.values(samplesIn(folder)), provider.given)
+      })
+      yield* Effect.scoped(independent)
+    }))
+})
+
+describe("a purchase of several samples that a process did not finish storing", () => {
+  const host = encodeURIComponent(Os.hostname()).replaceAll("_", "%5F")
+  const entries = [0, 1, 2].map((position) => ({ position, drawn: drawn(`text ${position}`) }))
+
+  /** What a killed process leaves: the log of the purchase, and of its samples those at `positions`. */
+  const leave = Effect.fnUntraced(function*(options: {
+    readonly positions: ReadonlyArray<number>
+    readonly owner?: string
+    readonly content?: string
+    readonly folder?: string
+  }) {
+    const root = yield* makeDirectory
+    const provider = yield* makeProvider()
+    const key = new Key.Key(provider.model.identity, "p", [])
+    const store = yield* directoryStore(root)
+    const folder = Path.relative(root, store.describe(key))
+    // The log's own way of storing, cut off.
+    if (options.positions.length > 0) {
+      yield* store.prepare(key)
+      for (const position of options.positions) {
+        Fs.writeFileSync(Path.join(root, folder, `${position}.md`), `text ${position}`)
+        const line = { position, bytes: 6, crc32: crc32(`text ${position}`), id: `purchase ${position}` }
+        Fs.appendFileSync(Path.join(root, folder, "0-255.jsonl"), `\n${JSON.stringify(line)}`)
+      }
+    }
+    Fs.mkdirSync(Path.join(root, ".purchases"), { recursive: true })
+    const log = Path.join(root, ".purchases", `${options.owner ?? `${host}_4194305_gone`}_0.json`)
+    const purchase = { id: "purchase", folder: options.folder ?? folder, entries, ifTaken: "append" }
+    Fs.writeFileSync(log, options.content ?? JSON.stringify(purchase))
+    return { root, provider, log, folder: Path.join(root, folder) }
+  })
+
+  it.effect.each([[[]], [[0]], [[0, 1]], [[1, 2]], [[0, 1, 2]]])("with %j stored: the next to write finishes it, and buys nothing for it", ([positions]) =>
+    Effect.gen(function*() {
+      const { folder, log, provider, root } = yield* leave({ positions: positions! })
+      assert.deepStrictEqual(yield* record(root, "p", 4, provider.model), ["text 0", "text 1", "text 2", "p #0"])
+      assert.strictEqual(provider.given.length, 1)
+      assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2", 3: "p #0" })
+      assert.isFalse(Fs.existsSync(log))
+      assert.deepStrictEqual(Fs.readdirSync(Path.join(root, ".purchases")), [])
+    }))
+
+  it.effect("whose places were taken by others since gets other places", () =>
+    Effect.gen(function*() {
+      const { folder, provider, root } = yield* leave({ positions: [0] })
+      Fs.writeFileSync(Path.join(folder, "1.md"), "of another process")
+      yield* record(root, "q", 1, provider.model)
+      assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "of another process", 2: "text 1", 3: "text 2" })
+    }))
+
+  it.effect("that is still running is left to it, for a minute", () =>
+    Effect.gen(function*() {
+      for (const owner of [`${host}_${process.pid}_other`, "elsewhere_1_other"]) {
+        const { folder, log, provider, root } = yield* leave({ positions: [0], owner })
+        const now = Fs.statSync(log).mtimeMs
+        yield* TestClock.setTime(now + 59_000)
+        yield* record(root, "q", 1, provider.model)
+        assert.isTrue(Fs.existsSync(log))
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0" })
+        yield* TestClock.setTime(now + 61_000)
+        yield* record(root, "r", 1, provider.model)
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2" })
+      }
+    }))
+
+  it.effect.each<readonly [string, { readonly content?: string; readonly folder?: string }]>([
+    ["is cut off", { content: "{\"id\":\"purchase\",\"ent" }],
+    ["is empty", { content: "" }],
+    ["is of something else", { content: "[1]" }],
+    ["leads out of the root", { folder: "../escape" }],
+    ["leads to an absolute folder", { folder: "/tmp/escape" }]
+  ])("and whose log %s is put aside, and recording goes on", ([, options]) =>
+    Effect.gen(function*() {
+      const { provider, root } = yield* leave({ positions: [], ...options })
+      assert.deepStrictEqual(yield* record(root, "p", 2, provider.model), ["p #0", "p #1"])
+      assert.isFalse(Fs.existsSync(Path.join(root, "..", "escape")))
+      assert.match(Fs.readdirSync(Path.join(root, ".purchases")).join(), /^\S+\.damaged$/)
+    }))
+
+  it.effect("because the file system failed halfway: the next draw finishes it when that is mended", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const folder = originalFolder(root, "mock", "1", "p")
+      yield* Effect.scoped(Effect.gen(function*() {
+        const model = yield* Persistent.make(provider.model, yield* directoryStore(root))
+        yield* LlmModel.sampleMany("p", 254).pipe(using(model))
+        // the file of what is known of position 256 and the next ones
+        Fs.mkdirSync(Path.join(folder, "256-511.jsonl"))
+        const error = yield* Effect.flip(LlmModel.sampleMany("p", 260).pipe(using(model)))
+        assert.strictEqual(error._tag, "StoreError")
+        assert.strictEqual((yield* LlmModel.sampleMany("p", 256).pipe(using(model))).at(-1), "p #255")
+        assert.deepStrictEqual(provider.requests, [254, 6])
+        Fs.rmdirSync(Path.join(folder, "256-511.jsonl"))
+        assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 260).pipe(using(model)), provider.given)
+        assert.deepStrictEqual(provider.requests, [254, 6])
+        assert.deepStrictEqual(Object.values(samplesIn(folder)), provider.given)
+      }))
+    }))
+})
+
+describe("names that can be no folder", () => {
+  it.effect.each([
+    "..",
+    "../x",
+    "a/../../x",
+    "a/..",
+    "/etc",
+    "a//b",
+    "a/",
+    "./a",
+    "a/.",
+    "a\u0000b",
+    "x".repeat(300),
+    "é".repeat(130),
+    `a_1/${"0".repeat(64)}`
+  ])("the alias %j is a StoreError before anything is read, written or bought", (alias) =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider({ model: alias })
+      for (const directory of [root]) {
+        const error = yield* Effect.flip(record(directory, "p", 1, provider.model))
+        assert.strictEqual(error._tag, "StoreError")
+        assert.strictEqual((error as { kind?: string }).kind, "InvalidName")
+        assert.include(error.message, "alias")
+        assert.strictEqual((yield* Effect.flip(replicate(directory, "p", 1, { alias })))._tag, "StoreError")
+      }
+      assert.deepStrictEqual(provider.requests, [])
+      assert.deepStrictEqual(Fs.readdirSync(root), [])
+    }))
+
+  it.effect.each(["", "x".repeat(300), "\uD800"])("so is the fork %j", (name) =>
+    Effect.gen(function*() {
+      const store = yield* directoryStore(yield* makeDirectory)
+      const error = yield* Effect.flip(store.get(yield* keyOf({}, "p", [name]), 0))
+      assert.strictEqual(error.kind, "InvalidName")
+    }))
+})
+
+it.effect("reading n samples lists no folder, and reads one file more than there are samples", () =>
+  Effect.gen(function*() {
+    const root = yield* makeDirectory
+    const provider = yield* makeProvider()
+    yield* record(root, "p", 100, provider.model)
+    const calls = { readFileSync: 0, readdirSync: 0, opendirSync: 0, statSync: 0 }
+    const originals = Object.keys(calls).map((name) => [name, NodeFs[name as "statSync"]] as const)
+    for (const [name, original] of originals) {
+      Object.assign(NodeFs, {
+        [name]: (...args: Array<never>) => {
+          calls[name as "statSync"]++
+          return (original as (...args: Array<never>) => unknown)(...args)
+        }
+      })
+    }
+    const { syncBuiltinESMExports } = yield* Effect.promise(() => import("node:module"))
+    syncBuiltinESMExports()
+    const texts = yield* LlmModel.sample("p").pipe(
+      Stream.take(100),
+      Stream.runCollect,
+      Effect.provide(Persistent.layer({ directory: root })),
+      Effect.provide(provider.layer),
+      Effect.ensuring(Effect.sync(() => {
+        Object.assign(NodeFs, Object.fromEntries(originals))
+        syncBuiltinESMExports()
+      }))
+    )
+    assert.strictEqual(texts.length, 100)
+    assert.deepStrictEqual(calls, { readFileSync: 101, readdirSync: 0, opendirSync: 0, statSync: 1 })
+  }))
+
+it.effect("a store gives at most as many prompts as it is asked for", () =>
+  Effect.gen(function*() {
+    for (const store of [yield* directoryStore(yield* makeDirectory), yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)]) {
+      const key = yield* keyOf({})
+      for (const prompt of ["a", "b", "c"]) yield* store.put(yield* keyOf({}, prompt), [{ position: 0, drawn: drawn("x") }], "drop")
+      yield* store.put(yield* keyOf({ temperature: 2 }, "other"), [{ position: 0, drawn: drawn("x") }], "drop")
+      assert.sameMembers([...yield* store.prompts(key.identity, 10)], ["a", "b", "c"])
+      assert.strictEqual((yield* store.prompts(key.identity, 2)).length, 2)
+    }
+  }))

@@ -1,0 +1,245 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Layer, Schema, Stream } from "effect"
+import { Identity, Independent, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { makeDirectory, samplesIn } from "./support/directory.ts"
+import { makeProvider, using } from "./support/provider.ts"
+import { build, count, Stack } from "./support/stack.ts"
+
+const reasonOf = (error: unknown) => error instanceof SampleError.ProviderError ? error.reason._tag : error
+
+describe("batches", () => {
+  it.effect.each([
+    { batch: 20, maxBatch: 10, n: 40, sent: [10, 10, 10, 10] },
+    { batch: 20, maxBatch: 8, n: 20, sent: [7, 7, 7] },
+    { batch: 20, maxBatch: 8, n: 21, sent: [7, 7, 7] },
+    { batch: 20, maxBatch: 8, n: 22, sent: [7, 7, 7, 7] },
+    { batch: 20, maxBatch: 20, n: 20, sent: [20] },
+    { batch: 20, maxBatch: 100, n: 41, sent: [20, 20, 20] },
+    { batch: 20, maxBatch: 1, n: 3, sent: [1, 1, 1] },
+    { batch: 1, maxBatch: 10, n: 3, sent: [1, 1, 1] }
+  ])("%j: each request is evenly filled and sent when the consumer needs it", ({ batch, maxBatch, n, sent }) =>
+    Effect.gen(function*() {
+      for (const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"], ["Independent", "Persistent"]] as const) {
+        const provider = yield* makeProvider({ maxBatch })
+        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+        yield* LlmModel.sample("p", { batch }).pipe(Stream.take(n), Stream.runDrain, using(model!))
+        assert.deepStrictEqual(provider.requests, sent, stack.join())
+      }
+    }))
+
+  it.effect.prop(
+    "sampleMany buys what is missing of n, and no more",
+    { n: count(1, 20), maxBatch: count(1, 8), recorded: count(0, 12), stack: Schema.Literals(["Repeatable", "Persistent"]) },
+    ({ maxBatch, n, recorded, stack }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider({ maxBatch })
+        const [model] = yield* build([stack], provider.model, yield* makeDirectory)
+        if (recorded > 0) yield* LlmModel.sampleMany("p", recorded).pipe(using(model!))
+        provider.requests.length = 0
+        const texts = yield* LlmModel.sampleMany("p", n).pipe(using(model!))
+        assert.deepStrictEqual(texts, provider.given.slice(0, n))
+        const missing = Math.max(0, n - recorded)
+        assert.strictEqual(provider.requests.reduce((a, b) => a + b, 0), missing)
+        assert.strictEqual(provider.requests.length, Math.ceil(missing / maxBatch))
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("a batch fills gaps, and does not buy what is there", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const { Key, SampleStore } = yield* Effect.promise(() => import("@llm-cache/core"))
+      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const key = new Key.Key(provider.model.identity, "p", [])
+      for (const position of [1, 4]) yield* store.put(key, [{ position, drawn: { text: `old ${position}`, metadata: {}, origins: [] } }], "drop")
+      const model = yield* Persistent.make(provider.model, store)
+      assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 6).pipe(using(model)), ["p #0", "old 1", "p #1", "p #2", "old 4", "p #3"])
+      assert.deepStrictEqual(provider.requests, [4])
+    }).pipe(Effect.scoped))
+
+  it.effect("a provider that brings less is asked for the rest, and one that brings more is not asked again", () =>
+    Effect.gen(function*() {
+      for (const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"]] as const) {
+        const root = yield* makeDirectory
+        const one = yield* makeProvider({ brings: () => 1 })
+        const [less] = yield* build(stack, one.model, root)
+        assert.strictEqual((yield* LlmModel.sampleMany("p", 4).pipe(using(less!))).length, 4)
+        assert.strictEqual(one.requests.length, 4)
+        const many = yield* makeProvider({ brings: (n) => n + 3 })
+        const [more] = yield* build(stack, many.model, yield* makeDirectory)
+        const texts = yield* LlmModel.sample("p").pipe(Stream.take(8), Stream.runCollect, using(more!))
+        assert.deepStrictEqual(texts, many.given)
+        assert.deepStrictEqual(many.requests, [1, 1])
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("what a bare provider brings beyond n is not handed out", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ brings: (n) => n + 3 })
+      assert.strictEqual((yield* LlmModel.sampleMany("p", 2).pipe(using(provider.model))).length, 2)
+      assert.notStrictEqual(
+        yield* LlmModel.sampleOne("p").pipe(using(provider.model)),
+        yield* LlmModel.sampleOne("p").pipe(using(provider.model))
+      )
+    }))
+})
+
+describe("bad input is a typed error before any request is sent", () => {
+  const wrong = [0, -1, 1.5, NaN, Infinity, -Infinity, 2 ** 60]
+
+  it.effect.prop("a batch, or n", { stack: Stack, bad: Schema.Literals(wrong.filter(Number.isFinite)) }, ({ bad, stack }) =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+      for (const number of [bad, NaN, Infinity]) {
+        const errors = yield* Effect.all([
+          Effect.flip(LlmModel.sample("p", { batch: number }).pipe(Stream.take(1), Stream.runDrain)),
+          Effect.flip(LlmModel.sampleMany("p", 1, { batch: number })),
+          Effect.flip(LlmModel.sampleMany("p", number))
+        ]).pipe(using(model!))
+        for (const error of errors) {
+          assert.strictEqual(reasonOf(error), "BadRequest")
+          assert.include(error.message, String(number))
+          assert.include(error.message, "at least 1")
+        }
+      }
+      assert.deepStrictEqual(provider.requests, [])
+    }).pipe(Effect.scoped))
+
+  it.effect.prop("a prompt with a lone surrogate", { stack: Stack }, ({ stack }) =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+      for (const prompt of ["\uD800", "a\uDC00b", "\uDC00\uD800"]) {
+        const errors = yield* Effect.all([
+          Effect.flip(LlmModel.sampleOne(prompt)),
+          Effect.flip(LlmModel.sampleMany(prompt, 2)),
+          Effect.flip(Stream.runHead(LlmModel.sample(prompt)))
+        ]).pipe(using(model!))
+        for (const error of errors) {
+          assert.strictEqual(reasonOf(error), "BadRequest")
+          assert.include(error.message, "toWellFormed")
+        }
+      }
+      assert.deepStrictEqual(provider.requests, [])
+      // a whole pair is fine
+      assert.strictEqual(yield* LlmModel.sampleOne("🙂").pipe(using(model!)), "🙂 #0")
+    }).pipe(Effect.scoped))
+
+  const generate = () => Effect.succeed({ samples: ["x"] })
+
+  it.effect.each<readonly [string, Partial<LlmModel.Options>]>([
+    ...wrong.filter((number) => number !== Infinity).map((maxBatch) => ["maxBatch", { maxBatch }] as const),
+    ...[-0.1, NaN, Infinity].map((temperature) => ["temperature", { temperature }] as const),
+    ["model", { model: "" }],
+    ["model", { alias: "" }],
+    ["surrogate", { alias: "\uD800" }],
+    ["parameters", { parameters: { top_p: NaN } }],
+    ["parameters", { parameters: { seed: Symbol.iterator as never } }],
+    ["parameters", { parameters: { stop: [undefined as never] } }],
+    ["parameters", { parameters: { stop: "\uD800" } }],
+    ["parameters", { parameters: { when: new Date(0) as never } }]
+  ])("%s: %j", ([name, options]) =>
+    Effect.gen(function*() {
+      const all = { model: "m", generate, ...options }
+      const error = yield* Effect.flip(LlmModel.make(all))
+      assert.strictEqual(reasonOf(error), "BadRequest")
+      assert.include(error.message, name)
+      assert.isFalse(error.isRetryable)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.provide(LlmModel.sampleOne("p"), LlmModel.layer(all)))))
+    }))
+})
+
+describe("a model made from a function", () => {
+  it.effect("hands a failure of the function on, and has it as often as it is asked", () =>
+    Effect.gen(function*() {
+      const miss = new SampleError.ProviderError({
+        provider: "mock",
+        reason: new SampleError.BadKey({ description: "set KEY" })
+      })
+      const layer = LlmModel.layer({ model: "m", generate: () => Effect.fail(miss) })
+      assert.strictEqual(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("p"), layer)), miss)
+      assert.strictEqual(miss.message, "mock: set KEY")
+    }))
+
+  it.effect.each([
+    ["none", []],
+    ["only ones without a text", [null, undefined, 3, { text: null }]]
+  ])("that brings %s fails, and nothing is stored", ([, samples]) =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const layer = Persistent.layer({ directory: root }).pipe(
+        Layer.provide(LlmModel.layer({ model: "m", generate: () => Effect.succeed({ samples: samples as never }) }))
+      )
+      assert.strictEqual(reasonOf(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("p"), layer))), "UnusableResponse")
+      assert.deepStrictEqual(samplesIn(root), {})
+    }))
+
+  it.effect("drops what has no text, keeps an empty text, and repairs lone surrogates before anyone sees them", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const layer = Persistent.layer({ directory: root }).pipe(Layer.provide(LlmModel.layer({
+        model: "m",
+        generate: () => Effect.succeed({ samples: [null as never, "", { text: "a\uD800b", finishReason: "stop" }] })
+      })))
+      const texts = yield* Effect.provide(LlmModel.sampleMany("p", 2), layer)
+      assert.deepStrictEqual(texts, ["", "a\uFFFDb"])
+      assert.deepStrictEqual(samplesIn(root), { 0: "", 1: "a\uFFFDb" })
+      assert.deepStrictEqual(yield* Effect.provide(LlmModel.sampleMany("p", 2), layer), texts)
+    }))
+
+  it.effect("may need services, which it gets from where it is made", () =>
+    Effect.gen(function*() {
+      class Word extends Context.Service<Word, { readonly word: string }>()("Word") {}
+      const layer = LlmModel.layer({
+        model: "m",
+        generate: () => Effect.map(Word, ({ word }) => ({ samples: [word] }))
+      })
+      const program = Effect.provide(LlmModel.sampleOne("p"), layer)
+      assert.strictEqual(yield* Effect.provideService(program, Word, { word: "yes" }), "yes")
+    }))
+
+  it.effect("that dies takes its waiters with it and nothing else", () =>
+    Effect.gen(function*() {
+      let calls = 0
+      const source = yield* LlmModel.make({
+        model: "m",
+        generate: () => calls++ === 0 ? Effect.die("bug") : Effect.succeed({ samples: [`${calls}`] })
+      })
+      const model = yield* Independent.make(yield* Repeatable.make(source))
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(LlmModel.sampleOne("p").pipe(using(model)))))
+      assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(model)), "2")
+    }).pipe(Effect.scoped))
+})
+
+describe("identity", () => {
+  it.effect("is the alias, the temperature and the parameters, and passes through every combinator", () =>
+    Effect.gen(function*() {
+      const source = yield* LlmModel.make({
+        model: "vendor/m-large",
+        alias: "m",
+        temperature: 0.5,
+        parameters: { top_p: 0.9, b: { d: 1, c: undefined } },
+        generate: () => Effect.succeed({ samples: ["x"] })
+      })
+      const models = yield* build(["Independent", "Repeatable", "Persistent"], source, yield* makeDirectory)
+      for (const { identity } of models) {
+        assert.strictEqual(identity.name, "m")
+        assert.strictEqual(identity.temperature, 0.5)
+        assert.strictEqual(identity.parameters, `{"b":{"d":1},"top_p":0.9}`)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect.prop(
+    "two are the same exactly when all three are",
+    {
+      one: Schema.Struct({ name: Schema.Literals(["a", "b"]), temperature: Schema.Literals([0, 0.5, "none"]), p: Schema.Literals([1, "1", 2]) }),
+      two: Schema.Struct({ name: Schema.Literals(["a", "b"]), temperature: Schema.Literals([0, 0.5, "none"]), p: Schema.Literals([1, "1", 2]) })
+    },
+    ({ one, two }) =>
+      Effect.gen(function*() {
+        const make = ({ name, p, temperature }: typeof one) =>
+          Identity.make({ model: name, temperature: temperature === "none" ? undefined : temperature, parameters: { p } })
+        assert.strictEqual((yield* make(one)).id === (yield* make(two)).id, JSON.stringify(one) === JSON.stringify(two))
+      })
+  )
+})

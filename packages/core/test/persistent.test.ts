@@ -1,0 +1,233 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Stream } from "effect"
+import { Independent, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
+import { makeProvider, using } from "./support/provider.ts"
+import { build, directoryStore } from "./support/stack.ts"
+
+const miss = (error: unknown): SampleError.ReplicationCacheMiss => {
+  assert.instanceOf(error, SampleError.ReplicationCacheMiss)
+  return error
+}
+
+describe("replication", () => {
+  const recorded = (prompts: ReadonlyArray<string>) =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const values = yield* Effect.forEach(prompts, (prompt) => LlmModel.sampleMany(prompt, 3)).pipe(
+        Effect.provide(Persistent.layer({ directory: root })),
+        Effect.provide(provider.layer)
+      )
+      provider.requests.length = 0
+      const layer = Persistent.layer({ directory: root, replication: true }).pipe(Layer.provide(provider.layer))
+      return { root, provider, values, layer }
+    })
+
+  it.effect("gives what was recorded, never asks the model, and writes nothing", () =>
+    Effect.gen(function*() {
+      const { layer, provider, root, values } = yield* recorded(["a", "b"])
+      const before = readTree(root)
+      const again = Effect.forEach(["a", "b"], (prompt) => LlmModel.sampleMany(prompt, 3))
+      assert.deepStrictEqual(yield* Effect.provide(again, layer), values)
+      for (const draw of [LlmModel.sampleMany("a", 4), LlmModel.sampleMany("c", 1), Effect.provide(LlmModel.sampleMany("a", 4), Independent.layer), Effect.provide(LlmModel.sampleMany("a", 4), Repeatable.layer)]) {
+        miss(yield* Effect.flip(Effect.provide(draw, layer)))
+      }
+      assert.deepStrictEqual(provider.requests, [])
+      assert.deepStrictEqual(readTree(root), before)
+    }))
+
+  it.effect("needs no model, no HTTP client and no key", () =>
+    Effect.gen(function*() {
+      const { root, values } = yield* recorded(["a"])
+      const program: Effect.Effect<Array<string>, SampleError.SampleError> = LlmModel.sampleMany("a", 3).pipe(
+        Effect.provide(Persistent.layerReplication({ directory: root, model: "whatever", alias: "mock", temperature: 1 }))
+      )
+      assert.deepStrictEqual(yield* program, values[0])
+    }))
+
+  it.effect("a sequence that is exhausted reads differently from a prompt that is unknown", () =>
+    Effect.gen(function*() {
+      const { layer, root } = yield* recorded(["the quick brown fox", "something else"])
+      const exhausted = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleMany("something else", 9), layer)))
+      assert.strictEqual(exhausted.position, 3)
+      assert.deepStrictEqual(exhausted.present, [0, 1, 2])
+      assert.strictEqual(exhausted.nearest, undefined)
+      assert.include(exhausted.message, "position 3")
+      assert.include(exhausted.message, "0-2")
+      const unknown = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("the quick red fox"), layer)))
+      assert.strictEqual(unknown.position, 0)
+      assert.deepStrictEqual(unknown.present, [])
+      assert.deepStrictEqual(unknown.nearest, { prompt: "the quick brown fox", differsAt: 10 })
+      assert.strictEqual(unknown.identity.name, "mock")
+      assert.strictEqual(unknown.prompt, "the quick red fox")
+      assert.deepStrictEqual(unknown.path, [])
+      assert.isTrue(unknown.store.startsWith(root))
+      assert.isTrue(unknown.store.endsWith(unknown.promptHash))
+      assert.include(unknown.message, "differs from character 10")
+      assert.include(unknown.message, "brown")
+    }))
+
+  it.effect("a miss says at once that nothing is stored under this identity", () =>
+    Effect.gen(function*() {
+      const { root } = yield* recorded(["a"])
+      const error = miss(yield* Effect.flip(LlmModel.sampleOne("a").pipe(
+        Effect.provide(Persistent.layerReplication({ directory: root, model: "mock", temperature: 0.3 }))
+      )))
+      assert.strictEqual(error.nearest, undefined)
+      assert.include(error.message, "identity")
+      assert.include(error.message, "temperature 0.3")
+    }))
+
+  it.effect("a miss is caught by its tag, and a fork of the stream goes on", () =>
+    Effect.gen(function*() {
+      const { layer } = yield* recorded(["a"])
+      const texts = yield* LlmModel.sample("a").pipe(
+        Stream.catchTag("ReplicationCacheMiss", ({ position }) => Stream.make(`no ${position}`)),
+        Stream.runCollect,
+        Effect.provide(layer)
+      )
+      assert.deepStrictEqual(texts, ["a #0", "a #1", "a #2", "no 3"])
+    }))
+})
+
+describe("slices", () => {
+  it.effect("a slice of an original cache, and of one that is replicated", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const big = Persistent.layer({ directory: Path.join(root, "big") })
+      const all = yield* LlmModel.sampleMany("a", 10).pipe(Effect.provide(big), Effect.provide(provider.layer))
+      for (const replication of [false, true]) {
+        const slice = Path.join(root, `slice ${replication}`)
+        const taken = yield* LlmModel.sample("a").pipe(
+          Stream.take(4),
+          Stream.runCollect,
+          Effect.provide(Persistent.layer({ directory: slice })),
+          Effect.provide(Persistent.layer({ directory: Path.join(root, "big"), replication })),
+          Effect.provide(provider.layer)
+        )
+        assert.deepStrictEqual(taken, all.slice(0, 4))
+        assert.deepStrictEqual(Object.values(samplesIn(slice)), taken)
+      }
+      assert.deepStrictEqual(provider.requests, [10])
+    }))
+
+  it.effect("a batch asked of a slice is bought for the big cache, and the slice takes only what is consumed", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider({ maxBatch: 10 })
+      const [model] = yield* build(["Persistent", "Persistent"], provider.model, root)
+      yield* LlmModel.sample("a", { batch: 20 }).pipe(Stream.take(3), Stream.runDrain, using(model!))
+      assert.deepStrictEqual(provider.requests, [10])
+      assert.strictEqual(Object.keys(samplesIn(Path.join(root, "0"))).length, 10)
+      assert.strictEqual(Object.keys(samplesIn(Path.join(root, "1"))).length, 3)
+    }).pipe(Effect.scoped))
+
+  it.effect("a position that is deleted from a slice is taken again from the same position of the big cache", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const program = Effect.scoped(Effect.flatMap(build(["Persistent", "Persistent"], provider.model, root), ([model]) =>
+        LlmModel.sampleMany("a", 4).pipe(using(model!))))
+      const before = yield* program
+      const file = Object.keys(readTree(root)).find((path) => path.startsWith("1") && path.endsWith("1.md"))!
+      Fs.rmSync(Path.join(root, file))
+      assert.deepStrictEqual(yield* program, before)
+      assert.strictEqual(readTree(root)[file], before[1])
+    }).pipe(Effect.scoped))
+
+  it.effect("a store that fails between drawing and storing does not put a sample at another position", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const big = yield* Persistent.make(provider.model, yield* directoryStore(yield* makeDirectory))
+      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      let failures = 1
+      const slice = yield* Persistent.make(big, {
+        ...store,
+        put: (key, entries, ifTaken) =>
+          entries[0].position === 2 && failures-- > 0
+            ? Effect.fail(new SampleError.StoreError({ kind: "Unavailable", store: "test", operation: "put", description: "full" }))
+            : store.put(key, entries, ifTaken)
+      })
+      const { Key } = yield* Effect.promise(() => import("@llm-cache/core"))
+      const key = new Key.Key(big.identity, "a", [])
+      assert.strictEqual((yield* Effect.flip(slice.draw(key, 2, 1)))._tag, "StoreError")
+      assert.strictEqual((yield* slice.draw(key, 0, 1))[0].text, (yield* big.draw(key, 0, 1))[0].text)
+      assert.strictEqual((yield* slice.draw(key, 2, 1))[0].text, (yield* big.draw(key, 2, 1))[0].text)
+    }).pipe(Effect.scoped))
+})
+
+describe("what a purchase brought and the store did not take", () => {
+  it.effect("is stored and handed out by the next draws, each once, before anything else is bought", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      let full = true
+      const model = yield* Persistent.make(provider.model, {
+        ...store,
+        put: (key, entries, ifTaken) =>
+          full
+            ? Effect.fail(new SampleError.StoreError({ kind: "Unavailable", store: "test", operation: "put", description: "full" }))
+            : store.put(key, entries, ifTaken)
+      })
+      assert.strictEqual((yield* Effect.flip(LlmModel.sampleMany("a", 4).pipe(using(model))))._tag, "StoreError")
+      full = false
+      const texts = yield* LlmModel.sampleMany("a", 4).pipe(using(model))
+      assert.sameMembers(texts, provider.given)
+      assert.deepStrictEqual(provider.requests, [4])
+    }).pipe(Effect.scoped))
+})
+
+describe("layerConfig", () => {
+  const program = LlmModel.sampleMany("a", 2)
+
+  const configured = (env: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
+
+  it.effect("switches a finished program to a cache, and to replication, from outside", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const finished = program.pipe(Effect.provide(Persistent.layerConfig()), Effect.provide(provider.layer))
+      const values = yield* finished.pipe(configured({ LLM_CACHE_DIRECTORY: root }))
+      assert.deepStrictEqual(yield* finished.pipe(configured({ LLM_CACHE_DIRECTORY: root, LLM_CACHE_REPLICATION: "true" })), values)
+      const other = yield* makeDirectory
+      miss(yield* Effect.flip(finished.pipe(configured({ LLM_CACHE_DIRECTORY: other, LLM_CACHE_REPLICATION: "true" }))))
+      assert.deepStrictEqual(provider.requests, [2])
+      yield* finished.pipe(configured({ LLM_CACHE_DIRECTORY: other, LLM_CACHE_REPLICATION: "false" }))
+      assert.deepStrictEqual(provider.requests, [2, 2])
+    }))
+
+  it.effect.each([
+    [{}, "LLM_CACHE_DIRECTORY"],
+    [{ LLM_CACHE_DIRECTORY: "" }, "LLM_CACHE_DIRECTORY"],
+    [{ LLM_CACHE_DIRECTORY: "x", LLM_CACHE_REPLICATION: "maybe" }, "LLM_CACHE_REPLICATION"]
+  ])("%j is a ConfigError that names the variable", ([env, name]) =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const error = yield* program.pipe(
+        Effect.provide(Persistent.layerConfig()),
+        Effect.provide(provider.layer),
+        configured(env as Record<string, string>),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "ConfigError")
+      assert.include(error.message, name as string)
+      assert.deepStrictEqual(provider.requests, [])
+    }))
+
+  it.effect("reads the variables it is told to", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const { Config } = yield* Effect.promise(() => import("effect"))
+      yield* program.pipe(
+        Effect.provide(Persistent.layerConfig({ directory: Config.String("WHERE"), replication: Config.Boolean("OFFLINE") })),
+        Effect.provide(provider.layer),
+        configured({ WHERE: root, OFFLINE: "no" })
+      )
+      assert.strictEqual(Object.keys(samplesIn(root)).length, 2)
+    }))
+})
