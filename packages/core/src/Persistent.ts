@@ -94,6 +94,11 @@ export const make = (
 /**
  * Caches the model beneath in a `SampleStore`.
  *
+ * **Gotchas**
+ *
+ * Effect shares a composed layer by reference: provided with its store as one layer to two models, it is built once, over
+ * the first of them. Compose it anew for each model.
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -126,7 +131,7 @@ export const layerStore = (
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, StoreError, LlmModel.LlmModel> =>
-  Layer.provide(layerStore(options), SampleStore.layerDirectory(options.directory))
+  Layer.fresh(Layer.provide(layerStore(options), SampleStore.layerDirectory(options.directory)))
 
 /**
  * Answers from a directory alone: no model, no HTTP client and no key is needed.
@@ -142,14 +147,14 @@ export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, StoreErr
 export const layerReplication = (
   options: ReplicationOptions
 ): Layer.Layer<LlmModel.LlmModel, ProviderError | StoreError> =>
-  Layer.fresh(Layer.effect(
+  Layer.effect(
     LlmModel.LlmModel,
     Effect.gen(function*() {
       const identity = yield* Identity.make(options)
       const store = yield* SampleStore.SampleStore
       return yield* make(nothing(identity), store, { replication: true })
     })
-  )).pipe(Layer.provide(SampleStore.layerDirectory(options.directory)))
+  ).pipe(Layer.provide(SampleStore.layerDirectory(options.directory)))
 
 const nothing = (identity: Identity.Identity): LlmModel.Model =>
   LlmModel.fromDraw({
@@ -176,11 +181,11 @@ export const layerConfig = (options?: {
   readonly directory?: Config.Config<string> | undefined
   readonly replication?: Config.Config<boolean> | undefined
 }): Layer.Layer<LlmModel.LlmModel, Config.ConfigError | StoreError, LlmModel.LlmModel> =>
-  Layer.unwrap(Effect.gen(function*() {
+  Layer.fresh(Layer.unwrap(Effect.gen(function*() {
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))
     const directory = yield* options?.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")
     const replication = yield* options?.replication ??
       Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
     return layer({ directory, replication })
-  }))
+  })))

@@ -1,12 +1,30 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
-import { Independent, LlmModel, Persistent, Repeatable } from "@llm-cache/core"
+import { Config, Context, Effect, Exit, Fiber, Layer, Schema, type Scope, Stream } from "effect"
+import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
 import * as Path from "node:path"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 import { agree, allDifferent, build, Combinator, count, counted, directoryStore, Stack, take, Takes } from "./support/stack.ts"
 
 const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60) } }
+
+/** A store that yields before and behind everything it does, and shows the samples of a request one by one. */
+const slowStore = Effect.map(Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory), (store) => {
+  let samples = 0
+  const slowly = <A, E>(self: Effect.Effect<A, E>) => Effect.yieldNow.pipe(Effect.andThen(self), Effect.tap(Effect.yieldNow))
+  const model: SampleStore.Store = {
+    ...store,
+    get: (key, position) => slowly(store.get(key, position)),
+    positions: (key) => slowly(store.positions(key)),
+    prepare: (key) => slowly(store.prepare(key)),
+    put: (key, entries, ifTaken) =>
+      Effect.map(Effect.forEach(entries, (entry) => {
+        samples++
+        return slowly(store.put(key, [entry], ifTaken))
+      }), (positions) => positions.flat())
+  }
+  return { model, stored: () => samples }
+})
 
 const concurrently = { concurrency: "unbounded" } as const
 
@@ -182,17 +200,35 @@ describe("law 4, algebra", () => {
       assert.isTrue(allDifferent(attempts.map(([first]) => first!)))
     }))
 
-  it.effect("a layer that is provided to two models caches each for itself", () =>
+  it.effect("Independent, Repeatable and Independent stay three too", () =>
     Effect.gen(function*() {
-      const one = yield* makeProvider({ model: "one" })
-      const two = yield* makeProvider({ model: "two" })
-      const cached = Persistent.layer({ directory: yield* makeDirectory })
-      const identity = Effect.map(LlmModel.LlmModel, (model) => model.identity.name)
-      const names = yield* Effect.all([
-        Effect.provide(identity, Layer.provide(cached, one.layer)),
-        Effect.provide(identity, Layer.provide(cached, two.layer))
-      ]).pipe(Effect.provide(Layer.empty))
-      assert.deepStrictEqual(names, ["one", "two"])
+      const provider = yield* makeProvider()
+      const inner = Effect.provide(three, Independent.layer)
+      const draws = yield* Effect.all([LlmModel.sampleOne("a"), Effect.provide(Effect.all([inner, three]), Repeatable.layer)])
+        .pipe(Effect.provide(Independent.layer), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
+      // The inner reader reads the inner memory, from its first position on.
+      assert.deepStrictEqual(draws, ["a #0", [["a #1", "a #2"], ["a #1", "a #1"]]])
+    }))
+
+  class One extends Context.Service<One, LlmModel.Model>()("One") {}
+  class Two extends Context.Service<Two, LlmModel.Model>()("Two") {}
+
+  it.effect.each([
+    ["Independent", () => Effect.succeed(Independent.layer)],
+    ["Repeatable", () => Effect.succeed(Repeatable.layer)],
+    ["Persistent", () => Effect.map(makeDirectory, (directory) => Persistent.layer({ directory }))],
+    ["Persistent, as configured", () =>
+      Effect.map(makeDirectory, (directory) => Persistent.layerConfig({ directory: Config.succeed(directory) }))]
+  ])("%s, provided to two models in one layer, is a layer of its own for each", ([, make]) =>
+    Effect.gen(function*() {
+      const over = yield* (make as () => Effect.Effect<typeof Repeatable.layer, never, Scope.Scope>)()
+      const [one, two] = [yield* makeProvider({ model: "one" }), yield* makeProvider({ model: "two" })]
+      const both = Layer.mergeAll(
+        Layer.effect(One, LlmModel.LlmModel).pipe(Layer.provide(over), Layer.provide(one.layer)),
+        Layer.effect(Two, LlmModel.LlmModel).pipe(Layer.provide(over), Layer.provide(two.layer))
+      )
+      const names = Effect.all([One, Two]).pipe(Effect.map((models) => models.map(({ identity }) => identity.name)))
+      assert.deepStrictEqual(yield* Effect.provide(names, both), ["one", "two"])
     }))
 
   it.effect("a composed layer is shared by those it is provided to together", () =>
@@ -257,6 +293,26 @@ describe("law 6, single flight", () => {
         const texts = yield* Effect.forEach(Array.from({ length: fibers }), () => LlmModel.sampleOne("a"), concurrently).pipe(using(model!))
         assert.deepStrictEqual(texts, texts.map(() => "a #0"))
         assert.deepStrictEqual(provider.requests, [1])
+      }).pipe(Effect.scoped),
+    runs
+  )
+
+  it.effect.prop(
+    "also over a store that takes its time, and no sample is seen before its whole request is stored",
+    { fibers: count(2, 10), batch: count(1, 4) },
+    ({ batch, fibers }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const { model: store, stored } = yield* slowStore
+        const model = yield* Persistent.make(provider.model, store)
+        // some ask while the request is under way, some while it is stored, some later
+        const texts = yield* Effect.forEach(Array.from({ length: fibers }, (_, i) => i), (i) =>
+          Effect.replicateEffect(Effect.yieldNow, 2 * i, { discard: true }).pipe(
+            Effect.andThen(take(model, { prompt: "a", n: batch, batch })),
+            Effect.tap(() => Effect.sync(() => assert.strictEqual(stored(), batch)))
+          ), concurrently)
+        for (const some of texts) assert.deepStrictEqual(some, texts[0])
+        assert.deepStrictEqual(provider.requests, [batch])
       }).pipe(Effect.scoped),
     runs
   )

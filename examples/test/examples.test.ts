@@ -1,0 +1,95 @@
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as ChildProcess from "node:child_process"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+
+const examples = Path.join(import.meta.dirname, "..")
+
+/** Runs an example as its user does, in a folder of its own, with no key in its environment. */
+const run = (name: string, directory: string, env: Record<string, string> = {}) =>
+  Effect.callback<string>((resume) => {
+    const child = ChildProcess.execFile(
+      process.execPath,
+      [Path.join(examples, name, "main.ts")],
+      { cwd: directory, env: { PATH: process.env["PATH"], ...env } },
+      (error, stdout, stderr) => {
+        assert.strictEqual(error, null, `${stdout}${stderr}`)
+        assert.strictEqual(stderr, "")
+        resume(Effect.succeed(stdout))
+      }
+    )
+    return Effect.sync(() => child.kill())
+  })
+
+const makeDirectory = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-example-"))),
+  (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+const lines = (output: string, start: string) =>
+  output.split("\n").map((line) => line.trim()).filter((line) => line.startsWith(start)).map((line) => line.slice(start.length))
+
+it.effect("quickstart: the second run gives the same samples and sends no request", () =>
+  Effect.gen(function*() {
+    const directory = yield* makeDirectory
+    const first = yield* run("quickstart", directory)
+    const second = yield* run("quickstart", directory)
+    assert.include(first, "no API key is set")
+    for (const what of ["sampleOne: ", "sample, three of them: ", "sampleMany, five of them: "]) {
+      assert.deepStrictEqual(lines(first, what), lines(second, what))
+    }
+    const [p1, p2, i1, i2, r1, r2, r3, r4] = lines(first, "sampleOne: ")
+    assert.strictEqual(p1, p2)
+    assert.strictEqual(i1, p1)
+    assert.strictEqual(i2, lines(first, "sample, three of them: ")[0]!.split(",")[1])
+    assert.strictEqual(r1, r2)
+    assert.strictEqual(r3, r4)
+    assert.notStrictEqual(lines(first, "Requests sent: ")[0], "0")
+    assert.deepStrictEqual(lines(second, "Requests sent: "), ["0"])
+    assert.deepStrictEqual(lines(second, "Samples used: "), ["14, of them served from the cache: 14"])
+    assert.deepStrictEqual(lines(first, "The cache lies in "), [Path.join(Fs.realpathSync(directory), ".llm_cache/quickstart")])
+    assert.isTrue(Fs.existsSync(lines(first, "The cache lies in ")[0]!))
+  }), 60_000)
+
+it.effect("agentic-retry: a second run takes the same attempts from the cache", () =>
+  Effect.gen(function*() {
+    const output = yield* run("agentic-retry", yield* makeDirectory)
+    const [first, second] = lines(output, "accepted: ")
+    assert.match(first!, /^\d+, with [1-9]\d* requests$/)
+    assert.strictEqual(second, first!.replace(/with \d+/, "with 0"))
+    const refused = output.split("\n").filter((line) => line.endsWith("was not accepted"))
+    assert.deepStrictEqual(refused.slice(0, refused.length / 2), refused.slice(refused.length / 2))
+  }), 60_000)
+
+it.effect("cache-slicing: the slice holds what the experiment used", () =>
+  Effect.gen(function*() {
+    const output = yield* run("cache-slicing", yield* makeDirectory)
+    assert.deepStrictEqual(lines(output, "Samples in the original cache: "), ["30"])
+    assert.deepStrictEqual(lines(output, "Samples in the slice: "), ["4"])
+    assert.deepStrictEqual(lines(output, "The experiment: "), lines(output, "The experiment, from the slice alone: "))
+  }), 60_000)
+
+it.effect("batch-sampling: four requests of ten", () =>
+  Effect.gen(function*() {
+    const output = yield* run("batch-sampling", yield* makeDirectory)
+    assert.deepStrictEqual(lines(output, "Samples processed: "), ["40"])
+    assert.deepStrictEqual(lines(output, "Samples asked for in each request: "), ["10, 10, 10, 10"])
+  }), 60_000)
+
+it.effect("replication: a miss is caught by its tag, and no provider is needed", () =>
+  Effect.gen(function*() {
+    const output = yield* run("replication", yield* makeDirectory)
+    assert.match(lines(output, "Another prompt: ")[0]!, /^a miss\. Nothing is stored for prompt [0-9a-f]{64}/)
+    assert.deepStrictEqual(lines(output, "Replicated, with no provider and no key: "), lines(output, "Recorded: "))
+  }), 60_000)
+
+it.effect("provider-alias: what one vendor answered is not asked of the other", () =>
+  Effect.gen(function*() {
+    const output = yield* run("provider-alias", yield* makeDirectory)
+    const [one] = lines(output, "Vendor one: ")
+    const [two] = lines(output, "Vendor two: ")
+    assert.match(one!, /with 1 requests$/)
+    assert.strictEqual(two, one!.replace("with 1", "with 0"))
+  }), 60_000)
