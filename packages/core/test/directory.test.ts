@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Exit, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
 import * as ChildProcess from "node:child_process"
 import * as Crypto from "node:crypto"
 import NodeFs, * as Fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { crc32 } from "node:zlib"
@@ -41,6 +42,27 @@ const record = (root: string, prompt: string, n: number, model: LlmModel.Model) 
 const replicate = (root: string, prompt: string, n: number, options?: Partial<Persistent.ReplicationOptions>) =>
   LlmModel.sampleMany(prompt, n).pipe(
     Effect.provide(Persistent.layerReplication({ directory: root, model: "mock", temperature: 1, ...options }))
+  )
+
+/** Runs an effect while functions of the file system are others. */
+const patched = <Name extends keyof typeof NodeFs>(
+  names: ReadonlyArray<Name>,
+  patch: (name: Name, original: (...args: Array<any>) => unknown) => (...args: Array<any>) => unknown
+) =>
+<A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const originals = names.map((name) => [name, NodeFs[name]] as const)
+      for (const [name, original] of originals) Object.assign(NodeFs, { [name]: patch(name, original as () => unknown) })
+      syncBuiltinESMExports()
+      return Object.fromEntries(originals)
+    }),
+    () => self,
+    (originals) =>
+      Effect.sync(() => {
+        Object.assign(NodeFs, originals)
+        syncBuiltinESMExports()
+      })
   )
 
 describe("the layout", () => {
@@ -542,29 +564,45 @@ it.effect("reading n samples lists no folder, and reads one file more than there
     const provider = yield* makeProvider()
     yield* record(root, "p", 100, provider.model)
     const calls = { readFileSync: 0, readdirSync: 0, opendirSync: 0, statSync: 0 }
-    const originals = Object.keys(calls).map((name) => [name, NodeFs[name as "statSync"]] as const)
-    for (const [name, original] of originals) {
-      Object.assign(NodeFs, {
-        [name]: (...args: Array<never>) => {
-          calls[name as "statSync"]++
-          return (original as (...args: Array<never>) => unknown)(...args)
-        }
-      })
-    }
-    const { syncBuiltinESMExports } = yield* Effect.promise(() => import("node:module"))
-    syncBuiltinESMExports()
     const texts = yield* LlmModel.sample("p").pipe(
       Stream.take(100),
       Stream.runCollect,
       Effect.provide(Persistent.layer({ directory: root })),
       Effect.provide(provider.layer),
-      Effect.ensuring(Effect.sync(() => {
-        Object.assign(NodeFs, Object.fromEntries(originals))
-        syncBuiltinESMExports()
-      }))
+      patched(Object.keys(calls) as Array<keyof typeof calls>, (name, original) => (...args) => {
+        calls[name]++
+        return original(...args)
+      })
     )
     assert.strictEqual(texts.length, 100)
     assert.deepStrictEqual(calls, { readFileSync: 101, readdirSync: 0, opendirSync: 0, statSync: 1 })
+  }))
+
+it.effect("a disk that is full halfway leaves no part of a sample, and no sample is lost", () =>
+  Effect.gen(function*() {
+    for (const n of [1, 3]) {
+      // the writes of a purchase, one after the other
+      for (let failing = 1; failing <= 12; failing++) {
+        const root = yield* makeDirectory
+        const provider = yield* makeProvider()
+        const folder = originalFolder(root, "mock", "1", "p")
+        yield* Effect.scoped(Effect.gen(function*() {
+          const model = yield* Persistent.make(provider.model, yield* directoryStore(root))
+          let writes = 0
+          const full = patched(["writeFileSync", "appendFileSync", "linkSync"], (name, original) => (...args) => {
+            if (++writes < failing) return original(...args)
+            if (name !== "linkSync") original(args[0], String(args[1]).slice(0, 3), ...args.slice(2))
+            throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" })
+          })
+          const exit = yield* LlmModel.sampleMany("p", n).pipe(using(model), full, Effect.exit)
+          if (Exit.isFailure(exit)) assert.strictEqual(Exit.findError(exit).pipe(Result.getOrThrow)._tag, "StoreError")
+          for (const text of Object.values(samplesIn(folder))) assert.include(provider.given, text)
+          assert.sameMembers(yield* LlmModel.sampleMany("p", n).pipe(using(model)), provider.given)
+          assert.strictEqual(provider.requests.length, 1)
+          assert.sameMembers(Object.values(samplesIn(folder)), provider.given)
+        }))
+      }
+    }
   }))
 
 it.effect("a store gives at most as many prompts as it is asked for", () =>

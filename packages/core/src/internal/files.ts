@@ -4,7 +4,8 @@ import * as Path from "node:path"
 /** Whether the file system said that there is no such file or folder. */
 export const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === "ENOENT"
 
-const ifPresent = <A>(evaluate: () => A): A | undefined => {
+/** What the file system gives, `undefined` where it says that there is no such file or folder. */
+export const ifPresent = <A>(evaluate: () => A): A | undefined => {
   try {
     return evaluate()
   } catch (cause) {
@@ -22,13 +23,9 @@ export const list = (folder: string): ReadonlyArray<string> => ifPresent(() => F
 /** A folder to be read name by name, `undefined` when there is none. */
 export const openIfPresent = (folder: string): Fs.Dir | undefined => ifPresent(() => Fs.opendirSync(folder))
 
-// Tells the temporary files of all processes and threads apart.
-const unique = crypto.randomUUID()
-let written = 0
-
 /** Writes a file whole or not at all, and never over another: `false` when there is one already. */
 export const writeNew = (folder: string, name: string, content: string): boolean => {
-  const temporary = Path.join(folder, `.${unique}-${written++}.tmp`)
+  const temporary = Path.join(folder, `.${crypto.randomUUID()}.tmp`)
   try {
     Fs.writeFileSync(temporary, content, { flag: "wx" })
     Fs.linkSync(temporary, Path.join(folder, name))
@@ -37,6 +34,6 @@ export const writeNew = (folder: string, name: string, content: string): boolean
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false
     throw cause
   } finally {
-    Fs.rmSync(temporary, { force: true })
+    ifPresent(() => Fs.unlinkSync(temporary))
   }
 }

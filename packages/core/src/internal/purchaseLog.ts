@@ -2,7 +2,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import type { Entry } from "../Sample.ts"
-import { isMissing, list, readIfPresent, writeNew } from "./files.ts"
+import { ifPresent, isMissing, list, readIfPresent, writeNew } from "./files.ts"
 
 /** After this time, in milliseconds, a purchase is taken over also from a process that cannot be seen to have ended. */
 const patience = 60_000
@@ -87,7 +87,7 @@ export class PurchaseLog {
   }
 
   #remove(name: string): void {
-    Fs.rmSync(Path.join(this.#folder, name), { force: true })
+    ifPresent(() => Fs.unlinkSync(Path.join(this.#folder, name)))
   }
 
   #isLeft(name: string, now: number): boolean {

@@ -1,0 +1,88 @@
+import { LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { type Duration, Effect, type Layer, type Stream } from "effect"
+import { describe, expect, it } from "tstyche"
+
+const sampled = LlmModel.sampleOne("Hello")
+
+describe("sampling", () => {
+  it("is a stream that needs a model", () => {
+    expect(LlmModel.sample("Hello")).type.toBe<Stream.Stream<string, SampleError.SampleError, LlmModel.LlmModel>>()
+    expect(sampled).type.toBe<Effect.Effect<string, SampleError.SampleError, LlmModel.LlmModel>>()
+    expect(LlmModel.sampleMany("Hello", 3)).type.toBe<
+      Effect.Effect<Array<string>, SampleError.SampleError, LlmModel.LlmModel>
+    >()
+  })
+
+  it("takes a prompt of text alone", () => {
+    expect(LlmModel.sample).type.not.toBeCallableWith(1)
+    expect(LlmModel.sample).type.not.toBeCallableWith("Hello", { n: 1 })
+  })
+})
+
+describe("layers", () => {
+  it("Repeatable.layer is a model of a model", () => {
+    expect(Repeatable.layer).type.toBe<Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>>()
+  })
+
+  it("Persistent.layer is a model of a model, with a store that may fail", () => {
+    expect(Persistent.layer({ directory: "cache" })).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.StoreError, LlmModel.LlmModel>
+    >()
+  })
+
+  it("Persistent.layerReplication needs nothing", () => {
+    const layer = Persistent.layerReplication({ directory: "cache", model: "m" })
+    expect(layer).type.toBe<Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError | SampleError.StoreError>>()
+    expect(Effect.provide(sampled, layer)).type.toBe<Effect.Effect<string, SampleError.SampleError>>()
+  })
+
+  it("what a model's function needs and fails with is the layer's", () => {
+    interface Service {
+      readonly service: unique symbol
+    }
+    const generate = null as unknown as (
+      request: LlmModel.GenerateRequest
+    ) => Effect.Effect<LlmModel.Generation, SampleError.StoreError, Service>
+    expect(LlmModel.layer({ model: "m", generate })).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, Service>
+    >()
+    expect(LlmModel.layer<never>).type.not.toBeCallableWith({ model: "m", generate })
+    expect(LlmModel.layer).type.not.toBeCallableWith({ model: "m", generate: () => Effect.fail("no SampleError") })
+  })
+})
+
+describe("errors", () => {
+  it("catchTag removes just its tag", () => {
+    expect(Effect.catchTag(sampled, "ReplicationCacheMiss", () => Effect.succeed(""))).type.toBe<
+      Effect.Effect<string, SampleError.ProviderError | SampleError.StoreError, LlmModel.LlmModel>
+    >()
+  })
+
+  it("catchTags of all three leaves none", () => {
+    expect(Effect.catchTags(sampled, {
+      ReplicationCacheMiss: (miss) => Effect.succeed(miss.promptHash),
+      ProviderError: (error) => Effect.succeed(error.provider),
+      StoreError: (error) => Effect.succeed(error.store)
+    })).type.toBe<Effect.Effect<string, never, LlmModel.LlmModel>>()
+  })
+
+  it("catchReason narrows the reason of a ProviderError", () => {
+    const caught = Effect.catchReason(sampled, "ProviderError", "RateLimited", (reason) => {
+      expect(reason).type.toBe<SampleError.RateLimited>()
+      return Effect.succeed(reason.retryAfter)
+    })
+    expect(caught).type.toBe<
+      Effect.Effect<string | Duration.Duration | undefined, SampleError.SampleError, LlmModel.LlmModel>
+    >()
+  })
+
+  it("catchReason of a reason that has no time has none", () => {
+    const caught = Effect.catchReason(sampled, "ProviderError", "BadKey", (reason) => {
+      expect(reason).type.not.toHaveProperty("retryAfter")
+      return Effect.fail(reason)
+    })
+    expect(caught).type.toBe<
+      Effect.Effect<string, SampleError.SampleError | SampleError.BadKey, LlmModel.LlmModel>
+    >()
+  })
+})
