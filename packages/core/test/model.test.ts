@@ -179,11 +179,11 @@ describe("a model made from a function", () => {
       const root = yield* makeDirectory
       const layer = Persistent.layer({ directory: root }).pipe(Layer.provide(LlmModel.layer({
         model: "m",
-        generate: () => Effect.succeed({ samples: [null as never, "", { text: "a\uD800b", finishReason: "stop" }] })
+        generate: () => Effect.succeed({ samples: [null as never, { text: "a\uD800b", finishReason: "stop" }, ""] })
       })))
       const texts = yield* Effect.provide(LlmModel.sampleMany("p", 2), layer)
-      assert.deepStrictEqual(texts, ["", "a\uFFFDb"])
-      assert.deepStrictEqual(samplesIn(root), { 0: "", 1: "a\uFFFDb" })
+      assert.deepStrictEqual(texts, ["a\uFFFDb", ""])
+      assert.deepStrictEqual(samplesIn(root), { 0: "a\uFFFDb", 1: "" })
       assert.deepStrictEqual(yield* Effect.provide(LlmModel.sampleMany("p", 2), layer), texts)
     }))
 

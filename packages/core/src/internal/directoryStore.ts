@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import { isUtf8 } from "node:buffer"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -50,8 +51,8 @@ class DirectoryStore implements Store {
   }
 
   describe = (key: Key): string => {
-    const folder = this.#folder(key)
-    return folder.ok ? folder.path : this.#name
+    const [identity, prompt] = [identityFolder(key.identity), keyFolder(key)]
+    return identity.ok && prompt.ok ? Path.join(this.#root, identity.path, prompt.path) : this.#name
   }
 
   get = (key: Key, position: number) =>
@@ -110,12 +111,11 @@ class DirectoryStore implements Store {
 
   prompts = (identity: Identity, limit: number) => {
     const failed = failure(this.#name, "prompts")
-    const folder = this.#identityFolder(identity)
-    if (!folder.ok) return failed({ kind: "InvalidName", description: advise(folder.why) })
     return attempt(failed, () => {
       const prompts: Array<string> = []
-      const directory = openIfPresent(folder.path)
-      if (directory === undefined) return prompts
+      const folder = this.#identityFolder(identity)
+      const directory = folder.ok ? openIfPresent(folder.path) : undefined
+      if (!folder.ok || directory === undefined) return prompts
       try {
         for (let entry = directory.readSync(); entry && prompts.length < limit; entry = directory.readSync()) {
           if (!promptFolder.test(entry.name)) continue
@@ -131,13 +131,20 @@ class DirectoryStore implements Store {
 
   #identityFolder(identity: Identity): ReturnType<typeof identityFolder> {
     if (this.#lastIdentity?.identity !== identity) {
-      const folder = identityFolder(identity)
-      this.#lastIdentity = {
-        identity,
-        folder: folder.ok ? { ok: true, path: Path.join(this.#root, folder.path) } : folder
-      }
+      this.#lastIdentity = { identity, folder: this.#checkedFolder(identity) }
     }
     return this.#lastIdentity.folder
+  }
+
+  // A file system may take two names for one, such as `A` and `a`.
+  #checkedFolder(identity: Identity): ReturnType<typeof identityFolder> {
+    const folder = identityFolder(identity)
+    if (!folder.ok) return folder
+    const path = Path.join(this.#root, folder.path)
+    const holder = holderOf(readIfPresent(Path.join(path, "identity.json")))
+    return holder === undefined || (holder.name === identity.name && holder.temperature === identity.temperature)
+      ? { ok: true, path }
+      : { ok: false, why: `${path} is the folder of ${JSON.stringify(holder.name)}, not of ${JSON.stringify(identity.name)}` }
   }
 
   #folder(key: Key): ReturnType<typeof identityFolder> {
@@ -156,12 +163,14 @@ class DirectoryStore implements Store {
   ): Effect.Effect<A, StoreError> {
     return Effect.suspend(() => {
       const failed = failure(this.#name, operation, key, position)
-      const folder = this.#folder(key)
-      if (!folder.ok) return failed({ kind: "InvalidName", description: advise(folder.why) })
       try {
-        return use(folder.path, failed)
+        const folder = this.#folder(key)
+        return folder.ok
+          ? use(folder.path, failed)
+          : failed({ kind: "InvalidName", description: advise(folder.why) })
       } catch (cause) {
-        return failed(explain(cause, position === undefined ? folder.path : Path.join(folder.path, `${position}.md`)))
+        const where = this.describe(key)
+        return failed(explain(cause, position === undefined ? where : Path.join(where, `${position}.md`)))
       }
     })
   }
@@ -209,6 +218,16 @@ class DirectoryStore implements Store {
     let next = position + 1
     while (Fs.existsSync(Path.join(folder, `${next}.md`))) next++
     return this.#place(folder, { position: next, drawn }, ifTaken, id)
+  }
+}
+
+const holderOf = (content: string | undefined): { readonly name: unknown; readonly temperature: unknown } | undefined => {
+  try {
+    const holder: unknown = content === undefined ? undefined : JSON.parse(content)
+    return Predicate.hasProperty(holder, "name") ? { temperature: undefined, ...holder } : undefined
+  } catch {
+    // spoilt: it only explains
+    return undefined
   }
 }
 
