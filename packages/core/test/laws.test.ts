@@ -4,7 +4,7 @@ import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm
 import * as Path from "node:path"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
-import { agree, allDifferent, build, Combinator, count, counted, directoryStore, Stack, take, Takes } from "./support/stack.ts"
+import { agree, allDifferent, build, Combinator, count, counted, Stack, take, Takes } from "./support/stack.ts"
 
 const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60) } }
 
@@ -71,17 +71,23 @@ describe("law 1, repeatable: any two runs of one key agree on their common prefi
 
   it.effect.prop(
     "across two processes that record into one directory at the same time",
-    { n: count(1, 6), batches: Schema.Tuple([count(1, 4), count(1, 4)]) },
-    ({ batches, n }) =>
+    {
+      n: count(1, 6),
+      batches: Schema.Tuple([count(1, 4), count(1, 4)]),
+      beneath: Schema.Array(Schema.Literals(["Independent"])).check(Schema.isMaxLength(1))
+    },
+    ({ batches, beneath, n }) =>
       Effect.gen(function*() {
         const root = yield* makeDirectory
         const provider = yield* makeProvider()
         // A second store on the same directory knows no more of the first than another process would.
-        const models = yield* Effect.forEach(batches, () => Effect.flatMap(directoryStore(root), (store) => Persistent.make(provider.model, store)))
-        const [a, b] = yield* Effect.forEach(models, (model, i) => take(model, { prompt: "a", n, batch: batches[i]! }), concurrently)
+        const models = yield* Effect.forEach(batches, () => build(["Persistent", ...beneath], provider.model, root))
+        const [a, b] = yield* Effect.forEach(models, ([model], i) => take(model!, { prompt: "a", n, batch: batches[i]! }), concurrently)
         assert.deepStrictEqual(a, b)
         // and what lost the race for its position is kept at another one
-        assert.sameMembers(Object.values(samplesIn(root)), provider.given)
+        const samples = Object.values(samplesIn(root))
+        assert.isTrue(allDifferent(samples))
+        if (beneath.length === 0 || Math.max(...batches) === 1) assert.sameMembers(samples, provider.given)
       }).pipe(Effect.scoped),
     runs
   )
@@ -121,6 +127,17 @@ describe("law 2, independent within a run: no draw is handed out twice", () => {
     runs
   )
 })
+
+it.effect("law 2: a store goes on behind the draws that another process recorded meanwhile", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    const root = yield* makeDirectory
+    const stack = ["Persistent", "Independent", "Persistent"] as const
+    const [[one], [other]] = [yield* build(stack, provider.model, root), yield* build(stack, provider.model, root)]
+    yield* take(one!, { prompt: "a", n: 1, batch: 1 })
+    const longer = yield* take(other!, { prompt: "a", n: 3, batch: 1 })
+    assert.deepStrictEqual(yield* take(one!, { prompt: "a", n: 4, batch: 1 }), [...longer, "a #3"])
+  }))
 
 describe("law 3, independent across runs: all draws of all runs are different positions", () => {
   it.effect.prop(

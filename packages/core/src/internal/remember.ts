@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
 import type { Drawn, Entry } from "../Sample.ts"
-import type { SampleError, StoreError } from "../SampleError.ts"
+import { type SampleError, StoreError } from "../SampleError.ts"
 import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 
@@ -154,11 +154,25 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
     )
     const landed = new Map<number, Drawn>()
     for (const [i, position] of positions.entries()) if (position !== undefined) landed.set(position, drawn[i]!)
-    if (!landed.has(position)) {
-      const winner = yield* get(key, position)
-      if (winner !== undefined) landed.set(position, winner)
-    }
+    if (!landed.has(position)) landed.set(position, yield* winner(key, position))
     return landed
+  })
+
+  // The sample at a position that was to be filled: another writer was first, or the store finishes later what it took.
+  const winner = Effect.fnUntraced(function*(key: Key, position: number): Effect.fn.Return<Drawn, SampleError> {
+    let drawn = yield* get(key, position)
+    if (drawn === undefined) {
+      yield* store.prepare(key)
+      drawn = yield* get(key, position)
+    }
+    return drawn ?? (yield* new StoreError({
+      kind: "Unavailable",
+      store: store.describe(key),
+      operation: "put",
+      key,
+      position,
+      description: "the store took a sample for this position and does not have it: draw it again"
+    }))
   })
 
   // Takes for this flight the positions that the next request is to fill, of those missing among the `batch` positions
