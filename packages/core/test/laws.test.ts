@@ -235,7 +235,8 @@ describe("law 4, algebra", () => {
     ["Repeatable", () => Effect.succeed(Repeatable.layer)],
     ["Persistent", () => Effect.map(makeDirectory, (directory) => Persistent.layer({ directory }))],
     ["Persistent, as configured", () =>
-      Effect.map(makeDirectory, (directory) => Persistent.layerConfig({ directory: Config.succeed(directory) }))]
+      Effect.map(makeDirectory, (directory) => Persistent.layerConfig({ directory: Config.succeed(directory) }))],
+    ["Persistent, over a store", () => Effect.succeed(Persistent.layerStore())]
   ])("%s, provided to two models in one layer, is a layer of its own for each", ([, make]) =>
     Effect.gen(function*() {
       const over = yield* (make as () => Effect.Effect<typeof Repeatable.layer, never, Scope.Scope>)()
@@ -245,7 +246,7 @@ describe("law 4, algebra", () => {
         Layer.effect(Two, LlmModel.LlmModel).pipe(Layer.provide(over), Layer.provide(two.layer))
       )
       const names = Effect.all([One, Two]).pipe(Effect.map((models) => models.map(({ identity }) => identity.name)))
-      assert.deepStrictEqual(yield* Effect.provide(names, both), ["one", "two"])
+      assert.deepStrictEqual(yield* Effect.provide(names, Layer.provide(both, SampleStore.layerMemory)), ["one", "two"])
     }))
 
   it.effect("a composed layer is shared by those it is provided to together", () =>
@@ -322,11 +323,17 @@ describe("law 6, single flight", () => {
         const provider = yield* makeProvider()
         const { model: store, stored } = yield* slowStore
         const model = yield* Persistent.make(provider.model, store)
-        // some ask while the request is under way, some while it is stored, some later
+        // some ask at once, some while the request is under way or being stored, some later
         const texts = yield* Effect.forEach(Array.from({ length: fibers }, (_, i) => i), (i) =>
-          Effect.replicateEffect(Effect.yieldNow, 2 * i, { discard: true }).pipe(
-            Effect.andThen(take(model, { prompt: "a", n: batch, batch })),
-            Effect.tap(() => Effect.sync(() => assert.strictEqual(stored(), batch)))
+          Effect.replicateEffect(Effect.yieldNow, 3 * Math.floor(i / 2), { discard: true }).pipe(
+            Effect.andThen(
+              LlmModel.sample("a", { batch }).pipe(
+                Stream.take(batch),
+                Stream.tap(() => Effect.sync(() => assert.strictEqual(stored(), batch))),
+                Stream.runCollect,
+                using(model)
+              )
+            )
           ), concurrently)
         for (const some of texts) assert.deepStrictEqual(some, texts[0])
         assert.deepStrictEqual(provider.requests, [batch])
