@@ -13,7 +13,11 @@ const question = "Choose a number between 1 and 1000. Answer with the number alo
 const pick = LlmModel.sampleOne(question)
 
 const check = (picked: string) =>
-  Effect.filterOrFail(LlmModel.sampleOne(question), (answer) => answer === picked, (answer) => new BadAnswer({ answer }))
+  Effect.filterOrFail(
+    LlmModel.sampleOne(question),
+    (answer) => answer === picked,
+    (answer) => new BadAnswer({ answer })
+  )
 
 const accept = (picked: string) =>
   Effect.filterOrFail(

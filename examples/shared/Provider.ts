@@ -17,8 +17,11 @@ const vendors = [
 
 /** A model of the server that the example starts. */
 export const loopback = Layer.unwrap(
-  Effect.map(ChatServer.ChatServer, ({ baseUrl }) =>
-    OpenAiCompatible.layer({ baseUrl, apiKey: Redacted.make("none"), model: "random-numbers", temperature: 1 }))
+  Effect.map(
+    ChatServer.ChatServer,
+    ({ baseUrl }) =>
+      OpenAiCompatible.layer({ baseUrl, apiKey: Redacted.make("none"), model: "random-numbers", temperature: 1 })
+  )
 )
 
 const provider = Layer.unwrap(Effect.gen(function*() {

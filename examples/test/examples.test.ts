@@ -29,7 +29,9 @@ const makeDirectory = Effect.acquireRelease(
 )
 
 const lines = (output: string, start: string) =>
-  output.split("\n").map((line) => line.trim()).filter((line) => line.startsWith(start)).map((line) => line.slice(start.length))
+  output.split("\n").map((line) => line.trim()).filter((line) => line.startsWith(start)).map((line) =>
+    line.slice(start.length)
+  )
 
 it.effect("quickstart: the second run gives the same samples and sends no request", () =>
   Effect.gen(function*() {
@@ -49,7 +51,9 @@ it.effect("quickstart: the second run gives the same samples and sends no reques
     assert.notStrictEqual(lines(first, "Requests sent: ")[0], "0")
     assert.deepStrictEqual(lines(second, "Requests sent: "), ["0"])
     assert.deepStrictEqual(lines(second, "Samples used: "), ["14, of them served from the cache: 14"])
-    assert.deepStrictEqual(lines(first, "The cache lies in "), [Path.join(Fs.realpathSync(directory), ".llm_cache/quickstart")])
+    assert.deepStrictEqual(lines(first, "The cache lies in "), [
+      Path.join(Fs.realpathSync(directory), ".llm_cache/quickstart")
+    ])
     assert.isTrue(Fs.existsSync(lines(first, "The cache lies in ")[0]!))
   }), 60_000)
 

@@ -55,9 +55,9 @@ export class Identity {
    * @since 0.1.0
    */
   toString(): string {
-    return `${this.name}, ${this.temperature === undefined ? "default temperature" : `temperature ${this.temperature}`}${
-      this.parameters === "{}" ? "" : `, ${this.parameters}`
-    }`
+    return `${this.name}, ${
+      this.temperature === undefined ? "default temperature" : `temperature ${this.temperature}`
+    }${this.parameters === "{}" ? "" : `, ${this.parameters}`}`
   }
 }
 
@@ -130,7 +130,9 @@ export const make = (options: Options): Effect.Effect<Identity, ProviderError> =
   }
   const parameters = canonical(options.parameters ?? {})
   if (parameters === undefined) {
-    return invalid("`parameters` has a value that JSON cannot hold: give texts, finite numbers, booleans, arrays, objects")
+    return invalid(
+      "`parameters` has a value that JSON cannot hold: give texts, finite numbers, booleans, arrays, objects"
+    )
   }
   // `-0` and `0` are one temperature
   return Effect.succeed(new Identity(name, temperature === undefined ? undefined : temperature + 0, parameters))

@@ -186,9 +186,15 @@ export const make = Effect.fnUntraced(function*<R = never>(
       const n = requestSize(batch)
       return Effect.provideContext(
         Effect.withSpan(
-          Effect.flatMap(Clock.currentTimeMillis, (start) =>
-            Effect.flatMap(options.generate({ prompt: key.prompt, n }), (generation) =>
-              Effect.flatMap(Clock.currentTimeMillis, (end) => purchase(identity, generation, start, end)))),
+          Effect.flatMap(
+            Clock.currentTimeMillis,
+            (start) =>
+              Effect.flatMap(
+                options.generate({ prompt: key.prompt, n }),
+                (generation) =>
+                  Effect.flatMap(Clock.currentTimeMillis, (end) => purchase(identity, generation, start, end))
+              )
+          ),
           "LlmModel.generate",
           { kind: "client", attributes: { "gen_ai.request.model": options.model, "gen_ai.request.choice.count": n } }
         ),
@@ -269,7 +275,9 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
             position += drawn.length
             return isNonEmpty(drawn) && drawn.length === 1
               ? [drawn[0].text] as const
-              : drawn.map(({ text }) => text) as unknown as Arr.NonEmptyReadonlyArray<string>
+              : drawn.map(({ text }) =>
+                text
+              ) as unknown as Arr.NonEmptyReadonlyArray<string>
           })
         ))
     }))
@@ -307,9 +315,12 @@ export const sample = (prompt: string, options?: SampleOptions): Stream.Stream<s
  * @since 0.1.0
  */
 export const sampleOne = (prompt: string): Effect.Effect<string, SampleError, LlmModel> =>
-  Effect.flatMap(LlmModel, (model) =>
-    Effect.flatMap(makeKey(model.identity, prompt), (key) =>
-      Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)))
+  Effect.flatMap(
+    LlmModel,
+    (model) =>
+      Effect.flatMap(makeKey(model.identity, prompt), (key) =>
+        Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text))
+  )
 
 /**
  * The first `n` samples of a run.

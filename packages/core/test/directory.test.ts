@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
 import { Effect, Exit, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
 import * as ChildProcess from "node:child_process"
 import * as Crypto from "node:crypto"
 import NodeFs, * as Fs from "node:fs"
@@ -15,10 +15,18 @@ import { directoryStore } from "./support/stack.ts"
 
 const sha256 = (text: string) => Crypto.createHash("sha256").update(text).digest("hex")
 
-const drawn = (text: string, rest?: Partial<Sample.Drawn>): Sample.Drawn => ({ text, metadata: {}, origins: [], ...rest })
+const drawn = (text: string, rest?: Partial<Sample.Drawn>): Sample.Drawn => ({
+  text,
+  metadata: {},
+  origins: [],
+  ...rest
+})
 
 const keyOf = (options: Partial<Identity.Options>, prompt = "p", path: ReadonlyArray<string> = []) =>
-  Effect.map(Identity.make({ model: "m", temperature: 1, ...options }), (identity) => new Key.Key(identity, prompt, path))
+  Effect.map(
+    Identity.make({ model: "m", temperature: 1, ...options }),
+    (identity) => new Key.Key(identity, prompt, path)
+  )
 
 /** The folder that the Python original uses: alias, `%.3f` of the temperature without the zeros at its end, SHA-256. */
 const originalFolder = (root: string, alias: string, temperature: string, prompt: string) =>
@@ -53,7 +61,9 @@ const patched = <Name extends keyof typeof NodeFs>(
   Effect.acquireUseRelease(
     Effect.sync(() => {
       const originals = names.map((name) => [name, NodeFs[name]] as const)
-      for (const [name, original] of originals) Object.assign(NodeFs, { [name]: patch(name, original as () => unknown) })
+      for (const [name, original] of originals) {
+        Object.assign(NodeFs, { [name]: patch(name, original as () => unknown) })
+      }
       syncBuiltinESMExports()
       return Object.fromEntries(originals)
     }),
@@ -69,7 +79,12 @@ describe("the layout", () => {
   it.effect("a cache that the original wrote is read", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      writeOriginal(originalFolder(root, "vendor/gpt-4o", "0.5", "Grüße"), { "0.md": "eins\r\nzwei", "1.md": "", "10.md": "elf", "2.md": "drei" })
+      writeOriginal(originalFolder(root, "vendor/gpt-4o", "0.5", "Grüße"), {
+        "0.md": "eins\r\nzwei",
+        "1.md": "",
+        "10.md": "elf",
+        "2.md": "drei"
+      })
       const read = (n: number) => replicate(root, "Grüße", n, { model: "x", alias: "vendor/gpt-4o", temperature: 0.5 })
       assert.deepStrictEqual(yield* read(3), ["eins\r\nzwei", "", "drei"])
       const miss = yield* Effect.flip(read(4))
@@ -86,7 +101,10 @@ describe("the layout", () => {
         Effect.provide(provider.layer)
       )
       assert.deepStrictEqual(readOriginal(originalFolder(root, "mock", "0.7", "p")), texts)
-      assert.strictEqual(Fs.readFileSync(Path.join(originalFolder(root, "mock", "0.7", "p"), "prompt.txt"), "utf8"), "p")
+      assert.strictEqual(
+        Fs.readFileSync(Path.join(originalFolder(root, "mock", "0.7", "p"), "prompt.txt"), "utf8"),
+        "p"
+      )
     }))
 
   it.effect.each([
@@ -190,20 +208,50 @@ describe("the layout", () => {
 })
 
 describe("samples", () => {
-  const texts = ["", "\r\n", "a\nb\r\nc\r", "\u0000", "\uFEFFbom", "\uFFFD", "🙂", "é".normalize("NFD"), "x".repeat(1_000_000)]
+  const texts = [
+    "",
+    "\r\n",
+    "a\nb\r\nc\r",
+    "\u0000",
+    "\uFEFFbom",
+    "\uFFFD",
+    "🙂",
+    "é".normalize("NFD"),
+    "x".repeat(1_000_000)
+  ]
 
-  it.effect.each(texts.map((text) => [text, text.length] as const))("come back to the byte", ([text]) =>
-    Effect.gen(function*() {
-      const root = yield* makeDirectory
-      const key = yield* keyOf({})
-      const metadata = { model: "m-1", finishReason: "stop", createdAt: 5, elapsed: 7, requestSamples: 2, inputTokens: 3, outputTokens: 4 }
-      yield* Effect.flatMap(directoryStore(root), (store) => store.put(key, [{ position: 3, drawn: drawn(text, { metadata, origins: [7, 1] }) }], "drop"))
-      const store = yield* directoryStore(root)
-      assert.deepStrictEqual(yield* store.get(key, 3), { text, metadata, origins: [7, 1] })
-      assert.strictEqual(Buffer.compare(Fs.readFileSync(Path.join(store.describe(key), "3.md")), Buffer.from(text)), 0)
-    }))
+  it.effect.each(texts.map((text) => [text, text.length] as const))(
+    "come back to the byte",
+    ([text]) =>
+      Effect.gen(function*() {
+        const root = yield* makeDirectory
+        const key = yield* keyOf({})
+        const metadata = {
+          model: "m-1",
+          finishReason: "stop",
+          createdAt: 5,
+          elapsed: 7,
+          requestSamples: 2,
+          inputTokens: 3,
+          outputTokens: 4
+        }
+        yield* Effect.flatMap(
+          directoryStore(root),
+          (store) => store.put(key, [{ position: 3, drawn: drawn(text, { metadata, origins: [7, 1] }) }], "drop")
+        )
+        const store = yield* directoryStore(root)
+        assert.deepStrictEqual(yield* store.get(key, 3), { text, metadata, origins: [7, 1] })
+        assert.strictEqual(
+          Buffer.compare(Fs.readFileSync(Path.join(store.describe(key), "3.md")), Buffer.from(text)),
+          0
+        )
+      })
+  )
 
-  it.effect.prop("any text comes back, and any prompt is kept in prompt.txt", { text: Schema.String, prompt: Schema.String }, ({ prompt, text }) =>
+  it.effect.prop("any text comes back, and any prompt is kept in prompt.txt", {
+    text: Schema.String,
+    prompt: Schema.String
+  }, ({ prompt, text }) =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const store = yield* directoryStore(root)
@@ -218,8 +266,14 @@ describe("samples", () => {
       const root = yield* makeDirectory
       const [one, two] = [yield* directoryStore(root), yield* directoryStore(root)]
       const key = yield* keyOf({})
-      assert.deepStrictEqual(yield* one.put(key, [{ position: 0, drawn: drawn("first", { metadata: { model: "one" } }) }], "drop"), [0])
-      assert.deepStrictEqual(yield* two.put(key, [{ position: 0, drawn: drawn("second, longer", { metadata: { model: "two" } }) }], "drop"), [undefined])
+      assert.deepStrictEqual(
+        yield* one.put(key, [{ position: 0, drawn: drawn("first", { metadata: { model: "one" } }) }], "drop"),
+        [0]
+      )
+      assert.deepStrictEqual(
+        yield* two.put(key, [{ position: 0, drawn: drawn("second, longer", { metadata: { model: "two" } }) }], "drop"),
+        [undefined]
+      )
       assert.deepStrictEqual(yield* one.put(key, [{ position: 0, drawn: drawn("third") }], "drop"), [undefined])
       for (const store of [one, two]) {
         assert.deepStrictEqual(yield* store.get(key, 0), drawn("first", { metadata: { model: "one" } }))
@@ -243,7 +297,16 @@ describe("samples", () => {
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
-      const strays = { "README.md": "x", "._0.md": "x", ".DS_Store": "x", "01.md": "x", "1.md.bak": "x", "-1.md": "x", "1e3.md": "x", "notes.txt": "x" }
+      const strays = {
+        "README.md": "x",
+        "._0.md": "x",
+        ".DS_Store": "x",
+        "01.md": "x",
+        "1.md.bak": "x",
+        "-1.md": "x",
+        "1e3.md": "x",
+        "notes.txt": "x"
+      }
       const folder = originalFolder(root, "mock", "1", "p")
       writeOriginal(folder, strays)
       Fs.mkdirSync(Path.join(root, "mock_1", "stray"))
@@ -274,7 +337,9 @@ describe("samples", () => {
       const key = yield* keyOf({})
       const store = yield* directoryStore(root)
       const positions = [0, 255, 256, 257, 511, 512, 100_000]
-      for (const position of positions) yield* store.put(key, [{ position: position, drawn: drawn(`${position}`, { origins: [position] }) }], "drop")
+      for (const position of positions) {
+        yield* store.put(key, [{ position: position, drawn: drawn(`${position}`, { origins: [position] }) }], "drop")
+      }
       assert.deepStrictEqual(yield* store.positions(key), positions)
       for (const position of positions) {
         assert.deepStrictEqual(yield* store.get(key, position), drawn(`${position}`, { origins: [position] }))
@@ -310,26 +375,29 @@ describe("damage", () => {
     }]
   ]
 
-  it.effect.each(damage)("a sample that is %s is a StoreError, not a sample and not a miss", ([, hurt]) =>
-    Effect.gen(function*() {
-      const root = yield* makeDirectory
-      const provider = yield* makeProvider()
-      const before = yield* record(root, "p", 3, provider.model)
-      const file = Path.join(originalFolder(root, "mock", "1", "p"), "1.md")
-      hurt(file)
-      for (const read of [record(root, "p", 3, provider.model), replicate(root, "p", 3)]) {
-        const error = yield* Effect.flip(read)
-        assert.strictEqual(error._tag, "StoreError")
-        assert.strictEqual((error as { kind?: string }).kind, "Damaged")
-        assert.include(error.message, "1.md")
-        assert.strictEqual((error as { position?: number }).position, 1)
-      }
-      assert.strictEqual(provider.requests.length, 1)
-      assert.deepStrictEqual(yield* replicate(root, "p", 1), [before[0]!])
-      // as the message says
-      Fs.rmSync(file, { recursive: true })
-      assert.deepStrictEqual(yield* record(root, "p", 3, provider.model), [before[0]!, "p #3", before[2]!])
-    }))
+  it.effect.each(damage)(
+    "a sample that is %s is a StoreError, not a sample and not a miss",
+    ([, hurt]) =>
+      Effect.gen(function*() {
+        const root = yield* makeDirectory
+        const provider = yield* makeProvider()
+        const before = yield* record(root, "p", 3, provider.model)
+        const file = Path.join(originalFolder(root, "mock", "1", "p"), "1.md")
+        hurt(file)
+        for (const read of [record(root, "p", 3, provider.model), replicate(root, "p", 3)]) {
+          const error = yield* Effect.flip(read)
+          assert.strictEqual(error._tag, "StoreError")
+          assert.strictEqual((error as { kind?: string }).kind, "Damaged")
+          assert.include(error.message, "1.md")
+          assert.strictEqual((error as { position?: number }).position, 1)
+        }
+        assert.strictEqual(provider.requests.length, 1)
+        assert.deepStrictEqual(yield* replicate(root, "p", 1), [before[0]!])
+        // as the message says
+        Fs.rmSync(file, { recursive: true })
+        assert.deepStrictEqual(yield* record(root, "p", 3, provider.model), [before[0]!, "p #3", before[2]!])
+      })
+  )
 
   it.effect("a sample of the original, of which nothing is known, must be UTF-8", () =>
     Effect.gen(function*() {
@@ -357,7 +425,10 @@ describe("damage", () => {
 describe("a root that cannot be used", () => {
   // In a process of its own, because it gives up the rights of root for good.
   const unprivileged = (root: string) => {
-    const child = ChildProcess.spawnSync(process.execPath, [Path.join(import.meta.dirname, "support/unprivileged.ts"), root], {
+    const child = ChildProcess.spawnSync(process.execPath, [
+      Path.join(import.meta.dirname, "support/unprivileged.ts"),
+      root
+    ], {
       encoding: "utf8"
     })
     assert.strictEqual(child.stderr, "")
@@ -372,10 +443,12 @@ describe("a root that cannot be used", () => {
       const provider = yield* makeProvider()
       for (const directory of [file, Path.join(file, "below"), "", "a\u0000b"]) {
         for (const replication of [false, true]) {
-          const error = yield* Effect.flip(LlmModel.sampleOne("p").pipe(
-            Effect.provide(Persistent.layer({ directory, replication })),
-            Effect.provide(provider.layer)
-          ))
+          const error = yield* Effect.flip(
+            LlmModel.sampleOne("p").pipe(
+              Effect.provide(Persistent.layer({ directory, replication })),
+              Effect.provide(provider.layer)
+            )
+          )
           assert.strictEqual(error._tag, "StoreError", directory)
         }
       }
@@ -392,7 +465,12 @@ describe("a root that cannot be used", () => {
       const paths = [folder, Path.dirname(folder), root]
       for (const path of paths) Fs.chmodSync(path, 0o555)
       // two recorded samples, a third one, and another prompt
-      assert.deepStrictEqual(unprivileged(root), [before.join(), "StoreError Unavailable", "StoreError Unavailable", "0 requests"])
+      assert.deepStrictEqual(unprivileged(root), [
+        before.join(),
+        "StoreError Unavailable",
+        "StoreError Unavailable",
+        "0 requests"
+      ])
       for (const path of paths) Fs.chmodSync(path, 0o000)
       assert.deepStrictEqual(unprivileged(root), [...Array(3).fill("StoreError Unavailable"), "0 requests"])
       for (const path of paths.toReversed()) Fs.chmodSync(path, 0o755)
@@ -467,15 +545,18 @@ describe("a purchase of several samples that a process did not finish storing", 
     return { root, provider, log, folder: Path.join(root, folder) }
   })
 
-  it.effect.each([[[]], [[0]], [[0, 1]], [[1, 2]], [[0, 1, 2]]])("with %j stored: the next to write finishes it, and buys nothing for it", ([positions]) =>
-    Effect.gen(function*() {
-      const { folder, log, provider, root } = yield* leave({ positions: positions! })
-      assert.deepStrictEqual(yield* record(root, "p", 4, provider.model), ["text 0", "text 1", "text 2", "p #0"])
-      assert.strictEqual(provider.given.length, 1)
-      assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2", 3: "p #0" })
-      assert.isFalse(Fs.existsSync(log))
-      assert.deepStrictEqual(Fs.readdirSync(Path.join(root, ".purchases")), [])
-    }))
+  it.effect.each([[[]], [[0]], [[0, 1]], [[1, 2]], [[0, 1, 2]]])(
+    "with %j stored: the next to write finishes it, and buys nothing for it",
+    ([positions]) =>
+      Effect.gen(function*() {
+        const { folder, log, provider, root } = yield* leave({ positions: positions! })
+        assert.deepStrictEqual(yield* record(root, "p", 4, provider.model), ["text 0", "text 1", "text 2", "p #0"])
+        assert.strictEqual(provider.given.length, 1)
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2", 3: "p #0" })
+        assert.isFalse(Fs.existsSync(log))
+        assert.deepStrictEqual(Fs.readdirSync(Path.join(root, ".purchases")), [])
+      })
+  )
 
   it.effect("whose places were taken by others since gets other places", () =>
     Effect.gen(function*() {
@@ -624,9 +705,16 @@ it.effect("a disk that is full halfway leaves no part of a sample, and no sample
 
 it.effect("a store gives at most as many prompts as it is asked for", () =>
   Effect.gen(function*() {
-    for (const store of [yield* directoryStore(yield* makeDirectory), yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)]) {
+    for (
+      const store of [
+        yield* directoryStore(yield* makeDirectory),
+        yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      ]
+    ) {
       const key = yield* keyOf({})
-      for (const prompt of ["a", "b", "c"]) yield* store.put(yield* keyOf({}, prompt), [{ position: 0, drawn: drawn("x") }], "drop")
+      for (const prompt of ["a", "b", "c"]) {
+        yield* store.put(yield* keyOf({}, prompt), [{ position: 0, drawn: drawn("x") }], "drop")
+      }
       yield* store.put(yield* keyOf({ temperature: 2 }, "other"), [{ position: 0, drawn: drawn("x") }], "drop")
       assert.sameMembers([...yield* store.prompts(key.identity, 10)], ["a", "b", "c"])
       assert.strictEqual((yield* store.prompts(key.identity, 2)).length, 2)

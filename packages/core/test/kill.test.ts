@@ -19,7 +19,10 @@ interface Seen {
 /** Starts a program that records, and kills it when it has printed so many lines. Returns the lines. */
 const recordAndKill = (directory: string, lines: number) =>
   Effect.callback<ReadonlyArray<Seen>>((resume) => {
-    const child = ChildProcess.spawn(process.execPath, [Path.join(import.meta.dirname, "support/recorder.ts"), directory], {
+    const child = ChildProcess.spawn(process.execPath, [
+      Path.join(import.meta.dirname, "support/recorder.ts"),
+      directory
+    ], {
       stdio: ["ignore", "pipe", "inherit"]
     })
     let output = ""

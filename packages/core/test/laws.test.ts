@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, Context, Effect, Exit, Fiber, Layer, Schema, type Scope, Stream } from "effect"
 import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Config, Context, Effect, Exit, Fiber, Layer, Schema, type Scope, Stream } from "effect"
 import * as Path from "node:path"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
@@ -11,17 +11,21 @@ const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60
 /** A store that yields before and behind everything it does, and shows the samples of a request one by one. */
 const slowStore = Effect.map(Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory), (store) => {
   let samples = 0
-  const slowly = <A, E>(self: Effect.Effect<A, E>) => Effect.yieldNow.pipe(Effect.andThen(self), Effect.tap(Effect.yieldNow))
+  const slowly = <A, E>(self: Effect.Effect<A, E>) =>
+    Effect.yieldNow.pipe(Effect.andThen(self), Effect.tap(Effect.yieldNow))
   const model: SampleStore.Store = {
     ...store,
     get: (key, position) => slowly(store.get(key, position)),
     positions: (key) => slowly(store.positions(key)),
     prepare: (key) => slowly(store.prepare(key)),
     put: (key, entries, ifTaken) =>
-      Effect.map(Effect.forEach(entries, (entry) => {
-        samples++
-        return slowly(store.put(key, [entry], ifTaken))
-      }), (positions) => positions.flat())
+      Effect.map(
+        Effect.forEach(entries, (entry) => {
+          samples++
+          return slowly(store.put(key, [entry], ifTaken))
+        }),
+        (positions) => positions.flat()
+      )
   }
   return { model, stored: () => samples }
 })
@@ -31,7 +35,13 @@ const concurrently = { concurrency: "unbounded" } as const
 describe("law 1, repeatable: any two runs of one key agree on their common prefix", () => {
   it.effect.prop(
     "in one program, across fibers, and where requests fail in between",
-    { top: Schema.Literals(["Repeatable", "Persistent"]), beneath: Stack, takes: Takes, failures: count(0, 3), maxBatch: count(1, 4) },
+    {
+      top: Schema.Literals(["Repeatable", "Persistent"]),
+      beneath: Stack,
+      takes: Takes,
+      failures: count(0, 3),
+      maxBatch: count(1, 4)
+    },
     ({ beneath, failures, maxBatch, takes, top }) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider({ maxBatch })
@@ -40,12 +50,17 @@ describe("law 1, repeatable: any two runs of one key agree on their common prefi
         const parallel = yield* Effect.forEach(takes, (one) => Effect.exit(take(model!, one)), concurrently)
         provider.failures = 0
         const sequential = yield* Effect.forEach(takes, (one) => take(model!, one))
-        const results = [...takes.map(({ prompt }, i) => ({ prompt, texts: sequential[i]! })), ...takes.flatMap(({ prompt }, i) => {
-          const exit = parallel[i]!
-          return Exit.isSuccess(exit) ? [{ prompt, texts: exit.value }] : []
-        })]
+        const results = [
+          ...takes.map(({ prompt }, i) => ({ prompt, texts: sequential[i]! })),
+          ...takes.flatMap(({ prompt }, i) => {
+            const exit = parallel[i]!
+            return Exit.isSuccess(exit) ? [{ prompt, texts: exit.value }] : []
+          })
+        ]
         for (const a of results) {
-          for (const b of results) if (a.prompt === b.prompt) assert.isTrue(agree(a.texts, b.texts), `${a.texts} / ${b.texts}`)
+          for (const b of results) {
+            if (a.prompt === b.prompt) assert.isTrue(agree(a.texts, b.texts), `${a.texts} / ${b.texts}`)
+          }
         }
       }).pipe(Effect.scoped),
     runs
@@ -60,10 +75,15 @@ describe("law 1, repeatable: any two runs of one key agree on their common prefi
         const root = yield* makeDirectory
         const program = (all: typeof takes) =>
           Effect.scoped(Effect.flatMap(build(["Persistent", ...beneath], provider.model, root), ([model]) =>
-            Effect.forEach(all, (one) => Effect.map(take(model!, one), (texts) => ({ prompt: one.prompt, texts })))))
+            Effect.forEach(all, (one) =>
+              Effect.map(take(model!, one), (texts) => ({ prompt: one.prompt, texts })))))
         const results = [...yield* program(takes), ...yield* program(again), ...yield* program(takes)]
         for (const a of results) {
-          for (const b of results) if (a.prompt === b.prompt) assert.isTrue(agree(a.texts, b.texts), `${a.texts} / ${b.texts}`)
+          for (const b of results) {
+            if (a.prompt === b.prompt) {
+              assert.isTrue(agree(a.texts, b.texts), `${a.texts} / ${b.texts}`)
+            }
+          }
         }
       }).pipe(Effect.scoped),
     runs
@@ -82,12 +102,15 @@ describe("law 1, repeatable: any two runs of one key agree on their common prefi
         const provider = yield* makeProvider()
         // A second store on the same directory knows no more of the first than another process would.
         const models = yield* Effect.forEach(batches, () => build(["Persistent", ...beneath], provider.model, root))
-        const [a, b] = yield* Effect.forEach(models, ([model], i) => take(model!, { prompt: "a", n, batch: batches[i]! }), concurrently)
+        const [a, b] = yield* Effect.forEach(models, ([model], i) =>
+          take(model!, { prompt: "a", n, batch: batches[i]! }), concurrently)
         assert.deepStrictEqual(a, b)
         // and what lost the race for its position is kept at another one
         const samples = Object.values(samplesIn(root))
         assert.isTrue(allDifferent(samples))
-        if (beneath.length === 0 || Math.max(...batches) === 1) assert.sameMembers(samples, provider.given)
+        if (beneath.length === 0 || Math.max(...batches) === 1) {
+          assert.sameMembers(samples, provider.given)
+        }
       }).pipe(Effect.scoped),
     runs
   )
@@ -116,12 +139,20 @@ describe("law 2, independent within a run: no draw is handed out twice", () => {
         const stack = [...above, "Persistent" as const, "Independent" as const, ...beneath, "Persistent" as const]
         for (const takes of restarts) {
           yield* Effect.scoped(Effect.flatMap(build(stack, provider.model, root), ([model]) =>
-            Effect.forEach(takes, (one) => take(model!, one))))
+            Effect.forEach(takes, (one) =>
+              take(model!, one))))
         }
         // every directory holds each sample of a prompt at most once
         for (const height of stack.keys()) {
-          const samples = Object.entries(readTree(root)).filter(([path]) => path.startsWith(`${height}${Path.sep}`) && path.endsWith(".md"))
-          assert.isTrue(allDifferent(samples.map(([, text]) => text)), JSON.stringify(samples))
+          const samples = Object.entries(readTree(root)).filter(([path]) =>
+            path.startsWith(`${height}${Path.sep}`) && path.endsWith(".md")
+          )
+          assert.isTrue(
+            allDifferent(samples.map(([, text]) =>
+              text
+            )),
+            JSON.stringify(samples)
+          )
         }
       }).pipe(Effect.scoped),
     runs
@@ -151,7 +182,9 @@ describe("law 3, independent across runs: all draws of all runs are different po
         const parallel = yield* Effect.forEach(takes, (one) => Effect.exit(take(model!, one)), concurrently)
         provider.failures = 0
         const sequential = yield* Effect.forEach(takes, (one) => take(model!, one))
-        assert.isTrue(allDifferent([...sequential.flat(), ...parallel.flatMap((exit) => Exit.isSuccess(exit) ? exit.value : [])]))
+        assert.isTrue(
+          allDifferent([...sequential.flat(), ...parallel.flatMap((exit) => Exit.isSuccess(exit) ? exit.value : [])])
+        )
       }).pipe(Effect.scoped),
     runs
   )
@@ -211,7 +244,10 @@ describe("law 4, algebra", () => {
   it.effect("attempts that run in parallel each get their own Repeatable", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const attempts = yield* Effect.all(Array.from({ length: 5 }, () => Effect.provide(three, Repeatable.layer)), concurrently)
+      const attempts = yield* Effect.all(
+        Array.from({ length: 5 }, () => Effect.provide(three, Repeatable.layer)),
+        concurrently
+      )
         .pipe(Effect.provide(Independent.layer), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
       for (const [first, again] of attempts) assert.strictEqual(first, again)
       assert.isTrue(allDifferent(attempts.map(([first]) => first!)))
@@ -221,7 +257,10 @@ describe("law 4, algebra", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const inner = Effect.provide(three, Independent.layer)
-      const draws = yield* Effect.all([LlmModel.sampleOne("a"), Effect.provide(Effect.all([inner, three]), Repeatable.layer)])
+      const draws = yield* Effect.all([
+        LlmModel.sampleOne("a"),
+        Effect.provide(Effect.all([inner, three]), Repeatable.layer)
+      ])
         .pipe(Effect.provide(Independent.layer), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
       // The inner reader reads the inner memory, from its first position on.
       assert.deepStrictEqual(draws, ["a #0", [["a #1", "a #2"], ["a #1", "a #1"]]])
@@ -234,8 +273,10 @@ describe("law 4, algebra", () => {
     ["Independent", () => Effect.succeed(Independent.layer)],
     ["Repeatable", () => Effect.succeed(Repeatable.layer)],
     ["Persistent", () => Effect.map(makeDirectory, (directory) => Persistent.layer({ directory }))],
-    ["Persistent, as configured", () =>
-      Effect.map(makeDirectory, (directory) => Persistent.layerConfig({ directory: Config.succeed(directory) }))],
+    [
+      "Persistent, as configured",
+      () => Effect.map(makeDirectory, (directory) => Persistent.layerConfig({ directory: Config.succeed(directory) }))
+    ],
     ["Persistent, over a store", () => Effect.succeed(Persistent.layerStore())]
   ])("%s, provided to two models in one layer, is a layer of its own for each", ([, make]) =>
     Effect.gen(function*() {
@@ -308,7 +349,8 @@ describe("law 6, single flight", () => {
       Effect.gen(function*() {
         const provider = yield* makeProvider()
         const [model] = yield* build([top], provider.model, yield* makeDirectory)
-        const texts = yield* Effect.forEach(Array.from({ length: fibers }), () => LlmModel.sampleOne("a"), concurrently).pipe(using(model!))
+        const texts = yield* Effect.forEach(Array.from({ length: fibers }), () => LlmModel.sampleOne("a"), concurrently)
+          .pipe(using(model!))
         assert.deepStrictEqual(texts, texts.map(() => "a #0"))
         assert.deepStrictEqual(provider.requests, [1])
       }).pipe(Effect.scoped),
@@ -329,13 +371,17 @@ describe("law 6, single flight", () => {
             Effect.andThen(
               LlmModel.sample("a", { batch }).pipe(
                 Stream.take(batch),
-                Stream.tap(() => Effect.sync(() => assert.strictEqual(stored(), batch))),
+                Stream.tap(() =>
+                  Effect.sync(() => assert.strictEqual(stored(), batch))
+                ),
                 Stream.runCollect,
                 using(model)
               )
             )
           ), concurrently)
-        for (const some of texts) assert.deepStrictEqual(some, texts[0])
+        for (const some of texts) {
+          assert.deepStrictEqual(some, texts[0])
+        }
         assert.deepStrictEqual(provider.requests, [batch])
       }).pipe(Effect.scoped),
     runs
@@ -345,7 +391,8 @@ describe("law 6, single flight", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
-      yield* Effect.forEach(Array.from({ length: 20 }, (_, i) => i % 2 ? "a" : "b"), (prompt) => LlmModel.sampleOne(prompt), concurrently)
+      yield* Effect.forEach(Array.from({ length: 20 }, (_, i) => i % 2 ? "a" : "b"), (prompt) =>
+        LlmModel.sampleOne(prompt), concurrently)
         .pipe(using(model!))
       assert.strictEqual(provider.requests.length, 20)
       assert.strictEqual(provider.mostUnderWay, 20)
@@ -355,7 +402,8 @@ describe("law 6, single flight", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider({ maxBatch: 10 })
       const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
-      const texts = yield* Effect.forEach(Array.from({ length: 40 }), () => Stream.runHead(LlmModel.sample("a", { batch: 20 })), concurrently)
+      const texts = yield* Effect.forEach(Array.from({ length: 40 }), () =>
+        Stream.runHead(LlmModel.sample("a", { batch: 20 })), concurrently)
         .pipe(using(model!))
       assert.strictEqual(new Set(texts.map(String)).size, 40)
       assert.deepStrictEqual(provider.requests, [10, 10, 10, 10])
@@ -376,17 +424,24 @@ describe("law 7, slices: slice[i] = big[i]", () => {
         const provider = yield* makeProvider({ maxBatch })
         const root = yield* makeDirectory
         yield* Effect.scoped(Effect.flatMap(build(["Persistent"], provider.model, root), ([model]) =>
-          Effect.forEach(prefill, (one) => take(model!, one))))
+          Effect.forEach(prefill, (one) =>
+            take(model!, one))))
         const longest = { a: 0, b: 0 }
         for (const { failures, takes } of restarts) {
           provider.failures = failures
-          yield* Effect.scoped(Effect.flatMap(build(["Persistent", ...between, "Persistent"], provider.model, root), ([model]) =>
-            Effect.forEach(takes, (one) =>
-              take(model!, one).pipe(
-                Effect.tap(() => Effect.sync(() => longest[one.prompt] = Math.max(longest[one.prompt], one.n))),
-                // a program that died of a failure, and took what it had taken
-                Effect.catch(() => Effect.sync(() => provider.failures = 0))
-              ))))
+          yield* Effect.scoped(
+            Effect.flatMap(build(["Persistent", ...between, "Persistent"], provider.model, root), ([model]) =>
+              Effect.forEach(takes, (one) =>
+                take(model!, one).pipe(
+                  Effect.tap(() =>
+                    Effect.sync(() =>
+                      longest[one.prompt] = Math.max(longest[one.prompt], one.n)
+                    )
+                  ),
+                  // a program that died of a failure, and took what it had taken
+                  Effect.catch(() => Effect.sync(() => provider.failures = 0))
+                )))
+          )
           provider.failures = 0
         }
         const big = readTree(Path.join(root, "0"))
@@ -414,7 +469,9 @@ describe("law 8, nothing bought is lost", () => {
         const [model] = yield* build(["Persistent"], provider.model, root)
         yield* LlmModel.sample("a", { batch }).pipe(
           Stream.take(2 * batch),
-          Stream.runForEach(() => Effect.sync(() => assert.sameMembers(Object.values(samplesIn(root)), provider.given))),
+          Stream.runForEach(() =>
+            Effect.sync(() => assert.sameMembers(Object.values(samplesIn(root)), provider.given))
+          ),
           using(model!)
         )
         assert.sameMembers(Object.values(samplesIn(root)), provider.given)
@@ -429,7 +486,9 @@ describe("law 8, nothing bought is lost", () => {
       const gate = yield* makeGate
       provider.gate = gate.wait
       const [model] = yield* build(["Persistent"], provider.model, root)
-      const waiting = yield* Effect.forkChild(LlmModel.sampleMany("a", 3).pipe(using(model!)), { startImmediately: true })
+      const waiting = yield* Effect.forkChild(LlmModel.sampleMany("a", 3).pipe(using(model!)), {
+        startImmediately: true
+      })
       yield* Fiber.interrupt(waiting)
       yield* gate.open
       assert.deepStrictEqual(yield* LlmModel.sampleMany("a", 3).pipe(using(model!)), ["a #0", "a #1", "a #2"])
@@ -502,7 +561,9 @@ describe("law 9, failure", () => {
       const provider = yield* makeProvider()
       provider.failures = 1
       const model = yield* Repeatable.make(provider.model)
-      const exits = yield* Effect.forEach([1, 2, 3], () => Effect.exit(LlmModel.sampleOne("a")), concurrently).pipe(using(model))
+      const exits = yield* Effect.forEach([1, 2, 3], () => Effect.exit(LlmModel.sampleOne("a")), concurrently).pipe(
+        using(model)
+      )
       assert.isTrue(exits.every(Exit.isFailure))
       assert.deepStrictEqual(provider.requests, [1])
       assert.strictEqual(yield* LlmModel.sampleOne("a").pipe(using(model)), "a #0")
@@ -527,7 +588,12 @@ describe("law 9, failure", () => {
 describe("law 10, replay", () => {
   it.effect.prop(
     "the same program over the same stores gives the same values and sends nothing, wherever in a stack it draws",
-    { above: Stack, beneath: Schema.Array(Schema.Literals(["Independent", "Repeatable"])).check(Schema.isMaxLength(2)), takes: Takes, maxBatch: count(1, 4) },
+    {
+      above: Stack,
+      beneath: Schema.Array(Schema.Literals(["Independent", "Repeatable"])).check(Schema.isMaxLength(2)),
+      takes: Takes,
+      maxBatch: count(1, 4)
+    },
     ({ above, beneath, maxBatch, takes }) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider({ maxBatch })

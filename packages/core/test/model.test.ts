@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Schema, Stream } from "effect"
 import { Identity, Independent, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { Context, Effect, Exit, Layer, Schema, Stream } from "effect"
 import { makeDirectory, samplesIn } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { build, count, Stack } from "./support/stack.ts"
@@ -17,19 +17,29 @@ describe("batches", () => {
     { batch: 20, maxBatch: 100, n: 41, sent: [20, 20, 20] },
     { batch: 20, maxBatch: 1, n: 3, sent: [1, 1, 1] },
     { batch: 1, maxBatch: 10, n: 3, sent: [1, 1, 1] }
-  ])("%j: each request is evenly filled and sent when the consumer needs it", ({ batch, maxBatch, n, sent }) =>
-    Effect.gen(function*() {
-      for (const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"], ["Independent", "Persistent"]] as const) {
-        const provider = yield* makeProvider({ maxBatch })
-        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
-        yield* LlmModel.sample("p", { batch }).pipe(Stream.take(n), Stream.runDrain, using(model!))
-        assert.deepStrictEqual(provider.requests, sent, stack.join())
-      }
-    }))
+  ])(
+    "%j: each request is evenly filled and sent when the consumer needs it",
+    ({ batch, maxBatch, n, sent }) =>
+      Effect.gen(function*() {
+        for (
+          const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"], ["Independent", "Persistent"]] as const
+        ) {
+          const provider = yield* makeProvider({ maxBatch })
+          const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+          yield* LlmModel.sample("p", { batch }).pipe(Stream.take(n), Stream.runDrain, using(model!))
+          assert.deepStrictEqual(provider.requests, sent, stack.join())
+        }
+      })
+  )
 
   it.effect.prop(
     "sampleMany buys what is missing of n, and no more",
-    { n: count(1, 20), maxBatch: count(1, 8), recorded: count(0, 12), stack: Schema.Literals(["Repeatable", "Persistent"]) },
+    {
+      n: count(1, 20),
+      maxBatch: count(1, 8),
+      recorded: count(0, 12),
+      stack: Schema.Literals(["Repeatable", "Persistent"])
+    },
     ({ maxBatch, n, recorded, stack }) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider({ maxBatch })
@@ -50,9 +60,18 @@ describe("batches", () => {
       const { Key, SampleStore } = yield* Effect.promise(() => import("@llm-cache/core"))
       const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
       const key = new Key.Key(provider.model.identity, "p", [])
-      for (const position of [1, 4]) yield* store.put(key, [{ position, drawn: { text: `old ${position}`, metadata: {}, origins: [] } }], "drop")
+      for (const position of [1, 4]) {
+        yield* store.put(key, [{ position, drawn: { text: `old ${position}`, metadata: {}, origins: [] } }], "drop")
+      }
       const model = yield* Persistent.make(provider.model, store)
-      assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 6).pipe(using(model)), ["p #0", "old 1", "p #1", "p #2", "old 4", "p #3"])
+      assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 6).pipe(using(model)), [
+        "p #0",
+        "old 1",
+        "p #1",
+        "p #2",
+        "old 4",
+        "p #3"
+      ])
       assert.deepStrictEqual(provider.requests, [4])
     }).pipe(Effect.scoped))
 
@@ -86,24 +105,28 @@ describe("batches", () => {
 describe("bad input is a typed error before any request is sent", () => {
   const wrong = [0, -1, 1.5, NaN, Infinity, -Infinity, 2 ** 60]
 
-  it.effect.prop("a batch, or n", { stack: Stack, bad: Schema.Literals(wrong.filter(Number.isFinite)) }, ({ bad, stack }) =>
-    Effect.gen(function*() {
-      const provider = yield* makeProvider()
-      const [model] = yield* build(stack, provider.model, yield* makeDirectory)
-      for (const number of [bad, NaN, Infinity]) {
-        const errors = yield* Effect.all([
-          Effect.flip(LlmModel.sample("p", { batch: number }).pipe(Stream.take(1), Stream.runDrain)),
-          Effect.flip(LlmModel.sampleMany("p", 1, { batch: number })),
-          Effect.flip(LlmModel.sampleMany("p", number))
-        ]).pipe(using(model!))
-        for (const error of errors) {
-          assert.strictEqual(reasonOf(error), "BadRequest")
-          assert.include(error.message, String(number))
-          assert.include(error.message, "at least 1")
+  it.effect.prop(
+    "a batch, or n",
+    { stack: Stack, bad: Schema.Literals(wrong.filter(Number.isFinite)) },
+    ({ bad, stack }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+        for (const number of [bad, NaN, Infinity]) {
+          const errors = yield* Effect.all([
+            Effect.flip(LlmModel.sample("p", { batch: number }).pipe(Stream.take(1), Stream.runDrain)),
+            Effect.flip(LlmModel.sampleMany("p", 1, { batch: number })),
+            Effect.flip(LlmModel.sampleMany("p", number))
+          ]).pipe(using(model!))
+          for (const error of errors) {
+            assert.strictEqual(reasonOf(error), "BadRequest")
+            assert.include(error.message, String(number))
+            assert.include(error.message, "at least 1")
+          }
         }
-      }
-      assert.deepStrictEqual(provider.requests, [])
-    }).pipe(Effect.scoped))
+        assert.deepStrictEqual(provider.requests, [])
+      }).pipe(Effect.scoped)
+  )
 
   it.effect.prop("a prompt with a lone surrogate", { stack: Stack }, ({ stack }) =>
     Effect.gen(function*() {
@@ -170,7 +193,10 @@ describe("a model made from a function", () => {
       const layer = Persistent.layer({ directory: root }).pipe(
         Layer.provide(LlmModel.layer({ model: "m", generate: () => Effect.succeed({ samples: samples as never }) }))
       )
-      assert.strictEqual(reasonOf(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("p"), layer))), "UnusableResponse")
+      assert.strictEqual(
+        reasonOf(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("p"), layer))),
+        "UnusableResponse"
+      )
       assert.deepStrictEqual(samplesIn(root), {})
     }))
 
@@ -232,13 +258,25 @@ describe("identity", () => {
   it.effect.prop(
     "two are the same exactly when all three are",
     {
-      one: Schema.Struct({ name: Schema.Literals(["a", "b"]), temperature: Schema.Literals([0, 0.5, "none"]), p: Schema.Literals([1, "1", 2]) }),
-      two: Schema.Struct({ name: Schema.Literals(["a", "b"]), temperature: Schema.Literals([0, 0.5, "none"]), p: Schema.Literals([1, "1", 2]) })
+      one: Schema.Struct({
+        name: Schema.Literals(["a", "b"]),
+        temperature: Schema.Literals([0, 0.5, "none"]),
+        p: Schema.Literals([1, "1", 2])
+      }),
+      two: Schema.Struct({
+        name: Schema.Literals(["a", "b"]),
+        temperature: Schema.Literals([0, 0.5, "none"]),
+        p: Schema.Literals([1, "1", 2])
+      })
     },
     ({ one, two }) =>
       Effect.gen(function*() {
         const make = ({ name, p, temperature }: typeof one) =>
-          Identity.make({ model: name, temperature: temperature === "none" ? undefined : temperature, parameters: { p } })
+          Identity.make({
+            model: name,
+            temperature: temperature === "none" ? undefined : temperature,
+            parameters: { p }
+          })
         assert.strictEqual((yield* make(one)).id === (yield* make(two)).id, JSON.stringify(one) === JSON.stringify(two))
       })
   )

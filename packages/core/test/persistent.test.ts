@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Stream } from "effect"
 import { Independent, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import { ConfigProvider, Effect, Layer, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
@@ -32,7 +32,14 @@ describe("replication", () => {
       const before = readTree(root)
       const again = Effect.forEach(["a", "b"], (prompt) => LlmModel.sampleMany(prompt, 3))
       assert.deepStrictEqual(yield* Effect.provide(again, layer), values)
-      for (const draw of [LlmModel.sampleMany("a", 4), LlmModel.sampleMany("c", 1), Effect.provide(LlmModel.sampleMany("a", 4), Independent.layer), Effect.provide(LlmModel.sampleMany("a", 4), Repeatable.layer)]) {
+      for (
+        const draw of [
+          LlmModel.sampleMany("a", 4),
+          LlmModel.sampleMany("c", 1),
+          Effect.provide(LlmModel.sampleMany("a", 4), Independent.layer),
+          Effect.provide(LlmModel.sampleMany("a", 4), Repeatable.layer)
+        ]
+      ) {
         miss(yield* Effect.flip(Effect.provide(draw, layer)))
       }
       assert.deepStrictEqual(provider.requests, [])
@@ -43,7 +50,9 @@ describe("replication", () => {
     Effect.gen(function*() {
       const { root, values } = yield* recorded(["a"])
       const program: Effect.Effect<Array<string>, SampleError.SampleError> = LlmModel.sampleMany("a", 3).pipe(
-        Effect.provide(Persistent.layerReplication({ directory: root, model: "whatever", alias: "mock", temperature: 1 }))
+        Effect.provide(
+          Persistent.layerReplication({ directory: root, model: "whatever", alias: "mock", temperature: 1 })
+        )
       )
       assert.deepStrictEqual(yield* program, values[0])
     }))
@@ -73,9 +82,13 @@ describe("replication", () => {
   it.effect("a miss says at once that nothing is stored under this identity", () =>
     Effect.gen(function*() {
       const { root } = yield* recorded(["a"])
-      const error = miss(yield* Effect.flip(LlmModel.sampleOne("a").pipe(
-        Effect.provide(Persistent.layerReplication({ directory: root, model: "mock", temperature: 0.3 }))
-      )))
+      const error = miss(
+        yield* Effect.flip(
+          LlmModel.sampleOne("a").pipe(
+            Effect.provide(Persistent.layerReplication({ directory: root, model: "mock", temperature: 0.3 }))
+          )
+        )
+      )
       assert.strictEqual(error.nearest, undefined)
       assert.include(error.message, "identity")
       assert.include(error.message, "temperature 0.3")
@@ -130,8 +143,12 @@ describe("slices", () => {
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
-      const program = Effect.scoped(Effect.flatMap(build(["Persistent", "Persistent"], provider.model, root), ([model]) =>
-        LlmModel.sampleMany("a", 4).pipe(using(model!))))
+      const program = Effect.scoped(
+        Effect.flatMap(
+          build(["Persistent", "Persistent"], provider.model, root),
+          ([model]) => LlmModel.sampleMany("a", 4).pipe(using(model!))
+        )
+      )
       const before = yield* program
       const file = Object.keys(readTree(root)).find((path) => path.startsWith("1") && path.endsWith("1.md"))!
       Fs.rmSync(Path.join(root, file))
@@ -149,7 +166,9 @@ describe("slices", () => {
         ...store,
         put: (key, entries, ifTaken) =>
           entries[0].position === 2 && failures-- > 0
-            ? Effect.fail(new SampleError.StoreError({ kind: "Unavailable", store: "test", operation: "put", description: "full" }))
+            ? Effect.fail(
+              new SampleError.StoreError({ kind: "Unavailable", store: "test", operation: "put", description: "full" })
+            )
             : store.put(key, entries, ifTaken)
       })
       const { Key } = yield* Effect.promise(() => import("@llm-cache/core"))
@@ -170,7 +189,9 @@ describe("what a purchase brought and the store did not take", () => {
         ...store,
         put: (key, entries, ifTaken) =>
           full
-            ? Effect.fail(new SampleError.StoreError({ kind: "Unavailable", store: "test", operation: "put", description: "full" }))
+            ? Effect.fail(
+              new SampleError.StoreError({ kind: "Unavailable", store: "test", operation: "put", description: "full" })
+            )
             : store.put(key, entries, ifTaken)
       })
       assert.strictEqual((yield* Effect.flip(LlmModel.sampleMany("a", 4).pipe(using(model))))._tag, "StoreError")
@@ -184,7 +205,8 @@ describe("what a purchase brought and the store did not take", () => {
 describe("layerConfig", () => {
   const program = LlmModel.sampleMany("a", 2)
 
-  const configured = (env: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
+  const configured = (env: Record<string, string>) =>
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
 
   it.effect("switches a finished program to a cache, and to replication, from outside", () =>
     Effect.gen(function*() {
@@ -192,7 +214,10 @@ describe("layerConfig", () => {
       const provider = yield* makeProvider()
       const finished = program.pipe(Effect.provide(Persistent.layerConfig()), Effect.provide(provider.layer))
       const values = yield* finished.pipe(configured({ LLM_CACHE_DIRECTORY: root }))
-      assert.deepStrictEqual(yield* finished.pipe(configured({ LLM_CACHE_DIRECTORY: root, LLM_CACHE_REPLICATION: "true" })), values)
+      assert.deepStrictEqual(
+        yield* finished.pipe(configured({ LLM_CACHE_DIRECTORY: root, LLM_CACHE_REPLICATION: "true" })),
+        values
+      )
       const other = yield* makeDirectory
       miss(yield* Effect.flip(finished.pipe(configured({ LLM_CACHE_DIRECTORY: other, LLM_CACHE_REPLICATION: "true" }))))
       assert.deepStrictEqual(provider.requests, [2])
@@ -224,7 +249,9 @@ describe("layerConfig", () => {
       const provider = yield* makeProvider()
       const { Config } = yield* Effect.promise(() => import("effect"))
       yield* program.pipe(
-        Effect.provide(Persistent.layerConfig({ directory: Config.String("WHERE"), replication: Config.Boolean("OFFLINE") })),
+        Effect.provide(
+          Persistent.layerConfig({ directory: Config.String("WHERE"), replication: Config.Boolean("OFFLINE") })
+        ),
         Effect.provide(provider.layer),
         configured({ WHERE: root, OFFLINE: "no" })
       )

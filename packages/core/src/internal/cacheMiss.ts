@@ -13,7 +13,9 @@ export const cacheMiss = (
 ): Effect.Effect<never, ReplicationCacheMiss | StoreError> =>
   Effect.gen(function*() {
     const present = yield* store.positions(key)
-    const nearest = present.length === 0 ? nearestOf(key.prompt, yield* store.prompts(key.identity, compared)) : undefined
+    const nearest = present.length === 0
+      ? nearestOf(key.prompt, yield* store.prompts(key.identity, compared))
+      : undefined
     return yield* new ReplicationCacheMiss({
       identity: key.identity,
       prompt: key.prompt,

@@ -1,7 +1,7 @@
+import * as Crypto from "node:crypto"
 import * as Path from "node:path"
 import type { Identity } from "../Identity.ts"
 import type { Key } from "../Key.ts"
-import * as Crypto from "node:crypto"
 
 /** The longest name of a file or folder that common file systems take, in bytes. */
 const longest = 255
@@ -13,9 +13,9 @@ const longest = 255
  * suffix or a temperature and no suffix is a temperature, so that no two identities have one folder.
  */
 export const identityFolder = (identity: Identity): Folder => {
-  const parameters = identity.parameters === "{}" ? "" : `_p-${
-    Crypto.hash("sha256", identity.parameters, "hex").slice(0, 32)
-  }`
+  const parameters = identity.parameters === "{}" ?
+    "" :
+    `_p-${Crypto.hash("sha256", identity.parameters, "hex").slice(0, 32)}`
   const segments = identity.name.split("/")
   for (const segment of segments) {
     // With 64 hex digits it would read as the folder of a prompt.
@@ -41,7 +41,9 @@ const folder = (segments: ReadonlyArray<string>, what: string): Folder => {
   for (const segment of segments) {
     if (segment === "") return bad(`${what} is empty, or has a lone surrogate`)
     if (segment.includes("\0")) return bad(`${what} has a NUL character`)
-    if (Buffer.byteLength(segment) > longest) return bad(`${what} is too long: a folder's name has at most ${longest} bytes`)
+    if (Buffer.byteLength(segment) > longest) {
+      return bad(`${what} is too long: a folder's name has at most ${longest} bytes`)
+    }
   }
   return { ok: true, path: segments.join(Path.sep) }
 }

@@ -33,7 +33,10 @@ export const makeDirectory = (root: string): Effect.Effect<Store, StoreError> =>
       (stats) =>
         stats === undefined || stats.isDirectory()
           ? Effect.succeed(new DirectoryStore(absolute))
-          : failed({ kind: "Unavailable", description: "this is not a directory: give another one, or move the file away" })
+          : failed({
+            kind: "Unavailable",
+            description: "this is not a directory: give another one, or move the file away"
+          })
     )
   })
 
@@ -64,7 +67,8 @@ class DirectoryStore implements Store {
       if (known === "differs") {
         return failed({
           kind: "Damaged",
-          description: `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
+          description:
+            `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
             `have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is`
         })
       }
@@ -144,7 +148,10 @@ class DirectoryStore implements Store {
     const holder = holderOf(readIfPresent(Path.join(path, "identity.json")))
     return holder === undefined || (holder.name === identity.name && holder.temperature === identity.temperature)
       ? { ok: true, path }
-      : { ok: false, why: `${path} is the folder of ${JSON.stringify(holder.name)}, not of ${JSON.stringify(identity.name)}` }
+      : {
+        ok: false,
+        why: `${path} is the folder of ${JSON.stringify(holder.name)}, not of ${JSON.stringify(identity.name)}`
+      }
   }
 
   #folder(key: Key): ReturnType<typeof identityFolder> {
@@ -221,7 +228,9 @@ class DirectoryStore implements Store {
   }
 }
 
-const holderOf = (content: string | undefined): { readonly name: unknown; readonly temperature: unknown } | undefined => {
+const holderOf = (
+  content: string | undefined
+): { readonly name: unknown; readonly temperature: unknown } | undefined => {
   try {
     const holder: unknown = content === undefined ? undefined : JSON.parse(content)
     return Predicate.hasProperty(holder, "name") ? { temperature: undefined, ...holder } : undefined
@@ -266,7 +275,9 @@ const explain = (cause: unknown, file?: string): Parameters<Fail>[0] => {
   const { code, message, path } = cause as NodeJS.ErrnoException
   return {
     kind: code === "EISDIR" ? "Damaged" : code === "ENAMETOOLONG" ? "InvalidName" : "Unavailable",
-    description: `${message}${path === undefined && file !== undefined ? ` '${file}'` : ""}. ${advice[code ?? ""] ?? "See to the file system, or use another directory"}`,
+    description: `${message}${path === undefined && file !== undefined ? ` '${file}'` : ""}. ${
+      advice[code ?? ""] ?? "See to the file system, or use another directory"
+    }`,
     cause
   }
 }

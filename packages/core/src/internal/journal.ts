@@ -116,9 +116,9 @@ const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "
 }
 
 const metadataOf = (fields: Record<string, unknown>): Metadata =>
-  Object.fromEntries(Object.entries(metadataTypes).flatMap(([name, type]) =>
-    typeof fields[name] === type ? [[name, fields[name]]] : []
-  ))
+  Object.fromEntries(
+    Object.entries(metadataTypes).flatMap(([name, type]) => typeof fields[name] === type ? [[name, fields[name]]] : [])
+  )
 
 const originsOf = (value: unknown): ReadonlyArray<number> =>
   Array.isArray(value) ? value.filter((origin) => Number.isSafeInteger(origin)) : []

@@ -6,7 +6,8 @@ import * as Fs from "node:fs"
 export const samplesPerRequest = 5
 
 /** A sample that shows whether it is whole, and which request it came with. */
-export const makeSample = (request: string, index: number) => `${request} ${index}\r\n${"x".repeat(20_000)}\nend of ${request} ${index}`
+export const makeSample = (request: string, index: number) =>
+  `${request} ${index}\r\n${"x".repeat(20_000)}\nend of ${request} ${index}`
 
 if (import.meta.main) {
   const provider = LlmModel.layer({

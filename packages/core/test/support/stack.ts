@@ -1,5 +1,5 @@
-import { Effect, Schema, Stream } from "effect"
 import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Effect, Schema, Stream } from "effect"
 import * as Path from "node:path"
 import { using } from "./provider.ts"
 
@@ -22,7 +22,8 @@ export type Take = typeof Take.Type
 export const Takes = Schema.Array(Take).check(Schema.isMaxLength(8))
 
 /** A directory as a store. */
-export const directoryStore = (root: string) => Effect.provide(SampleStore.SampleStore, SampleStore.layerDirectory(root))
+export const directoryStore = (root: string) =>
+  Effect.provide(SampleStore.SampleStore, SampleStore.layerDirectory(root))
 
 /** A stack of models over a source: the models, the outermost first and the source last. */
 export const build = Effect.fnUntraced(
