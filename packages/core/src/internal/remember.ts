@@ -180,13 +180,12 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
   const reserve = (key: Key, sequence: Sequence, flight: Flight, batch: number) =>
     Effect.map(store.positions(key), (positions) => {
       const first = flight.positions[0]!
-      const present = new Set(positions)
-      const free: Array<number> = []
-      for (let position = first + 1; position < first + batch; position++) {
-        if (!present.has(position) && !sequence.flights.has(position)) free.push(position)
-      }
-      const missing = free.length + 1
-      for (const position of free.slice(0, source.requestSize(missing) - 1)) {
+      const taken = new Set(
+        [...positions, ...sequence.flights.keys()].filter((at) => at >= first && at < first + batch)
+      )
+      const missing = batch - taken.size + 1
+      for (let position = first + 1; flight.positions.length < source.requestSize(missing); position++) {
+        if (taken.has(position)) continue
         sequence.flights.set(position, flight)
         flight.positions.push(position)
       }
