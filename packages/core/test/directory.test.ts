@@ -514,7 +514,8 @@ describe("a root that cannot be used", () => {
 })
 
 describe("a purchase of several samples that a process did not finish storing", () => {
-  const host = encodeURIComponent(Os.hostname()).replaceAll("_", "%5F")
+  const namespace = Fs.existsSync("/proc/self/ns/pid") ? Fs.readlinkSync("/proc/self/ns/pid") : ""
+  const host = encodeURIComponent(`${Os.hostname()} ${namespace}`).replaceAll("_", "%5F")
   const entries = [0, 1, 2].map((position) => ({ position, drawn: drawn(`text ${position}`) }))
 
   /** What a killed process leaves: the log of the purchase, and of its samples those at `positions`. */
@@ -539,7 +540,7 @@ describe("a purchase of several samples that a process did not finish storing", 
       }
     }
     Fs.mkdirSync(Path.join(root, ".purchases"), { recursive: true })
-    const log = Path.join(root, ".purchases", `${options.owner ?? `${host}_4194305_gone`}_0.json`)
+    const log = Path.join(root, ".purchases", `${options.owner ?? `${host}_4194305-_gone`}_0.json`)
     const purchase = { id: "purchase", folder: options.folder ?? folder, entries, ifTaken: "append" }
     Fs.writeFileSync(log, options.content ?? JSON.stringify(purchase))
     return { root, provider, log, folder: Path.join(root, folder) }
@@ -568,7 +569,7 @@ describe("a purchase of several samples that a process did not finish storing", 
 
   it.effect("that is still running is left to it, for a minute", () =>
     Effect.gen(function*() {
-      for (const owner of [`${host}_${process.pid}_other`, "elsewhere_1_other"]) {
+      for (const owner of [`${host}_${process.pid}-_other`, "elsewhere_4194305-_other"]) {
         const { folder, log, provider, root } = yield* leave({ positions: [0], owner })
         const now = Fs.statSync(log).mtimeMs
         yield* TestClock.setTime(now + 59_000)
@@ -580,6 +581,29 @@ describe("a purchase of several samples that a process did not finish storing", 
         assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2" })
       }
     }))
+
+  it.effect("of which it was the last act is found out later by a store that found it running", () =>
+    Effect.gen(function*() {
+      const { folder, log, provider, root } = yield* leave({ positions: [0], owner: `${host}_${process.pid}-_other` })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const model = yield* Persistent.make(provider.model, yield* directoryStore(root))
+        yield* LlmModel.sampleOne("q").pipe(using(model))
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0" })
+        Fs.renameSync(log, log.replace(`_${process.pid}-`, "_4194305-"))
+        yield* LlmModel.sampleOne("r").pipe(using(model))
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2" })
+      }))
+    }))
+
+  it.effect.runIf(process.platform === "linux")(
+    "whose number another process has by now is not mistaken for that",
+    () =>
+      Effect.gen(function*() {
+        const { folder, provider, root } = yield* leave({ positions: [0], owner: `${host}_${process.pid}-1_gone` })
+        yield* record(root, "q", 1, provider.model)
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2" })
+      })
+  )
 
   it.effect.each<readonly [string, { readonly content?: string; readonly folder?: string }]>([
     ["is cut off", { content: "{\"id\":\"purchase\",\"ent" }],

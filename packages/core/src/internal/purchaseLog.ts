@@ -22,9 +22,8 @@ export interface Purchase {
 export class PurchaseLog {
   readonly #folder: string
   readonly #place: (purchase: Purchase, isTakenOver: boolean) => ReadonlyArray<number | undefined>
-  // The names of files tell whose they are: `<host>_<process>_<log>_<number>.json`.
-  readonly #host = encodeURIComponent(Os.hostname()).replaceAll("_", "%5F")
-  readonly #log = crypto.randomUUID()
+  // The names of files tell whose they are: `<host>_<process>-<its birth>_<log>_<number>.json`.
+  #self: Owner | undefined
   #begun = 0
   /** Whether there may be purchases to finish. */
   #unfinished = true
@@ -60,11 +59,18 @@ export class PurchaseLog {
   /** Finishes what this log, and logs whose process has ended, left unfinished. Throws where that is not possible. */
   recover(now: number): void {
     if (!this.#unfinished) return
+    let isAnyUnfinished = false
     for (const name of list(this.#folder)) {
-      if (!this.#isLeft(name, now)) continue
+      const owner = ownerOf(name)
+      if (owner === undefined) continue
+      if (!this.#isLeft(name, owner, now)) {
+        isAnyUnfinished = true
+        continue
+      }
       const mine = this.#nextName()
       try {
-        // One of those who try succeeds.
+        // One of those who try succeeds, and has as long as any other.
+        Fs.utimesSync(Path.join(this.#folder, name), now / 1000, now / 1000)
         Fs.renameSync(Path.join(this.#folder, name), Path.join(this.#folder, mine))
       } catch (cause) {
         if (isMissing(cause)) continue
@@ -79,25 +85,46 @@ export class PurchaseLog {
         this.#remove(mine)
       }
     }
-    this.#unfinished = false
+    this.#unfinished = isAnyUnfinished
   }
 
   #nextName(): string {
-    return `${this.#host}_${process.pid}_${this.#log}_${this.#begun++}.json`
+    const { birth, host, log, pid } = this.#owner()
+    return `${host}_${pid}-${birth}_${log}_${this.#begun++}.json`
+  }
+
+  #owner(): Owner {
+    return this.#self ??= {
+      host: host(),
+      pid: process.pid,
+      birth: birthOf(process.pid) ?? "",
+      log: crypto.randomUUID()
+    }
   }
 
   #remove(name: string): void {
     ifPresent(() => Fs.unlinkSync(Path.join(this.#folder, name)))
   }
 
-  #isLeft(name: string, now: number): boolean {
-    const [, host, pid, log] = /^([^_]+)_(\d+)_([^_]+)_\d+\.json$/.exec(name) ?? []
-    if (host === undefined) return false
-    if (log === this.#log) return true
-    if (host === this.#host && !isRunning(Number(pid))) return true
+  #isLeft(name: string, { birth, host, log, pid }: Owner, now: number): boolean {
+    const self = this.#owner()
+    if (log === self.log) return true
+    if (host === self.host && !isRunning(pid, birth)) return true
     const stats = Fs.statSync(Path.join(this.#folder, name), { throwIfNoEntry: false })
     return stats !== undefined && now - stats.mtimeMs > patience
   }
+}
+
+interface Owner {
+  readonly host: string
+  readonly pid: number
+  readonly birth: string
+  readonly log: string
+}
+
+const ownerOf = (name: string): Owner | undefined => {
+  const [, host, pid, birth, log] = /^([^_]+)_(\d+)-(\d*)_([^_]+)_\d+\.json$/.exec(name) ?? []
+  return host === undefined ? undefined : { host, pid: Number(pid), birth: birth!, log: log! }
 }
 
 // A cache may come from someone else: nothing in it leads out of the root.
@@ -116,11 +143,30 @@ const decode = (content: string): Purchase | undefined => {
   }
 }
 
-const isRunning = (pid: number): boolean => {
+// Processes see one another where they have this in common. Containers of one name have process numbers of their own.
+const host = (): string => {
+  const namespace = attempt(() => Fs.readlinkSync("/proc/self/ns/pid")) ?? ""
+  return encodeURIComponent(`${Os.hostname()} ${namespace}`).replaceAll("_", "%5F")
+}
+
+// When a process started, where the system tells: the number of one that has ended is soon another's.
+const birthOf = (pid: number): string | undefined =>
+  attempt(() => Fs.readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)!.split(" ")[19])
+
+const isRunning = (pid: number, birth: string): boolean => {
+  if (birth !== "") return birthOf(pid) === birth
   try {
     process.kill(pid, 0)
     return true
   } catch (cause) {
     return (cause as NodeJS.ErrnoException).code !== "ESRCH"
+  }
+}
+
+const attempt = <A>(evaluate: () => A): A | undefined => {
+  try {
+    return evaluate()
+  } catch {
+    return undefined
   }
 }
