@@ -1,0 +1,22 @@
+/**
+ * Models of [302.ai](https://302.ai).
+ *
+ * @since 0.1.0
+ */
+import { vendor } from "./internal/vendor.ts"
+
+/**
+ * Provides a model of [302.ai](https://302.ai), with the key in `AI302_API_KEY`. Everything else is as in `OpenAiCompatible`.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { Ai302 } from "@llm-cache/providers"
+ *
+ * const model = Ai302.layer({ model: "deepseek-v3-huoshan", temperature: 0.5, alias: "deepseek-v3" })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = vendor({ name: "302.ai", baseUrl: "https://api.302.ai/v1", key: "AI302_API_KEY" })

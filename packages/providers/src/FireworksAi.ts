@@ -1,0 +1,26 @@
+/**
+ * Models of [Fireworks AI](https://fireworks.ai).
+ *
+ * @since 0.1.0
+ */
+import { vendor } from "./internal/vendor.ts"
+
+/**
+ * Provides a model of [Fireworks AI](https://fireworks.ai), with the key in `FIREWORKS_API_KEY`. Everything else is as in `OpenAiCompatible`.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { FireworksAi } from "@llm-cache/providers"
+ *
+ * const model = FireworksAi.layer({ model: "accounts/fireworks/models/llama-v3p1-8b-instruct", temperature: 1, alias: "llama-3.1-8b" })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = vendor({
+  name: "Fireworks AI",
+  baseUrl: "https://api.fireworks.ai/inference/v1",
+  key: "FIREWORKS_API_KEY"
+})

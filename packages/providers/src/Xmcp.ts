@@ -1,0 +1,22 @@
+/**
+ * Models of XMCP.
+ *
+ * @since 0.1.0
+ */
+import { vendor } from "./internal/vendor.ts"
+
+/**
+ * Provides a model of XMCP, with the key in `XMCP_API_KEY`. Everything else is as in `OpenAiCompatible`.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { Xmcp } from "@llm-cache/providers"
+ *
+ * const model = Xmcp.layer({ model: "ali/qwen2.5-7b-instruct", temperature: 1, alias: "qwen2.5-7b" })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = vendor({ name: "XMCP", baseUrl: "https://llm.xmcp.ltd", key: "XMCP_API_KEY" })

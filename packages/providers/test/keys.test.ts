@@ -1,0 +1,322 @@
+import { assert, describe, it } from "@effect/vitest"
+import { LlmModel, Persistent, SampleStore } from "@llm-cache/core"
+import { Ai302, OpenAiCompatible } from "@llm-cache/providers"
+import {
+  Cause,
+  Config,
+  ConfigProvider,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Redacted,
+  References,
+  Schedule,
+  Schema,
+  Tracer
+} from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
+import { inspect } from "node:util"
+import { clients } from "./support/clients.ts"
+import { makeDirectory, readTree } from "./support/directory.ts"
+import { reasonOf, sampling } from "./support/model.ts"
+import { choice, choices, completion, cut, cutInBody, makeServer, type Reply, text } from "./support/server.ts"
+
+// Characters that JSON, URLs and HTML escape.
+const secret = "sk-AbC/d&e+f\"g'h<i>j=k\\l.m%n$o"
+const html = secret.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
+
+const forms = (key: string): Record<string, string> => ({
+  plain: key,
+  "as JSON": JSON.stringify(key).slice(1, -1),
+  "as JSON with its slashes escaped": JSON.stringify(key).slice(1, -1).replaceAll("/", "\\/"),
+  "as JSON in JSON": JSON.stringify(JSON.stringify(key)).slice(3, -3),
+  "as JSON in Unicode escapes": [...key].map((c) => `\\u00${c.charCodeAt(0).toString(16).toUpperCase()}`).join(""),
+  "as a URL": encodeURIComponent(key),
+  "as a URL in a URL": encodeURIComponent(encodeURIComponent(key)),
+  "as HTML": html,
+  "as HTML by names": key.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll(
+    "\"",
+    "&quot;"
+  ),
+  "in lower case": key.toLowerCase()
+})
+
+/** Everything that could be printed of a draw. */
+const everythingSaid = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.gen(function*() {
+    const said: Array<string> = []
+    const spans: Array<Tracer.Span> = []
+    const exit = yield* effect.pipe(
+      Effect.tapCause((cause) => Effect.logTrace("failed", cause)),
+      Effect.exit,
+      Effect.provideService(References.MinimumLogLevel, "Trace"),
+      Effect.provide(Logger.layer([
+        Logger.make((options) =>
+          said.push(Logger.formatLogFmt.log(options), inspect(options.message, { depth: null }))
+        ),
+        Logger.make((options) => said.push(Logger.formatJson.log(options), Logger.formatSimple.log(options)))
+      ])),
+      Effect.provideService(HttpClient.TracerHeaderFilter, (_, phase) => phase === "request"),
+      Effect.withTracer(Tracer.make({
+        span(options) {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      }))
+    )
+    for (const span of spans) {
+      said.push(span.name, inspect([...span.attributes], { depth: null }))
+      if (span.status._tag === "Ended" && Exit.isFailure(span.status.exit)) {
+        said.push(Cause.pretty(span.status.exit.cause), JSON.stringify(span.status.exit.cause))
+      }
+    }
+    if (Exit.isFailure(exit)) {
+      said.push(Cause.pretty(exit.cause), String(exit.cause), JSON.stringify(exit))
+      const error = Cause.squash(exit.cause)
+      said.push(String(error), JSON.stringify(error), inspect(error, { depth: null, showHidden: true }))
+      for (let cause = error; cause instanceof Error; cause = cause.cause) said.push(cause.message, cause.stack ?? "")
+    }
+    return { said: said.join("\n"), spans, exit }
+  })
+
+const assertSilent = (said: string, key: string) => {
+  for (const [name, form] of Object.entries(forms(key))) {
+    assert.isFalse(said.includes(form), `the key, ${name}, in:\n${said}`)
+  }
+  assert.notInclude(said, key.slice(0, 8))
+}
+
+describe.each(clients)("over %s", (_, client) => {
+  it.effect.each(Object.entries(forms(secret)))(
+    "a key that the server echoes, %s, is in nothing that is printed",
+    ([, form]) =>
+      Effect.gen(function*() {
+        const replies: ReadonlyArray<Reply> = [
+          text(200, `<html>${form}</html>`),
+          text(200, `${"x".repeat(280)}${form}${form}`),
+          text(200, `{"error":{"message":"bad key ${form}"}}`),
+          text(200, JSON.stringify({ error: `bad key ${form}` })),
+          text(200, JSON.stringify({ choices: [{ message: { content: null, refusal: form }, finish_reason: form }] })),
+          text(200, JSON.stringify({ choices: [{ message: { content: null }, finish_reason: form }] })),
+          text(401, JSON.stringify({ error: { message: `bad key ${form}`, code: form, type: form } })),
+          text(400, JSON.stringify({ detail: form })),
+          text(404, form),
+          text(500, `<html>${form}</html>`),
+          text(307, form, { location: `/${encodeURIComponent(form)}?key=${encodeURIComponent(form)}` })
+        ]
+        for (const reply of replies) {
+          const server = yield* makeServer(reply)
+          const { exit, said } = yield* everythingSaid(
+            sampling(client, server.url, { apiKey: Redacted.make(secret) })(LlmModel.sampleOne("p"))
+          )
+          assert.isTrue(Exit.isFailure(exit))
+          assertSilent(said, secret)
+          assert.include(said, "<redacted>")
+        }
+      })
+  )
+
+  it.effect("a key is in nothing that is printed of a broken connection, a timeout or a sample", () =>
+    Effect.gen(function*() {
+      for (const reply of [cut, cutInBody(200), cutInBody(500), completion()]) {
+        const server = yield* makeServer(reply)
+        const { said, spans } = yield* everythingSaid(
+          sampling(client, server.url, { apiKey: Redacted.make(secret), retry: Schedule.recurs(1) })(
+            LlmModel.sampleOne("p")
+          )
+        )
+        assertSilent(said, secret)
+        assert.include(spans.map(({ name }) => name), "POST")
+        // it was sent all the same
+        assert.strictEqual(server.received[0]!.headers.authorization, `Bearer ${secret}`)
+      }
+      const { url } = yield* Effect.scoped(makeServer())
+      const { said } = yield* everythingSaid(
+        sampling(client, url, { apiKey: Redacted.make(secret) })(LlmModel.sampleOne("p"))
+      )
+      assertSilent(said, secret)
+    }))
+
+  it.effect("a key that no header can hold is refused before it is sent", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      for (const key of ["sk-line\nbreak", "sk-\u0000nul", "sk-unicodé", "sk-\u{1d4b3}"]) {
+        const { exit, said } = yield* everythingSaid(
+          sampling(client, server.url, { apiKey: Redacted.make(key) })(LlmModel.sampleOne("p"))
+        )
+        assert.isTrue(Exit.isFailure(exit))
+        if (Exit.isFailure(exit)) reasonOf(Cause.squash(exit.cause), "BadKey")
+        assert.notInclude(said, key.slice(0, 6))
+      }
+      assert.lengthOf(server.received, 0)
+    }))
+})
+
+describe("a key", () => {
+  it.effect("is sent without the white space around it", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      yield* LlmModel.sampleOne("p").pipe(
+        sampling(FetchHttpClient.layer, server.url, { apiKey: Redacted.make(" sk-file \r\n") })
+      )
+      assert.strictEqual(server.received[0]!.headers.authorization, "Bearer sk-file")
+    }))
+
+  it.effect("that is empty is a missing key, before anything is sent", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      for (const key of ["", "  \n"]) {
+        const error = yield* LlmModel.sampleOne("p").pipe(
+          sampling(FetchHttpClient.layer, server.url, { apiKey: Redacted.make(key), retry: Schedule.recurs(3) }),
+          Effect.flip
+        )
+        assert.include(reasonOf(error, "BadKey").description, "`apiKey` is empty")
+      }
+      assert.lengthOf(server.received, 0)
+    }))
+
+  it.effect("of a base URL is refused, and not quoted", () =>
+    Effect.gen(function*() {
+      for (
+        const baseUrl of [
+          "https://user:hunter2@api.example.com/v1",
+          "https://hunter2@api.example.com/v1",
+          "https://api.example.com/v1?key=hunter2",
+          "https://api.example.com/v1#hunter2",
+          "user:hunter2@api.example.com/v1",
+          "https://hunter2 and more/v1"
+        ]
+      ) {
+        const { exit, said } = yield* everythingSaid(
+          sampling(FetchHttpClient.layer, "", { baseUrl })(LlmModel.sampleOne("p"))
+        )
+        assert.isTrue(Exit.isFailure(exit))
+        if (Exit.isFailure(exit)) reasonOf(Cause.squash(exit.cause), "BadRequest")
+        assert.notInclude(said, "hunter2")
+      }
+    }))
+
+  it.effect("is in no file of a cache", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer(choices(choice("a"), choice("b")))
+      const directory = yield* makeDirectory
+      yield* LlmModel.sampleMany("p", 2).pipe(
+        Effect.provide(Persistent.layer({ directory })),
+        sampling(FetchHttpClient.layer, server.url, { apiKey: Redacted.make(secret) })
+      )
+      const files = JSON.stringify(readTree(directory))
+      assert.include(files, "0.md")
+      assertSilent(files, secret)
+    }))
+})
+
+describe("a key from configuration", () => {
+  const configured = (variables: Record<string, string>) =>
+    ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
+  const noRequests = Layer.succeed(
+    HttpClient.HttpClient,
+    HttpClient.make(() => Effect.die(new Error("a request was sent")))
+  )
+  const vendor = Ai302.layer({ model: "gpt-mock" })
+  const other = (config: Config.Config<Redacted.Redacted>) =>
+    OpenAiCompatible.layerConfig({ baseUrl: "http://127.0.0.1:1", model: "gpt-mock", apiKey: config })
+
+  const missing: ReadonlyArray<[name: string, layer: typeof vendor | ReturnType<typeof other>, names: string]> = [
+    ["of a vendor", vendor, "AI302_API_KEY"],
+    ["by default", OpenAiCompatible.layerConfig({ baseUrl: "http://127.0.0.1:1", model: "gpt-mock" }), "LLM_API_KEY"],
+    ["of the user's", other(Config.Redacted("MY_KEY")), "MY_KEY"],
+    ["of the user's, nested", other(Config.Redacted("KEY").pipe(Config.nested("MY"))), "MY_KEY"]
+  ]
+  it.effect.each(missing)(
+    "%s is missed when a request is made, not when the layer is built",
+    ([, layer, variable]) =>
+      Effect.gen(function*() {
+        for (const value of [undefined, "", "  "]) {
+          const error = yield* Effect.gen(function*() {
+            const model = yield* LlmModel.LlmModel
+            return yield* Effect.flip(Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model))
+          }).pipe(
+            Effect.provide(layer.pipe(
+              Layer.provide(noRequests),
+              Layer.provide(configured(value === undefined ? {} : { [variable]: value }))
+            ))
+          )
+          const { description } = reasonOf(error, "BadKey")
+          if (value !== "  " || !variable.startsWith("MY")) assert.include(description, variable)
+        }
+      })
+  )
+
+  it.effect("is read from where the layer was built, each time a request is made", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      let key = "sk-1"
+      const provider = ConfigProvider.make((path) =>
+        Effect.succeed(path.join() === "LLM_API_KEY" ? ConfigProvider.makeValue(key) : undefined)
+      )
+      yield* Effect.gen(function*() {
+        yield* LlmModel.sampleOne("p")
+        key = "sk-2"
+        yield* LlmModel.sampleOne("p")
+      }).pipe(
+        Effect.provide(
+          OpenAiCompatible.layerConfig({ baseUrl: server.url, model: "gpt-mock" }).pipe(
+            Layer.provide(FetchHttpClient.layer),
+            Layer.provide(ConfigProvider.layer(provider))
+          )
+        )
+      )
+      assert.deepStrictEqual(server.received.map(({ headers }) => headers.authorization), [
+        "Bearer sk-1",
+        "Bearer sk-2"
+      ])
+    }))
+
+  it.effect("is not needed for what a cache holds", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      const store = yield* SampleStore.SampleStore
+      const run = (variables: Record<string, string>, replication: boolean) =>
+        LlmModel.sampleMany("p", 2).pipe(
+          Effect.provide(Persistent.layerStore({ replication })),
+          Effect.provideService(SampleStore.SampleStore, store),
+          Effect.provide(
+            OpenAiCompatible.layerConfig({ baseUrl: server.url, model: "gpt-mock" }).pipe(
+              Layer.provide(FetchHttpClient.layer),
+              Layer.provide(configured(variables))
+            )
+          )
+        )
+      const recorded = yield* run({ LLM_API_KEY: "sk-1" }, false)
+      assert.deepStrictEqual(yield* run({}, false), recorded)
+      assert.deepStrictEqual(yield* run({}, true), recorded)
+      assert.lengthOf(server.received, 1)
+    }).pipe(Effect.provide(SampleStore.layerMemory)))
+
+  it.effect("that cannot be read says why", () =>
+    Effect.gen(function*() {
+      const provider = ConfigProvider.make(() =>
+        Effect.fail(new ConfigProvider.SourceError({ message: "vault is sealed" }))
+      )
+      const error = yield* LlmModel.sampleOne("p").pipe(
+        Effect.provide(vendor.pipe(Layer.provide(noRequests), Layer.provide(ConfigProvider.layer(provider)))),
+        Effect.flip
+      )
+      assert.include(reasonOf(error, "BadKey").description, "vault is sealed")
+    }))
+
+  it.effect("whose own check refuses it is not quoted", () =>
+    Effect.gen(function*() {
+      const checked = Config.schema(Schema.String.check(Schema.isMinLength(100)), "MY_KEY").pipe(
+        Config.map((value) => Redacted.make(value))
+      )
+      const error = yield* LlmModel.sampleOne("p").pipe(
+        Effect.provide(other(checked).pipe(Layer.provide(noRequests), Layer.provide(configured({ MY_KEY: secret })))),
+        Effect.flip
+      )
+      assert.include(reasonOf(error, "BadKey").description, "MY_KEY")
+      assertSilent(inspect(error, { depth: null }), secret)
+    }))
+})

@@ -1,0 +1,345 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Independent, Key, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
+import { HttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
+import { clients } from "./support/clients.ts"
+import { reasonOf, sampling } from "./support/model.ts"
+import {
+  choice,
+  choices,
+  completion,
+  cut,
+  cutInBody,
+  hang,
+  hangInBody,
+  json,
+  makeServer,
+  text
+} from "./support/server.ts"
+
+/** The samples of one purchase, with what is known of them. */
+const purchase = (n: number) =>
+  Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, n))
+
+describe.each(clients)("over %s", (_, client) => {
+  describe("samples", () => {
+    it.effect("come with the model, the finish reason and the tokens", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(json(200, {
+          model: "gpt-mock-1",
+          choices: [choice("a"), choice("b", "length")],
+          usage: { prompt_tokens: 7, completion_tokens: 6 }
+        }))
+        const samples = yield* sampling(client, server.url)(purchase(2))
+        assert.deepStrictEqual(samples.map(({ text }) => text), ["a", "b"])
+        assert.deepInclude(samples[0].metadata, {
+          model: "gpt-mock-1",
+          finishReason: "stop",
+          inputTokens: 7,
+          outputTokens: 6,
+          requestSamples: 2
+        })
+        assert.strictEqual(samples[1]!.metadata.finishReason, "length")
+      }))
+
+    it.effect("without `usage`, `model` and finish reason have no such metadata, nor have odd ones", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(
+          json(200, { choices: [{ message: { content: "a" } }] }),
+          json(200, {
+            model: 7,
+            choices: [{ message: { content: "a" }, finish_reason: 3 }],
+            usage: { prompt_tokens: "many", completion_tokens: null }
+          })
+        )
+        for (let i = 0; i < 2; i++) {
+          const [sample] = yield* sampling(client, server.url)(purchase(1))
+          assert.strictEqual(sample.text, "a")
+          assert.doesNotHaveAnyKeys(sample.metadata, ["model", "finishReason", "inputTokens", "outputTokens"])
+        }
+      }))
+
+    it.effect("that are fewer than asked for are used, and the rest is asked for again", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(completion((n) => Math.min(n, 2)))
+        const texts = yield* sampling(client, server.url)(LlmModel.sampleMany("p", 5))
+        assert.deepStrictEqual(texts, ["sample 0", "sample 1", "sample 2", "sample 3", "sample 4"])
+        assert.deepStrictEqual(server.received.map(({ body }) => body.n), [5, 3, 1])
+      }))
+
+    it.effect("that are more than asked for are all kept", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(completion((n) => n + 2))
+        const texts = yield* LlmModel.sampleMany("p", 3, { batch: 1 }).pipe(
+          Effect.provide(Repeatable.layer),
+          sampling(client, server.url)
+        )
+        assert.deepStrictEqual(texts, ["sample 0", "sample 1", "sample 2"])
+        assert.deepStrictEqual(server.received.map(({ body }) => body.n), [1])
+        assert.lengthOf(yield* sampling(client, server.url)(purchase(1)), 3)
+      }))
+
+    it.effect("are those choices that have a text: the others are dropped", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(choices(
+          choice("a"),
+          choice(null),
+          choice(undefined),
+          { finish_reason: "stop" },
+          { message: null },
+          { message: "a" },
+          null,
+          "a",
+          { message: { content: 7 } },
+          { message: { tool_calls: [] }, finish_reason: "tool_calls" },
+          { message: { content: "half" }, finish_reason: "error", error: { message: "broke off" } },
+          { message: { content: null, refusal: "No." } },
+          choice("b")
+        ))
+        const samples = yield* sampling(client, server.url)(purchase(13))
+        assert.deepStrictEqual(samples.map(({ text }) => text), ["a", "b"])
+      }))
+
+    it.effect("may be empty", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(choices(choice(""), choice("", "length")))
+        const samples = yield* sampling(client, server.url)(purchase(2))
+        assert.deepStrictEqual(samples.map(({ text }) => text), ["", ""])
+      }))
+
+    it.effect("in parts are the texts of the parts, joined", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(choices(
+          choice([{ type: "text", text: "a" }, { type: "text", text: "b" }]),
+          choice([{ type: "thinking", thinking: [], text: "hmm" }, { type: "text", text: "c" }]),
+          choice([{ type: "text", text: "" }]),
+          choice([]),
+          choice([{ type: "image_url" }, null]),
+          choice([null, { type: "text", text: "d" }])
+        ))
+        const samples = yield* sampling(client, server.url)(purchase(6))
+        assert.deepStrictEqual(samples.map(({ text }) => text), ["ab", "c", "", "d"])
+      }))
+
+    it.effect("are well-formed Unicode, whatever the server sends, and otherwise as it sends them", () =>
+      Effect.gen(function*() {
+        const whole = "\r\n ﻿\u0000𝒳 é \n"
+        const server = yield* makeServer((response) => {
+          response.writeHead(200).end(Buffer.concat([
+            Buffer.from(`{"choices":[{"message":{"content":${JSON.stringify(whole)}}},`),
+            Buffer.from("{\"message\":{\"content\":\"\\ud83d|\\udc00\"}},{\"message\":{\"content\":\""),
+            Buffer.from([0xff]),
+            Buffer.from("\"}}]}")
+          ]))
+        })
+        const samples = yield* sampling(client, server.url)(purchase(3))
+        assert.deepStrictEqual(samples.map(({ text }) => text), [whole, "\ufffd|\ufffd", "\ufffd"])
+      }))
+  })
+
+  describe("answers without a sample", () => {
+    const unusable: ReadonlyArray<[name: string, body: string, quoted: string]> = [
+      ["no choices", "{\"choices\":[]}", "no choices"],
+      ["`choices` that are null", "{\"choices\":null}", "no choices"],
+      ["no `choices`", "{\"object\":\"list\"}", "{\"object\":\"list\"}"],
+      [
+        "no text in any choice",
+        "{\"choices\":[{\"message\":{\"content\":null},\"finish_reason\":\"length\"}]}",
+        "length"
+      ],
+      ["an error", "{\"error\":{\"message\":\"quota is used up\",\"code\":\"q1\"}}", "quota is used up (q1)"],
+      ["an error that is a text", "{\"error\":\"upstream is gone\"}", "upstream is gone"],
+      [
+        "an error beside choices",
+        "{\"error\":{\"message\":\"cut\"},\"choices\":[{\"message\":{\"content\":\"half\"}}]}",
+        "cut"
+      ],
+      ["HTML", "<!doctype html>\n<title>Log in</title>", "<!doctype html> <title>Log in</title>"],
+      ["a stream", "data: {\"choices\":[]}\n\ndata: [DONE]", "data: {\"choices\":[]} data: [DONE]"],
+      ["JSON that is cut", "{\"choices\":[{\"message\":{\"content\":\"half", "not a JSON object"],
+      ["JSON that is no object", "[\"a\"]", "[\"a\"]"],
+      ["nothing", "", "says nothing"]
+    ]
+    it.effect.each(unusable)("are unusable: %s", ([, body, quoted]) =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(text(200, body))
+        const error = yield* LlmModel.sampleOne("p").pipe(
+          sampling(client, server.url, { retry: Schedule.recurs(3) }),
+          Effect.flip
+        )
+        const { description, status } = reasonOf(error, "UnusableResponse")
+        assert.include(description, quoted)
+        assert.strictEqual(status, 200)
+        assert.lengthOf(server.received, 1)
+      }))
+
+    it.effect("are quoted in a few hundred characters", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(text(200, "𝒳".repeat(50_000)))
+        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        assert.isBelow(error.message.length, 600)
+        assert.isTrue(error.message.isWellFormed())
+      }))
+
+    it.effect("are refusals where the answer says so", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(
+          choices({ message: { content: null, refusal: "I will not." } }, choice(null)),
+          choices(choice(null, "content_filter"))
+        )
+        const first = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        assert.include(reasonOf(first, "ContentPolicy").description, "I will not.")
+        const second = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        reasonOf(second, "ContentPolicy")
+      }))
+
+    it.effect("leave nothing in a cache", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(
+          text(200, "<html>"),
+          json(200, { error: "no" }),
+          choices(),
+          choices(choice(null)),
+          choices(choice("real"))
+        )
+        yield* Effect.gen(function*() {
+          for (let i = 0; i < 4; i++) yield* Effect.flip(LlmModel.sampleOne("p"))
+          assert.strictEqual(yield* LlmModel.sampleOne("p"), "real")
+          assert.strictEqual(yield* LlmModel.sampleOne("p"), "real")
+        }).pipe(
+          Effect.provide(Persistent.layerStore().pipe(Layer.provide(SampleStore.layerMemory))),
+          sampling(client, server.url)
+        )
+        assert.lengthOf(server.received, 5)
+      }))
+  })
+
+  describe("connections", () => {
+    it.effect.each(
+      [["before the headers", cut], ["in the body", cutInBody(200)], ["in the chunks", cutInBody(200, {})]] as const
+    )(
+      "that are cut %s are errors of transport, and the request is sent again",
+      ([, reply]) =>
+        Effect.gen(function*() {
+          const server = yield* makeServer(reply, reply, completion())
+          const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+          assert.include(reasonOf(error, "Transport").description, `${server.url}/v1/chat/completions`)
+          const sample = yield* LlmModel.sampleOne("p").pipe(
+            sampling(client, server.url, { retry: Schedule.recurs(1) })
+          )
+          assert.strictEqual(sample, "sample 0")
+          assert.lengthOf(server.received, 3)
+        })
+    )
+
+    it.effect("that cannot be made are errors of transport", () =>
+      Effect.gen(function*() {
+        const { url } = yield* Effect.scoped(makeServer())
+        const error = yield* Effect.flip(sampling(client, url)(LlmModel.sampleOne("p")))
+        assert.include(reasonOf(error, "Transport").description, "ECONNREFUSED")
+      }))
+
+    it.effect("that hang before the headers time out, are closed, and the request is sent again", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer((response, received) => {
+          arrived.openUnsafe()
+          hang(response, received)
+        }, completion())
+        const arrived = yield* Latch.make()
+        const fiber = yield* LlmModel.sampleOne("p").pipe(
+          sampling(client, server.url, { retry: Schedule.recurs(1) }),
+          Effect.forkChild
+        )
+        yield* arrived.await
+        yield* TestClock.adjust("9 minutes")
+        assert.strictEqual(fiber.pollUnsafe(), undefined)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* Fiber.join(fiber), "sample 0")
+        yield* server.cutOff(1)
+      }))
+
+    it.effect("that hang in the body time out and are closed", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(hangInBody)
+        const headers = yield* Latch.make()
+        const telling = Layer.effect(
+          HttpClient.HttpClient,
+          Effect.map(HttpClient.HttpClient, HttpClient.tap(() => headers.open))
+        ).pipe(Layer.provide(client))
+        const fiber = yield* LlmModel.sampleOne("p").pipe(
+          sampling(telling, server.url, { timeout: "30 seconds" }),
+          Effect.flip,
+          Effect.forkChild
+        )
+        yield* headers.await
+        yield* TestClock.adjust("30 seconds")
+        assert.include(reasonOf(yield* Fiber.join(fiber), "Timeout").description, "30s")
+        yield* server.cutOff(1)
+      }))
+
+    it.effect("are closed when the draw is interrupted", () =>
+      Effect.gen(function*() {
+        const arrived = yield* Latch.make()
+        const server = yield* makeServer(() => arrived.openUnsafe())
+        const fiber = yield* Effect.forkChild(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        yield* arrived.await
+        yield* Fiber.interrupt(fiber)
+        yield* server.cutOff(1)
+      }))
+  })
+
+  describe("redirects", () => {
+    it.effect.each([301, 302, 303, 307, 308])(
+      "%d are refused, and carry the key nowhere else",
+      (status) =>
+        Effect.gen(function*() {
+          const other = yield* makeServer(choices(choice("from elsewhere")))
+          const server = yield* makeServer(text(status, "", { location: `${other.url}/v1/chat/completions?token=t` }))
+          const error = yield* LlmModel.sampleOne("p").pipe(
+            sampling(client, server.url, { retry: Schedule.recurs(3) }),
+            Effect.flip
+          )
+          const { description } = reasonOf(error, "BadRequest")
+          assert.include(description, `${other.url}/v1/chat/completions`)
+          assert.notInclude(description, "token")
+          assert.include(description, "baseUrl")
+          assert.lengthOf(server.received, 1)
+          for (const { headers } of other.received) assert.notInclude(JSON.stringify(headers), "sk-test")
+        })
+    )
+
+    it.effect("within an origin are refused too", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(text(307, "", { location: "/v2/chat/completions" }), completion())
+        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        assert.include(reasonOf(error, "BadRequest").description, `${server.url}/v2/chat/completions`)
+      }))
+
+    it.effect("without a place are refused", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(text(302, ""))
+        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        assert.include(reasonOf(error, "BadRequest").description, "another place")
+      }))
+  })
+
+  it.effect("requests are sent only when the consumer needs them, and evenly filled", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer(completion())
+      const sizes = () => server.received.map(({ body }) => body.n)
+      yield* LlmModel.sample("p", { batch: 20 }).pipe(
+        Stream.take(20),
+        Stream.runDrain,
+        sampling(client, server.url, { maxBatch: 10 })
+      )
+      assert.deepStrictEqual(sizes(), [10, 10])
+      server.received.length = 0
+      yield* LlmModel.sampleMany("p", 20).pipe(
+        Effect.provide(Independent.layer),
+        sampling(client, server.url, { maxBatch: 8 })
+      )
+      assert.strictEqual(sizes().reduce((a, b) => a + b), 20)
+      assert.isAtMost(Math.max(...sizes()), 8)
+    }))
+})

@@ -1,0 +1,214 @@
+import { assert, describe, it } from "@effect/vitest"
+import { LlmModel, type SampleError } from "@llm-cache/core"
+import { Clock, Duration, Effect, Fiber, Random, Schedule } from "effect"
+import { HttpClientError, type HttpClientRequest } from "effect/http"
+import { TestClock } from "effect/testing"
+import { fakeClient } from "./support/clients.ts"
+import { reasonOf, sampling } from "./support/model.ts"
+
+type Answer = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Response, HttpClientError.HttpClientError>
+
+const status = (status: number, headers: Record<string, string> = {}): Answer => () =>
+  Effect.sync(() => new Response("{}", { status, headers }))
+
+const success: Answer = () =>
+  Effect.sync(() => Response.json({ choices: [{ message: { content: "a" }, finish_reason: "stop" }] }))
+
+const broken: Answer = (request) =>
+  Effect.fail(
+    new HttpClientError.HttpClientError({
+      reason: new HttpClientError.TransportError({ request, cause: new Error("reset") })
+    })
+  )
+
+/** What one draw comes to in an hour, and at which seconds it sent requests. The last answer answers all that follow. */
+const draw = (
+  answers: ReadonlyArray<Answer>,
+  options?: {
+    readonly retry?: Schedule.Schedule<unknown, SampleError.ProviderError> | undefined
+    readonly timeout?: Duration.Input
+  }
+) =>
+  Effect.gen(function*() {
+    const times: Array<number> = []
+    const client = fakeClient((request) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        times.push(now / 1000)
+        return answers[Math.min(times.length, answers.length) - 1]!(request)
+      })
+    )
+    const fiber = yield* LlmModel.sampleOne("p").pipe(
+      sampling(client, "http://127.0.0.1:1", { retry: undefined, ...options }),
+      Effect.result,
+      Effect.forkChild
+    )
+    yield* TestClock.adjust("1 hour")
+    return { times, result: yield* Fiber.join(fiber) }
+  })
+
+/** Makes a schedule's jitter come out in the middle, at its least, or near its most. */
+const withRandom = (next: number) =>
+  Effect.provideService(Random.Random, {
+    nextDoubleUnsafe: () => next,
+    nextIntUnsafe: () => 0
+  })
+
+const failureOf = (drawn: Effect.Success<ReturnType<typeof draw>>) => {
+  assert.strictEqual(drawn.result._tag, "Failure")
+  return drawn.result._tag === "Failure" ? drawn.result.failure : undefined
+}
+
+describe("by default", () => {
+  it.effect("waits grow exponentially, and end after six retries", () =>
+    Effect.gen(function*() {
+      const drawn = yield* draw([status(500)])
+      assert.deepStrictEqual(drawn.times, [0, 1, 3, 7, 15, 31, 63])
+      reasonOf(failureOf(drawn), "ServerFault")
+    }).pipe(withRandom(0.5)))
+
+  it.effect("waits differ by a fifth at most", () =>
+    Effect.gen(function*() {
+      const total = Effect.map(draw([status(500)]), ({ times }) => times.at(-1)! - times[0]!)
+      assert.closeTo(yield* withRandom(0)(total), 63 * 0.8, 0.01)
+      assert.closeTo(yield* withRandom(1)(total), 63 * 1.2, 0.01)
+      assert.notStrictEqual(yield* total, yield* total)
+    }))
+
+  it.effect("a draw that succeeds in the end gives the sample", () =>
+    Effect.gen(function*() {
+      const { result, times } = yield* draw([status(500), broken, status(429), success])
+      assert.deepInclude(result, { _tag: "Success", success: "a" })
+      assert.deepStrictEqual(times, [0, 1, 3, 7])
+    }).pipe(withRandom(0.5)))
+
+  it.effect("every draw begins anew", () =>
+    Effect.gen(function*() {
+      const first = yield* draw([status(500)])
+      const second = yield* draw([status(500)])
+      assert.deepStrictEqual(second.times.map((time) => time - 3600), first.times)
+    }).pipe(withRandom(0.5)))
+
+  it.effect("a request has ten minutes, and each retry has as long again", () =>
+    Effect.gen(function*() {
+      const { result, times } = yield* draw([() => Effect.never, () => Effect.never, success])
+      assert.deepStrictEqual(times, [0, 601, 1203])
+      assert.strictEqual(result._tag, "Success")
+    }).pipe(withRandom(0.5)))
+})
+
+describe("what is retried", () => {
+  const requests = (answer: Answer) =>
+    Effect.map(draw([answer], { retry: Schedule.recurs(2) }), ({ times }) => times.length)
+
+  it.effect("connection failures, timeouts, 408, 409, 425, 429 and 5xx are", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* requests(broken), 3)
+      assert.strictEqual(yield* requests(() => Effect.never), 3)
+      for (const code of [408, 409, 425, 429, 500, 501, 502, 503, 504, 529]) {
+        assert.strictEqual(yield* requests(status(code)), 3, String(code))
+      }
+    }))
+
+  it.effect("other 4xx, redirects and unusable responses are not", () =>
+    Effect.gen(function*() {
+      for (const code of [302, 307, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 451]) {
+        assert.strictEqual(yield* requests(status(code)), 1, String(code))
+      }
+      for (
+        const body of [
+          "",
+          "<html>",
+          "{}",
+          "{\"error\":{\"code\":429}}",
+          "{\"choices\":[{\"message\":{\"content\":null}}]}"
+        ]
+      ) {
+        assert.strictEqual(yield* requests(() => Effect.sync(() => new Response(body))), 1, body)
+      }
+    }))
+
+  it.effect("nothing is, under `Schedule.recurs(0)`", () =>
+    Effect.gen(function*() {
+      const { times } = yield* draw([status(500)], { retry: Schedule.recurs(0) })
+      assert.deepStrictEqual(times, [0])
+    }))
+})
+
+describe("a schedule of the user's", () => {
+  it.effect("is followed", () =>
+    Effect.gen(function*() {
+      const { times } = yield* draw([status(500)], {
+        retry: Schedule.spaced("10 seconds").pipe(Schedule.upTo({ times: 3 }))
+      })
+      assert.deepStrictEqual(times, [0, 10, 20, 30])
+    }))
+
+  it.effect("is given the error", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const retry = Schedule.recurs(5).pipe(
+        Schedule.setInputType<SampleError.ProviderError>(),
+        Schedule.while(({ input }) => {
+          seen.push(input.reason._tag)
+          return Effect.succeed(input.reason._tag === "RateLimited")
+        })
+      )
+      const { times } = yield* draw([status(429), status(429), status(500)], { retry })
+      assert.deepStrictEqual(seen, ["RateLimited", "RateLimited", "ServerFault"])
+      assert.lengthOf(times, 3)
+    }))
+})
+
+describe("Retry-After", () => {
+  const every10 = Schedule.spaced("10 seconds").pipe(Schedule.upTo({ times: 2 }))
+
+  it.effect("in seconds is waited for where it is longer than the schedule's wait", () =>
+    Effect.gen(function*() {
+      const { times } = yield* draw([status(429, { "retry-after": "25" }), status(503, { "retry-after": "3" })], {
+        retry: every10
+      })
+      assert.deepStrictEqual(times, [0, 25, 35])
+    }))
+
+  it.effect("as a date is waited for", () =>
+    Effect.gen(function*() {
+      const { times } = yield* draw(
+        [status(429, { "retry-after": "Thu, 01 Jan 1970 00:01:30 GMT" }), success],
+        { retry: every10 }
+      )
+      assert.deepStrictEqual(times, [0, 90])
+    }))
+
+  it.effect("is honoured by the default schedule", () =>
+    Effect.gen(function*() {
+      const { times } = yield* draw([
+        status(429, { "retry-after": "20" }),
+        status(429, { "retry-after": "0" }),
+        success
+      ])
+      assert.deepStrictEqual(times, [0, 20, 22])
+    }).pipe(withRandom(0.5)))
+
+  it.effect("does not make a schedule go on that has ended", () =>
+    Effect.gen(function*() {
+      const { times } = yield* draw([status(429, { "retry-after": "1" })], { retry: Schedule.recurs(0) })
+      assert.deepStrictEqual(times, [0])
+    }))
+
+  it.effect("of 5 minutes is waited for, and a longer one gives the error at once", () =>
+    Effect.gen(function*() {
+      const longest = yield* draw([status(429, { "retry-after": "300" }), success])
+      assert.deepStrictEqual(longest.times, [0, 300])
+      const longer = yield* draw([status(429, { "retry-after": "301" }), success])
+      assert.lengthOf(longer.times, 1)
+      const error = failureOf(longer) as SampleError.ProviderError
+      const { description, retryAfter } = reasonOf(error, "RateLimited")
+      assert.deepStrictEqual(retryAfter, Duration.seconds(301))
+      assert.deepStrictEqual(error.retryAfter, Duration.seconds(301))
+      assert.include(description, "5m 1s")
+      assert.include(description, "5m")
+      const huge = yield* draw([status(503, { "retry-after": "9".repeat(30) }), success])
+      assert.lengthOf(huge.times, 1)
+      reasonOf(failureOf(huge), "ServerFault")
+    }))
+})

@@ -1,0 +1,54 @@
+import { LlmModel, type SampleError } from "@llm-cache/core"
+import { Ai302, CloseAi, FireworksAi, OpenAiCompatible, Xmcp } from "@llm-cache/providers"
+import { Config, Effect, type Layer, Redacted, Schedule } from "effect"
+import { FetchHttpClient, type HttpClient } from "effect/http"
+import { describe, expect, it } from "tstyche"
+
+const options = { baseUrl: "http://127.0.0.1:1", apiKey: Redacted.make("sk"), model: "m", temperature: 1 }
+
+describe("OpenAiCompatible", () => {
+  it("is a model that needs an HTTP client", () => {
+    expect(OpenAiCompatible.layer(options)).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+    >()
+    expect(OpenAiCompatible.layerConfig()).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError | Config.ConfigError, HttpClient.HttpClient>
+    >()
+    expect(
+      LlmModel.sampleOne("p").pipe(
+        Effect.provide(OpenAiCompatible.layer(options)),
+        Effect.provide(FetchHttpClient.layer)
+      )
+    ).type.toBe<Effect.Effect<string, SampleError.SampleError>>()
+  })
+
+  it("takes a key that is redacted alone", () => {
+    expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, apiKey: "sk" })
+    expect(OpenAiCompatible.layerConfig).type.not.toBeCallableWith({ apiKey: "sk" })
+    expect(OpenAiCompatible.layerConfig).type.not.toBeCallableWith({ apiKey: Config.String("KEY") })
+    expect(OpenAiCompatible.layerConfig).type.toBeCallableWith({ apiKey: Config.Redacted("KEY") })
+  })
+
+  it("takes a schedule of errors that needs nothing and does not fail", () => {
+    expect(OpenAiCompatible.layer).type.toBeCallableWith({ ...options, retry: Schedule.recurs(0) })
+    const failing = Schedule.recurs(1).pipe(Schedule.tap(() => Effect.fail("no")))
+    expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, retry: failing })
+  })
+
+  it("takes parameters that JSON can hold", () => {
+    expect(OpenAiCompatible.layer).type.toBeCallableWith({ ...options, parameters: { stop: ["\n"], top_p: 0.9 } })
+    expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, parameters: { stop: () => "\n" } })
+  })
+})
+
+describe("a vendor", () => {
+  it("is a model that needs an HTTP client, and no URL or key in code", () => {
+    for (const { layer } of [Ai302, CloseAi, FireworksAi, Xmcp]) {
+      expect(layer({ model: "m" })).type.toBe<
+        Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+      >()
+      expect(layer).type.not.toBeCallableWith({})
+      expect(layer).type.not.toBeCallableWith({ model: "m", baseUrl: "http://127.0.0.1:1" })
+    }
+  })
+})
