@@ -4,7 +4,8 @@ const project = (name: string, root: string) => ({ extends: true as const, test:
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["**/*.test.ts"],
+    allowOnly: false,
     projects: [
       project("core", "packages/core"),
       project("providers", "packages/providers"),
