@@ -119,8 +119,8 @@ const canonical = (value: unknown): string | undefined => {
 export const make = (options: Options): Effect.Effect<Identity, ProviderError> => {
   const name = options.alias ?? options.model
   const { temperature } = options
-  if (typeof name !== "string" || name === "") {
-    return invalid("the model has no name: give `model`, or `alias`, a text that is not empty")
+  if (typeof options.model !== "string" || options.model === "" || typeof name !== "string" || name === "") {
+    return invalid("the model has no name: give `model`, and `alias` where there is one, a text that is not empty")
   }
   if (!name.isWellFormed()) return invalid("the model's name has a lone surrogate: give it as well-formed Unicode")
   if (temperature !== undefined && !(Number.isFinite(temperature) && temperature >= 0)) {

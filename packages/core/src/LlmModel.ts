@@ -175,8 +175,21 @@ export const make = Effect.fnUntraced(function*<R = never>(
   const maxBatch = options.maxBatch ?? Infinity
   if (maxBatch !== Infinity) yield* checkCount("maxBatch", maxBatch)
   const services = yield* Effect.context<R>()
+  // What the caller has set (spans, log levels, …) holds for the request too, but for the model: that is this one.
+  const withServices = <A, E>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E> =>
+    Effect.updateContext(self, (caller: Context.Context<never>) =>
+      Context.addOrOmit(
+        Context.merge(services, caller),
+        LlmModel,
+        Context.getOption(services, LlmModel)
+      ) as Context.Context<R>)
   // as many requests as it takes, evenly filled
   const requestSize = (missing: number) => Math.ceil(missing / Math.max(1, Math.ceil(missing / maxBatch)))
+  const buy = Effect.fnUntraced(function*(request: GenerateRequest) {
+    const start = yield* Clock.currentTimeMillis
+    const generation = yield* options.generate(request)
+    return yield* purchase(identity, generation, start, yield* Clock.currentTimeMillis)
+  })
   return fromDraw({
     identity,
     sequence: "new",
@@ -184,21 +197,12 @@ export const make = Effect.fnUntraced(function*<R = never>(
     restore: undefined,
     draw: (key, _, batch) => {
       const n = requestSize(batch)
-      return Effect.provideContext(
-        Effect.withSpan(
-          Effect.flatMap(
-            Clock.currentTimeMillis,
-            (start) =>
-              Effect.flatMap(
-                options.generate({ prompt: key.prompt, n }),
-                (generation) =>
-                  Effect.flatMap(Clock.currentTimeMillis, (end) => purchase(identity, generation, start, end))
-              )
-          ),
-          "LlmModel.generate",
-          { kind: "client", attributes: { "gen_ai.request.model": options.model, "gen_ai.request.choice.count": n } }
-        ),
-        services
+      return buy({ prompt: key.prompt, n }).pipe(
+        withServices,
+        Effect.withSpan("LlmModel.generate", {
+          kind: "client",
+          attributes: { "gen_ai.request.model": options.model, "gen_ai.request.choice.count": n }
+        })
       )
     }
   })

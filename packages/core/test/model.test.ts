@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Identity, Independent, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
-import { Context, Effect, Exit, Layer, Schema, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Option, Schema, Stream } from "effect"
 import { makeDirectory, samplesIn } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { build, count, Stack } from "./support/stack.ts"
@@ -155,6 +155,7 @@ describe("bad input is a typed error before any request is sent", () => {
     ...[-0.1, NaN, Infinity].map((temperature) => ["temperature", { temperature }] as const),
     ["model", { model: "" }],
     ["model", { alias: "" }],
+    ["model", { model: "", alias: "m" }],
     ["surrogate", { alias: "\uD800" }],
     ["parameters", { parameters: { top_p: NaN } }],
     ["parameters", { parameters: { seed: Symbol.iterator as never } }],
@@ -222,6 +223,40 @@ describe("a model made from a function", () => {
       })
       const program = Effect.provide(LlmModel.sampleOne("p"), layer)
       assert.strictEqual(yield* Effect.provideService(program, Word, { word: "yes" }), "yes")
+    }))
+
+  it.effect("may be made of another model, and is not asked by itself", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const shout = LlmModel.layer({
+        model: "shout",
+        generate: ({ n, prompt }) =>
+          Effect.map(LlmModel.sampleMany(prompt, n), (samples) => ({ samples: samples.map((text) => `${text}!`) }))
+      })
+      const program = LlmModel.sampleMany("p", 2).pipe(Effect.provide(Repeatable.layer), Effect.provide(shout))
+      assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), ["p #0!", "p #1!"])
+    }))
+
+  it.effect("runs in the spans and with the settings of who samples", () =>
+    Effect.gen(function*() {
+      class Setting extends Context.Reference("Setting", { defaultValue: () => "default" }) {}
+      const seen: Array<string> = []
+      const layer = LlmModel.layer({
+        model: "m",
+        generate: () =>
+          Effect.gen(function*() {
+            const span = yield* Effect.currentSpan
+            const parent = Option.getOrUndefined(span.parent)
+            seen.push(span.name, parent?._tag === "Span" ? parent.name : "none", yield* Setting)
+            return { samples: ["x"] }
+          }).pipe(Effect.orDie)
+      }).pipe(Layer.provide(Layer.succeed(Setting, "where it is made")), Layer.withSpan("made"))
+      yield* LlmModel.sampleOne("p").pipe(
+        Effect.withSpan("sampled"),
+        Effect.provideService(Setting, "where it is sampled"),
+        Effect.provide(Layer.provide(Repeatable.layer, layer))
+      )
+      assert.deepStrictEqual(seen, ["LlmModel.generate", "sampled", "where it is sampled"])
     }))
 
   it.effect("that dies takes its waiters with it and nothing else", () =>

@@ -1,19 +1,27 @@
 /**
- * Models of [302.ai](https://302.ai).
+ * Models of 302.ai, at `https://api.302.ai/v1`.
  *
  * @since 0.1.0
  */
 import { vendor } from "./internal/vendor.ts"
 
 /**
- * Provides a model of [302.ai](https://302.ai), with the key in `AI302_API_KEY`. Everything else is as in `OpenAiCompatible`.
+ * Provides a model of 302.ai, with the key that configuration has as `AI302_API_KEY`.
  *
- * **Example**
+ * **Details**
+ *
+ * `options.apiKey` is taken instead where it is given. Everything else is as in `OpenAiCompatible`.
+ *
+ * **Example** (A model)
  *
  * ```ts
  * import { Ai302 } from "@llm-cache/providers"
  *
- * const model = Ai302.layer({ model: "deepseek-v3-huoshan", temperature: 0.5, alias: "deepseek-v3" })
+ * const model = Ai302.layer({
+ *   model: "deepseek-v3-huoshan",
+ *   temperature: 0.5,
+ *   alias: "deepseek-v3"
+ * })
  * ```
  *
  * @category layers

@@ -1,19 +1,26 @@
 /**
- * Models of [CloseAI](https://www.closeai-asia.com).
+ * Models of CloseAI, at `https://api.openai-proxy.org/v1`.
  *
  * @since 0.1.0
  */
 import { vendor } from "./internal/vendor.ts"
 
 /**
- * Provides a model of [CloseAI](https://www.closeai-asia.com), with the key in `CLOSEAI_API_KEY`. Everything else is as in `OpenAiCompatible`.
+ * Provides a model of CloseAI, with the key that configuration has as `CLOSEAI_API_KEY`.
  *
- * **Example**
+ * **Details**
+ *
+ * `options.apiKey` is taken instead where it is given. Everything else is as in `OpenAiCompatible`.
+ *
+ * **Example** (A model)
  *
  * ```ts
  * import { CloseAi } from "@llm-cache/providers"
  *
- * const model = CloseAi.layer({ model: "gpt-4o", temperature: 1, maxBatch: 10 })
+ * const model = CloseAi.layer({
+ *   model: "gpt-4o",
+ *   temperature: 1
+ * })
  * ```
  *
  * @category layers

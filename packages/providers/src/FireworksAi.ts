@@ -1,19 +1,27 @@
 /**
- * Models of [Fireworks AI](https://fireworks.ai).
+ * Models of Fireworks AI, at `https://api.fireworks.ai/inference/v1`.
  *
  * @since 0.1.0
  */
 import { vendor } from "./internal/vendor.ts"
 
 /**
- * Provides a model of [Fireworks AI](https://fireworks.ai), with the key in `FIREWORKS_API_KEY`. Everything else is as in `OpenAiCompatible`.
+ * Provides a model of Fireworks AI, with the key that configuration has as `FIREWORKS_API_KEY`.
  *
- * **Example**
+ * **Details**
+ *
+ * `options.apiKey` is taken instead where it is given. Everything else is as in `OpenAiCompatible`.
+ *
+ * **Example** (A model)
  *
  * ```ts
  * import { FireworksAi } from "@llm-cache/providers"
  *
- * const model = FireworksAi.layer({ model: "accounts/fireworks/models/llama-v3p1-8b-instruct", temperature: 1, alias: "llama-3.1-8b" })
+ * const model = FireworksAi.layer({
+ *   model: "accounts/fireworks/models/llama-v3p1-8b-instruct",
+ *   temperature: 1,
+ *   alias: "llama-3.1-8b"
+ * })
  * ```
  *
  * @category layers

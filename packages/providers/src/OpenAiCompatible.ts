@@ -16,7 +16,7 @@
  * | --- | --- |
  * | fewer choices than asked for | they are used, and the next draw asks for the rest |
  * | more choices than asked for | all are used: a cache above keeps them |
- * | a choice without a text: `content: null` or missing, no `message`, only tool calls | is dropped, the others are used |
+ * | a choice without a text (`content: null`, no `message`, only tool calls) | is dropped, the others are used |
  * | a choice with an `error` | is dropped, the others are used |
  * | `content` in parts | a sample: the texts of its parts of type `text`, joined |
  * | `content: ""` | a sample like any other |
@@ -76,15 +76,15 @@ import * as ChatModel from "./internal/chatModel.ts"
  * **Details**
  *
  * `model` (or `alias`), `temperature`, `parameters` and `system` are the identity of the model. `system` is in it as a
- * parameter of that name, which is what to call it where only the identity is given, as in `Persistent.layerReplication`.
+ * parameter of that name: give it as one where only the identity is given, as in `Persistent.layerReplication`.
  *
  * @category options
  * @since 0.1.0
  */
 export interface ModelOptions extends Identity.Options {
   /**
-   * The most samples that one request may ask for. Give 1 for a provider that refuses more; one that merely brings fewer
-   * needs nothing.
+   * The most samples that one request may ask for. Give 1 for a provider that refuses more. One that merely brings
+   * fewer needs nothing.
    *
    * @default no limit
    */

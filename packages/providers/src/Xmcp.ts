@@ -1,19 +1,27 @@
 /**
- * Models of XMCP.
+ * Models of XMCP, at `https://llm.xmcp.ltd`.
  *
  * @since 0.1.0
  */
 import { vendor } from "./internal/vendor.ts"
 
 /**
- * Provides a model of XMCP, with the key in `XMCP_API_KEY`. Everything else is as in `OpenAiCompatible`.
+ * Provides a model of XMCP, with the key that configuration has as `XMCP_API_KEY`.
  *
- * **Example**
+ * **Details**
+ *
+ * `options.apiKey` is taken instead where it is given. Everything else is as in `OpenAiCompatible`.
+ *
+ * **Example** (A model)
  *
  * ```ts
  * import { Xmcp } from "@llm-cache/providers"
  *
- * const model = Xmcp.layer({ model: "ali/qwen2.5-7b-instruct", temperature: 1, alias: "qwen2.5-7b" })
+ * const model = Xmcp.layer({
+ *   model: "ali/qwen2.5-7b-instruct",
+ *   temperature: 1,
+ *   alias: "qwen2.5-7b"
+ * })
  * ```
  *
  * @category layers

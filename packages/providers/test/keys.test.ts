@@ -42,6 +42,19 @@ const forms = (key: string): Record<string, string> => ({
   "in lower case": key.toLowerCase()
 })
 
+/** Every text that can be reached from a value, hidden or not. */
+const textsIn = (value: unknown, seen = new Set<unknown>()): Array<string> => {
+  if (typeof value === "string") return [value]
+  if (typeof value !== "object" || value === null || seen.has(value)) return []
+  seen.add(value)
+  const fields = Reflect.ownKeys(value).flatMap((name): Array<unknown> => {
+    const field = Reflect.getOwnPropertyDescriptor(value, name)
+    return field !== undefined && "value" in field ? [field.value] : []
+  })
+  const items = value instanceof Map || value instanceof Set ? [...value.entries()] : []
+  return [...fields, ...items].flatMap((field) => textsIn(field, seen))
+}
+
 /** Everything that could be printed of a draw. */
 const everythingSaid = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.gen(function*() {
@@ -77,6 +90,7 @@ const everythingSaid = <A, E>(effect: Effect.Effect<A, E>) =>
       const error = Cause.squash(exit.cause)
       said.push(String(error), JSON.stringify(error), inspect(error, { depth: null, showHidden: true }))
       for (let cause = error; cause instanceof Error; cause = cause.cause) said.push(cause.message, cause.stack ?? "")
+      said.push(...textsIn(error))
     }
     return { said: said.join("\n"), spans, exit }
   })

@@ -6,7 +6,9 @@ import { TestClock } from "effect/testing"
 import { fakeClient } from "./support/clients.ts"
 import { reasonOf, sampling } from "./support/model.ts"
 
-type Answer = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Response, HttpClientError.HttpClientError>
+type Answer = (
+  request: HttpClientRequest.HttpClientRequest
+) => Effect.Effect<Response, HttpClientError.HttpClientError>
 
 const status = (status: number, headers: Record<string, string> = {}): Answer => () =>
   Effect.sync(() => new Response("{}", { status, headers }))
@@ -21,7 +23,7 @@ const broken: Answer = (request) =>
     })
   )
 
-/** What one draw comes to in an hour, and at which seconds it sent requests. The last answer answers all that follow. */
+/** What one draw comes to in an hour, and at which seconds it sent requests. The last answer answers all others. */
 const draw = (
   answers: ReadonlyArray<Answer>,
   options?: {

@@ -48,11 +48,26 @@ export const says = (body: string, quote: Quote): string => {
   return text === "" ? ". The server says nothing" : `. The server says: ${text}`
 }
 
-// The words of OpenAI, Azure, vLLM, llama.cpp, Fireworks, Anthropic, Gemini, DeepSeek, Qwen and xAI.
-const contextTooLong =
-  /context[ _](length|window|size)|(prompt|input|messages?) (is|are) too (long|large)|too many (input )?tokens|token count .*exceed|maximum (prompt|input) length|range of input length|string_above_max_length/i
-const contentPolicy =
-  /content[ _-]?(filter|policy|management|moderation)|content exists risk|data_inspection_failed|inappropriate content|responsible ?ai ?policy|(requires|flagged by|by our) (moderation|safety)/i
+const anyOf = (...patterns: ReadonlyArray<string>): RegExp => new RegExp(patterns.join("|"), "i")
+
+// The words of OpenAI, Azure, vLLM, llama.cpp, Fireworks, Anthropic, Gemini, DeepSeek, Qwen, OpenRouter and xAI.
+const contextTooLong = anyOf(
+  "context[ _](length|window|size)",
+  "(prompt|input|messages?) (is|are) too (long|large)",
+  "too many (input )?tokens",
+  "token count .*exceed",
+  "maximum (prompt|input) length",
+  "range of input length",
+  "string_above_max_length"
+)
+const contentPolicy = anyOf(
+  "content[ _-]?(filter|policy|management|moderation)",
+  "content exists risk",
+  "data_inspection_failed",
+  "inappropriate content",
+  "responsible ?ai ?policy",
+  "requires moderation"
+)
 
 // -----------------------------------------------------------------------------
 // reasons
@@ -108,15 +123,11 @@ export const refused = (
   if (status === 404) {
     return new BadRequest(fields(`nothing is at ${url}, or there is no model ${model}`, "check `baseUrl` and `model`"))
   }
+  const perRequest = n > 1 && (status === 400 || status === 422)
+    ? `; if it takes no more than one sample per request (${n} were asked for), set \`maxBatch: 1\``
+    : ""
   return new BadRequest(
-    fields(
-      "the provider does not take the request",
-      `check \`model\` and \`parameters\`${
-        n > 1 && (status === 400 || status === 422)
-          ? `; and, as the request asked for ${n} samples, whether the provider takes more than one: if not, set \`maxBatch: 1\``
-          : ""
-      }`
-    )
+    fields("the provider does not take the request", `check \`model\` and \`parameters\`${perRequest}`)
   )
 }
 
