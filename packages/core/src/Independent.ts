@@ -27,6 +27,7 @@ import { makeMemory } from "./internal/memoryStore.ts"
 import { Reader } from "./internal/reader.ts"
 import { remember } from "./internal/remember.ts"
 import * as LlmModel from "./LlmModel.ts"
+import type { Drawn } from "./Sample.ts"
 
 /**
  * Makes an independent model of a model, with a shared reader of its own. Purchases under way end when the scope closes.
@@ -51,6 +52,11 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     identity: source.identity,
     sequence: "shared",
     requestSize: () => 1,
+    stores: new Map(Array.from(source.stores.keys(), (id) => [id, { isShared: true }])),
+    giveBack: (key, drawn) =>
+      Effect.sync(() => {
+        for (const { origins } of drawn) readerOf(key).release(origins[0]!)
+      }),
     draw: (key, position, batch) =>
       Effect.map(
         draw(key, position, batch),
@@ -70,17 +76,28 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
 // at once share the requests of a batch, and forgets each sample when it is handed out.
 const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
   const store = makeMemory()
-  const { draw } = reading(remember({ source, store, refill: false, scope }).draw)
+  const memory = remember({ source, store, refill: false, scope, floor: (key) => readerOf(key).next })
+  const { draw, readerOf } = reading(memory.draw)
+  const positions = new WeakMap<Drawn, number>()
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "shared",
     requestSize: () => 1,
+    stores: source.stores,
+    restore: undefined,
+    giveBack: (key, drawn) =>
+      Effect.forEach(drawn, (one) => {
+        const position = positions.get(one)!
+        return Effect.map(Effect.orDie(store.put(key, [{ position, drawn: one }], "drop")), () => {
+          readerOf(key).release(position)
+        })
+      }, { discard: true }),
     draw: (key, position, batch) =>
       Effect.map(draw(key, position, batch), ({ drawn, taken }) => {
         store.forget(key, taken)
+        positions.set(drawn[0], taken)
         return drawn
-      }),
-    restore: undefined
+      })
   })
 }
 

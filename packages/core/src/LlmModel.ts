@@ -79,6 +79,15 @@ export interface Model {
    * so that it does not hand them out again. Absent where that cannot happen.
    */
   readonly restore: ((key: Key, entries: ReadonlyArray<Entry>) => Effect.Effect<void, SampleError>) | undefined
+  /**
+   * Gives back samples that were drawn and that no one got, so that the next draws get them. Absent where every run
+   * gets them again anyway, or never.
+   */
+  readonly giveBack: ((key: Key, drawn: ReadonlyArray<Drawn>) => Effect.Effect<void>) | undefined
+  /**
+   * The stores beneath, by their ids, and whether a shared reader is between this model and the store.
+   */
+  readonly stores: ReadonlyMap<string, { readonly isShared: boolean }>
 }
 
 /**
@@ -195,6 +204,8 @@ export const make = Effect.fnUntraced(function*<R = never>(
     sequence: "new",
     requestSize,
     restore: undefined,
+    giveBack: undefined,
+    stores: new Map(),
     draw: (key, _, batch) => {
       const n = requestSize(batch)
       return buy({ prompt: key.prompt, n }).pipe(
@@ -209,9 +220,10 @@ export const make = Effect.fnUntraced(function*<R = never>(
 })
 
 const purchase = (identity: Identity.Identity, generation: Generation, start: number, end: number) => {
-  const { inputTokens, model, outputTokens, samples } = generation
-  const texts = samples.map((sample) => typeof sample === "string" ? { text: sample, finishReason: undefined } : sample)
-  const usable = texts.filter((sample) => typeof sample?.text === "string")
+  const { inputTokens, model, outputTokens, samples } = generation ?? {}
+  const texts = Array.isArray(samples) ? samples : []
+  const usable = texts.map((sample) => typeof sample === "string" ? { text: sample, finishReason: undefined } : sample)
+    .filter((sample) => typeof sample?.text === "string")
   const drawn = usable.map(({ finishReason, text }): Drawn => ({
     text: text.toWellFormed(),
     metadata: defined({
@@ -273,10 +285,13 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
     Stream.fromPull(Effect.suspend(() => {
       const batch = options?.batch ?? 1
       let position = 0
+      // what a request brought less than it was asked for, to be asked for next
+      let owed = 0
       return Effect.map(Effect.andThen(checkCount("batch", batch), makeKey(model.identity, prompt)), (key) =>
         Effect.suspend(() =>
-          Effect.map(model.draw(key, position, batch), (drawn) => {
+          Effect.map(model.draw(key, position, owed > 0 ? owed : batch), (drawn) => {
             position += drawn.length
+            owed = Math.max(0, model.requestSize(owed > 0 ? owed : batch) - drawn.length)
             return isNonEmpty(drawn) && drawn.length === 1
               ? [drawn[0].text] as const
               : drawn.map(({ text }) =>
@@ -331,7 +346,8 @@ export const sampleOne = (prompt: string): Effect.Effect<string, SampleError, Ll
  *
  * **Details**
  *
- * What has to be bought is bought in batches of `batch`, by default as many as are still missing.
+ * What has to be bought is bought in batches of `batch`, by default as many as are still missing. When it fails or is
+ * interrupted, no one has got any of the samples, and under `Independent` the next draws get them.
  *
  * @category accessors
  * @since 0.1.0
@@ -346,13 +362,14 @@ export const sampleMany = Effect.fnUntraced(function*(
   if (batch !== undefined) yield* checkCount("batch", batch)
   const model = yield* LlmModel
   const key = yield* makeKey(model.identity, prompt)
-  const texts: Array<string> = []
-  while (texts.length < n) {
-    const missing = n - texts.length
-    const drawn = yield* model.draw(key, texts.length, batch ?? missing)
-    for (const { text } of drawn.slice(0, missing)) texts.push(text)
-  }
-  return texts
+  const drawn: Array<Drawn> = []
+  const draws = Effect.whileLoop({
+    while: () => drawn.length < n,
+    body: () => model.draw(key, drawn.length, batch ?? n - drawn.length),
+    step: (some) => drawn.push(...some.slice(0, n - drawn.length))
+  })
+  yield* model.giveBack === undefined ? draws : Effect.onError(draws, () => model.giveBack!(key, drawn))
+  return drawn.map(({ text }) => text)
 })
 
 const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>

@@ -11,6 +11,9 @@
  * - Directly above a provider, every sample of a request is in the store before the first of them is handed out.
  * - Above a model that remembers, position by position what that model has: in a slice, `slice[i]` is `big[i]`.
  * - Above `Independent`, the store keeps the positions its samples had there, and after a restart goes on behind them.
+ *   Two stores above one `Independent` know of each other only what this run has drawn: a run that draws more from one
+ *   than the run before did can be given what the other has recorded. Where that matters, let them share one store.
+ * - A draw that is interrupted while it waits is still recorded when its request comes back.
  * - When a request's samples cannot be stored, the draw fails with a `StoreError`, and the next draws store and hand out
  *   these samples before any other is bought.
  * - In replication the model beneath is never asked: a missing sample is a `ReplicationCacheMiss`, and the store is not
@@ -21,12 +24,12 @@
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Identity from "./Identity.ts"
 import { cacheMiss } from "./internal/cacheMiss.ts"
 import { remember } from "./internal/remember.ts"
 import * as LlmModel from "./LlmModel.ts"
-import type { ProviderError, StoreError } from "./SampleError.ts"
+import { type ProviderError, StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
 
 /**
@@ -69,27 +72,43 @@ export interface ReplicationOptions extends Identity.Options {
 /**
  * Makes a persistent model of a model and a store. Purchases under way end when the scope closes.
  *
+ * **Details**
+ *
+ * Fails with a `StoreError` where the model beneath draws by a shared reader from the same store: what the reader hands
+ * out would be recorded as the sequence that it reads.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (
+export const make = Effect.fnUntraced(function*(
   source: LlmModel.Model,
   store: SampleStore.Store,
   options?: StoreOptions
-): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
-  Effect.map(Effect.scope, (scope) =>
-    LlmModel.fromDraw({
-      identity: source.identity,
-      sequence: "remembered",
-      requestSize: () => 1,
-      ...remember({
-        source,
-        store,
-        refill: false,
-        scope,
-        onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
-      })
-    }))
+): Effect.fn.Return<LlmModel.Model, StoreError, Scope.Scope> {
+  if (source.stores.get(store.id)?.isShared) {
+    return yield* new StoreError({
+      kind: "InvalidName",
+      store: store.id,
+      operation: "open",
+      description: "an Independent model beneath reads from this store already: give each of the two a store of its own"
+    })
+  }
+  const scope = yield* Effect.scope
+  return LlmModel.fromDraw({
+    identity: source.identity,
+    sequence: "remembered",
+    requestSize: () => 1,
+    giveBack: undefined,
+    stores: new Map([...source.stores, [store.id, { isShared: false }]]),
+    ...remember({
+      source,
+      store,
+      refill: false,
+      scope,
+      onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
+    })
+  })
+})
 
 /**
  * Caches the model beneath in a `SampleStore`.
@@ -104,7 +123,7 @@ export const make = (
  */
 export const layerStore = (
   options?: StoreOptions
-): Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel | SampleStore.SampleStore> =>
+): Layer.Layer<LlmModel.LlmModel, StoreError, LlmModel.LlmModel | SampleStore.SampleStore> =>
   Layer.fresh(Layer.effect(
     LlmModel.LlmModel,
     Effect.flatMap(
@@ -162,7 +181,9 @@ const nothing = (identity: Identity.Identity): LlmModel.Model =>
     sequence: "remembered",
     requestSize: () => 1,
     draw: () => Effect.die(new Error("a replicating cache asked its model")),
-    restore: undefined
+    restore: undefined,
+    giveBack: undefined,
+    stores: new Map()
   })
 
 /**

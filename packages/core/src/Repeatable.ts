@@ -32,6 +32,8 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
       identity: source.identity,
       sequence: "remembered",
       requestSize: () => 1,
+      giveBack: undefined,
+      stores: source.stores,
       ...remember({ source, store: makeMemory(), refill: true, scope })
     }))
 

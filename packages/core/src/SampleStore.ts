@@ -27,6 +27,10 @@ import type { StoreError } from "./SampleError.ts"
  */
 export interface Store {
   /**
+   * Names the place where the samples are: two stores with one id hold the same samples.
+   */
+  readonly id: string
+  /**
    * Where the samples of a key are, for messages.
    */
   readonly describe: (key: Key) => string
@@ -74,12 +78,12 @@ export interface Store {
 export class SampleStore extends Context.Service<SampleStore, Store>()("@llm-cache/core/SampleStore") {}
 
 /**
- * A store that lasts as long as its layer.
+ * A store that lasts as long as its layer. Each time it is provided it is a new one.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<SampleStore> = Layer.sync(SampleStore, makeMemory)
+export const layerMemory: Layer.Layer<SampleStore> = Layer.fresh(Layer.sync(SampleStore, makeMemory))
 
 /**
  * A store of files that people can read.

@@ -281,6 +281,37 @@ describe("samples", () => {
       assert.isTrue(Object.keys(readTree(root)).every((path) => !path.endsWith(".tmp")))
     }))
 
+  it.effect("the first writer's metadata and origins win too, also where the texts are the same", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const memory = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const key = yield* keyOf({})
+      const first = drawn("yes", { metadata: { model: "first" }, origins: [0] })
+      const second = drawn("yes", { metadata: { model: "second" }, origins: [7] })
+      for (const store of [memory, yield* directoryStore(root)]) {
+        assert.deepStrictEqual(yield* store.put(key, [{ position: 0, drawn: first }], "drop"), [0])
+        assert.deepStrictEqual(yield* store.put(key, [{ position: 0, drawn: second }], "drop"), [undefined])
+        assert.deepStrictEqual(yield* store.put(key, [{ position: 0, drawn: second }], "append"), [1])
+        assert.deepStrictEqual(yield* store.get(key, 0), first)
+        assert.deepStrictEqual(yield* store.get(key, 1), second)
+      }
+      // and where the other writer comes between the look and the write
+      const store = yield* directoryStore(root)
+      let links = 0
+      const race = patched(["linkSync"], (_, original) => (...args) => {
+        if (++links === 1) Fs.writeFileSync(args[1], "yes")
+        return original(...args)
+      })
+      assert.deepStrictEqual(yield* race(store.put(key, [{ position: 2, drawn: second }], "append")), [3])
+      assert.deepStrictEqual(yield* store.get(key, 2), drawn("yes"))
+      assert.deepStrictEqual(yield* store.get(key, 3), second)
+      assert.deepStrictEqual(yield* Effect.flatMap(directoryStore(root), (other) => other.get(key, 2)), drawn("yes"))
+      // what is drawn again has its own
+      Fs.rmSync(Path.join(store.describe(key), "0.md"))
+      assert.deepStrictEqual(yield* store.put(key, [{ position: 0, drawn: second }], "drop"), [0])
+      assert.deepStrictEqual(yield* store.get(key, 0), second)
+    }))
+
   it.effect("a file that is deleted is drawn again, and the positions behind it stay what they are", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
@@ -310,6 +341,7 @@ describe("samples", () => {
       const folder = originalFolder(root, "mock", "1", "p")
       writeOriginal(folder, strays)
       Fs.mkdirSync(Path.join(root, "mock_1", "stray"))
+      Fs.writeFileSync(Path.join(root, "mock_1", "0".repeat(64)), "a file with a name like a prompt's folder")
       assert.deepStrictEqual(yield* record(root, "p", 2, provider.model), ["p #0", "p #1"])
       const files = readTree(folder)
       for (const [name, text] of Object.entries(strays)) assert.strictEqual(files[name], text)
@@ -369,6 +401,10 @@ describe("damage", () => {
     ["made longer", (file) => Fs.appendFileSync(file, "x")],
     ["edited at the same length", (file) => Fs.writeFileSync(file, "P #1")],
     ["not UTF-8", (file) => Fs.writeFileSync(file, Buffer.from([0x70, 0x20, 0xff, 0xfe]))],
+    ["replaced by a link that leads nowhere", (file) => {
+      Fs.rmSync(file)
+      Fs.symlinkSync("nowhere", file)
+    }],
     ["replaced by a folder", (file) => {
       Fs.rmSync(file)
       Fs.mkdirSync(file)
@@ -582,6 +618,82 @@ describe("a purchase of several samples that a process did not finish storing", 
       }
     }))
 
+  it.effect("and that is taken over has as long as any other, and is left to who has it", () =>
+    Effect.gen(function*() {
+      const { folder, log, provider, root } = yield* leave({ positions: [0], owner: "elsewhere_4194305-_other" })
+      const now = Fs.statSync(log).mtimeMs + 100_000
+      yield* TestClock.setTime(now)
+      const [one, two] = [yield* directoryStore(root), yield* directoryStore(root)]
+      const key = new Key.Key(provider.model.identity, "p", [])
+      // while the one stores it, the other looks, again and again
+      let looks = 0
+      const looking = patched(["linkSync"], (_, original) => (...args) => {
+        if (String(args[1]).endsWith(".md") && looks++ < 3) Effect.runSync(Effect.orDie(two.prepare(key)))
+        return original(...args)
+      })
+      yield* looking(one.prepare(key))
+      assert.strictEqual(looks, 2)
+      assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2" })
+    }))
+
+  it.effect("that another process has taken over meanwhile is left to it from then on", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const store = yield* directoryStore(root)
+      const key = new Key.Key(provider.model.identity, "p", [])
+      yield* store.prepare(key)
+      const taking = patched(["linkSync"], (_, original) => (...args) => {
+        if (String(args[1]).endsWith("1.md")) {
+          // the process was stopped here, for long
+          const purchases = Path.join(root, ".purchases")
+          for (const name of Fs.readdirSync(purchases)) {
+            Fs.renameSync(Path.join(purchases, name), Path.join(root, "taken"))
+          }
+        }
+        return original(...args)
+      })
+      const stored = [entries[0]!, entries[1]!, entries[2]!] as const
+      assert.deepStrictEqual(yield* taking(store.put(key, stored, "append")), [0, 1, undefined])
+      assert.deepStrictEqual(samplesIn(store.describe(key)), { 0: "text 0", 1: "text 1" })
+    }))
+
+  it.effect("by a process that was killed while this one runs is finished by this one", () =>
+    Effect.gen(function*() {
+      const { folder, log, provider, root } = yield* leave({ positions: [0] })
+      Fs.renameSync(log, `${root}.json`)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const model = yield* Persistent.make(provider.model, yield* directoryStore(root))
+        yield* LlmModel.sampleOne("q").pipe(using(model))
+        Fs.renameSync(`${root}.json`, log)
+        assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 3).pipe(using(model)), ["text 0", "text 1", "text 2"])
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2" })
+        assert.deepStrictEqual(provider.requests, [1])
+      }))
+    }))
+
+  it.effect("that cannot be stored stops draws of its own prompt, and of no other", () =>
+    Effect.gen(function*() {
+      const { folder, provider, root } = yield* leave({ positions: [] })
+      Fs.mkdirSync(Path.dirname(folder), { recursive: true })
+      Fs.writeFileSync(folder, "in the way")
+      assert.deepStrictEqual(yield* record(root, "q", 1, provider.model), ["q #0"])
+      assert.strictEqual((yield* Effect.flip(record(root, "p", 1, provider.model)))._tag, "StoreError")
+      Fs.rmSync(folder)
+      // the log is that of a store of this process now, which is gone
+      yield* TestClock.adjust("61 seconds")
+      assert.deepStrictEqual(yield* record(root, "p", 3, provider.model), ["text 0", "text 1", "text 2"])
+      assert.deepStrictEqual(provider.requests, [1])
+    }))
+
+  it.effect("keeps a sample whose text another process has at its place", () =>
+    Effect.gen(function*() {
+      const { folder, provider, root } = yield* leave({ positions: [0] })
+      Fs.writeFileSync(Path.join(folder, "1.md"), "text 1")
+      yield* record(root, "q", 1, provider.model)
+      assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 1", 3: "text 2" })
+    }))
+
   it.effect("of which it was the last act is found out later by a store that found it running", () =>
     Effect.gen(function*() {
       const { folder, log, provider, root } = yield* leave({ positions: [0], owner: `${host}_${process.pid}-_other` })
@@ -698,6 +810,20 @@ it.effect("reading n samples lists no folder, and reads two files more than ther
     )
     assert.strictEqual(texts.length, 100)
     assert.deepStrictEqual(calls, { readFileSync: 102, readdirSync: 0, opendirSync: 0, statSync: 1 })
+  }))
+
+it.effect("recording in batches lists a prompt's folder once", () =>
+  Effect.gen(function*() {
+    const root = yield* makeDirectory
+    const provider = yield* makeProvider({ maxBatch: 10 })
+    let lists = 0
+    const count = patched(["readdirSync"], (_, original) => (...args) => {
+      if (!String(args[0]).endsWith(".purchases")) lists++
+      return original(...args)
+    })
+    yield* count(record(root, "p", 200, provider.model))
+    assert.strictEqual(provider.requests.length, 20)
+    assert.strictEqual(lists, 1)
   }))
 
 it.effect("a disk that is full halfway leaves no part of a sample, and no sample is lost", () =>

@@ -91,6 +91,35 @@ describe("batches", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.effect("what is asked for next is the rest of a batch that came short", () =>
+    Effect.gen(function*() {
+      for (const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"]] as const) {
+        const answers = [10, 10, 20, 7, 13]
+        const provider = yield* makeProvider({ brings: () => answers.shift()! })
+        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+        yield* LlmModel.sample("p", { batch: 20 }).pipe(Stream.take(60), Stream.runDrain, using(model!))
+        assert.deepStrictEqual(provider.requests, [20, 10, 20, 20, 13], stack.join())
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("a batch larger than anyone could want costs no more than what it brings", () =>
+    Effect.gen(function*() {
+      for (
+        const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"], ["Independent", "Persistent"]] as const
+      ) {
+        for (const maxBatch of [10, undefined]) {
+          const provider = yield* makeProvider({ ...(maxBatch && { maxBatch }), brings: (n) => Math.min(n, 10) })
+          const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+          yield* LlmModel.sample("p", { batch: Number.MAX_SAFE_INTEGER }).pipe(
+            Stream.take(11),
+            Stream.runDrain,
+            using(model!)
+          )
+          assert.strictEqual(provider.requests.length, 2)
+        }
+      }
+    }).pipe(Effect.scoped))
+
   it.effect("what a bare provider brings beyond n is not handed out", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ brings: (n) => n + 3 })
@@ -187,7 +216,9 @@ describe("a model made from a function", () => {
 
   it.effect.each([
     ["none", []],
-    ["only ones without a text", [null, undefined, 3, { text: null }]]
+    ["only ones without a text", [null, undefined, 3, { text: null }]],
+    ["no list", null],
+    ["a text for a list", "abc"]
   ])("that brings %s fails, and nothing is stored", ([, samples]) =>
     Effect.gen(function*() {
       const root = yield* makeDirectory

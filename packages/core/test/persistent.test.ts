@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Independent, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
-import { ConfigProvider, Effect, Layer, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
@@ -178,6 +179,111 @@ describe("slices", () => {
       assert.strictEqual((yield* slice.draw(key, 2, 1))[0].text, (yield* big.draw(key, 2, 1))[0].text)
     }).pipe(Effect.scoped))
 })
+
+describe("stores", () => {
+  it.effect("in memory, nested, are each their own", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const cache = () => Layer.provide(Persistent.layerStore(), SampleStore.layerMemory)
+      const texts = yield* Effect.all([LlmModel.sampleMany("p", 2), LlmModel.sampleMany("p", 6)]).pipe(
+        Effect.provide(cache()),
+        Effect.provide(Independent.layer),
+        Effect.provide(cache()),
+        Effect.provide(provider.layer)
+      )
+      assert.deepStrictEqual(texts, [provider.given.slice(0, 2), provider.given.slice(0, 6)])
+    }))
+
+  it.effect("a store that an Independent beneath reads from is refused, and one that nothing shared is between is not", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const directory = yield* makeDirectory
+      const nested = (between: Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>) =>
+        LlmModel.sampleMany("p", 3).pipe(
+          Effect.provide(Persistent.layer({ directory })),
+          Effect.provide(between),
+          Effect.provide(Persistent.layer({ directory: Path.join(directory, ".") })),
+          Effect.provide(provider.layer)
+        )
+      const error = yield* Effect.flip(nested(Independent.layer))
+      assert.strictEqual(error._tag, "StoreError")
+      assert.include(error.message, "store of its own")
+      assert.deepStrictEqual(provider.requests, [])
+      assert.deepStrictEqual(yield* nested(Repeatable.layer), ["p #0", "p #1", "p #2"])
+      assert.deepStrictEqual(Object.values(samplesIn(directory)), provider.given)
+    }))
+
+  it.effect("a store that hangs does not keep a program that gives up", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      for (
+        const hanging of [{ prepare: () => Effect.never }, { get: () => Effect.never }, {
+          positions: () => Effect.never
+        }]
+      ) {
+        const layer = Layer.provide(
+          Persistent.layerStore(),
+          Layer.succeed(SampleStore.SampleStore, { ...store, ...hanging })
+        )
+        const given = yield* LlmModel.sampleMany("p", 3).pipe(
+          Effect.provide(Layer.provide(layer, provider.layer)),
+          Effect.timeoutOption("1 second"),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(Option.isNone(yield* Fiber.join(given)))
+      }
+    }))
+})
+
+describe("sampleMany under Independent", () => {
+  it.effect("that fails midway and is retried gets the samples that it had, and replays", () =>
+    Effect.gen(function*() {
+      for (const stack of [["Independent"], ["Independent", "Persistent"]] as const) {
+        const root = yield* makeDirectory
+        const provider = yield* makeProvider({ maxBatch: 2 })
+        provider.gate = Effect.sync(() => {
+          provider.failures = provider.requests.length === 2 ? 1 : 0
+        })
+        const program = Effect.scoped(Effect.flatMap(build(stack, provider.model, root), ([model]) =>
+          LlmModel.sampleMany("p", 4).pipe(Effect.retry({ times: 3 }), using(model!))))
+        assert.deepStrictEqual(yield* program, ["p #0", "p #1", "p #2", "p #3"])
+        assert.deepStrictEqual(provider.requests, [2, 2, 2])
+        if (stack.length === 2) {
+          assert.deepStrictEqual(yield* program, ["p #0", "p #1", "p #2", "p #3"])
+        }
+      }
+    }))
+
+  it.effect("that is interrupted midway gives back what it had", () =>
+    Effect.gen(function*() {
+      for (const stack of [["Independent"], ["Independent", "Persistent"]] as const) {
+        const provider = yield* makeProvider({ maxBatch: 2 })
+        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+        provider.gate = Effect.suspend(() => provider.requests.length === 2 ? Effect.never : Effect.void)
+        const fiber = yield* Effect.forkChild(LlmModel.sampleMany("p", 4).pipe(using(model!)), {
+          startImmediately: true
+        })
+        yield* Effect.replicateEffect(Effect.yieldNow, 10, { discard: true })
+        assert.deepStrictEqual(provider.requests, [2, 2])
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 2).pipe(using(model!)), ["p #0", "p #1"])
+      }
+    }).pipe(Effect.scoped))
+})
+
+it.effect("Independent over a provider hands out all that was bought, also after a draw that failed", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider({ brings: (n) => n + 1 })
+    const model = yield* Independent.make(provider.model)
+    provider.failures = 1
+    const two = Effect.forEach([1, 2], () => Effect.exit(LlmModel.sampleOne("p")), { concurrency: 2 })
+    const first = (yield* two.pipe(using(model))).flatMap((exit) => Exit.isSuccess(exit) ? [exit.value] : [])
+    const rest = Stream.runCollect(Stream.take(LlmModel.sample("p", { batch: 3 }), 3)).pipe(using(model))
+    const all = [...first, ...yield* rest, ...yield* rest, ...yield* rest]
+    assert.sameMembers(all, provider.given.slice(0, all.length))
+  }).pipe(Effect.scoped))
 
 describe("what a purchase brought and the store did not take", () => {
   it.effect("is stored and handed out by the next draws, each once, before anything else is bought", () =>

@@ -10,7 +10,7 @@ import type { Drawn, Entry } from "../Sample.ts"
 import { StoreError } from "../SampleError.ts"
 import type { Store } from "../SampleStore.ts"
 import { identityFolder, keyFolder, promptFolder } from "./directoryNames.ts"
-import { isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
+import { ifPresent, isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
 import { Journal } from "./journal.ts"
 import { type Purchase, PurchaseLog } from "./purchaseLog.ts"
 
@@ -32,7 +32,7 @@ export const makeDirectory = (root: string): Effect.Effect<Store, StoreError> =>
       attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
       (stats) =>
         stats === undefined || stats.isDirectory()
-          ? Effect.succeed(new DirectoryStore(absolute))
+          ? attempt(failed, () => new DirectoryStore(absolute))
           : failed({
             kind: "Unavailable",
             description: "this is not a directory: give another one, or move the file away"
@@ -41,6 +41,7 @@ export const makeDirectory = (root: string): Effect.Effect<Store, StoreError> =>
   })
 
 class DirectoryStore implements Store {
+  readonly id: string
   readonly #root: string
   readonly #name: string
   readonly #journal = new Journal()
@@ -50,6 +51,7 @@ class DirectoryStore implements Store {
   constructor(root: string) {
     this.#root = root
     this.#name = `directory ${root}`
+    this.id = `directory ${ifPresent(() => Fs.realpathSync(root)) ?? root}`
     this.#log = new PurchaseLog(root, this.#placeAll)
   }
 
@@ -62,7 +64,13 @@ class DirectoryStore implements Store {
     this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
       const file = Path.join(folder, `${position}.md`)
       const text = readIfPresent(file)
-      if (text === undefined) return Effect.undefined
+      if (text === undefined) {
+        return Fs.lstatSync(file, { throwIfNoEntry: false }) === undefined ? Effect.undefined : failed({
+          kind: "Damaged",
+          description: `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the ` +
+            "position drawn again"
+        })
+      }
       const known = this.#journal.find(folder, position, text)
       if (known === "differs") {
         return failed({
@@ -92,7 +100,7 @@ class DirectoryStore implements Store {
     Effect.clockWith((clock) =>
       this.#run("prepare", key, undefined, (folder) => {
         this.#prepare(key, folder)
-        this.#log.recover(clock.currentTimeMillisUnsafe())
+        this.#log.recover(clock.currentTimeMillisUnsafe(), Path.relative(this.#root, folder))
         return Effect.void
       })
     )
@@ -101,7 +109,7 @@ class DirectoryStore implements Store {
     this.#run("put", key, entries[0].position, (folder) => {
       const write = () =>
         entries.length === 1
-          ? [this.#place(folder, entries[0], ifTaken, undefined)]
+          ? [this.#place(folder, entries[0], ifTaken)]
           : this.#log.write({ id: crypto.randomUUID(), folder: Path.relative(this.#root, folder), entries, ifTaken })
       try {
         return Effect.succeed(write())
@@ -122,7 +130,7 @@ class DirectoryStore implements Store {
       if (!folder.ok || directory === undefined) return prompts
       try {
         for (let entry = directory.readSync(); entry && prompts.length < limit; entry = directory.readSync()) {
-          if (!promptFolder.test(entry.name)) continue
+          if (!promptFolder.test(entry.name) || !entry.isDirectory()) continue
           const prompt = readIfPresent(Path.join(folder.path, entry.name, "prompt.txt"))
           if (prompt !== undefined) prompts.push(prompt)
         }
@@ -202,29 +210,32 @@ class DirectoryStore implements Store {
     }
   }
 
-  // Stores the samples of a purchase that the log has. Where some cannot be stored now, the log keeps it.
-  readonly #placeAll = ({ entries, folder, id, ifTaken }: Purchase, isTakenOver: boolean) => {
+  // Stores the samples of a purchase that the log has, as long as the log has it.
+  readonly #placeAll = ({ entries, folder, id, ifTaken }: Purchase, isTakenOver: boolean, isOurs: () => boolean) => {
     const absolute = Path.join(this.#root, folder)
     if (isTakenOver) Fs.mkdirSync(absolute, { recursive: true })
     return entries.map((entry, i) => {
       const sampleId = `${id} ${i}`
-      const isPlaced = isTakenOver && this.#journal.places(absolute, sampleId).some((position) => {
-        const text = readIfPresent(Path.join(absolute, `${position}.md`))
-        return text === entry.drawn.text
-      })
-      return isPlaced ? undefined : this.#place(absolute, entry, ifTaken, sampleId)
+      const isPlaced = isTakenOver &&
+        this.#journal.places(absolute, sampleId).some((position) => {
+          const text = readIfPresent(Path.join(absolute, `${position}.md`))
+          return text === entry.drawn.text
+        })
+      return isPlaced || !isOurs() ? undefined : this.#place(absolute, entry, ifTaken, sampleId)
     })
   }
 
   // Stores a sample at its position, or where that is taken at the next one that is free, and says where.
-  #place(folder: string, entry: Entry, ifTaken: "append" | "drop", id: string | undefined): number | undefined {
-    const { drawn, position } = entry
-    this.#journal.append(folder, position, drawn, id)
-    if (writeNew(folder, `${position}.md`, drawn.text)) return position
-    if (ifTaken === "drop") return undefined
-    let next = position + 1
-    while (Fs.existsSync(Path.join(folder, `${next}.md`))) next++
-    return this.#place(folder, { position: next, drawn }, ifTaken, id)
+  #place(folder: string, { drawn, position }: Entry, ifTaken: "append" | "drop", id?: string): number | undefined {
+    for (let free = position;; free++) {
+      const isFree = Fs.lstatSync(Path.join(folder, `${free}.md`), { throwIfNoEntry: false }) === undefined
+      if (isFree) {
+        const line = this.#journal.append(folder, free, drawn, id)
+        if (writeNew(folder, `${free}.md`, drawn.text)) return free
+        this.#journal.retract(folder, free, line)
+      }
+      if (ifTaken === "drop") return undefined
+    }
   }
 }
 

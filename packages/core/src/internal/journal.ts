@@ -10,6 +10,9 @@ const blockSize = 256
 /** How many files of journals are kept in memory. */
 const kept = 32
 
+/** How the line ends that takes another back, which it begins with. */
+const retraction = `,"retracted":true}`
+
 interface Block {
   /** Bytes of the file when it was read. */
   readonly size: number
@@ -21,8 +24,11 @@ interface Block {
 export class Journal {
   readonly #blocks = new Map<string, Block>()
 
-  /** Notes what is known of a sample, before the sample itself is written. The id is for `places`. */
-  append(folder: string, position: number, { metadata, origins, text }: Drawn, id: string | undefined): void {
+  /**
+   * Notes what is known of a sample, before the sample itself is written. The id is for `places`. Returns the line, for
+   * `retract`.
+   */
+  append(folder: string, position: number, { metadata, origins, text }: Drawn, id: string | undefined): string {
     const line = JSON.stringify({
       position,
       bytes: Buffer.byteLength(text),
@@ -31,8 +37,20 @@ export class Journal {
       ...metadata,
       ...(origins.length === 0 ? undefined : { origins })
     })
+    this.#write(folder, position, line)
+    return line
+  }
+
+  /** Takes a line back whose sample was not written, because another writer was first. */
+  retract(folder: string, position: number, line: string): void {
+    this.#write(folder, position, `${line.slice(0, -1)}${retraction}`)
+  }
+
+  #write(folder: string, position: number, line: string): void {
+    const file = fileOf(folder, position)
     // The line break comes first, so that a line torn by a kill does not spoil the next one.
-    Fs.appendFileSync(fileOf(folder, position), `\n${line}`)
+    Fs.appendFileSync(file, `\n${line}`)
+    this.#blocks.delete(file)
   }
 
   /** What is known of a sample: `undefined` when nothing is, `"differs"` when something is and it does not fit. */
@@ -51,7 +69,7 @@ export class Journal {
   places(folder: string, id: string): ReadonlyArray<number> {
     return list(folder).filter((name) => name.endsWith(".jsonl")).flatMap((name) =>
       [...this.#read(Path.join(folder, name)).lines].flatMap(([position, lines]) =>
-        lines.some((line) => parse(line)?.["id"] === id) ? [position] : []
+        standing(lines).some((fields) => fields["id"] === id) ? [position] : []
       )
     )
   }
@@ -85,15 +103,31 @@ const match = ({ lines }: Block, position: number, text: string): Omit<Drawn, "t
   const candidates = lines.get(position)
   if (candidates === undefined) return undefined
   let readable = false
-  for (const line of candidates.toReversed()) {
-    const fields = parse(line)
-    if (fields === undefined) continue
+  for (const fields of standing(candidates)) {
     readable = true
     if (fields["bytes"] === Buffer.byteLength(text) && fields["crc32"] === crc32(text)) {
       return { metadata: metadataOf(fields), origins: originsOf(fields["origins"]) }
     }
   }
   return readable ? "differs" : undefined
+}
+
+// The lines that were not taken back, the last first.
+const standing = (lines: ReadonlyArray<string>): ReadonlyArray<Record<string, unknown>> => {
+  const retracted: Array<string> = []
+  return lines.toReversed().flatMap((line) => {
+    if (line.endsWith(retraction)) {
+      retracted.push(`${line.slice(0, -retraction.length)}}`)
+      return []
+    }
+    const i = retracted.indexOf(line)
+    if (i >= 0) {
+      retracted.splice(i, 1)
+      return []
+    }
+    const fields = parse(line)
+    return fields === undefined ? [] : [fields]
+  })
 }
 
 const parse = (line: string): Record<string, unknown> | undefined => {

@@ -12,6 +12,7 @@ export interface MemoryStore extends Store {
 export const makeMemory = (): MemoryStore => {
   const sequences = new KeyMap<Map<number, Drawn>>()
   return {
+    id: `memory ${crypto.randomUUID()}`,
     describe: () => "memory",
     get: (key, position) => Effect.sync(() => sequences.get(key)?.get(position)),
     positions: (key) => Effect.sync(() => [...sequences.get(key)?.keys() ?? []].sort((a, b) => a - b)),

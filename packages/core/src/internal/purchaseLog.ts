@@ -2,7 +2,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import type { Entry } from "../Sample.ts"
-import { ifPresent, isMissing, list, readIfPresent, writeNew } from "./files.ts"
+import { ifPresent, isMissing, list, writeNew } from "./files.ts"
 
 /** After this time, in milliseconds, a purchase is taken over also from a process that cannot be seen to have ended. */
 const patience = 60_000
@@ -15,21 +15,24 @@ export interface Purchase {
   readonly ifTaken: "append" | "drop"
 }
 
+/** Stores the samples of a purchase as long as it is ours, and throws where it cannot. */
+type Place = (purchase: Purchase, isTakenOver: boolean, isOurs: () => boolean) => ReadonlyArray<number | undefined>
+
 /**
  * The write-ahead log of purchases of several samples: one file each, written before the first sample gets its own file
  * and removed behind the last. What a killed process left there is finished by the next one that writes to the root.
  */
 export class PurchaseLog {
   readonly #folder: string
-  readonly #place: (purchase: Purchase, isTakenOver: boolean) => ReadonlyArray<number | undefined>
+  readonly #place: Place
   // The names of files tell whose they are: `<host>_<process>-<its birth>_<log>_<number>.json`.
   #self: Owner | undefined
   #begun = 0
-  /** Whether there may be purchases to finish. */
-  #unfinished = true
+  /** Whether a purchase was seen that is not finished, and the state of the folder in which none else was. */
+  #unfinished = false
+  #seen = 0
 
-  /** `place` stores samples that the log holds, and throws where it cannot store all. */
-  constructor(root: string, place: (purchase: Purchase, isTakenOver: boolean) => ReadonlyArray<number | undefined>) {
+  constructor(root: string, place: Place) {
     this.#folder = Path.join(root, ".purchases")
     this.#place = place
   }
@@ -46,7 +49,7 @@ export class PurchaseLog {
       writeNew(this.#folder, name, content)
     }
     try {
-      const positions = this.#place(purchase, false)
+      const positions = this.#place(purchase, false, () => this.#has(name))
       this.#remove(name)
       return positions
     } catch {
@@ -56,36 +59,54 @@ export class PurchaseLog {
     }
   }
 
-  /** Finishes what this log, and logs whose process has ended, left unfinished. Throws where that is not possible. */
-  recover(now: number): void {
-    if (!this.#unfinished) return
-    let isAnyUnfinished = false
+  /**
+   * Finishes what this log, and logs whose process has ended, left unfinished. Throws where that is not possible for
+   * what is bound for `folder`.
+   */
+  recover(now: number, folder: string): void {
+    const changed = Fs.statSync(this.#folder, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    if (changed === this.#seen && !this.#unfinished) return
+    let isAnyLeft = false
+    let failure: { readonly cause: unknown } | undefined
     for (const name of list(this.#folder)) {
       const owner = ownerOf(name)
       if (owner === undefined) continue
-      if (!this.#isLeft(name, owner, now)) {
-        isAnyUnfinished = true
+      const taken = this.#isLeft(name, owner, now) ? this.#takeOver(name, now) : undefined
+      if (taken === undefined) {
+        isAnyLeft = true
         continue
       }
-      const mine = this.#nextName()
       try {
-        // One of those who try succeeds, and has as long as any other.
-        Fs.utimesSync(Path.join(this.#folder, name), now / 1000, now / 1000)
-        Fs.renameSync(Path.join(this.#folder, name), Path.join(this.#folder, mine))
+        this.#place(taken.purchase, true, () => this.#has(taken.name))
+        this.#remove(taken.name)
       } catch (cause) {
-        if (isMissing(cause)) continue
-        throw cause
-      }
-      const purchase = decode(readIfPresent(Path.join(this.#folder, mine)) ?? "")
-      if (purchase === undefined) {
-        // kept for a person to look at
-        Fs.renameSync(Path.join(this.#folder, mine), Path.join(this.#folder, `${mine}.damaged`))
-      } else {
-        this.#place(purchase, true)
-        this.#remove(mine)
+        isAnyLeft = true
+        if (taken.purchase.folder === folder) failure = { cause }
       }
     }
-    this.#unfinished = isAnyUnfinished
+    this.#seen = changed
+    this.#unfinished = isAnyLeft
+    if (failure !== undefined) throw failure.cause
+  }
+
+  #takeOver(name: string, now: number): { readonly name: string; readonly purchase: Purchase } | undefined {
+    const mine = this.#nextName()
+    const content = ifPresent(() => {
+      // One of those who try succeeds, and has as long as any other.
+      Fs.utimesSync(Path.join(this.#folder, name), now / 1000, now / 1000)
+      Fs.renameSync(Path.join(this.#folder, name), Path.join(this.#folder, mine))
+      return Fs.readFileSync(Path.join(this.#folder, mine), "utf8")
+    })
+    if (content === undefined) return undefined
+    const purchase = decode(content)
+    if (purchase !== undefined) return { name: mine, purchase }
+    // kept for a person to look at
+    ifPresent(() => Fs.renameSync(Path.join(this.#folder, mine), Path.join(this.#folder, `${mine}.damaged`)))
+    return undefined
+  }
+
+  #has(name: string): boolean {
+    return Fs.existsSync(Path.join(this.#folder, name))
   }
 
   #nextName(): string {

@@ -6,6 +6,11 @@ export class Reader {
   /** Positions before `#next` that were given back, the lowest last. */
   readonly #released: Array<number> = []
 
+  /** The lowest position that was never handed out. */
+  get next(): number {
+    return this.#next
+  }
+
   take(): number {
     const released = this.#released.pop()
     if (released !== undefined) return released

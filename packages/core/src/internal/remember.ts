@@ -26,9 +26,14 @@ interface Options {
   readonly refill: boolean
   /** What a missing position fails with where the source must not be asked. */
   readonly onMissing?: ((key: Key, position: number) => Effect.Effect<never, SampleError>) | undefined
+  /** The position below which what a purchase brings beyond the draw that asked for it must not be stored. */
+  readonly floor?: ((key: Key) => number) | undefined
   /** Ends the flights that are under way when it closes. */
   readonly scope: Scope.Scope
 }
+
+/** How many positions a flight keeps others from buying, at the most. */
+const mostReserved = 10_000
 
 interface Flight {
   readonly landed: Deferred.Deferred<ReadonlyMap<number, Drawn>, SampleError>
@@ -40,17 +45,31 @@ interface Sequence {
   readonly flights: Map<number, Flight>
   /** Samples that were drawn and that the store failed to take. The next flights store them instead of drawing. */
   readonly unstored: Array<Drawn>
+  /** The positions that the store has, as far as they were listed and filled here. */
+  present: Set<number> | undefined
+  /** The position behind those that the last purchase was to fill, where it brought less. */
+  owed: number
 }
 
-export const remember = ({ onMissing, refill, scope, source, store }: Options): Memory => {
+export const remember = ({ floor = () => 0, onMissing, refill, scope, source, store }: Options): Memory => {
   const sequences = new KeyMap<Sequence>()
   const restored = new KeyMap<true>()
   const restoreSource = source.restore
 
   const sequenceOf = (key: Key): Sequence => {
     let sequence = sequences.get(key)
-    if (sequence === undefined) sequences.set(key, sequence = { flights: new Map(), unstored: [] })
+    if (sequence === undefined) {
+      sequences.set(key, sequence = { flights: new Map(), unstored: [], present: undefined, owed: 0 })
+    }
     return sequence
+  }
+
+  // The sequence that was bought for last is kept, so that its positions are listed once. The others are let go.
+  let idle: { readonly key: Key; readonly sequence: Sequence } | undefined
+  const retire = (key: Key, sequence: Sequence): void => {
+    if (!isIdle(sequence)) return
+    if (idle !== undefined && idle.sequence !== sequence && isIdle(idle.sequence)) sequences.delete(idle.key)
+    idle = { key, sequence }
   }
 
   // Tells the source which of its draws are recorded here, once per key before anything else is drawn.
@@ -127,7 +146,7 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
     Effect.flatMap(Effect.exit(fill(key, sequence, flight, batch)), (exit) =>
       Effect.sync(() => {
         for (const position of flight.positions) sequence.flights.delete(position)
-        if (sequence.flights.size === 0 && sequence.unstored.length === 0) sequences.delete(key)
+        retire(key, sequence)
         Deferred.doneUnsafe(flight.landed, exit)
       }))
 
@@ -138,14 +157,20 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
     batch: number
   ): Effect.fn.Return<ReadonlyMap<number, Drawn>, SampleError> {
     const position = flight.positions[0]!
-    yield* store.prepare(key)
+    yield* Effect.interruptible(store.prepare(key))
     // It may have been stored between the look and the take-off.
-    const stored = yield* get(key, position)
+    const stored = yield* Effect.interruptible(get(key, position))
     if (stored !== undefined) return new Map([[position, stored]])
     let drawn: ReadonlyArray<Drawn> = sequence.unstored.splice(0, source.sequence === "new" ? Infinity : 1)
     if (drawn.length === 0) {
-      const wanted = source.requestSize(batch) === 1 ? batch : yield* reserve(key, sequence, flight, batch)
+      let wanted = batch
+      if (source.requestSize(batch) > 1) {
+        // The rest of a purchase that brought less than it was to, or a new one.
+        const owed = sequence.owed - position
+        wanted = yield* Effect.interruptible(reserve(key, sequence, flight, owed > 0 ? Math.min(owed, batch) : batch))
+      }
       drawn = yield* Effect.interruptible(source.draw(key, position, wanted))
+      sequence.owed = drawn.length < flight.positions.length ? flight.positions.at(-1)! + 1 : 0
     }
     const positions = yield* Effect.onError(
       land(key, sequence, flight, drawn),
@@ -153,8 +178,12 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
       () => Effect.sync(() => source.sequence !== "remembered" && sequence.unstored.push(...drawn))
     )
     const landed = new Map<number, Drawn>()
-    for (const [i, position] of positions.entries()) if (position !== undefined) landed.set(position, drawn[i]!)
-    if (!landed.has(position)) landed.set(position, yield* winner(key, position))
+    for (const [i, position] of positions.entries()) {
+      if (position === undefined) continue
+      landed.set(position, drawn[i]!)
+      sequence.present?.add(position)
+    }
+    if (!landed.has(position)) landed.set(position, yield* Effect.interruptible(winner(key, position)))
     return landed
   })
 
@@ -175,22 +204,34 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
     }))
   })
 
-  // Takes for this flight the positions that the next request is to fill, of those missing among the `batch` positions
-  // from the first one. Returns how many are missing.
-  const reserve = (key: Key, sequence: Sequence, flight: Flight, batch: number) =>
-    Effect.map(store.positions(key), (positions) => {
-      const first = flight.positions[0]!
-      const taken = new Set(
-        [...positions, ...sequence.flights.keys()].filter((at) => at >= first && at < first + batch)
-      )
-      const missing = batch - taken.size + 1
-      for (let position = first + 1; flight.positions.length < source.requestSize(missing); position++) {
-        if (taken.has(position)) continue
-        sequence.flights.set(position, flight)
-        flight.positions.push(position)
+  // Takes for this flight the positions that the next request is to fill, of those missing among the next `batch`.
+  // Returns how many are missing.
+  const reserve = Effect.fnUntraced(function*(
+    key: Key,
+    sequence: Sequence,
+    flight: Flight,
+    batch: number
+  ): Effect.fn.Return<number, StoreError> {
+    const present = sequence.present ??= new Set(yield* store.positions(key))
+    const isTaken = (position: number) => present.has(position) || sequence.flights.has(position)
+    const start = Math.max(flight.positions[0]! + 1, floor(key))
+    const end = start + batch - 1
+    let missing = batch
+    if (batch <= present.size + sequence.flights.size) {
+      for (let position = start; position < end; position++) if (isTaken(position)) missing--
+    } else {
+      for (const position of new Set([...present, ...sequence.flights.keys()])) {
+        if (position >= start && position < end) missing--
       }
-      return missing
-    })
+    }
+    const reserved = Math.min(source.requestSize(missing), mostReserved)
+    for (let position = start; flight.positions.length < reserved; position++) {
+      if (isTaken(position)) continue
+      sequence.flights.set(position, flight)
+      flight.positions.push(position)
+    }
+    return missing
+  })
 
   // Stores what was drawn, the first at the position that was asked for, and says where it is.
   const land = Effect.fnUntraced(function*(
@@ -200,7 +241,8 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
     drawn: ReadonlyArray<Drawn>
   ): Effect.fn.Return<ReadonlyArray<number | undefined>, SampleError> {
     // more than was asked for: on behind it
-    for (let position = flight.positions.at(-1)! + 1; flight.positions.length < drawn.length; position++) {
+    const end = Math.max(flight.positions.at(-1)! + 1, floor(key))
+    for (let position = end; flight.positions.length < drawn.length; position++) {
       if (sequence.flights.has(position)) continue
       sequence.flights.set(position, flight)
       flight.positions.push(position)
@@ -228,6 +270,8 @@ export const remember = ({ onMissing, refill, scope, source, store }: Options): 
       })
   }
 }
+
+const isIdle = ({ flights, unstored }: Sequence): boolean => flights.size === 0 && unstored.length === 0
 
 const asNonEmpty = (entries: ReadonlyArray<Entry>) => entries as Arr.NonEmptyReadonlyArray<Entry>
 
