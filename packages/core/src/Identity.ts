@@ -26,7 +26,7 @@ export type Json =
   | { readonly [name: string]: Json | undefined }
 
 /**
- * What names a distribution. Made by `make`.
+ * What names a distribution. It is made by `make`, which checks it.
  *
  * @category models
  * @since 0.1.0

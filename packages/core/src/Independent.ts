@@ -77,8 +77,14 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
 const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
   const store = makeMemory()
   const memory = remember({ source, store, refill: false, scope, floor: (key) => readerOf(key).next })
-  const { draw, readerOf } = reading(memory.draw)
   const positions = new WeakMap<Drawn, number>()
+  const { draw, readerOf } = reading((key, position, batch) =>
+    Effect.map(memory.draw(key, position, batch), (drawn) => {
+      store.forget(key, position)
+      positions.set(drawn[0], position)
+      return drawn
+    })
+  )
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "shared",
@@ -92,12 +98,7 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
           readerOf(key).release(position)
         })
       }, { discard: true }),
-    draw: (key, position, batch) =>
-      Effect.map(draw(key, position, batch), ({ drawn, taken }) => {
-        store.forget(key, taken)
-        positions.set(drawn[0], taken)
-        return drawn
-      })
+    draw: (key, position, batch) => Effect.map(draw(key, position, batch), ({ drawn }) => drawn)
   })
 }
 
@@ -133,6 +134,12 @@ const reading = (drawAt: LlmModel.Model["draw"]) => {
  *
  * Each time it is provided it is a new reader, which starts at the first position. Over a model that is independent
  * already it changes nothing.
+ *
+ * **Gotchas**
+ *
+ * Effect shares a layer that is composed of others by reference. One composed with this layer and not yet with a model,
+ * and provided to two models in one layer, is built once, over the first: compose it anew for each, or wrap it in
+ * `Layer.fresh`.
  *
  * **Example** (Two different draws)
  *

@@ -8,12 +8,15 @@
  *
  * @since 0.1.0
  */
-import type * as Arr from "effect/Array"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as Identity from "./Identity.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry, Metadata } from "./Sample.ts"
@@ -46,7 +49,7 @@ export interface Model {
   readonly identity: Identity.Identity
   /**
    * The samples of a prompt, without end: the consumer decides how many it takes, and no more are drawn. Running the
-   * stream again is a new run.
+   * stream again is a new run. It is made of `draw`: a model that wraps another changes `draw`, by `fromDraw`.
    */
   readonly sample: (prompt: string, options?: SampleOptions) => Stream.Stream<string, SampleError>
   /**
@@ -140,7 +143,7 @@ export interface Generation {
  * @since 0.1.0
  */
 export interface Options<R = never> extends Identity.Options {
-  /** Asks for `n` independent samples of a prompt. Called once per purchase. */
+  /** Asks for `n` independent samples of a prompt. Called once per purchase, in a scope of its own. */
   readonly generate: (request: GenerateRequest) => Effect.Effect<Generation, SampleError, R>
   /**
    * The most samples that one call of `generate` may be asked for.
@@ -179,24 +182,22 @@ export interface Options<R = never> extends Identity.Options {
  */
 export const make = Effect.fnUntraced(function*<R = never>(
   options: Options<R>
-): Effect.fn.Return<Model, ProviderError, R> {
+): Effect.fn.Return<Model, ProviderError, Exclude<R, Scope.Scope>> {
   const identity = yield* Identity.make(options)
   const maxBatch = options.maxBatch ?? Infinity
   if (maxBatch !== Infinity) yield* checkCount("maxBatch", maxBatch)
-  const services = yield* Effect.context<R>()
-  // What the caller has set (spans, log levels, …) holds for the request too, but for the model: that is this one.
-  const withServices = <A, E>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E> =>
-    Effect.updateContext(self, (caller: Context.Context<never>) =>
-      Context.addOrOmit(
-        Context.merge(services, caller),
-        LlmModel,
-        Context.getOption(services, LlmModel)
-      ) as Context.Context<R>)
+  const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
+  // The spans and the log of a request are those of who samples. All else is of where the model was made.
+  const withServices = <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>): Effect.Effect<A, E> =>
+    Effect.updateContext(
+      self,
+      (caller: Context.Context<never>) => Context.merge(Context.merge(caller, services), ambient(caller))
+    )
   // as many requests as it takes, evenly filled
   const requestSize = (missing: number) => Math.ceil(missing / Math.max(1, Math.ceil(missing / maxBatch)))
   const buy = Effect.fnUntraced(function*(request: GenerateRequest) {
     const start = yield* Clock.currentTimeMillis
-    const generation = yield* options.generate(request)
+    const generation = yield* Effect.scoped(options.generate(request))
     return yield* purchase(identity, generation, start, yield* Clock.currentTimeMillis)
   })
   return fromDraw({
@@ -218,6 +219,14 @@ export const make = Effect.fnUntraced(function*<R = never>(
     }
   })
 })
+
+const ambient = Context.pick(
+  Tracer.ParentSpan,
+  Tracer.Tracer,
+  References.CurrentLogAnnotations,
+  References.CurrentLogSpans,
+  References.MinimumLogLevel
+)
 
 const purchase = (identity: Identity.Identity, generation: Generation, start: number, end: number) => {
   const { inputTokens, model, outputTokens, samples } = generation ?? {}
@@ -270,11 +279,30 @@ const isNonEmpty = <A>(items: ReadonlyArray<A>): items is Arr.NonEmptyReadonlyAr
  * @category layers
  * @since 0.1.0
  */
-export const layer = <R = never>(options: Options<R>): Layer.Layer<LlmModel, ProviderError, R> =>
-  Layer.effect(LlmModel, make(options))
+export const layer = <R = never>(
+  options: Options<R>
+): Layer.Layer<LlmModel, ProviderError, Exclude<R, Scope.Scope>> => Layer.effect(LlmModel, make(options))
 
 /**
  * Completes a model by `sample`, given its draw.
+ *
+ * **Example** (A layer that counts what the model beneath hands out)
+ *
+ * ```ts
+ * import { LlmModel } from "@llm-cache/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const counting = (count: (samples: number) => void) =>
+ *   Layer.fresh(Layer.effect(
+ *     LlmModel.LlmModel,
+ *     Effect.map(LlmModel.LlmModel, (model) =>
+ *       LlmModel.fromDraw({
+ *         ...model,
+ *         draw: (key, position, batch) =>
+ *           Effect.tap(model.draw(key, position, batch), (drawn) => Effect.sync(() => count(drawn.length)))
+ *       }))
+ *   ))
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -17,7 +17,8 @@
  * - When a request's samples cannot be stored, the draw fails with a `StoreError`, and the next draws store and hand out
  *   these samples before any other is bought.
  * - In replication the model beneath is never asked: a missing sample is a `ReplicationCacheMiss`, and the store is not
- *   written.
+ *   written. So it does not find what a killed process had bought and not yet stored, either: run once without.
+ * - Above a shared reader, the first draw of a prompt reads all that is recorded of it, and a damaged sample fails them all.
  *
  * @since 0.1.0
  */
@@ -193,7 +194,7 @@ const nothing = (identity: Identity.Identity): LlmModel.Model =>
  * **Details**
  *
  * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`), or what `options` name
- * instead.
+ * instead. It is built asynchronously, because it loads `effect/Config` only when it is.
  *
  * @category layers
  * @since 0.1.0
@@ -202,11 +203,11 @@ export const layerConfig = (options?: {
   readonly directory?: Config.Config<string> | undefined
   readonly replication?: Config.Config<boolean> | undefined
 }): Layer.Layer<LlmModel.LlmModel, Config.ConfigError | StoreError, LlmModel.LlmModel> =>
-  Layer.fresh(Layer.unwrap(Effect.gen(function*() {
+  Layer.unwrap(Effect.gen(function*() {
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))
     const directory = yield* options?.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")
     const replication = yield* options?.replication ??
       Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
     return layer({ directory, replication })
-  })))
+  }))

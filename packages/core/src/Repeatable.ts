@@ -45,6 +45,12 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
  * Each time it is provided it is a new memory, also where it is nested in itself: provide it to each attempt of a retry
  * and each attempt has its own. To share one memory, provide it once, or share the layer it is composed into.
  *
+ * **Gotchas**
+ *
+ * Effect shares a layer that is composed of others by reference. One composed with this layer and not yet with a model,
+ * and provided to two models in one layer, is built once, over the first: compose it anew for each, or wrap it in
+ * `Layer.fresh`.
+ *
  * **Example** (The same answer twice)
  *
  * ```ts

@@ -91,6 +91,11 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
     return `Nothing is stored for prompt ${this.promptHash} (${who}) in ${this.store}. ${near}. ` +
       "Replication does not ask the model: record the prompt without replication"
   }
+
+  /** What is printed: the message, and the fields. */
+  override toJSON(): object {
+    return Object.assign({}, this, { message: this.message })
+  }
 }
 
 // -----------------------------------------------------------------------------
@@ -267,8 +272,6 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly provider: string
   readonly reason: ProviderErrorReason
 }> {
-  override readonly cause = this.reason
-
   /**
    * Whether a new request may succeed where this one did not.
    *
@@ -298,6 +301,11 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
    */
   static badRequest(provider: string, description: string): ProviderError {
     return new ProviderError({ provider, reason: new BadRequest({ description }) })
+  }
+
+  /** What is printed: the message, and the fields. */
+  override toJSON(): object {
+    return Object.assign({}, this, { message: this.message })
   }
 }
 
@@ -335,5 +343,10 @@ export class StoreError extends Data.TaggedError("StoreError")<{
 }> {
   override get message(): string {
     return `${this.store}, ${this.operation}: ${this.description}`
+  }
+
+  /** What is printed: the message, and the fields. */
+  override toJSON(): object {
+    return Object.assign({}, this, { message: this.message })
   }
 }

@@ -96,11 +96,14 @@ export const layerMemory: Layer.Layer<SampleStore> = Layer.fresh(Layer.sync(Samp
  * folder, which `identity.json` in it explains. The samples of forks are in `forks/<name>` below the prompt's folder.
  * While a request of several samples is being stored, `.purchases` holds it.
  *
- * - A `~` at the start of `root` is the home folder. A root that is missing is made when the first sample is recorded.
+ * - A `~` at the start of `root` is the home folder. A root that is missing is made when the first sample is recorded,
+ *   for its owner alone.
  * - A file that has no line (of the original, or put there by hand) is taken as it is, if it is UTF-8. A file that
- *   differs from its line is a `StoreError` of kind `Damaged`.
+ *   differs from its line is a `StoreError` of kind `Damaged`, also one that the original has drawn again: delete its
+ *   lines to take it as it is.
  * - Delete a sample's file to have that position drawn again. Files of other names are passed over.
- * - Needs a file system with hard links. Any number of processes on one machine can share a root.
+ * - Needs Linux or macOS, and a file system with hard links. Any number of processes on one machine can share a root.
+ * - What is written outlives the process at once. It is not forced to the disk: a power failure may cost the last seconds.
  *
  * @category layers
  * @since 0.1.0

@@ -290,6 +290,22 @@ describe("law 4, algebra", () => {
       assert.deepStrictEqual(yield* Effect.provide(names, Layer.provide(both, SampleStore.layerMemory)), ["one", "two"])
     }))
 
+  it.effect("a layer composed before it has a model is shared by reference, as any layer, unless it is fresh", () =>
+    Effect.gen(function*() {
+      const [one, two] = [yield* makeProvider({ model: "one" }), yield* makeProvider({ model: "two" })]
+      const names = (over: typeof Repeatable.layer) =>
+        Effect.all([One, Two]).pipe(
+          Effect.map((models) => models.map(({ identity }) => identity.name)),
+          Effect.provide(Layer.mergeAll(
+            Layer.effect(One, LlmModel.LlmModel).pipe(Layer.provide(over), Layer.provide(one.layer)),
+            Layer.effect(Two, LlmModel.LlmModel).pipe(Layer.provide(over), Layer.provide(two.layer))
+          ))
+        )
+      const composed = Layer.provide(Independent.layer, Repeatable.layer)
+      assert.deepStrictEqual(yield* names(composed), ["one", "one"])
+      assert.deepStrictEqual(yield* names(Layer.fresh(composed)), ["one", "two"])
+    }))
+
   it.effect("a composed layer is shared by those it is provided to together", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
@@ -578,7 +594,7 @@ describe("law 9, failure", () => {
         const fiber = yield* Effect.forkDetach(LlmModel.sampleOne("a").pipe(using(model)), { startImmediately: true })
         return { fiber, model }
       }))
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(waiting.fiber)))
+      assert.isTrue(Exit.hasDies(yield* Fiber.await(waiting.fiber)))
       assert.strictEqual(provider.underWay, 0)
       const exit = yield* Effect.exit(LlmModel.sampleOne("a").pipe(using(waiting.model)))
       assert.isTrue(Exit.hasDies(exit))

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Identity, Independent, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
-import { Context, Effect, Exit, Layer, Option, Schema, Stream } from "effect"
+import { Identity, Independent, Key, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { Context, Effect, Exit, Fiber, Layer, Option, References, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { makeDirectory, samplesIn } from "./support/directory.ts"
-import { makeProvider, using } from "./support/provider.ts"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
 import { build, count, Stack } from "./support/stack.ts"
 
 const reasonOf = (error: unknown) => error instanceof SampleError.ProviderError ? error.reason._tag : error
@@ -118,6 +119,23 @@ describe("batches", () => {
           assert.strictEqual(provider.requests.length, 2)
         }
       }
+    }).pipe(Effect.scoped))
+
+  it.effect("a batch does not buy what another request is buying", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      provider.gate = gate.wait
+      const [model] = yield* build(["Persistent"], provider.model, yield* makeDirectory)
+      const key = new Key.Key(provider.model.identity, "p", [])
+      const fibers = yield* Effect.forEach([[3, 1], [0, 5], [4, 3]] as const, ([position, batch]) =>
+        Effect.forkChild(model!.draw(key, position, batch), { startImmediately: true }))
+      yield* gate.open
+      yield* Effect.forEach(fibers, Fiber.join)
+      // position 3; 0, 1, 2 and 4; the last waits for 4
+      assert.deepStrictEqual(provider.requests, [1, 4])
+      yield* LlmModel.sampleMany("p", 6).pipe(using(model!))
+      assert.deepStrictEqual(provider.requests, [1, 4, 1])
     }).pipe(Effect.scoped))
 
   it.effect("what a bare provider brings beyond n is not handed out", () =>
@@ -268,26 +286,81 @@ describe("a model made from a function", () => {
       assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), ["p #0!", "p #1!"])
     }))
 
-  it.effect("runs in the spans and with the settings of who samples", () =>
+  it.effect("runs in the spans and the log of who samples, with the services of where it is made", () =>
     Effect.gen(function*() {
-      class Setting extends Context.Reference("Setting", { defaultValue: () => "default" }) {}
-      const seen: Array<string> = []
+      class Word extends Context.Service<Word, string>()("Word") {}
+      const seen: Array<unknown> = []
       const layer = LlmModel.layer({
         model: "m",
         generate: () =>
           Effect.gen(function*() {
-            const span = yield* Effect.currentSpan
-            const parent = Option.getOrUndefined(span.parent)
-            seen.push(span.name, parent?._tag === "Span" ? parent.name : "none", yield* Setting)
+            const parent = Option.getOrUndefined((yield* Effect.currentSpan).parent)
+            const annotations = yield* References.CurrentLogAnnotations
+            seen.push(parent?._tag === "Span" && parent.name, annotations["of"], yield* Word)
             return { samples: ["x"] }
           }).pipe(Effect.orDie)
-      }).pipe(Layer.provide(Layer.succeed(Setting, "where it is made")), Layer.withSpan("made"))
+      }).pipe(Layer.provide(Layer.succeed(Word, "where it is made")), Layer.withSpan("made"))
       yield* LlmModel.sampleOne("p").pipe(
         Effect.withSpan("sampled"),
-        Effect.provideService(Setting, "where it is sampled"),
-        Effect.provide(Layer.provide(Repeatable.layer, layer))
+        Effect.annotateLogs({ of: "who samples" }),
+        Effect.provide(Layer.provide(Repeatable.layer, layer)),
+        Effect.provideService(Word, "where it is sampled")
       )
-      assert.deepStrictEqual(seen, ["LlmModel.generate", "sampled", "where it is sampled"])
+      assert.deepStrictEqual(seen, ["sampled", "who samples", "where it is made"])
+    }))
+
+  it.effect("has a scope for each request, which outlasts the one who asked", () =>
+    Effect.gen(function*() {
+      const log: Array<string> = []
+      const gate = yield* makeGate
+      const source = yield* LlmModel.make({
+        model: "m",
+        generate: () =>
+          Effect.gen(function*() {
+            yield* Effect.acquireRelease(
+              Effect.sync(() => log.push("open")),
+              () => Effect.sync(() => log.push("closed"))
+            )
+            yield* gate.wait
+            log.push("used")
+            return { samples: ["x"] }
+          })
+      })
+      const model = yield* Repeatable.make(source)
+      const asking = Effect.scoped(LlmModel.sampleOne("p")).pipe(using(model))
+      yield* Fiber.interrupt(yield* Effect.forkChild(asking, { startImmediately: true }))
+      assert.deepStrictEqual(log, ["open"])
+      yield* gate.open
+      yield* asking
+      assert.deepStrictEqual(log, ["open", "used", "closed"])
+    }).pipe(Effect.scoped))
+
+  it.effect("tells of each sample what the request told, and when and how long it was", () =>
+    Effect.gen(function*() {
+      const source = yield* LlmModel.make({
+        model: "m",
+        generate: () =>
+          Effect.as(TestClock.adjust("3 seconds"), {
+            samples: [{ text: "a", finishReason: "stop" }, null as never, "b"],
+            model: "m-1",
+            inputTokens: 5,
+            outputTokens: 7
+          })
+      })
+      yield* TestClock.setTime(10_000)
+      const drawn = yield* source.draw(new Key.Key(source.identity, "p", []), 0, 2)
+      const request = {
+        model: "m-1",
+        createdAt: 13_000,
+        elapsed: 3_000,
+        requestSamples: 2,
+        inputTokens: 5,
+        outputTokens: 7
+      }
+      assert.deepStrictEqual(drawn, [
+        { text: "a", metadata: { ...request, finishReason: "stop" }, origins: [] },
+        { text: "b", metadata: request, origins: [] }
+      ])
     }))
 
   it.effect("that dies takes its waiters with it and nothing else", () =>

@@ -4,6 +4,7 @@ import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Stream } from "effe
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { inspect } from "node:util"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { build, directoryStore } from "./support/stack.ts"
@@ -93,6 +94,26 @@ describe("replication", () => {
       assert.strictEqual(error.nearest, undefined)
       assert.include(error.message, "identity")
       assert.include(error.message, "temperature 0.3")
+    }))
+
+  it.effect("a prompt whose request failed is not stored, and is not its own nearest", () =>
+    Effect.gen(function*() {
+      const { layer, provider, root } = yield* recorded(["hello there"])
+      provider.failures = 1
+      const live = Layer.provide(Persistent.layer({ directory: root }), provider.layer)
+      yield* Effect.flip(Effect.provide(LlmModel.sampleOne("hello"), live))
+      const error = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("hello"), layer)))
+      assert.deepStrictEqual(error.nearest, { prompt: "hello there", differsAt: 5 })
+    }))
+
+  it.effect("what is printed of an error is its message, and its fields", () =>
+    Effect.gen(function*() {
+      const { layer } = yield* recorded(["a"])
+      const error = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("b"), layer)))
+      for (const printed of [inspect(error), JSON.stringify(error), String(error)]) {
+        assert.include(printed, "Nothing is stored for prompt")
+      }
+      assert.strictEqual(JSON.parse(JSON.stringify(error)).prompt, "b")
     }))
 
   it.effect("a miss is caught by its tag, and a fork of the stream goes on", () =>

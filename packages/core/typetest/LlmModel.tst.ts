@@ -1,5 +1,5 @@
 import { LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
-import { type Duration, Effect, type Layer, type Stream } from "effect"
+import { type Duration, Effect, type Layer, type Scope, type Stream } from "effect"
 import { describe, expect, it } from "tstyche"
 
 const sampled = LlmModel.sampleOne("Hello")
@@ -45,6 +45,12 @@ describe("layers", () => {
     ) => Effect.Effect<LlmModel.Generation, SampleError.StoreError, Service>
     expect(LlmModel.layer({ model: "m", generate })).type.toBe<
       Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, Service>
+    >()
+    const scoped = null as unknown as (
+      request: LlmModel.GenerateRequest
+    ) => Effect.Effect<LlmModel.Generation, never, Scope.Scope>
+    expect(LlmModel.layer({ model: "m", generate: scoped })).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError>
     >()
     expect(LlmModel.layer<never>).type.not.toBeCallableWith({ model: "m", generate })
     expect(LlmModel.layer).type.not.toBeCallableWith({ model: "m", generate: () => Effect.fail("no SampleError") })

@@ -111,12 +111,16 @@ describe("parameters", () => {
       }
     }))
 
-  it.effect("and other options that core refuses are refused when the layer is built", () =>
+  it.effect("and other options that no request can be made with are refused when the layer is built", () =>
     Effect.gen(function*() {
       const options: ReadonlyArray<Partial<OpenAiCompatible.Options>> = [
         { parameters: { top_p: NaN } },
         { temperature: -1 },
         { maxBatch: 0 },
+        { timeout: 0 },
+        { timeout: -5 },
+        { timeout: NaN },
+        { timeout: "soon" as "1 second" },
         { model: "" },
         { system: "\ud800" }
       ]

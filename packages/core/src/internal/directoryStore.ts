@@ -46,7 +46,7 @@ class DirectoryStore implements Store {
   readonly #name: string
   readonly #journal = new Journal()
   readonly #log: PurchaseLog
-  #lastIdentity: { readonly identity: Identity; readonly folder: ReturnType<typeof identityFolder> } | undefined
+  readonly #folders = new WeakMap<Identity, ReturnType<typeof identityFolder>>()
 
   constructor(root: string) {
     this.#root = root
@@ -131,6 +131,8 @@ class DirectoryStore implements Store {
       try {
         for (let entry = directory.readSync(); entry && prompts.length < limit; entry = directory.readSync()) {
           if (!promptFolder.test(entry.name) || !entry.isDirectory()) continue
+          // made ready for a request that failed
+          if (!list(Path.join(folder.path, entry.name)).some((name) => sampleFile.test(name))) continue
           const prompt = readIfPresent(Path.join(folder.path, entry.name, "prompt.txt"))
           if (prompt !== undefined) prompts.push(prompt)
         }
@@ -142,10 +144,12 @@ class DirectoryStore implements Store {
   }
 
   #identityFolder(identity: Identity): ReturnType<typeof identityFolder> {
-    if (this.#lastIdentity?.identity !== identity) {
-      this.#lastIdentity = { identity, folder: this.#checkedFolder(identity) }
-    }
-    return this.#lastIdentity.folder
+    const known = this.#folders.get(identity)
+    if (known !== undefined) return known
+    const folder = this.#checkedFolder(identity)
+    // What is refused may be mended meanwhile.
+    if (folder.ok) this.#folders.set(identity, folder)
+    return folder
   }
 
   // A file system may take two names for one, such as `A` and `a`.
@@ -195,6 +199,8 @@ class DirectoryStore implements Store {
       Fs.accessSync(folder, Fs.constants.W_OK)
     } catch (cause) {
       if (!isMissing(cause)) throw cause
+      // Prompts and answers are their owner's alone, unless the owner makes the root.
+      Fs.mkdirSync(this.#root, { recursive: true, mode: 0o700 })
       Fs.mkdirSync(folder, { recursive: true })
     }
     const identity = this.#identityFolder(key.identity)

@@ -153,7 +153,7 @@ const decode = (content: string): Purchase | undefined => {
   try {
     const { entries, folder, id, ifTaken } = JSON.parse(content) as Purchase
     const isSound = typeof id === "string" && (ifTaken === "append" || ifTaken === "drop") &&
-      folder.split(Path.sep).every((segment) => segment !== "" && segment !== "." && segment !== "..") &&
+      folder.split(/[\\/]/).every((segment) => segment !== "" && segment !== "." && segment !== "..") &&
       entries.every(({ drawn: { metadata, origins, text }, position }) =>
         Number.isSafeInteger(position) && position >= 0 && typeof text === "string" &&
         typeof metadata === "object" && origins.every(Number.isSafeInteger)

@@ -1,6 +1,7 @@
 import type * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
@@ -127,7 +128,7 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
         const other = sequence.flights.get(position)
         if (other !== undefined) return restore(join(key, position, batch, other))
         if (scope.state._tag === "Closed") {
-          return Effect.die(new Error("This model was used after the scope of its layer was closed"))
+          return Effect.die(closed())
         }
         const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position] }
         sequence.flights.set(position, flight)
@@ -147,7 +148,9 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
       Effect.sync(() => {
         for (const position of flight.positions) sequence.flights.delete(position)
         retire(key, sequence)
-        Deferred.doneUnsafe(flight.landed, exit)
+        // Who waits was not interrupted: it used a model whose scope has closed.
+        const isClosed = scope.state._tag === "Closed" && Exit.hasInterrupts(exit)
+        Deferred.doneUnsafe(flight.landed, isClosed ? Exit.die(closed()) : exit)
       }))
 
   const fill = Effect.fnUntraced(function*(
@@ -212,7 +215,11 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
     flight: Flight,
     batch: number
   ): Effect.fn.Return<number, StoreError> {
-    const present = sequence.present ??= new Set(yield* store.positions(key))
+    // Flights that land while the store lists its positions may be in neither.
+    const before = sequence.present === undefined ? [...sequence.flights.keys()] : []
+    const listed = sequence.present ?? new Set(yield* store.positions(key))
+    for (const position of before) if (!sequence.flights.has(position)) listed.add(position)
+    const present = sequence.present ??= listed
     const isTaken = (position: number) => present.has(position) || sequence.flights.has(position)
     const start = Math.max(flight.positions[0]! + 1, floor(key))
     const end = start + batch - 1
@@ -270,6 +277,8 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
       })
   }
 }
+
+const closed = () => new Error("This model was used after the scope of its layer was closed")
 
 const isIdle = ({ flights, unstored }: Sequence): boolean => flights.size === 0 && unstored.length === 0
 

@@ -1,7 +1,6 @@
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -12,7 +11,7 @@ import type { ApiKey } from "./apiKey.ts"
 import { generation } from "./completion.ts"
 import * as Failure from "./failure.ts"
 import { quoting } from "./quote.ts"
-import { checkParameters, endpoint } from "./request.ts"
+import { checkParameters, checkTimeout, endpoint } from "./request.ts"
 import { defaultSchedule, retry } from "./retry.ts"
 
 export interface Options extends ModelOptions {
@@ -29,7 +28,7 @@ export const make = Effect.fnUntraced(function*(
   const { apiKey, model, parameters, system, temperature } = options
   const url = yield* endpoint(options.baseUrl)
   yield* checkParameters(parameters)
-  const timeout = Duration.fromInputUnsafe(options.timeout ?? "10 minutes")
+  const timeout = yield* checkTimeout(options.timeout ?? "10 minutes")
   const retrying = retry(options.retry ?? defaultSchedule)
   const client = yield* HttpClient.HttpClient
   const provider = `${options.name ?? url.host} (${model})`

@@ -1,6 +1,8 @@
 import type { Json } from "@llm-cache/core/Identity"
 import { ProviderError } from "@llm-cache/core/SampleError"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 
 /** The URL that requests go to. Messages do not quote the base URL, which may hold a password. */
 export const endpoint = (baseUrl: string): Effect.Effect<URL, ProviderError> => {
@@ -32,5 +34,13 @@ export const checkParameters = (
   const name = Object.keys(reserved).find((name) => Object.hasOwn(parameters, name))
   return name === undefined ? Effect.void : invalid(`\`parameters\` has \`${name}\`: ${reserved[name]}`)
 }
+
+/** How long a request may take. */
+export const checkTimeout = (timeout: Duration.Input): Effect.Effect<Duration.Duration, ProviderError> =>
+  Option.match(Option.filter(Duration.fromInput(timeout), Duration.isPositive), {
+    onNone: () =>
+      invalid("`timeout` is no time in which a request could be answered: give one above zero, or leave it out"),
+    onSome: Effect.succeed
+  })
 
 const invalid = (description: string) => Effect.fail(ProviderError.badRequest("OpenAiCompatible", description))
