@@ -97,3 +97,19 @@ it.effect("provider-alias: what one vendor answered is not asked of the other", 
     assert.match(one!, /with 1 requests$/)
     assert.strictEqual(two, one!.replace("with 1", "with 0"))
   }), 60_000)
+
+it.effect(
+  "parallel-agents: each agent draws the same in a second run, however they are scheduled",
+  () =>
+    Effect.gen(function*() {
+      const output = yield* run("parallel-agents", yield* makeDirectory)
+      assert.deepStrictEqual(lines(output, "First run, "), ["with 12 requests"])
+      assert.deepStrictEqual(lines(output, "Second run, "), ["with 0 requests"])
+      for (const agent of ["Ada: ", "Grace: ", "Hedy: ", "Katherine: "]) {
+        const [first, second] = lines(output, agent)
+        assert.match(first!, /^\d+ \d+ \d+$/)
+        assert.strictEqual(second, first)
+      }
+    }),
+  60_000
+)

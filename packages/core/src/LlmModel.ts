@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Identity from "./Identity.ts"
+import { ForkPath } from "./internal/forkPath.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry, Metadata } from "./Sample.ts"
 import { ProviderError, type SampleError, UnusableResponse } from "./SampleError.ts"
@@ -187,7 +188,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
   const maxBatch = options.maxBatch ?? Infinity
   if (maxBatch !== Infinity) yield* checkCount("maxBatch", maxBatch)
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
-  // The spans and the log of a request are those of who samples. All else is of where the model was made.
+  // The fork, the spans and the log of a request are those of who samples. All else is of where the model was made.
   const withServices = <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>): Effect.Effect<A, E> =>
     Effect.updateContext(
       self,
@@ -213,7 +214,11 @@ export const make = Effect.fnUntraced(function*<R = never>(
         withServices,
         Effect.withSpan("LlmModel.generate", {
           kind: "client",
-          attributes: { "gen_ai.request.model": options.model, "gen_ai.request.choice.count": n }
+          attributes: {
+            "gen_ai.request.model": options.model,
+            "gen_ai.request.choice.count": n,
+            ...(key.path.length === 0 ? undefined : { "llm_cache.fork": key.path.join("/") })
+          }
         })
       )
     }
@@ -221,6 +226,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
 })
 
 const ambient = Context.pick(
+  ForkPath,
   Tracer.ParentSpan,
   Tracer.Tracer,
   References.CurrentLogAnnotations,
@@ -400,11 +406,14 @@ export const sampleMany = Effect.fnUntraced(function*(
   return drawn.map(({ text }) => text)
 })
 
+// Of the fork that the fiber runs in.
 const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>
-  prompt.isWellFormed() ? Effect.succeed(new Key(identity, prompt, [])) : Effect.fail(ProviderError.badRequest(
-    "LlmModel.sample",
-    "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
-  ))
+  prompt.isWellFormed() ?
+    Effect.map(ForkPath, (path) => new Key(identity, prompt, path)) :
+    Effect.fail(ProviderError.badRequest(
+      "LlmModel.sample",
+      "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
+    ))
 
 const checkCount = (name: string, count: number): Effect.Effect<void, ProviderError> =>
   Number.isSafeInteger(count) && count >= 1 ? Effect.void : Effect.fail(

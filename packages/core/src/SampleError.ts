@@ -83,7 +83,9 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
         `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}. ` +
         "Replication does not ask the model: take fewer samples, or record the rest without replication"
     }
-    const near = this.nearest === undefined
+    const near = this.nearest?.prompt === this.prompt
+      ? "The prompt is stored, and not for this fork"
+      : this.nearest === undefined
       ? "No prompt is stored for this identity: compare its name, temperature and parameters with the recorded ones"
       : `The nearest stored prompt differs from character ${this.nearest.differsAt}: it has ${
         excerpt(this.nearest.prompt, this.nearest.differsAt)

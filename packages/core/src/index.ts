@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Fork from "./Fork.ts"
 export * as Identity from "./Identity.ts"
 export * as Independent from "./Independent.ts"
 export * as Key from "./Key.ts"

@@ -131,8 +131,9 @@ class DirectoryStore implements Store {
       try {
         for (let entry = directory.readSync(); entry && prompts.length < limit; entry = directory.readSync()) {
           if (!promptFolder.test(entry.name) || !entry.isDirectory()) continue
-          // made ready for a request that failed
-          if (!list(Path.join(folder.path, entry.name)).some((name) => sampleFile.test(name))) continue
+          const names = list(Path.join(folder.path, entry.name))
+          // otherwise it was made ready for a request that failed
+          if (!names.some((name) => name === "forks" || sampleFile.test(name))) continue
           const prompt = readIfPresent(Path.join(folder.path, entry.name, "prompt.txt"))
           if (prompt !== undefined) prompts.push(prompt)
         }

@@ -42,4 +42,11 @@ export class KeyMap<V> {
 }
 
 // An identity's id is a whole JSON array, so that none is the start of another.
-const groupId = (key: Key): string => key.identity.id + JSON.stringify(key.path)
+const groupId = ({ identity, path }: Key): string => {
+  let id = pathIds.get(path)
+  if (id === undefined) pathIds.set(path, id = JSON.stringify(path))
+  return identity.id + id
+}
+
+// All keys of one fork have one path.
+const pathIds = new WeakMap<ReadonlyArray<string>, string>()

@@ -1,0 +1,241 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Fork, Independent, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { Data, Effect, Fiber, Option, Schedule, Schema, Stream, Tracer } from "effect"
+import * as Path from "node:path"
+import { makeDirectory, readTree } from "./support/directory.ts"
+import { makeProvider, using } from "./support/provider.ts"
+import { allDifferent, build, count, Stack, take, Takes } from "./support/stack.ts"
+
+const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60) } }
+
+const two = Effect.all([LlmModel.sampleOne("a"), LlmModel.sampleOne("a")])
+
+/** Lets other fibers go first, some of them, sometimes. */
+const shuffled = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() =>
+    Effect.andThen(Effect.replicateEffect(Effect.yieldNow, Math.floor(Math.random() * 6), { discard: true }), self)
+  )
+
+describe("a fork", () => {
+  it.effect("has sequences of its own, the same ones whenever it is entered", () =>
+    Effect.gen(function*() {
+      for (const stack of [["Repeatable"], ["Persistent"], ["Repeatable", "Independent", "Persistent"]] as const) {
+        const provider = yield* makeProvider()
+        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+        const program = Effect.all([
+          two,
+          Fork.fork(two, "x"),
+          two.pipe(Fork.fork("y")),
+          two.pipe(Fork.fork("y"), Fork.fork("x")),
+          Fork.fork(two, "x/y"),
+          Fork.fork(two, "x")
+        ])
+        const texts = yield* program.pipe(using(model!))
+        assert.deepStrictEqual(texts.map(([text]) => text), ["a #0", "a #1", "a #2", "a #3", "a #4", "a #1"])
+        for (const [first, second] of texts) assert.strictEqual(first, second)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("has an independent reader of its own, which goes on when it is entered again", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
+      const texts = yield* Effect.all([Fork.fork(two, "x"), two, Fork.fork(two, "x")]).pipe(using(model!))
+      assert.deepStrictEqual(texts, [["a #0", "a #1"], ["a #2", "a #3"], ["a #4", "a #5"]])
+      assert.strictEqual(provider.requests.length, 6)
+    }).pipe(Effect.scoped))
+
+  it.effect("is that of the fiber that samples, and of the fibers it starts", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* Fork.path, [])
+      const seen = yield* Effect.gen(function*() {
+        const child = yield* Effect.forkChild(Fork.fork(Fork.path, "inner"))
+        return [yield* Fork.path, yield* Fiber.join(child)]
+      }).pipe(Fork.fork("outer"))
+      assert.deepStrictEqual(seen, [["outer"], ["outer", "inner"]])
+      // a stream samples when it is run
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      const first = Stream.runHead(LlmModel.sample("a"))
+      const inside = yield* Fork.fork(first, "x").pipe(using(model))
+      assert.notDeepEqual(inside, yield* first.pipe(using(model)))
+      assert.deepStrictEqual(inside, yield* Fork.fork(Stream.runHead(model.sample("a")), "x"))
+    }).pipe(Effect.scoped))
+
+  it.effect("is kept apart on disk, in slices too, and is replicated", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const program = Effect.scoped(
+        Effect.flatMap(build(["Persistent", "Persistent"], provider.model, root), ([model]) =>
+          Effect.all([two, Fork.fork(two, "trial 7"), two.pipe(Fork.fork("b"), Fork.fork("a"))]).pipe(using(model!)))
+      )
+      const texts = yield* program
+      assert.deepStrictEqual(yield* program, texts)
+      for (const height of ["0", "1"]) {
+        const files = Object.keys(readTree(Path.join(root, height))).filter((path) =>
+          path.endsWith(".md")
+        )
+        const tails = files.map((path) => path.split(Path.sep).slice(2).join("/"))
+        assert.sameMembers(tails, ["0.md", "forks/trial%207/0.md", "forks/a/forks/b/0.md"])
+      }
+      const replicated = Effect.all([two, Fork.fork(two, "trial 7")]).pipe(
+        Effect.provide(Persistent.layerReplication({ directory: Path.join(root, "1"), model: "mock", temperature: 1 }))
+      )
+      assert.deepStrictEqual(yield* replicated, texts.slice(0, 2))
+    }))
+
+  it.effect("is named by a miss and by the span of a request", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const inFork = two.pipe(Fork.fork("b"), Fork.fork("a"))
+      yield* inFork.pipe(
+        Effect.provide(Persistent.layer({ directory })),
+        Effect.provide(provider.layer),
+        Effect.withTracer(tracer)
+      )
+      assert.deepStrictEqual(spans.map(({ attributes }) => attributes.get("llm_cache.fork")), ["a/b"])
+      for (const [name, says] of [["c", "not for this fork"], ["a", "not for this fork"]] as const) {
+        const error = yield* Fork.fork(two, name).pipe(
+          Effect.provide(Persistent.layerReplication({ directory, model: "mock", temperature: 1 })),
+          Effect.flip
+        )
+        assert.instanceOf(error, SampleError.ReplicationCacheMiss)
+        assert.deepStrictEqual(error.path, [name])
+        assert.include(error.message, says)
+        assert.include(error.message, `fork ${name}`)
+      }
+    }))
+
+  it.effect.each(["", "\uD800", "x".repeat(300)])(
+    "whose name can be no folder (%j) is a StoreError before anything is bought",
+    (name) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        const [model] = yield* build(["Persistent"], provider.model, yield* makeDirectory)
+        const error = yield* Effect.flip(Fork.fork(two, name).pipe(using(model!)))
+        assert.strictEqual(error._tag, "StoreError")
+        assert.deepStrictEqual(provider.requests, [])
+      }).pipe(Effect.scoped)
+  )
+})
+
+describe("forEach", () => {
+  it.effect("names forks by the index, and keeps the order of the items", () =>
+    Effect.gen(function*() {
+      const paths = yield* Fork.forEach(
+        ["x", "y", "z"],
+        (item, index) => shuffled(Effect.map(Fork.path, (path) => `${item}${index}${path.join()}`)),
+        { concurrency: "unbounded" }
+      ).pipe(Fork.fork("outer"))
+      assert.deepStrictEqual(paths, ["x0outer,0", "y1outer,1", "z2outer,2"])
+    }))
+
+  it.effect("works on as many items at a time as it is told to", () =>
+    Effect.gen(function*() {
+      for (const [concurrency, most] of [[undefined, 1], [2, 2], ["unbounded", 5]] as const) {
+        let [now, highest] = [0, 0]
+        yield* Fork.forEach([1, 2, 3, 4, 5], () =>
+          Effect.gen(function*() {
+            highest = Math.max(highest, ++now)
+            yield* Effect.replicateEffect(Effect.yieldNow, 3, { discard: true })
+            now--
+          }), { concurrency })
+        assert.strictEqual(highest, most)
+      }
+    }))
+})
+
+class Refused extends Data.TaggedError("Refused")<{ readonly answer: string }> {}
+
+describe("a parallel program over a cache", () => {
+  // Nested lists, retries with attempts of their own, races and timeouts, each in forks.
+  const step = (prompt: string) => shuffled(LlmModel.sampleOne(prompt))
+  const attempt = Effect.gen(function*() {
+    const [first, again] = yield* Effect.all([step("plan"), step("plan")], { concurrency: 2 })
+    assert.strictEqual(first, again)
+    const answer = yield* step(`check ${first}`)
+    if (Number(/#(\d+)$/.exec(answer)![1]) % 3 !== 0) return yield* new Refused({ answer })
+    return answer
+  }).pipe(Effect.provide(Repeatable.layer))
+  const agent = attempt.pipe(
+    Effect.retry({ schedule: Schedule.recurs(20), while: (error) => error._tag === "Refused" })
+  )
+  const program = Fork.forEach(["a", "b", "c"], (name) =>
+    Fork.forEach([1, 2, 3], () =>
+      Effect.all([
+        agent,
+        shuffled(LlmModel.sampleMany(name, 3)),
+        Effect.timeoutOption(step("slow"), "1 minute"),
+        Effect.race(Fork.fork(step("raced"), "one"), Effect.never)
+      ]).pipe(Effect.map(([answer, many, slow, raced]) => [answer, many, Option.getOrNull(slow), raced])), {
+      concurrency: "unbounded"
+    }), { concurrency: "unbounded" }).pipe(Effect.provide(Independent.layer))
+
+  const times = Number(process.env["LLM_CACHE_FORK_RUNS"] ?? 1000)
+
+  it.effect(
+    `replays to the byte, ${times} times, however its fibers are scheduled, and sends nothing`,
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* makeDirectory
+        const provider = yield* makeProvider({ maxBatch: 2 })
+        provider.gate = shuffled(Effect.void)
+        const run = program.pipe(
+          Effect.provide(Persistent.layer({ directory })),
+          using(provider.model),
+          Effect.map(JSON.stringify)
+        )
+        const recorded = yield* run
+        const sent = provider.requests.length
+        assert.isAbove(sent, 30)
+        for (let i = 0; i < times; i++) assert.strictEqual(yield* run, recorded)
+        assert.strictEqual(provider.requests.length, sent)
+      }),
+    30_000 + times * 100
+  )
+
+  it.effect.prop(
+    "replays wherever in a stack its forks draw, at once and in any order",
+    {
+      above: Stack,
+      beneath: Schema.Array(Schema.Literals(["Independent", "Repeatable"])).check(Schema.isMaxLength(2)),
+      forks: Schema.Array(Takes).check(Schema.isMaxLength(4)),
+      level: count(0, 4),
+      maxBatch: count(1, 4)
+    },
+    ({ above, beneath, forks, level, maxBatch }) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider({ maxBatch })
+        provider.gate = shuffled(Effect.void)
+        const root = yield* makeDirectory
+        const program = Effect.scoped(
+          Effect.flatMap(build([...above, "Persistent", ...beneath], provider.model, root), (models) =>
+            Fork.forEach(forks, (takes) =>
+              Effect.forEach(takes, (one) =>
+                shuffled(take(models[level % (above.length + 1)]!, one))), {
+              concurrency: "unbounded"
+            }))
+        )
+        const recorded = yield* program
+        const sent = provider.requests.length
+        for (let i = 0; i < 3; i++) {
+          assert.deepStrictEqual(yield* program, recorded)
+        }
+        assert.strictEqual(provider.requests.length, sent)
+        // and no two forks share a sample
+        const samples = recorded.map((takes) => [...new Set(takes.flat())]).flat()
+        assert.isTrue(allDifferent(samples))
+      }).pipe(Effect.scoped),
+    runs
+  )
+})
