@@ -18,10 +18,12 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { IndependentModel } from "./IndependentModel.ts"
 import { KeyMap } from "./internal/keyMap.ts"
 import { makeMemory } from "./internal/memoryStore.ts"
 import { Reader } from "./internal/reader.ts"
@@ -128,7 +130,7 @@ const reading = (drawAt: LlmModel.Model["draw"]) => {
 }
 
 /**
- * Makes the model beneath independent.
+ * Makes the model beneath independent, and provides it as `IndependentModel` too.
  *
  * **Details**
  *
@@ -155,6 +157,9 @@ const reading = (drawAt: LlmModel.Model["draw"]) => {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel> = Layer.fresh(
-  Layer.effect(LlmModel.LlmModel, Effect.flatMap(LlmModel.LlmModel, make))
+export const layer: Layer.Layer<LlmModel.LlmModel | IndependentModel, never, LlmModel.LlmModel> = Layer.fresh(
+  Layer.effectContext(Effect.map(
+    Effect.flatMap(LlmModel.LlmModel, make),
+    (model) => Context.make(LlmModel.LlmModel, model).pipe(Context.add(IndependentModel, model))
+  ))
 )

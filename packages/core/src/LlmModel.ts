@@ -341,6 +341,64 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
 // -----------------------------------------------------------------------------
 
 /**
+ * Samples from the model of a service.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Accessors<Service> {
+  /** The samples of a prompt, without end. */
+  readonly sample: (prompt: string, options?: SampleOptions) => Stream.Stream<string, SampleError, Service>
+  /** The first sample of a run. */
+  readonly sampleOne: (prompt: string) => Effect.Effect<string, SampleError, Service>
+  /**
+   * The first `n` samples of a run. What has to be bought is bought in batches of `batch`, by default as many as are
+   * still missing. When it fails or is interrupted, no one has got any of the samples, and under `Independent` the next
+   * draws get them.
+   */
+  readonly sampleMany: (
+    prompt: string,
+    n: number,
+    options?: SampleOptions
+  ) => Effect.Effect<Array<string>, SampleError, Service>
+}
+
+/**
+ * Makes the accessors of a service that is a model.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const accessors = <Service>(service: Context.Key<Service, Model>): Accessors<Service> => ({
+  sample: (prompt, options) =>
+    Stream.unwrap(Effect.map(Effect.service(service), (model) => model.sample(prompt, options))),
+  sampleOne: (prompt) =>
+    Effect.flatMap(
+      Effect.service(service),
+      (model) =>
+        Effect.flatMap(makeKey(model.identity, prompt), (key) =>
+          Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text))
+    ),
+  sampleMany: Effect.fnUntraced(function*(prompt, n, options) {
+    yield* checkCount("n", n)
+    const { batch } = options ?? {}
+    if (batch !== undefined) yield* checkCount("batch", batch)
+    const model = yield* Effect.service(service)
+    const key = yield* makeKey(model.identity, prompt)
+    const drawn: Array<Drawn> = []
+    const draws = Effect.whileLoop({
+      while: () => drawn.length < n,
+      body: () => model.draw(key, drawn.length, batch ?? n - drawn.length),
+      step: (some) => drawn.push(...some.slice(0, n - drawn.length))
+    })
+    yield* model.giveBack === undefined ? draws : Effect.onError(draws, () => model.giveBack!(key, drawn))
+    return drawn.map(({ text }) => text)
+  })
+})
+
+const ofModel = accessors(LlmModel)
+
+/**
  * The samples of a prompt, without end.
  *
  * **Example** (Two samples)
@@ -358,8 +416,7 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
  * @category accessors
  * @since 0.1.0
  */
-export const sample = (prompt: string, options?: SampleOptions): Stream.Stream<string, SampleError, LlmModel> =>
-  Stream.unwrap(Effect.map(LlmModel, (model) => model.sample(prompt, options)))
+export const sample: Accessors<LlmModel>["sample"] = ofModel.sample
 
 /**
  * The first sample of a run.
@@ -367,13 +424,7 @@ export const sample = (prompt: string, options?: SampleOptions): Stream.Stream<s
  * @category accessors
  * @since 0.1.0
  */
-export const sampleOne = (prompt: string): Effect.Effect<string, SampleError, LlmModel> =>
-  Effect.flatMap(
-    LlmModel,
-    (model) =>
-      Effect.flatMap(makeKey(model.identity, prompt), (key) =>
-        Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text))
-  )
+export const sampleOne: Accessors<LlmModel>["sampleOne"] = ofModel.sampleOne
 
 /**
  * The first `n` samples of a run.
@@ -386,25 +437,7 @@ export const sampleOne = (prompt: string): Effect.Effect<string, SampleError, Ll
  * @category accessors
  * @since 0.1.0
  */
-export const sampleMany = Effect.fnUntraced(function*(
-  prompt: string,
-  n: number,
-  options?: SampleOptions
-): Effect.fn.Return<Array<string>, SampleError, LlmModel> {
-  yield* checkCount("n", n)
-  const { batch } = options ?? {}
-  if (batch !== undefined) yield* checkCount("batch", batch)
-  const model = yield* LlmModel
-  const key = yield* makeKey(model.identity, prompt)
-  const drawn: Array<Drawn> = []
-  const draws = Effect.whileLoop({
-    while: () => drawn.length < n,
-    body: () => model.draw(key, drawn.length, batch ?? n - drawn.length),
-    step: (some) => drawn.push(...some.slice(0, n - drawn.length))
-  })
-  yield* model.giveBack === undefined ? draws : Effect.onError(draws, () => model.giveBack!(key, drawn))
-  return drawn.map(({ text }) => text)
-})
+export const sampleMany: Accessors<LlmModel>["sampleMany"] = ofModel.sampleMany
 
 // Of the fork that the fiber runs in.
 const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>

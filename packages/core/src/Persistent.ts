@@ -29,7 +29,9 @@ import type * as Scope from "effect/Scope"
 import * as Identity from "./Identity.ts"
 import { cacheMiss } from "./internal/cacheMiss.ts"
 import { remember } from "./internal/remember.ts"
+import { repeatableContext } from "./internal/repeatableContext.ts"
 import * as LlmModel from "./LlmModel.ts"
+import type { RepeatableModel } from "./RepeatableModel.ts"
 import { type ProviderError, StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
 
@@ -124,14 +126,15 @@ export const make = Effect.fnUntraced(function*(
  */
 export const layerStore = (
   options?: StoreOptions
-): Layer.Layer<LlmModel.LlmModel, StoreError, LlmModel.LlmModel | SampleStore.SampleStore> =>
-  Layer.fresh(Layer.effect(
-    LlmModel.LlmModel,
-    Effect.flatMap(
-      LlmModel.LlmModel,
-      (source) => Effect.flatMap(SampleStore.SampleStore, (store) => make(source, store, options))
-    )
-  ))
+): Layer.Layer<
+  LlmModel.LlmModel | RepeatableModel,
+  StoreError,
+  LlmModel.LlmModel | SampleStore.SampleStore
+> =>
+  Layer.fresh(Layer.effectContext(Effect.gen(function*() {
+    const model = yield* make(yield* LlmModel.LlmModel, yield* SampleStore.SampleStore, options)
+    return repeatableContext(model)
+  })))
 
 /**
  * Caches the model beneath in a directory.
@@ -150,7 +153,9 @@ export const layerStore = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, StoreError, LlmModel.LlmModel> =>
+export const layer = (
+  options: Options
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, StoreError, LlmModel.LlmModel> =>
   Layer.fresh(Layer.provide(layerStore(options), SampleStore.layerDirectory(options.directory)))
 
 /**
@@ -166,15 +171,12 @@ export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, StoreErr
  */
 export const layerReplication = (
   options: ReplicationOptions
-): Layer.Layer<LlmModel.LlmModel, ProviderError | StoreError> =>
-  Layer.effect(
-    LlmModel.LlmModel,
-    Effect.gen(function*() {
-      const identity = yield* Identity.make(options)
-      const store = yield* SampleStore.SampleStore
-      return yield* make(nothing(identity), store, { replication: true })
-    })
-  ).pipe(Layer.provide(SampleStore.layerDirectory(options.directory)))
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, ProviderError | StoreError> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const identity = yield* Identity.make(options)
+    const model = yield* make(nothing(identity), yield* SampleStore.SampleStore, { replication: true })
+    return repeatableContext(model)
+  })).pipe(Layer.provide(SampleStore.layerDirectory(options.directory)))
 
 const nothing = (identity: Identity.Identity): LlmModel.Model =>
   LlmModel.fromDraw({
@@ -202,7 +204,11 @@ const nothing = (identity: Identity.Identity): LlmModel.Model =>
 export const layerConfig = (options?: {
   readonly directory?: Config.Config<string> | undefined
   readonly replication?: Config.Config<boolean> | undefined
-}): Layer.Layer<LlmModel.LlmModel, Config.ConfigError | StoreError, LlmModel.LlmModel> =>
+}): Layer.Layer<
+  LlmModel.LlmModel | RepeatableModel,
+  Config.ConfigError | StoreError,
+  LlmModel.LlmModel
+> =>
   Layer.unwrap(Effect.gen(function*() {
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))

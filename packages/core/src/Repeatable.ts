@@ -18,7 +18,9 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { makeMemory } from "./internal/memoryStore.ts"
 import { remember } from "./internal/remember.ts"
+import { repeatableContext } from "./internal/repeatableContext.ts"
 import * as LlmModel from "./LlmModel.ts"
+import type { RepeatableModel } from "./RepeatableModel.ts"
 
 /**
  * Makes a repeatable model of a model, with a memory of its own. Purchases under way end when the scope closes.
@@ -38,7 +40,7 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
     }))
 
 /**
- * Makes the model beneath repeatable.
+ * Makes the model beneath repeatable, and provides it as `RepeatableModel` too.
  *
  * **Details**
  *
@@ -65,6 +67,5 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel> = Layer.fresh(
-  Layer.effect(LlmModel.LlmModel, Effect.flatMap(LlmModel.LlmModel, make))
-)
+export const layer: Layer.Layer<LlmModel.LlmModel | RepeatableModel, never, LlmModel.LlmModel> = Layer
+  .fresh(Layer.effectContext(Effect.map(Effect.flatMap(LlmModel.LlmModel, make), repeatableContext)))

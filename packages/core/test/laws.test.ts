@@ -293,7 +293,7 @@ describe("law 4, algebra", () => {
   it.effect("a layer composed before it has a model is shared by reference, as any layer, unless it is fresh", () =>
     Effect.gen(function*() {
       const [one, two] = [yield* makeProvider({ model: "one" }), yield* makeProvider({ model: "two" })]
-      const names = (over: typeof Repeatable.layer) =>
+      const names = (over: Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>) =>
         Effect.all([One, Two]).pipe(
           Effect.map((models) => models.map(({ identity }) => identity.name)),
           Effect.provide(Layer.mergeAll(

@@ -1,4 +1,4 @@
-import { LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { LlmModel, Persistent, Repeatable, type RepeatableModel, SampleError } from "@llm-cache/core"
 import { type Duration, Effect, type Layer, type Scope, type Stream } from "effect"
 import { describe, expect, it } from "tstyche"
 
@@ -21,18 +21,29 @@ describe("sampling", () => {
 
 describe("layers", () => {
   it("Repeatable.layer is a model of a model", () => {
-    expect(Repeatable.layer).type.toBe<Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>>()
+    expect(Repeatable.layer).type.toBe<
+      Layer.Layer<LlmModel.LlmModel | RepeatableModel.RepeatableModel, never, LlmModel.LlmModel>
+    >()
   })
 
   it("Persistent.layer is a model of a model, with a store that may fail", () => {
     expect(Persistent.layer({ directory: "cache" })).type.toBe<
-      Layer.Layer<LlmModel.LlmModel, SampleError.StoreError, LlmModel.LlmModel>
+      Layer.Layer<
+        LlmModel.LlmModel | RepeatableModel.RepeatableModel,
+        SampleError.StoreError,
+        LlmModel.LlmModel
+      >
     >()
   })
 
   it("Persistent.layerReplication needs nothing", () => {
     const layer = Persistent.layerReplication({ directory: "cache", model: "m" })
-    expect(layer).type.toBe<Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError | SampleError.StoreError>>()
+    expect(layer).type.toBe<
+      Layer.Layer<
+        LlmModel.LlmModel | RepeatableModel.RepeatableModel,
+        SampleError.ProviderError | SampleError.StoreError
+      >
+    >()
     expect(Effect.provide(sampled, layer)).type.toBe<Effect.Effect<string, SampleError.SampleError>>()
   })
 

@@ -3,6 +3,8 @@ import type { Key } from "../Key.ts"
 /** A map by the value of its keys. A look-up costs one `Map.get` by prompt while keys have no fork path. */
 export class KeyMap<V> {
   readonly #groups = new Map<string, Map<string, V>>()
+  // All keys of one fork have one path.
+  readonly #paths = new WeakMap<ReadonlyArray<string>, string>()
   #identity: Key["identity"] | undefined
   #unforked: Map<string, V> | undefined
 
@@ -14,14 +16,16 @@ export class KeyMap<V> {
     let group = this.#group(key)
     if (group === undefined) {
       group = new Map()
-      this.#groups.set(groupId(key), group)
+      this.#groups.set(this.#groupId(key), group)
     }
     group.set(key.prompt, value)
   }
 
   delete(key: Key): void {
     const group = this.#group(key)
-    if (group?.delete(key.prompt) && group.size === 0 && group !== this.#unforked) this.#groups.delete(groupId(key))
+    if (group?.delete(key.prompt) && group.size === 0 && group !== this.#unforked) {
+      this.#groups.delete(this.#groupId(key))
+    }
   }
 
   /** The prompts of an identity, over all fork paths. */
@@ -32,21 +36,18 @@ export class KeyMap<V> {
   }
 
   #group(key: Key): Map<string, V> | undefined {
-    if (key.path.length > 0) return this.#groups.get(groupId(key))
+    if (key.path.length > 0) return this.#groups.get(this.#groupId(key))
     if (key.identity !== this.#identity || this.#unforked === undefined) {
-      this.#unforked = this.#groups.get(groupId(key))
+      this.#unforked = this.#groups.get(this.#groupId(key))
       this.#identity = key.identity
     }
     return this.#unforked
   }
-}
 
-// An identity's id is a whole JSON array, so that none is the start of another.
-const groupId = ({ identity, path }: Key): string => {
-  let id = pathIds.get(path)
-  if (id === undefined) pathIds.set(path, id = JSON.stringify(path))
-  return identity.id + id
+  // An identity's id is a whole JSON array, so that none is the start of another.
+  #groupId({ identity, path }: Key): string {
+    let id = this.#paths.get(path)
+    if (id === undefined) this.#paths.set(path, id = JSON.stringify(path))
+    return identity.id + id
+  }
 }
-
-// All keys of one fork have one path.
-const pathIds = new WeakMap<ReadonlyArray<string>, string>()

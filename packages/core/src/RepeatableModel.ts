@@ -1,0 +1,61 @@
+/**
+ * A repeatable model, as a requirement in the types: `Repeatable.layer` and `Persistent.layer` provide it beside `LlmModel`.
+ *
+ * **When to use**
+ *
+ * Use in code whose logic relies on repeatability: steps that must see the same answer to the same prompt. It asks for this
+ * service instead of `LlmModel`, and does not compile where nothing that repeats is provided. It gets the model of the
+ * nearest layer that repeats, whatever else is provided in between.
+ *
+ * **Example** (The nearest one)
+ *
+ * ```ts
+ * import { Independent, RepeatableModel, Repeatable } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const twice = Effect.all([RepeatableModel.sampleOne("A number?"), RepeatableModel.sampleOne("A number?")]).pipe( // the same
+ *   Effect.provide(Independent.layer), // changes nothing for it
+ *   Effect.provide(Repeatable.layer)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as LlmModel from "./LlmModel.ts"
+
+/**
+ * The service of a repeatable model.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class RepeatableModel
+  extends Context.Service<RepeatableModel, LlmModel.Model>()("@llm-cache/core/RepeatableModel")
+{}
+
+const accessors = LlmModel.accessors(RepeatableModel)
+
+/**
+ * The samples of a prompt, without end, see `LlmModel.sample`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sample: LlmModel.Accessors<RepeatableModel>["sample"] = accessors.sample
+
+/**
+ * The first sample of a run, see `LlmModel.sampleOne`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleOne: LlmModel.Accessors<RepeatableModel>["sampleOne"] = accessors.sampleOne
+
+/**
+ * The first `n` samples of a run, see `LlmModel.sampleMany`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleMany: LlmModel.Accessors<RepeatableModel>["sampleMany"] = accessors.sampleMany

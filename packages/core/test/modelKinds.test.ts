@@ -1,0 +1,69 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Independent, IndependentModel, LlmModel, Persistent, Repeatable, RepeatableModel } from "@llm-cache/core"
+import { Effect, Stream } from "effect"
+import { makeDirectory } from "./support/directory.ts"
+import { makeProvider } from "./support/provider.ts"
+
+const draws = <Service>(model: LlmModel.Accessors<Service>) =>
+  Effect.all([
+    Effect.map(model.sampleOne("a"), (text) => [text]),
+    model.sampleMany("a", 2),
+    Stream.runCollect(Stream.take(model.sample("a", { batch: 2 }), 2))
+  ])
+
+const different = [["a #0"], ["a #1", "a #2"], ["a #3", "a #4"]]
+const same = [["a #0"], ["a #0", "a #1"], ["a #0", "a #1"]]
+
+describe("IndependentModel", () => {
+  it.effect("is the model of the nearest Independent.layer, whatever is provided in between", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const directory = yield* makeDirectory
+      const program = draws(IndependentModel).pipe(
+        Effect.provide(Repeatable.layer),
+        Effect.provide(Persistent.layer({ directory })),
+        Effect.provide(Independent.layer)
+      )
+      assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), different)
+    }))
+
+  it.effect("is the LlmModel that Independent.layer provides, not another", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const program = Effect.all([draws(LlmModel), draws(IndependentModel)]).pipe(
+        Effect.provide(Independent.layer),
+        Effect.provide(provider.layer)
+      )
+      const texts = (yield* program).flat(2)
+      assert.strictEqual(new Set(texts).size, 10)
+    }))
+
+  it.effect("refuses what LlmModel refuses", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const errors = yield* Effect.all([
+        Effect.flip(IndependentModel.sampleMany("a", 0)),
+        Effect.flip(IndependentModel.sampleOne("\uD800")),
+        Effect.flip(Stream.runHead(IndependentModel.sample("a", { batch: NaN })))
+      ]).pipe(Effect.provide(Independent.layer), Effect.provide(provider.layer))
+      for (const error of errors) assert.strictEqual(error._tag, "ProviderError")
+      assert.deepStrictEqual(provider.requests, [])
+    }))
+})
+
+describe("RepeatableModel", () => {
+  it.effect("is the model of the nearest layer that repeats, whatever is provided in between", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      for (const repeats of [Repeatable.layer, Persistent.layer({ directory })]) {
+        const provider = yield* makeProvider()
+        const program = draws(RepeatableModel).pipe(Effect.provide(Independent.layer), Effect.provide(repeats))
+        assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), same)
+      }
+      const replicated = draws(RepeatableModel).pipe(
+        Effect.provide(Independent.layer),
+        Effect.provide(Persistent.layerReplication({ directory, model: "mock", temperature: 1 }))
+      )
+      assert.deepStrictEqual(yield* replicated, same)
+    }))
+})
