@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+export * as Attempt from "./Attempt.ts"
+export * as Estimate from "./Estimate.ts"
 export * as Fork from "./Fork.ts"
 export * as Identity from "./Identity.ts"
 export * as Independent from "./Independent.ts"

@@ -1,4 +1,6 @@
 import {
+  Attempt,
+  Estimate,
   Independent,
   IndependentModel,
   LlmModel,
@@ -7,7 +9,7 @@ import {
   RepeatableModel,
   type SampleError
 } from "@llm-cache/core"
-import { Effect, type Layer, type Stream } from "effect"
+import { Effect, type Layer, Schedule, type Stream } from "effect"
 import { describe, expect, it } from "tstyche"
 
 const model = LlmModel.layer({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
@@ -71,5 +73,25 @@ describe("layers", () => {
     expect(Independent.layer).type.toBeAssignableTo<Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>>()
     expect(Repeatable.layer).type.toBeAssignableTo<Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>>()
     expect(Independent.layer).type.not.toBeAssignableTo<typeof Repeatable.layer>()
+  })
+})
+
+describe("estimates and attempts", () => {
+  it("ask for independence", () => {
+    const estimate = Estimate.passAtK({ prompt: "Hello", n: 5, k: 1, check: () => Effect.succeed(true) })
+    expect(estimate).type.toBe<Effect.Effect<number, SampleError.SampleError, IndependentModel.IndependentModel>>()
+    expect(run).type.not.toBeCallableWith(estimate.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
+    expect(run).type.toBeCallableWith(estimate.pipe(Effect.provide(Independent.layer), Effect.provide(model)))
+  })
+
+  it("give an attempt its models, and tell what it may end with", () => {
+    const attempt = Effect.andThen(LlmModel.sampleOne("Hello"), RepeatableModel.sampleOne("Hello"))
+    expect(Attempt.retry(attempt, { schedule: Schedule.recurs(1) })).type.toBe<
+      Effect.Effect<
+        Attempt.Succeeded<string, SampleError.SampleError>,
+        SampleError.SampleError | Attempt.Exhausted<SampleError.SampleError>,
+        IndependentModel.IndependentModel
+      >
+    >()
   })
 })
