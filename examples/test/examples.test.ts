@@ -92,6 +92,10 @@ it.effect("replication: a miss is caught by its tag, and no provider is needed",
 it.effect("provider-alias: what one vendor answered is not asked of the other", () =>
   Effect.gen(function*() {
     const output = yield* run("provider-alias", yield* makeDirectory)
+    const [one] = lines(output, "Vendor one: ")
+    const [two] = lines(output, "Vendor two: ")
+    assert.match(one!, /with 1 requests$/)
+    assert.strictEqual(two, one!.replace("with 1", "with 0"))
   }), 60_000)
 
 it.effect(
@@ -121,8 +125,6 @@ it.effect(
         assert.isDefined(first)
         assert.strictEqual(second, first)
       }
-      const [one, , three, , ten] = output.matchAll(/pass@\d+: ([\d.]+)/g).map(([, estimate]) => Number(estimate))
-      for (const estimate of [one!, three!, ten!]) assert.isTrue(estimate >= 0 && estimate <= 1)
     }),
   60_000
 )
