@@ -128,3 +128,15 @@ it.effect(
     }),
   60_000
 )
+
+it.effect(
+  "best-of-n: the best of the same attempts in a second run",
+  () =>
+    Effect.gen(function*() {
+      const output = yield* run("best-of-n", yield* makeDirectory)
+      const [first] = lines(output, "First run: ")
+      assert.match(first!, /^\d+, of attempt [1-5] of 5, with 5 requests$/)
+      assert.deepStrictEqual(lines(output, "Second run: "), [first!.replace("with 5", "with 0")])
+    }),
+  60_000
+)

@@ -11,7 +11,10 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
+import type * as Types from "effect/Types"
+import * as Fork from "./Fork.ts"
 import { IndependentModel } from "./IndependentModel.ts"
 import { repeatableContext } from "./internal/repeatableContext.ts"
 import type { LlmModel } from "./LlmModel.ts"
@@ -143,6 +146,122 @@ export const retry = Effect.fnUntraced(function*<A, E, R, R1 = never>(
   )
   return { value, attempts, lastError }
 })
+
+/**
+ * One of several attempts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Chosen<A> {
+  readonly value: A
+  /** Which attempt it was, from 0 on. */
+  readonly index: number
+}
+
+/**
+ * Makes `n` attempts at once, and takes the first that succeeds. The others are interrupted.
+ *
+ * **Details**
+ *
+ * Each attempt is in a fork of its own, named by its index, so that what it draws does not depend on the others. An error
+ * that no new sample can mend ends the race; when all attempts have failed, the error is an `AttemptsExhausted`. Requests
+ * of the interrupted attempts that were sent already are recorded when they come back.
+ *
+ * **Gotchas**
+ *
+ * Who is first is a matter of time, which a cache does not record. Use `best` for a program that is to replay.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const race = <A, E, R>(
+  attempt: Effect.Effect<A, E, R>,
+  options: {
+    /** How many attempts are made. */
+    readonly n: number
+  }
+): Effect.Effect<Chosen<A>, E | Exhausted<E> | ProviderError, Exclude<R, Given> | IndependentModel> =>
+  Effect.gen(function*() {
+    const attempts = yield* forked(attempt, options.n)
+    return yield* yield* Effect.raceAll(attempts.map((one) =>
+      Effect.matchEffect(one, {
+        onFailure: (error) => isMendable(error) ? Effect.fail(error) : Effect.succeed(Effect.fail(error)),
+        onSuccess: (chosen) => Effect.succeed(Effect.succeed(chosen))
+      })
+    )).pipe(
+      Effect.mapError((lastError) => new AttemptsExhausted({ attempts: options.n, lastError }) as Exhausted<E>)
+    )
+  })
+
+/**
+ * Makes `n` attempts, and takes the one with the highest score, of several the first.
+ *
+ * **Details**
+ *
+ * Each attempt is in a fork of its own, named by its index: the result is the same in every run, however the attempts are
+ * scheduled. Attempts that fail are left out, unless no new sample can mend it; when all have failed, the error is an
+ * `AttemptsExhausted`.
+ *
+ * **Example** (The longest of five answers)
+ *
+ * ```ts
+ * import { Attempt, Independent, LlmModel } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const program = Attempt.best(LlmModel.sampleOne("Tell a story."), {
+ *   n: 5,
+ *   score: (story) => story.length,
+ *   concurrency: "unbounded"
+ * }).pipe(Effect.provide(Independent.layer))
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const best = <A, E, R>(
+  attempt: Effect.Effect<A, E, R>,
+  options: {
+    /** How many attempts are made. */
+    readonly n: number
+    readonly score: (value: A) => number
+    /** How many attempts are made at a time. @default 1 */
+    readonly concurrency?: Types.Concurrency | undefined
+  }
+): Effect.Effect<Chosen<A>, E | Exhausted<E> | ProviderError, Exclude<R, Given> | IndependentModel> =>
+  Effect.gen(function*() {
+    const attempts = yield* forked(attempt, options.n)
+    const results = yield* Effect.forEach(
+      attempts,
+      (one) =>
+        Effect.flatMap(Effect.result(one), (result) =>
+          Result.isFailure(result) && !isMendable(result.failure)
+            ? Effect.fail(result.failure)
+            : Effect.succeed(result)),
+      { concurrency: options.concurrency }
+    )
+    const chosen = results.flatMap((result) => Result.isSuccess(result) ? [result.success] : [])
+    if (chosen.length === 0) {
+      const lastError = results.flatMap((result) => Result.isFailure(result) ? [result.failure] : []).at(-1)
+      return yield* new AttemptsExhausted({ attempts: options.n, lastError }) as Exhausted<E>
+    }
+    return chosen.reduce((one, other) => options.score(other.value) > options.score(one.value) ? other : one)
+  })
+
+// Attempts, each in a fork of its own.
+const forked = <A, E, R>(
+  attempt: Effect.Effect<A, E, R>,
+  n: number
+): Effect.Effect<
+  ReadonlyArray<Effect.Effect<Chosen<A>, E, Exclude<R, Given> | IndependentModel>>,
+  ProviderError
+> =>
+  Number.isSafeInteger(n) && n >= 1
+    ? Effect.sync(() =>
+      Array.from({ length: n }, (_, index) =>
+        Fork.fork(Effect.map(fresh(attempt), (value) => ({ value, index })), String(index)))
+    )
+    : Effect.fail(ProviderError.badRequest("Attempt", `n is ${n}: give a whole number of at least 1`))
 
 // An attempt, with a Repeatable of its own.
 const fresh = <A, E, R>(

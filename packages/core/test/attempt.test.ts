@@ -1,9 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Attempt, Identity, Independent, LlmModel, Persistent, RepeatableModel, SampleError } from "@llm-cache/core"
+import {
+  Attempt,
+  Fork,
+  Identity,
+  Independent,
+  LlmModel,
+  Persistent,
+  RepeatableModel,
+  SampleError
+} from "@llm-cache/core"
 import { Data, Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory } from "./support/directory.ts"
-import { makeProvider, using } from "./support/provider.ts"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly answer: string }> {}
 
@@ -144,5 +153,101 @@ describe("retry", () => {
       // the third one was refused by the condition, and is its own error
       assert.deepStrictEqual(yield* Fiber.join(fiber), new Refused({ answer: "a #4" }))
       assert.deepStrictEqual(inputs, ["Refused", "Refused", "Refused"])
+    }))
+})
+
+describe("race", () => {
+  it.effect("takes the first that succeeds, interrupts the others, and loses none of what they bought", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      const path: Array<string> = []
+      const quick = Effect.gen(function*() {
+        const [index] = yield* Fork.path
+        if (index !== "1") yield* gate.wait
+        const text = yield* LlmModel.sampleOne("a")
+        path.push(index!)
+        return text
+      })
+      const program = Attempt.race(quick, { n: 3 }).pipe(Effect.provide(Independent.layer))
+      const live = program.pipe(Effect.provide(Persistent.layer({ directory })), using(provider.model))
+      assert.deepStrictEqual(yield* live, { value: "a #0", index: 1 })
+      assert.deepStrictEqual(path, ["1"])
+      assert.deepStrictEqual(yield* live, { value: "a #0", index: 1 })
+      assert.strictEqual(provider.requests.length, 1)
+    }))
+
+  it.effect("goes on while some fail, and tells when all have, or what no sample can mend", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const race = <E>(errorOf: (index: string) => E | undefined) =>
+        Attempt.race(
+          Effect.gen(function*() {
+            const [index] = yield* Fork.path
+            const error = errorOf(index!)
+            return error === undefined ? index : yield* Effect.fail(error)
+          }),
+          { n: 3 }
+        ).pipe(Effect.provide(Independent.layer), using(provider.model))
+      assert.deepStrictEqual(yield* race((index) => index === "2" ? undefined : "no"), { value: "2", index: 2 })
+      const failed = yield* Effect.flip(race((index) => `no ${index}`))
+      assert.deepStrictEqual([failed instanceof Attempt.AttemptsExhausted && failed.attempts], [3])
+      const key = errors.provider(new SampleError.BadKey({ description: "d" }))
+      const straight = yield* Effect.flip(race((index) => index === "0" ? key : "no"))
+      assert.strictEqual(straight, key)
+    }))
+})
+
+describe("best", () => {
+  const draw = Effect.map(LlmModel.sampleOne("a"), (text) => Number(text.slice(3)))
+
+  it.effect("takes the highest score, the first of several, and replays however it is scheduled", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const program = (concurrency: number) =>
+        Attempt.best(Effect.andThen(Effect.replicateEffect(Effect.yieldNow, concurrency), draw), {
+          n: 6,
+          score: (value) => Math.min(value, 3),
+          concurrency
+        }).pipe(
+          Effect.provide(Independent.layer),
+          Effect.provide(Persistent.layer({ directory })),
+          using(provider.model)
+        )
+      assert.deepStrictEqual(yield* program(1), { value: 3, index: 3 })
+      for (const concurrency of [2, 6]) assert.deepStrictEqual(yield* program(concurrency), { value: 3, index: 3 })
+      assert.strictEqual(provider.requests.length, 6)
+    }))
+
+  it.effect("leaves out attempts that fail, and fails when all do", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const below = (limit: number) =>
+        Attempt.best(
+          Effect.filterOrFail(draw, (value) => value < limit, (value) => new Refused({ answer: `${value}` })),
+          {
+            n: 3,
+            score: (value) => value
+          }
+        ).pipe(Effect.provide(Independent.layer), using(provider.model))
+      assert.deepStrictEqual(yield* below(2), { value: 1, index: 1 })
+      const error = yield* Effect.flip(below(0))
+      assert.instanceOf(error, Attempt.AttemptsExhausted)
+      assert.deepStrictEqual(error.lastError, new Refused({ answer: "5" }))
+    }))
+
+  it.effect("refuses an n that is no number of attempts", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      for (const n of [0, -1, 1.5, NaN]) {
+        const both = Effect.all([
+          Effect.flip(Attempt.best(draw, { n, score: (value) => value })),
+          Effect.flip(Attempt.race(draw, { n }))
+        ]).pipe(Effect.provide(Independent.layer), using(provider.model))
+        for (const error of yield* both) assert.strictEqual(error._tag, "ProviderError")
+      }
+      assert.deepStrictEqual(provider.requests, [])
     }))
 })

@@ -627,3 +627,48 @@ describe("law 10, replay", () => {
     runs
   )
 })
+
+describe("ten thousand fibers", () => {
+  const fibers = Array.from({ length: 10_000 }, (_, i) => i)
+
+  it.effect("on one prompt: one request where they repeat, a draw for each where they are independent", () =>
+    Effect.gen(function*() {
+      for (const stack of [["Repeatable"], ["Independent"], ["Independent", "Repeatable"]] as const) {
+        const provider = yield* makeProvider()
+        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+        const texts = yield* Effect.forEach(fibers, () => LlmModel.sampleOne("a"), concurrently).pipe(using(model!))
+        const draws = stack[0] === "Repeatable" ? 1 : fibers.length
+        assert.strictEqual(new Set(texts).size, draws)
+        assert.strictEqual(provider.requests.length, draws)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("on as many prompts: each gets its own, and the last is not kept waiting for the first", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      const model = yield* Repeatable.make(provider.model)
+      provider.gate = Effect.suspend(() => provider.requests.length === 1 ? gate.wait : Effect.void)
+      const done: Array<number> = []
+      const all = yield* Effect.forkChild(
+        Effect.forEach(
+          fibers,
+          (i) =>
+            Effect.tap(
+              LlmModel.sampleOne(`${i}`),
+              (text) => Effect.sync(() => text.startsWith(`${i} #`) && done.push(i))
+            ),
+          concurrently
+        ).pipe(using(model))
+      )
+      yield* Effect.eventually(
+        Effect.suspend(() =>
+          done.length === fibers.length - 1 ? Effect.void : Effect.andThen(Effect.yieldNow, Effect.fail("wait"))
+        )
+      )
+      yield* gate.open
+      yield* Fiber.join(all)
+      assert.strictEqual(done.length, fibers.length)
+      assert.strictEqual(provider.requests.length, fibers.length)
+    }).pipe(Effect.scoped))
+})
