@@ -28,6 +28,7 @@ import { KeyMap } from "./internal/keyMap.ts"
 import { makeMemory } from "./internal/memoryStore.ts"
 import { Reader } from "./internal/reader.ts"
 import { remember } from "./internal/remember.ts"
+import type { Key } from "./Key.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { Drawn } from "./Sample.ts"
 
@@ -57,7 +58,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     stores: new Map(Array.from(source.stores.keys(), (id) => [id, { isShared: true }])),
     giveBack: (key, drawn) =>
       Effect.sync(() => {
-        for (const { origins } of drawn) readerOf(key).release(origins[0]!)
+        for (const { origins } of drawn) readerOf(key).giveBack(origins[0]!)
       }),
     draw: (key, position, batch) =>
       Effect.map(
@@ -80,12 +81,14 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
   const store = makeMemory()
   const memory = remember({ source, store, refill: false, scope, floor: (key) => readerOf(key).next })
   const positions = new WeakMap<Drawn, number>()
-  const { draw, readerOf } = reading((key, position, batch) =>
-    Effect.map(memory.draw(key, position, batch), (drawn) => {
-      store.forget(key, position)
-      positions.set(drawn[0], position)
-      return drawn
-    })
+  const { draw, readerOf } = reading(
+    (key, position, batch) =>
+      Effect.map(memory.draw(key, position, batch), (drawn) => {
+        store.forget(key, position)
+        positions.set(drawn[0], position)
+        return drawn
+      }),
+    store.isEmpty
   )
   return LlmModel.fromDraw({
     identity: source.identity,
@@ -97,18 +100,24 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
       Effect.forEach(drawn, (one) => {
         const position = positions.get(one)!
         return Effect.map(Effect.orDie(store.put(key, [{ position, drawn: one }], "drop")), () => {
-          readerOf(key).release(position)
+          readerOf(key).giveBack(position)
         })
       }, { discard: true }),
     draw: (key, position, batch) => Effect.map(draw(key, position, batch), ({ drawn }) => drawn)
   })
 }
 
-const reading = (drawAt: LlmModel.Model["draw"]) => {
+const reading = (
+  drawAt: LlmModel.Model["draw"],
+  // Whether nothing is kept of a key beneath, so that its reader can be let go when it is idle.
+  isDone: (key: Key) => boolean = () => false
+) => {
   const readers = new KeyMap<Reader>()
-  const readerOf = (key: Parameters<typeof drawAt>[0]): Reader => {
+  // Where new readers start: behind all that were let go.
+  let start = 0
+  const readerOf = (key: Key): Reader => {
     let reader = readers.get(key)
-    if (reader === undefined) readers.set(key, reader = new Reader())
+    if (reader === undefined) readers.set(key, reader = new Reader(start))
     return reader
   }
   const draw = (...[key, , batch]: Parameters<typeof drawAt>) =>
@@ -121,7 +130,13 @@ const reading = (drawAt: LlmModel.Model["draw"]) => {
           return Effect.map(drawAt(key, position, batch), (drawn) => ({ drawn, taken: position }))
         }),
         (exit) => {
-          if (Exit.isFailure(exit) && taken !== undefined) reader.release(taken)
+          if (taken === undefined) return Effect.void
+          if (Exit.isFailure(exit)) reader.release(taken)
+          else reader.settle()
+          if (reader.isIdle && isDone(key)) {
+            start = Math.max(start, reader.next)
+            readers.delete(key)
+          }
           return Effect.void
         }
       )

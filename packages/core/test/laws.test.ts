@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
 import { Config, Context, Effect, Exit, Fiber, Layer, Schema, type Scope, Stream } from "effect"
 import * as Path from "node:path"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 import { agree, allDifferent, build, Combinator, count, counted, Stack, take, Takes } from "./support/stack.ts"
@@ -672,3 +674,28 @@ describe("ten thousand fibers", () => {
       assert.strictEqual(provider.requests.length, fibers.length)
     }).pipe(Effect.scoped))
 })
+
+it.effect("memory goes back when the samples of a prompt have been handed out", () =>
+  Effect.gen(function*() {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const provider = yield* makeProvider({ brings: () => 1 })
+    const model = yield* Independent.make(provider.model)
+    const used = () => {
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const draw = (i: number) => LlmModel.sampleOne(`${i} ${"x".repeat(20_000)}`).pipe(using(model), Effect.asVoid)
+    yield* Effect.forEach(Array.from({ length: 100 }), (_, i) => draw(i), concurrently)
+    provider.given.length = 0
+    const before = used()
+    for (let round = 1; round <= 20; round++) {
+      yield* Effect.forEach(Array.from({ length: 100 }), (_, i) => draw(1000 * round + i), concurrently)
+      provider.given.length = 0
+    }
+    // 40 MB of prompts went through
+    assert.isBelow(used() - before, 8_000_000)
+    // and a prompt that was done is drawn again, from where nothing was handed out
+    const [again] = yield* Effect.replicateEffect(LlmModel.sampleMany("p", 3), 2).pipe(using(model))
+    assert.isTrue(allDifferent(again!))
+  }).pipe(Effect.scoped))

@@ -14,7 +14,7 @@ describe("a reader", () => {
     "hands out the lowest position that is neither out nor claimed",
     { steps: Schema.Array(Step) },
     ({ steps }) => {
-      const reader = new Reader()
+      const reader = new Reader(0)
       const out: Array<number> = []
       const claimed = new Set<number>()
       for (const step of steps) {

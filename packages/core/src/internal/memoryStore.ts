@@ -7,6 +7,7 @@ import { KeyMap } from "./keyMap.ts"
 /** A store in memory that can also let go of a sample. */
 export interface MemoryStore extends Store {
   readonly forget: (key: Key, position: number) => void
+  readonly isEmpty: (key: Key) => boolean
 }
 
 export const makeMemory = (): MemoryStore => {
@@ -31,6 +32,7 @@ export const makeMemory = (): MemoryStore => {
         })
       }),
     prompts: (identity, limit) => Effect.sync(() => [...new Set(sequences.prompts(identity))].slice(0, limit)),
+    isEmpty: (key) => sequences.get(key) === undefined,
     forget: (key, position) => {
       const samples = sequences.get(key)
       if (samples?.delete(position) && samples.size === 0) sequences.delete(key)

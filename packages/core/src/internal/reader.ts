@@ -1,25 +1,49 @@
 /** Hands out the positions of one sequence, each once, the lowest first. */
 export class Reader {
-  #next = 0
+  #next: number
   /** Positions from `#next` on that are taken already. */
   readonly #claimed = new Set<number>()
   /** Positions before `#next` that were given back, the lowest last. */
   readonly #released: Array<number> = []
+  /** How many draws are under way. */
+  #drawing = 0
+
+  constructor(start: number) {
+    this.#next = start
+  }
 
   /** The lowest position that was never handed out. */
   get next(): number {
     return this.#next
   }
 
+  /** Whether all it knows is where it is: no draw is under way, and no position was given back. */
+  get isIdle(): boolean {
+    return this.#drawing === 0 && this.#released.length === 0
+  }
+
+  /** Takes a position for a draw, which ends by `settle` or `release`. */
   take(): number {
+    this.#drawing++
     const released = this.#released.pop()
     if (released !== undefined) return released
     while (this.#claimed.delete(this.#next)) this.#next++
     return this.#next++
   }
 
-  /** Gives back a position that was taken and whose sample no one got. */
+  /** Ends a draw whose sample was handed out. */
+  settle(): void {
+    this.#drawing--
+  }
+
+  /** Ends a draw that failed, or was interrupted. */
   release(position: number): void {
+    this.#drawing--
+    this.giveBack(position)
+  }
+
+  /** Gives back a position that was taken and whose sample no one got. */
+  giveBack(position: number): void {
     let i = this.#released.length
     while (i > 0 && this.#released[i - 1]! < position) i--
     this.#released.splice(i, 0, position)
