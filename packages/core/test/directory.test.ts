@@ -826,6 +826,30 @@ it.effect("recording in batches lists a prompt's folder once", () =>
     assert.strictEqual(lists, 1)
   }))
 
+it.effect("a fault that passes costs nothing once a purchase is in the log", () =>
+  Effect.gen(function*() {
+    for (let failing = 1; failing <= 8; failing++) {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const store = yield* directoryStore(root)
+        const model = yield* Persistent.make(provider.model, store)
+        // so that all that follows are the writes of the purchase
+        yield* store.prepare(new Key.Key(provider.model.identity, "p", []))
+        let writes = 0
+        const faulty = patched(["writeFileSync", "appendFileSync", "linkSync"], (_, original) => (...args) => {
+          if (++writes === failing) throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" })
+          return original(...args)
+        })
+        const exit = yield* LlmModel.sampleMany("p", 3).pipe(using(model), faulty, Effect.exit)
+        // the first three write the log, whose folder is missing at first
+        assert.strictEqual(Exit.isSuccess(exit), failing > 3, `${failing}`)
+        assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 3).pipe(using(model)), provider.given)
+        assert.deepStrictEqual(provider.requests, [3])
+      }))
+    }
+  }))
+
 it.effect("a disk that is full halfway leaves no part of a sample, and no sample is lost", () =>
   Effect.gen(function*() {
     for (const n of [1, 3]) {
