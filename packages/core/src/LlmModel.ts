@@ -19,9 +19,10 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Identity from "./Identity.ts"
 import { ForkPath } from "./internal/forkPath.ts"
+import { purchased } from "./internal/purchased.ts"
 import { Key } from "./Key.ts"
-import type { Drawn, Entry, Metadata } from "./Sample.ts"
-import { ProviderError, type SampleError, UnusableResponse } from "./SampleError.ts"
+import type { Drawn, Entry } from "./Sample.ts"
+import { ProviderError, type SampleError } from "./SampleError.ts"
 
 /**
  * How many samples a request to a provider asks for.
@@ -199,7 +200,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
   const buy = Effect.fnUntraced(function*(request: GenerateRequest) {
     const start = yield* Clock.currentTimeMillis
     const generation = yield* Effect.scoped(options.generate(request))
-    return yield* purchase(identity, generation, start, yield* Clock.currentTimeMillis)
+    return yield* purchased(identity, generation, start, yield* Clock.currentTimeMillis)
   })
   return fromDraw({
     identity,
@@ -233,37 +234,6 @@ const ambient = Context.pick(
   References.CurrentLogSpans,
   References.MinimumLogLevel
 )
-
-const purchase = (identity: Identity.Identity, generation: Generation, start: number, end: number) => {
-  const { inputTokens, model, outputTokens, samples } = generation ?? {}
-  const texts = Array.isArray(samples) ? samples : []
-  const usable = texts.map((sample) => typeof sample === "string" ? { text: sample, finishReason: undefined } : sample)
-    .filter((sample) => typeof sample?.text === "string")
-  const drawn = usable.map(({ finishReason, text }): Drawn => ({
-    text: text.toWellFormed(),
-    metadata: defined({
-      model,
-      finishReason,
-      createdAt: end,
-      elapsed: end - start,
-      requestSamples: usable.length,
-      inputTokens,
-      outputTokens
-    }),
-    origins: []
-  }))
-  return isNonEmpty(drawn) ? Effect.succeed(drawn) : Effect.fail(
-    new ProviderError({
-      provider: identity.name,
-      reason: new UnusableResponse({ description: "the answer has no sample with a text" })
-    })
-  )
-}
-
-const defined = (metadata: Metadata): Metadata =>
-  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
-
-const isNonEmpty = <A>(items: ReadonlyArray<A>): items is Arr.NonEmptyReadonlyArray<A> => items.length > 0
 
 /**
  * Provides a model made from a function that generates samples.
@@ -326,11 +296,8 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
           Effect.map(model.draw(key, position, owed > 0 ? owed : batch), (drawn) => {
             position += drawn.length
             owed = Math.max(0, model.requestSize(owed > 0 ? owed : batch) - drawn.length)
-            return isNonEmpty(drawn) && drawn.length === 1
-              ? [drawn[0].text] as const
-              : drawn.map(({ text }) =>
-                text
-              ) as unknown as Arr.NonEmptyReadonlyArray<string>
+            return Arr.map(drawn, ({ text }) =>
+              text)
           })
         ))
     }))
