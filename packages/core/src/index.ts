@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Attempt from "./Attempt.ts"
+export * as Audit from "./Audit.ts"
 export * as Estimate from "./Estimate.ts"
 export * as Fork from "./Fork.ts"
 export * as Identity from "./Identity.ts"

@@ -1,0 +1,408 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Fork, Independent, IndependentModel, LlmModel, Persistent, Repeatable, RepeatableModel } from "@llm-cache/core"
+import * as Audit from "@llm-cache/core/Audit"
+import { Key } from "@llm-cache/core/Key"
+import { Effect, Fiber, Layer, Stream } from "effect"
+import { makeDirectory } from "./support/directory.ts"
+import { makeGate, makeProvider } from "./support/provider.ts"
+
+/** A report without what is the same in all rows here, by watch. */
+const brief = (report: Audit.Report) =>
+  report.map(({ distinct, fromCache, handedOut, handedOutTwice, path, prompt, watch }) => ({
+    at: [watch, prompt, ...path].join(" "),
+    counts: [handedOut, distinct, fromCache],
+    twice: handedOutTwice
+  }))
+
+const briefReport = Effect.map(Audit.report, brief)
+const briefReportOf = (name: string) =>
+  Effect.map(Audit.report, (report) => brief(report.filter(({ watch }) => watch === name)))
+const row = (at: string, counts: Array<number | undefined>, twice: Array<number> = []) => ({ at, counts, twice })
+
+/** A model with the samples of this list, by what reads them all. */
+const scripted = (
+  sequence: LlmModel.Model["sequence"],
+  drawn: ReadonlyArray<{ readonly text: string; readonly metadata: object; readonly origins: ReadonlyArray<number> }>
+) =>
+  Layer.effect(
+    LlmModel.LlmModel,
+    Effect.map(makeProvider(), ({ model }) => {
+      let next = 0
+      return LlmModel.fromDraw({
+        ...model,
+        sequence,
+        requestSize: () => 1,
+        draw: () => Effect.sync(() => [drawn[next++]!])
+      })
+    })
+  )
+
+const sampleAt = (...origins: Array<number>) => ({ text: "x", metadata: {}, origins })
+
+describe("Audit", () => {
+  it.effect("passes a correct stack, and counts draws, positions and what no request was sent for", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const stack = Independent.layer.pipe(
+        Audit.watch("top"),
+        Layer.provide(Audit.watch(Repeatable.layer, "memory")),
+        Layer.provide(Audit.watch(provider.layer, "provider"))
+      )
+      yield* Effect.gen(function*() {
+        yield* Audit.run(LlmModel.sampleMany("a", 3))
+        yield* IndependentModel.sampleOne("b")
+        yield* Stream.runDrain(Stream.take(LlmModel.sample("a", { batch: 4 }), 2))
+        assert.deepStrictEqual(yield* briefReport, [
+          row("provider a", [7, 7, 0]),
+          row("provider b", [1, 1, 0]),
+          row("memory a", [5, 5, 3]),
+          row("memory b", [1, 1, 0]),
+          row("top a", [5, 5, 3]),
+          row("top b", [1, 1, 0])
+        ])
+        yield* Audit.check
+      }).pipe(Effect.provide(stack), Effect.provide(Audit.layer))
+      assert.deepStrictEqual(provider.requests, [3, 1, 4])
+    }))
+
+  it.effect("fails the run when an independent model hands out a position twice", () =>
+    Effect.gen(function*() {
+      const broken = scripted("shared", [sampleAt(0), sampleAt(1), sampleAt(2), sampleAt(1), sampleAt(0)])
+      yield* Effect.gen(function*() {
+        yield* Audit.run(Effect.replicateEffect(LlmModel.sampleOne("a"), 3))
+        const error = yield* Effect.flip(Audit.run(Effect.replicateEffect(LlmModel.sampleOne("a"), 2)))
+        assert(error._tag === "AuditFailure")
+        assert.deepStrictEqual(brief(error.faults), [row("top a", [5, 3, undefined], [0, 1])])
+        assert.match(
+          error.message,
+          /^top: of 5 samples of "a" \(mock, temperature 1\) those at 0, 1 were handed out twice/
+        )
+        assert.include(JSON.stringify(error), "handed out twice")
+      }).pipe(Effect.provide(Audit.watch(broken, "top")), Effect.provide(Audit.layer))
+    }))
+
+  it.effect("tells samples without a position apart as objects, not by their texts", () =>
+    Effect.gen(function*() {
+      const one = sampleAt()
+      for (const sequence of ["shared", "new"] as const) {
+        const of = (...drawn: Parameters<typeof scripted>[1]) =>
+          Effect.replicateEffect(LlmModel.sampleOne("a"), 2).pipe(
+            Audit.run,
+            Effect.andThen(briefReport),
+            Effect.provide(Audit.watch(scripted(sequence, drawn), "top")),
+            Effect.provide(Layer.fresh(Audit.layer))
+          )
+        const fromCache = sequence === "new" ? 0 : undefined
+        assert.deepStrictEqual(yield* of(one, sampleAt()), [row("top a", [2, 2, fromCache])])
+        const { _tag, faults } = yield* Effect.flip(of(one, one)) as Effect.Effect<Audit.AuditFailure>
+        assert.strictEqual(_tag, "AuditFailure")
+        assert.deepStrictEqual(brief(faults), [row("top a", [2, 1, fromCache], [0])])
+      }
+    }))
+
+  it.effect("takes no repeat of a remembered sequence for a fault", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      yield* Effect.gen(function*() {
+        yield* Effect.replicateEffect(LlmModel.sampleMany("a", 2), 3)
+        yield* RepeatableModel.sampleOne("a")
+        yield* Audit.check
+        assert.deepStrictEqual(yield* briefReportOf("top"), [row("top a", [7, 2, 6])])
+      }).pipe(
+        Effect.provide(Audit.watch(Repeatable.layer, "top")),
+        Effect.provide(Audit.watch(Independent.layer, "reader")),
+        Effect.provide(Audit.watch(provider.layer, "provider")),
+        Effect.provide(Audit.layer)
+      )
+    }))
+
+  it.effect("finds one position of a reader at two positions of a memory above it", () =>
+    Effect.gen(function*() {
+      const broken = scripted("remembered", [sampleAt(4), sampleAt(5), sampleAt(4)])
+      yield* LlmModel.sampleMany("a", 2).pipe(
+        Audit.run,
+        Effect.provide(Audit.watch(broken, "top")),
+        Effect.provide(Layer.fresh(Audit.layer))
+      )
+      const error = yield* LlmModel.sampleMany("a", 3).pipe(
+        Audit.run,
+        Effect.provide(Audit.watch(broken, "top")),
+        Effect.provide(Layer.fresh(Audit.layer)),
+        Effect.flip
+      )
+      assert(error._tag === "AuditFailure")
+      assert.deepStrictEqual(brief(error.faults), [row("top a", [3, 3, undefined], [4])])
+    }))
+
+  it.effect("keeps apart what one watched layer is in two places of a stack", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const memory = Audit.watch(Repeatable.layer, "memory")
+      const rows = yield* Effect.replicateEffect(LlmModel.sampleMany("a", 2), 2).pipe(
+        Audit.run,
+        Effect.andThen(briefReport),
+        Effect.provide(memory),
+        Effect.provide(Audit.watch(Independent.layer, "reader")),
+        Effect.provide(memory),
+        Effect.provide(Audit.watch(provider.layer, "provider")),
+        Effect.provide(Audit.layer)
+      )
+      assert.deepStrictEqual(rows, [
+        row("provider a", [2, 2, 0]),
+        row("memory a", [2, 2, 1]),
+        row("reader a", [2, 2, 1]),
+        row("memory a", [4, 2, 3])
+      ])
+    }))
+
+  it.effect("builds a watched layer as often as it would be built without", () =>
+    Effect.gen(function*() {
+      let built = 0
+      const provider = yield* makeProvider()
+      const shared = Layer.effect(LlmModel.LlmModel, Effect.sync(() => (built++, provider.model)))
+      const stack = Layer.merge(
+        Layer.provide(Audit.watch(Independent.layer, "top"), Audit.watch(shared, "provider")),
+        Layer.provide(Audit.watch(Repeatable.layer, "memory"), Audit.watch(shared, "provider"))
+      )
+      const rows = yield* Effect.andThen(IndependentModel.sampleOne("a"), RepeatableModel.sampleOne("a")).pipe(
+        Audit.run,
+        Effect.andThen(briefReport),
+        Effect.provide(stack),
+        Effect.provide(Audit.layer)
+      )
+      assert.strictEqual(built, 1)
+      assert.deepStrictEqual(rows, [
+        row("provider a", [2, 2, 0]),
+        row("top a", [1, 1, 0]),
+        row("memory a", [1, 1, 0])
+      ])
+    }))
+
+  it.effect("takes no position for handed out twice that one of two has given back", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const { watch, report, check } = yield* Audit.make
+      const model = watch(
+        LlmModel.fromDraw({
+          ...provider.model,
+          sequence: "shared",
+          draw: () => Effect.succeed([sampleAt(0)]),
+          giveBack: () => Effect.void
+        }),
+        "top"
+      )
+      watch(provider.model, "provider")
+      const key = new Key(model.identity, "a", [])
+      yield* model.draw(key, 0, 1)
+      yield* model.draw(key, 0, 1)
+      assert.deepStrictEqual(brief(yield* report), [row("top a", [2, 1, 2], [0])])
+      yield* model.giveBack!(key, [sampleAt(0)])
+      yield* check
+      assert.deepStrictEqual(brief(yield* report), [row("top a", [1, 1, 1])])
+    }))
+
+  it.effect("takes no position for handed out twice that another draw gets while it is given back", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const { watch, report, check } = yield* Audit.make
+      const key = new Key(provider.model.identity, "a", [])
+      const model: LlmModel.Model = watch(
+        LlmModel.fromDraw({
+          ...provider.model,
+          sequence: "shared",
+          draw: () => Effect.succeed([sampleAt(0)]),
+          giveBack: () => Effect.orDie(Effect.andThen(Effect.suspend(() => model.draw(key, 0, 1)), check))
+        }),
+        "top"
+      )
+      yield* model.giveBack!(key, yield* model.draw(key, 0, 1))
+      assert.deepStrictEqual(brief(yield* report), [row("top a", [1, 1, undefined])])
+    }))
+
+  it.effect("is one where the stack and the program are given the same layer", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const stack = Layer.provide(Audit.watch(provider.layer, "provider"), Audit.layer)
+      const program = Effect.andThen(LlmModel.sampleOne("a"), briefReport)
+      for (
+        const rows of [
+          yield* Effect.provide(program, Layer.merge(stack, Audit.layer)),
+          yield* program.pipe(Effect.provide(stack), Effect.provide(Audit.layer))
+        ]
+      ) assert.deepStrictEqual(rows, [row("provider a", [1, 1, 0])])
+    }))
+
+  it.effect("keeps forks, prompts and identities apart", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const draw = LlmModel.sampleOne("a")
+      const stack = Independent.layer.pipe(
+        Audit.watch("top"),
+        Layer.provide(Repeatable.layer),
+        Layer.provide(Audit.watch(provider.layer, "provider"))
+      )
+      const rows = yield* draw.pipe(
+        Effect.andThen(Fork.forEach([0, 1], () => Effect.andThen(draw, Fork.fork(draw, "in")))),
+        Effect.andThen(LlmModel.sampleOne("b")),
+        Audit.run,
+        Effect.andThen(briefReport),
+        Effect.provide(stack),
+        Effect.provide(Audit.layer)
+      )
+      assert.deepStrictEqual(
+        rows.filter(({ at }) => at.startsWith("top")),
+        ["top a", "top a 0", "top a 0 in", "top a 1", "top a 1 in", "top b"].map((at) => row(at, [1, 1, 0]))
+      )
+    }))
+
+  it.effect("does not count what a sampleMany that failed has given back", () =>
+    Effect.gen(function*() {
+      for (const isRemembered of [true, false]) {
+        const provider = yield* makeProvider()
+        const bought = Audit.watch(provider.layer, "provider")
+        const stack = Independent.layer.pipe(
+          Audit.watch("top"),
+          Layer.provide(isRemembered ? Layer.provide(Repeatable.layer, bought) : bought)
+        )
+        yield* Effect.gen(function*() {
+          provider.gate = Effect.sync(() => {
+            if (provider.given.length === 2) provider.failures = 1
+          })
+          yield* Effect.flip(LlmModel.sampleMany("a", 4, { batch: 1 }))
+          assert.deepStrictEqual(yield* briefReportOf("top"), [row("top a", [0, 0, 0])])
+          provider.gate = Effect.void
+          assert.deepStrictEqual(yield* LlmModel.sampleMany("a", 3, { batch: 1 }), ["a #0", "a #1", "a #2"])
+          yield* Audit.check
+          assert.deepStrictEqual(yield* briefReportOf("top"), [row("top a", [3, 3, 2])])
+        }).pipe(Effect.provide(stack), Effect.provide(Layer.fresh(Audit.layer)))
+      }
+    }))
+
+  it.effect("does not count an interrupted draw, nor its request for the draw that waits for it again", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      provider.gate = gate.wait
+      const stack = Independent.layer.pipe(Audit.watch("top"), Layer.provide(Audit.watch(provider.layer, "provider")))
+      yield* Effect.gen(function*() {
+        const first = yield* Effect.forkChild(LlmModel.sampleOne("a"))
+        while (provider.requests.length === 0) yield* Effect.yieldNow
+        yield* Fiber.interrupt(first)
+        assert.deepStrictEqual(yield* briefReport, [])
+        const second = yield* Effect.forkChild(LlmModel.sampleOne("a"))
+        yield* gate.open
+        assert.strictEqual(yield* Fiber.join(second), "a #0")
+        yield* Audit.check
+        assert.deepStrictEqual(yield* briefReport, [row("provider a", [1, 1, 0]), row("top a", [1, 1, 1])])
+      }).pipe(Effect.provide(stack), Effect.provide(Audit.layer))
+    }))
+
+  it.effect("counts each of 200 fibers once", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ maxBatch: 10 })
+      const stack = Independent.layer.pipe(
+        Audit.watch("top"),
+        Layer.provide(Audit.watch(Repeatable.layer, "memory")),
+        Layer.provide(Audit.watch(provider.layer, "provider"))
+      )
+      yield* Effect.gen(function*() {
+        yield* Effect.forEach(
+          Array.from({ length: 200 }),
+          (_, i) =>
+            i % 4 === 0
+              ? Effect.asVoid(Effect.timeoutOption(LlmModel.sampleOne("a"), 0))
+              : i % 2 === 0
+              ? LlmModel.sampleMany("a", 5, { batch: 5 })
+              : LlmModel.sampleOne("a"),
+          { concurrency: "unbounded" }
+        )
+        yield* Audit.check
+        const [bought, memory, top] = yield* Audit.report
+        assert.isAtLeast(top!.handedOut, 350)
+        assert.isAtMost(top!.handedOut, 400)
+        assert.strictEqual(top!.distinct, top!.handedOut)
+        assert.strictEqual(memory!.distinct, memory!.handedOut)
+        assert.strictEqual(bought!.handedOut, provider.given.length)
+        assert.isAtMost(top!.handedOut - top!.fromCache!, provider.requests.length)
+      }).pipe(Effect.provide(stack), Effect.provide(Audit.layer))
+    }))
+
+  it.effect("counts one draw of those that wait for one request as the one that sent it", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const rows = yield* Effect.replicateEffect(LlmModel.sampleOne("a"), 200, { concurrency: "unbounded" }).pipe(
+        Audit.run,
+        Effect.andThen(briefReport),
+        Effect.provide(Audit.watch(Repeatable.layer, "top")),
+        Effect.provide(Audit.watch(provider.layer, "provider")),
+        Effect.provide(Audit.layer)
+      )
+      assert.deepStrictEqual(rows, [row("provider a", [1, 1, 0]), row("top a", [200, 1, 199])])
+    }))
+
+  it.effect("counts a run that resumes and one over a warm cache as from the cache", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const runOf = (n: number) =>
+        Effect.gen(function*() {
+          const provider = yield* makeProvider()
+          const rows = yield* LlmModel.sampleMany("a", n, { batch: 1 }).pipe(
+            Audit.run,
+            Effect.andThen(briefReport),
+            Effect.provide(
+              Independent.layer.pipe(
+                Audit.watch("top"),
+                Layer.provide(Audit.watch(Persistent.layer({ directory }), "cache")),
+                Layer.provide(Audit.watch(provider.layer, "provider"))
+              )
+            ),
+            Effect.provide(Layer.fresh(Audit.layer))
+          )
+          return Object.fromEntries(rows.map(({ at, counts }) => [at, counts]))
+        })
+      assert.deepStrictEqual(yield* runOf(2), { "top a": [2, 2, 0], "cache a": [2, 2, 0], "provider a": [2, 2, 0] })
+      assert.deepStrictEqual(yield* runOf(5), { "top a": [5, 5, 2], "cache a": [5, 5, 2], "provider a": [3, 3, 0] })
+      assert.deepStrictEqual(yield* runOf(5), { "top a": [5, 5, 5], "cache a": [5, 5, 5] })
+    }))
+
+  it.effect("does not say what came from the cache when the provider is not watched", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const other = yield* makeProvider({ model: "other" })
+      const rows = yield* LlmModel.sampleOne("a").pipe(
+        Effect.andThen(briefReport),
+        Effect.provide(Layer.provide(Audit.watch(Independent.layer, "top"), provider.layer)),
+        Effect.provide(Audit.watch(other.layer, "other")),
+        Effect.provide(Audit.layer)
+      )
+      assert.deepStrictEqual(rows, [row("top a", [1, 1, undefined])])
+    }))
+
+  it.effect("compares what is drawn through one model that is provided twice", () =>
+    Effect.gen(function*() {
+      const audit = yield* Audit.make
+      const broken = yield* Effect.provide(LlmModel.LlmModel, scripted("shared", [sampleAt(0), sampleAt(0)]))
+      const stack = Audit.watch(Layer.succeed(LlmModel.LlmModel, broken), "top")
+      const once = Effect.provide(LlmModel.sampleOne("a"), stack)
+      const error = yield* Effect.andThen(once, once).pipe(
+        Audit.run,
+        Effect.provideService(Audit.Audit, audit),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "AuditFailure")
+    }))
+
+  it.effect("is new for each run, and dies when it watches nothing", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const once = LlmModel.sampleOne("a").pipe(
+        Effect.andThen(briefReport),
+        Effect.provide(Audit.watch(provider.layer, "provider")),
+        Effect.provide(Audit.layer)
+      )
+      assert.deepStrictEqual(yield* once, [row("provider a", [1, 1, 0])])
+      assert.deepStrictEqual(yield* once, [row("provider a", [1, 1, 0])])
+      const exit = yield* Effect.exit(Effect.provide(Audit.check, Audit.layer))
+      assert.match(String(exit), /watches nothing/)
+    }))
+})
