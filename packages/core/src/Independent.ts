@@ -88,7 +88,7 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
         positions.set(drawn[0], position)
         return drawn
       }),
-    store.isEmpty
+    (key) => store.isEmpty(key) && !memory.owes(key, readerOf(key).next)
   )
   return LlmModel.fromDraw({
     identity: source.identity,

@@ -353,10 +353,15 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
     const model = yield* Effect.service(service)
     const key = yield* makeKey(model.identity, prompt)
     const drawn: Array<Drawn> = []
+    let owed = 0
+    const wanted = () => batch === undefined ? n - drawn.length : owed > 0 ? owed : batch
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
-      body: () => model.draw(key, drawn.length, batch ?? n - drawn.length),
-      step: (some) => drawn.push(...some.slice(0, n - drawn.length))
+      body: () => model.draw(key, drawn.length, wanted()),
+      step: (some) => {
+        owed = Math.max(0, model.requestSize(wanted()) - some.length)
+        drawn.push(...some.slice(0, n - drawn.length))
+      }
     })
     yield* model.giveBack === undefined ? draws : Effect.onError(draws, () => model.giveBack!(key, drawn))
     return drawn.map(({ text }) => text)

@@ -97,19 +97,21 @@ export const make = Effect.fnUntraced(function*(
     })
   }
   const scope = yield* Effect.scope
+  const { draw, restore } = remember({
+    source,
+    store,
+    refill: false,
+    scope,
+    onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
+  })
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "remembered",
     requestSize: () => 1,
     giveBack: undefined,
     stores: new Map([...source.stores, [store.id, { isShared: false }]]),
-    ...remember({
-      source,
-      store,
-      refill: false,
-      scope,
-      onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
-    })
+    draw,
+    restore
   })
 })
 

@@ -29,15 +29,18 @@ import type { RepeatableModel } from "./RepeatableModel.ts"
  * @since 0.1.0
  */
 export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
-  Effect.map(Effect.scope, (scope) =>
-    LlmModel.fromDraw({
+  Effect.map(Effect.scope, (scope) => {
+    const { draw, restore } = remember({ source, store: makeMemory(), refill: true, scope })
+    return LlmModel.fromDraw({
       identity: source.identity,
       sequence: "remembered",
       requestSize: () => 1,
       giveBack: undefined,
       stores: source.stores,
-      ...remember({ source, store: makeMemory(), refill: true, scope })
-    }))
+      draw,
+      restore
+    })
+  })
 
 /**
  * Makes the model beneath repeatable, and provides it as `RepeatableModel` too.

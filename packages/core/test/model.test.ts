@@ -100,6 +100,10 @@ describe("batches", () => {
         const [model] = yield* build(stack, provider.model, yield* makeDirectory)
         yield* LlmModel.sample("p", { batch: 20 }).pipe(Stream.take(60), Stream.runDrain, using(model!))
         assert.deepStrictEqual(provider.requests, [20, 10, 20, 20, 13], stack.join())
+        answers.push(15, 5, 20)
+        provider.requests.length = 0
+        yield* LlmModel.sampleMany("q", 40, { batch: 20 }).pipe(using(model!))
+        assert.deepStrictEqual(provider.requests, [20, 5, 20], stack.join())
       }
     }).pipe(Effect.scoped))
 

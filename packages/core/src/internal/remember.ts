@@ -18,6 +18,8 @@ import { KeyMap } from "./keyMap.ts"
 export interface Memory {
   readonly draw: Model["draw"]
   readonly restore: Model["restore"]
+  /** Whether the last purchase was to fill positions from this one on, and brought too little for it. */
+  readonly owes: (key: Key, position: number) => boolean
 }
 
 interface Options {
@@ -269,6 +271,7 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
 
   return {
     draw,
+    owes: (key, position) => (sequences.get(key)?.owed ?? 0) > position,
     restore: restoreSource === undefined && !refill ? undefined : (key, entries) =>
       Effect.gen(function*() {
         yield* ready(key)

@@ -1,0 +1,233 @@
+import { Fork, Independent, Key, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import { Cause, Deferred, Effect, Exit, Fiber, Schema, Stream } from "effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import type { MemoryStore } from "../../src/internal/memoryStore.ts"
+import { using } from "../support/provider.ts"
+import { Combinator, count, directoryStore } from "../support/stack.ts"
+import {
+  brought,
+  byKey,
+  forked,
+  keyOf,
+  type Outcome,
+  type Program,
+  type Result,
+  show,
+  type Take
+} from "./interpreter.ts"
+
+const prompts = ["a", "b"]
+// few keys, so that the steps of a program meet
+const paths = ["", "0"]
+
+const TakeOf = Schema.Struct({
+  prompt: Schema.Literals(prompts),
+  path: Schema.Literals(paths),
+  n: count(1, 5),
+  many: Schema.Boolean,
+  batch: count(1, 6),
+  level: count(0, 5)
+})
+
+const TakeStep = Schema.Struct({ do: Schema.Literal("take"), take: TakeOf })
+
+/** Random programs, which the runner of properties shrinks. */
+export const Programs = Schema.Struct({
+  stack: Schema.Array(Combinator).check(Schema.isMinLength(1), Schema.isMaxLength(5)),
+  maxBatch: count(1, 6),
+  extra: count(-2, 2),
+  steps: Schema.Array(Schema.Union([
+    TakeStep,
+    Schema.Struct({ do: Schema.Literal("restart") }),
+    Schema.Struct({ do: Schema.Literal("interrupt"), take: TakeOf }),
+    Schema.Struct({ do: Schema.Literal("fail"), path: Schema.Literals(paths), requests: count(1, 3) }),
+    Schema.Struct({ do: Schema.Literal("atOnce"), takes: Schema.Array(TakeOf).check(Schema.isMaxLength(3)) }),
+    Schema.Struct({
+      do: Schema.Literal("delete"),
+      prompt: Schema.Literals(prompts),
+      path: Schema.Literals(paths),
+      position: count(0, 3),
+      store: count(0, 4)
+    }),
+    // more often than the others
+    TakeStep,
+    TakeStep
+  ])).check(Schema.isMaxLength(12))
+})
+
+/** A provider as the interpreter's: it counts the samples of each key, and fails by the fork. */
+const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
+  const sold = new Map<string, number>()
+  const state = {
+    requests: [] as Array<string>,
+    failures: new Map<string, number>(),
+    underWay: 0,
+    gate: Effect.yieldNow as Effect.Effect<unknown>
+  }
+  const generate = Effect.fnUntraced(
+    function*({ n, prompt }: LlmModel.GenerateRequest) {
+      const path = (yield* Fork.path).join("/")
+      const key = keyOf(prompt, path)
+      state.requests.push(`${key} ${n}`)
+      state.underWay++
+      yield* state.gate
+      const failures = state.failures.get(path) ?? 0
+      state.failures.set(path, Math.max(0, failures - 1))
+      if (failures > 0) {
+        return yield* new SampleError.ProviderError({
+          provider: "mock",
+          reason: new SampleError.ServerFault({ description: "down" })
+        })
+      }
+      const first = sold.get(key) ?? 0
+      const number = brought(n, extra)
+      sold.set(key, first + number)
+      return { samples: Array.from({ length: number }, (_, i) => `${key} #${first + i}`) }
+    },
+    Effect.ensuring(Effect.sync(() => state.underWay--))
+  )
+  const model = yield* Effect.orDie(LlmModel.make({ model: "mock", temperature: 1, maxBatch, generate }))
+  return { model, state }
+})
+
+const build = Effect.fnUntraced(
+  function*(stack: Program["stack"], source: LlmModel.Model, stores: ReadonlyArray<SampleStore.Store>) {
+    const models = [source]
+    for (const [i, combinator] of [...stack.entries()].toReversed()) {
+      const beneath = models[0]!
+      models.unshift(
+        combinator === "Independent"
+          ? yield* Independent.make(beneath)
+          : combinator === "Repeatable"
+          ? yield* Repeatable.make(beneath)
+          : yield* Persistent.make(beneath, stores[i]!)
+      )
+    }
+    return models
+  }
+)
+
+const inForks = <A, E, R>(self: Effect.Effect<A, E, R>, path: string): Effect.Effect<A, E, R> =>
+  path === "" ? self : path.split("/").reduceRight((inner, name) => Fork.fork(inner, name), self)
+
+const take = (models: ReadonlyArray<LlmModel.Model>, { batch, level, many, n, path, prompt }: Take) =>
+  (many ? LlmModel.sampleMany(prompt, n) : Stream.runCollect(Stream.take(LlmModel.sample(prompt, { batch }), n))).pipe(
+    using(models[level % models.length]!),
+    (self) => inForks(self, path)
+  )
+
+const resultOf = (exit: Exit.Exit<ReadonlyArray<string>, SampleError.SampleError>): Effect.Effect<Result> =>
+  Exit.isSuccess(exit)
+    ? Effect.succeed(exit.value)
+    : Cause.hasInterrupts(exit.cause)
+    ? Effect.succeed("interrupted")
+    : Cause.hasDies(exit.cause)
+    ? Effect.failCause(exit.cause as Cause.Cause<never>)
+    : Effect.succeed("failed")
+
+/** Runs a program on the library, over stores in memory or in folders of `root`. */
+export const execute = Effect.fnUntraced(function*(program: Program, root?: string) {
+  const { model, state } = yield* makeProvider(program)
+  const memories = yield* Effect.forEach(
+    program.stack,
+    () => Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+  )
+  const open = root === undefined
+    ? Effect.succeed(memories)
+    : Effect.forEach(program.stack, (_, i) => directoryStore(Path.join(root, String(i))))
+
+  const persistent = Effect.map(open, (stores) => stores.filter((_, i) => program.stack[i] === "Persistent"))
+  const keyFor = (prompt: string, path: string) =>
+    new Key.Key(model.identity, prompt, path === "" ? [] : path.split("/"))
+
+  const remove = (
+    stores: ReadonlyArray<SampleStore.Store>,
+    { path, position, prompt, store }: Extract<Program["steps"][number], { do: "delete" }>
+  ) => {
+    const one = stores[store % stores.length]
+    if (one === undefined) return
+    const key = keyFor(prompt, path)
+    if (root === undefined) (one as MemoryStore).forget(key, position)
+    else Fs.rmSync(Path.join(one.describe(key), `${position}.md`), { force: true })
+  }
+
+  const interrupted = Effect.fnUntraced(function*(models: ReadonlyArray<LlmModel.Model>, one: Take) {
+    const gate = yield* Deferred.make<void>()
+    state.gate = Deferred.await(gate)
+    const fiber = yield* Effect.forkChild(take(models, one), { startImmediately: true })
+    while (state.underWay === 0 && fiber.pollUnsafe() === undefined) yield* Effect.yieldNow
+    yield* Fiber.interrupt(fiber)
+    state.gate = Effect.yieldNow
+    yield* Deferred.succeed(gate, undefined)
+    // until what the request brought is stored at every level
+    yield* Effect.replicateEffect(Effect.yieldNow, 30, { discard: true })
+    return [yield* Effect.flatMap(Fiber.await(fiber), resultOf)]
+  })
+
+  const run = (
+    models: ReadonlyArray<LlmModel.Model>,
+    step: Exclude<Program["steps"][number], { do: "restart" | "delete" }>
+  ): Effect.Effect<ReadonlyArray<Result>> => {
+    switch (step.do) {
+      case "take":
+        return Effect.map(Effect.flatMap(Effect.exit(take(models, step.take)), resultOf), (result) => [result])
+      case "atOnce":
+        return Effect.forEach(
+          forked(program, step.takes),
+          (one) => Effect.flatMap(Effect.exit(take(models, one)), resultOf),
+          { concurrency: "unbounded" }
+        )
+      case "fail":
+        return Effect.sync(() => {
+          state.failures.set(step.path, step.requests)
+          return []
+        })
+      case "interrupt":
+        return interrupted(models, step.take)
+    }
+  }
+
+  const steps: Array<Outcome["steps"][number]> = []
+  while (true) {
+    // one process
+    yield* Effect.scoped(Effect.gen(function*() {
+      const models = yield* build(program.stack, model, yield* open)
+      for (let step = program.steps[steps.length]; step !== undefined; step = program.steps[steps.length]) {
+        if (step.do === "restart" || step.do === "delete") break
+        state.requests.length = 0
+        const results = yield* run(models, step)
+        steps.push({ results, requests: byKey(state.requests) })
+      }
+    }))
+    const last = program.steps[steps.length]
+    if (last === undefined) break
+    if (last.do === "delete") remove(yield* persistent, last)
+    steps.push({ results: [], requests: [] })
+  }
+
+  const keys = prompts.flatMap((prompt) => allPaths.map((path) => ({ path, prompt })))
+  return {
+    steps,
+    stores: yield* Effect.forEach(yield* persistent, (store) =>
+      Effect.map(
+        Effect.forEach(keys, ({ path, prompt }) => {
+          const key = keyFor(prompt, path)
+          return Effect.flatMap(store.positions(key), (positions) =>
+            Effect.map(
+              Effect.forEach(
+                positions,
+                (position) => Effect.map(store.get(key, position), (drawn) => [position, drawn!] as const)
+              ),
+              (samples) => [keyOf(prompt, path), new Map(samples)] as const
+            ))
+        }),
+        (entries) => show(new Map(entries))
+      ))
+  } satisfies Outcome
+})
+
+// of takes at once, too
+const allPaths = [
+  ...new Set(paths.flatMap((path) => [path, ...[0, 1, 2].map((i) => path === "" ? `${i}` : `${path}/${i}`)]))
+]
