@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Identity, Independent, Key, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { Fork, Identity, Independent, Key, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
 import { Context, Effect, Exit, Fiber, Layer, Option, References, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory, samplesIn } from "./support/directory.ts"
@@ -105,6 +105,21 @@ describe("batches", () => {
         yield* LlmModel.sampleMany("q", 40, { batch: 20 }).pipe(using(model!))
         assert.deepStrictEqual(provider.requests, [20, 5, 20], stack.join())
       }
+    }).pipe(Effect.scoped))
+
+  it.effect("what is owed to an independent reader is not forgotten when it has nothing else to keep", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ maxBatch: 2, brings: (n) => Math.max(1, n - 1) })
+      const model = yield* Independent.make(provider.model)
+      const some = (n: number, batch: number) => Stream.runDrain(Stream.take(LlmModel.sample("p", { batch }), n))
+      provider.failures = 1
+      yield* Effect.gen(function*() {
+        yield* Effect.flip(some(1, 1))
+        yield* Fork.fork(some(2, 1), "inner")
+        provider.requests.length = 0
+        yield* some(3, 2)
+      }).pipe(Fork.fork("outer"), using(model))
+      assert.deepStrictEqual(provider.requests, [2, 1, 2])
     }).pipe(Effect.scoped))
 
   it.effect("a batch larger than anyone could want costs no more than what it brings", () =>
