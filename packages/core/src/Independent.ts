@@ -50,7 +50,9 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
 }
 
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
-  const { draw, readerOf } = reading(source.draw)
+  const { draw, readerOf } = reading((key, position, batch) =>
+    Effect.map(source.draw(key, position, batch), ([drawn]) => [{ ...drawn, origins: [position, ...drawn.origins] }])
+  )
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "shared",
@@ -60,11 +62,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
       Effect.sync(() => {
         for (const { origins } of drawn) readerOf(key).giveBack(origins[0]!)
       }),
-    draw: (key, position, batch) =>
-      Effect.map(
-        draw(key, position, batch),
-        ({ drawn, taken }) => [{ ...drawn[0], origins: [taken, ...drawn[0].origins] }]
-      ),
+    draw,
     restore: (key, entries) => {
       const beneath = entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample } }) =>
         position === undefined ? [] : [{ position, drawn: { ...sample, origins } }]
@@ -103,7 +101,7 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
           readerOf(key).giveBack(position)
         })
       }, { discard: true }),
-    draw: (key, position, batch) => Effect.map(draw(key, position, batch), ({ drawn }) => drawn)
+    draw
   })
 }
 
@@ -120,15 +118,12 @@ const reading = (
     if (reader === undefined) readers.set(key, reader = new Reader(start))
     return reader
   }
-  const draw = (...[key, , batch]: Parameters<typeof drawAt>) =>
+  const draw: typeof drawAt = (key, _, batch) =>
     Effect.suspend(() => {
       const reader = readerOf(key)
       let taken: number | undefined
       return Effect.onExit(
-        Effect.suspend(() => {
-          const position = taken = reader.take()
-          return Effect.map(drawAt(key, position, batch), (drawn) => ({ drawn, taken: position }))
-        }),
+        Effect.suspend(() => drawAt(key, taken = reader.take(), batch)),
         (exit) => {
           if (taken === undefined) return Effect.void
           if (Exit.isFailure(exit)) reader.release(taken)

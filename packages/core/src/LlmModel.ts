@@ -288,20 +288,30 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
   sample: (prompt, options) =>
     Stream.fromPull(Effect.suspend(() => {
       const batch = options?.batch ?? 1
-      let position = 0
-      // what a request brought less than it was asked for, to be asked for next
-      let owed = 0
-      return Effect.map(Effect.andThen(checkCount("batch", batch), makeKey(model.identity, prompt)), (key) =>
-        Effect.suspend(() =>
-          Effect.map(model.draw(key, position, owed > 0 ? owed : batch), (drawn) => {
-            position += drawn.length
-            owed = Math.max(0, model.requestSize(owed > 0 ? owed : batch) - drawn.length)
-            return Arr.map(drawn, ({ text }) =>
-              text)
-          })
-        ))
+      return Effect.map(
+        Effect.andThen(checkCount("batch", batch), makeKey(model.identity, prompt)),
+        (key) => Effect.map(run(model, key, inBatches(batch)), Arr.map(({ text }) => text))
+      )
     }))
 })
+
+// The draws of one run, one after the other: how many samples each wants depends on how many there were, and on how many
+// the last request brought less than it was asked for.
+const run = (model: Omit<Model, "sample">, key: Key, wantedOf: (position: number, owed: number) => number) => {
+  let position = 0
+  let owed = 0
+  return Effect.suspend(() => {
+    const wanted = wantedOf(position, owed)
+    return Effect.map(model.draw(key, position, wanted), (drawn) => {
+      position += drawn.length
+      owed = Math.max(0, model.requestSize(wanted) - drawn.length)
+      return drawn
+    })
+  })
+}
+
+// A batch, or the rest of one that came short.
+const inBatches = (batch: number) => (_: number, owed: number) => owed > 0 ? owed : batch
 
 // -----------------------------------------------------------------------------
 // accessors
@@ -353,15 +363,11 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
     const model = yield* Effect.service(service)
     const key = yield* makeKey(model.identity, prompt)
     const drawn: Array<Drawn> = []
-    let owed = 0
-    const wanted = () => batch === undefined ? n - drawn.length : owed > 0 ? owed : batch
+    const draw = run(model, key, batch === undefined ? (position) => n - position : inBatches(batch))
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
-      body: () => model.draw(key, drawn.length, wanted()),
-      step: (some) => {
-        owed = Math.max(0, model.requestSize(wanted()) - some.length)
-        drawn.push(...some.slice(0, n - drawn.length))
-      }
+      body: () => draw,
+      step: (some) => drawn.push(...some.slice(0, n - drawn.length))
     })
     yield* model.giveBack === undefined ? draws : Effect.onError(draws, () => model.giveBack!(key, drawn))
     return drawn.map(({ text }) => text)

@@ -1,10 +1,10 @@
-import { Fork, Independent, Key, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import { Fork, Key, LlmModel, SampleError, SampleStore } from "@llm-cache/core"
 import { Cause, Deferred, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { MemoryStore } from "../../src/internal/memoryStore.ts"
 import { using } from "../support/provider.ts"
-import { Combinator, count, directoryStore } from "../support/stack.ts"
+import { buildOver, Combinator, count, directoryStore } from "../support/stack.ts"
 import {
   brought,
   byKey,
@@ -91,22 +91,8 @@ const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
   return { model, state }
 })
 
-const build = Effect.fnUntraced(
-  function*(stack: Program["stack"], source: LlmModel.Model, stores: ReadonlyArray<SampleStore.Store>) {
-    const models = [source]
-    for (const [i, combinator] of [...stack.entries()].toReversed()) {
-      const beneath = models[0]!
-      models.unshift(
-        combinator === "Independent"
-          ? yield* Independent.make(beneath)
-          : combinator === "Repeatable"
-          ? yield* Repeatable.make(beneath)
-          : yield* Persistent.make(beneath, stores[i]!)
-      )
-    }
-    return models
-  }
-)
+const build = (stack: Program["stack"], source: LlmModel.Model, stores: ReadonlyArray<SampleStore.Store>) =>
+  buildOver(stack, source, (height) => Effect.succeed(stores[stack.length - 1 - height]!))
 
 const inForks = <A, E, R>(self: Effect.Effect<A, E, R>, path: string): Effect.Effect<A, E, R> =>
   path === "" ? self : path.split("/").reduceRight((inner, name) => Fork.fork(inner, name), self)

@@ -1,4 +1,4 @@
-import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Independent, LlmModel, Persistent, Repeatable, type SampleError, SampleStore } from "@llm-cache/core"
 import { Effect, Schema, Stream } from "effect"
 import * as Path from "node:path"
 import { using } from "./provider.ts"
@@ -25,9 +25,13 @@ export const Takes = Schema.Array(Take).check(Schema.isMaxLength(8))
 export const directoryStore = (root: string) =>
   Effect.provide(SampleStore.SampleStore, SampleStore.layerDirectory(root))
 
-/** A stack of models over a source: the models, the outermost first and the source last. */
-export const build = Effect.fnUntraced(
-  function*(stack: ReadonlyArray<Combinator>, source: LlmModel.Model, root: string) {
+/** A stack of models over a source, with a store for each height: the models, the outermost first and the source last. */
+export const buildOver = Effect.fnUntraced(
+  function*(
+    stack: ReadonlyArray<Combinator>,
+    source: LlmModel.Model,
+    storeAt: (height: number) => Effect.Effect<SampleStore.Store, SampleError.StoreError>
+  ) {
     const models = [source]
     for (const [height, combinator] of stack.toReversed().entries()) {
       const beneath = models[0]!
@@ -36,12 +40,16 @@ export const build = Effect.fnUntraced(
           ? yield* Independent.make(beneath)
           : combinator === "Repeatable"
           ? yield* Repeatable.make(beneath)
-          : yield* Persistent.make(beneath, yield* directoryStore(Path.join(root, String(height))))
+          : yield* Persistent.make(beneath, yield* storeAt(height))
       )
     }
     return models
   }
 )
+
+/** The same, with directories below a root. */
+export const build = (stack: ReadonlyArray<Combinator>, source: LlmModel.Model, root: string) =>
+  buildOver(stack, source, (height) => directoryStore(Path.join(root, String(height))))
 
 export const take = (model: LlmModel.Model, { batch, n, prompt }: Omit<Take, "level">) =>
   Stream.runCollect(Stream.take(LlmModel.sample(prompt, { batch }), n)).pipe(using(model))
