@@ -6,9 +6,15 @@ export default defineConfig({
   test: {
     include: ["**/*.test.ts"],
     allowOnly: false,
+    // A machine may be busy with something else.
+    testTimeout: 30_000,
     projects: [
       project("core", "packages/core"),
       project("providers", "packages/providers"),
+      project("redis", "packages/redis"),
+      project("sql", "packages/sql"),
+      project("sqlite", "packages/sqlite"),
+      project("testing", "packages/testing"),
       project("examples", "examples")
     ]
   }

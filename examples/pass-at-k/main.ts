@@ -9,14 +9,14 @@ import * as Provider from "../shared/Provider.ts"
 const prompt = "Choose a number between 1 and 1000. Answer with the number alone."
 
 /** An answer passes when it is even: about every other one of random numbers does. */
-const check = (answer: string) => Effect.succeed(Number(answer) % 2 === 0)
+const check = (answer: string) => Number(answer) % 2 === 0
+
+const ks = [1, 3, 10]
 
 const program = Effect.gen(function*() {
-  for (const k of [1, 3, 10]) {
-    // The estimates are of different samples, because each takes draws of its own.
-    const estimate = yield* Estimate.passAtK({ prompt, n: 20, k, check })
-    yield* Console.log(`  pass@${k}: ${estimate.toFixed(3)}`)
-  }
+  // from the same 20 samples
+  const estimates = yield* Estimate.passAtK({ prompt, n: 20, k: ks, check })
+  yield* Effect.forEach(ks, (k, i) => Console.log(`  pass@${k}: ${estimates[i]!.toFixed(3)}`))
   const { answer, votes } = yield* Estimate.majority({
     prompt,
     n: 9,

@@ -310,7 +310,8 @@ export const layer: Layer.Layer<Audit> = Layer.effect(Audit, make)
  *
  * **Details**
  *
- * It provides what the layer provides, and changes nothing of what is drawn. How the layer is shared stays as it is.
+ * It provides what the layer provides, other services too, and changes nothing of what is drawn. How the layer is shared
+ * stays as it is.
  *
  * **Gotchas**
  *
@@ -321,11 +322,11 @@ export const layer: Layer.Layer<Audit> = Layer.effect(Audit, make)
  * @since 0.1.0
  */
 export const watch: {
-  (name: string): <A extends Watchable, E, R>(self: Layer.Layer<A, E, R>) => Layer.Layer<A, E, R | Audit>
-  <A extends Watchable, E, R>(self: Layer.Layer<A, E, R>, name: string): Layer.Layer<A, E, R | Audit>
+  (name: string): <A, E, R>(self: Layer.Layer<A, E, R> & HasModel<A>) => Layer.Layer<A, E, R | Audit>
+  <A, E, R>(self: Layer.Layer<A, E, R> & HasModel<A>, name: string): Layer.Layer<A, E, R | Audit>
 } = dual(
   2,
-  <A extends Watchable, E, R>(self: Layer.Layer<A, E, R>, name: string): Layer.Layer<A, E, R | Audit> =>
+  <A, E, R>(self: Layer.Layer<A, E, R>, name: string): Layer.Layer<A, E, R | Audit> =>
     // Not memoized itself, so that the layer keeps its own sharing.
     Layer.fromBuild((memoMap, scope) =>
       Effect.flatMap(Audit, (audit) =>
@@ -348,6 +349,9 @@ export const watch: {
  * @since 0.1.0
  */
 export type Watchable = LlmModel.LlmModel | IndependentModel | RepeatableModel
+
+/** Any layer, where it provides a model. */
+type HasModel<A> = [Extract<A, Watchable>] extends [never] ? never : unknown
 
 /**
  * What was handed out so far.

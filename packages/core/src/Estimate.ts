@@ -5,7 +5,9 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import type * as Types from "effect/Types"
 import * as IndependentModel from "./IndependentModel.ts"
+import { asEffect } from "./internal/asEffect.ts"
 import { ProviderError, type SampleError } from "./SampleError.ts"
 
 /**
@@ -52,14 +54,47 @@ export const passAtKOf = (counts: {
 }
 
 /**
- * Estimates pass@k, the probability that at least one of `k` samples is correct, from `n` samples and a checker.
+ * What pass@k is estimated from.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PassAtKOptions<
+  K extends number | ReadonlyArray<number>,
+  Verdict extends boolean | Effect.Effect<boolean, unknown, unknown>
+> extends Options {
+  /** How many samples of which one has to be correct: one number, or several for estimates from the same samples. */
+  readonly k: K
+  /** Whether a sample is correct. */
+  readonly check: (sample: string, index: number) => Verdict
+  /** How many samples are checked at a time. @default 1 */
+  readonly concurrency?: Types.Concurrency | undefined
+}
+
+/**
+ * An estimate for one `k`, or for each of several.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PassAtK<K extends number | ReadonlyArray<number>> = K extends number ? number
+  : { -readonly [I in keyof K]: number }
+
+/**
+ * Estimates pass@k, the probability that at least one of `k` samples is correct, from `n` samples and a checker: a number
+ * for one `k`, and one for each of several.
  *
  * **Details**
  *
- * See `passAtKOf` for the estimator. `n` has to be at least `k`; more samples make the estimate less variable. The checker
- * is run on one sample after the other.
+ * See `passAtKOf` for the estimator. `n` has to be at least every `k`; more samples make the estimates less variable. All
+ * samples are drawn before the first is checked.
  *
- * **Example** (pass@5 from 20 samples)
+ * **Gotchas**
+ *
+ * A check that fails has used up its samples: under a retry, new ones are drawn. Checks that sample at the same time as
+ * others need a fork each, named by the index that they get.
+ *
+ * **Example** (pass@1 and pass@5 from the same 20 samples)
  *
  * ```ts
  * import { Estimate, Independent } from "@llm-cache/core"
@@ -68,31 +103,42 @@ export const passAtKOf = (counts: {
  * const program = Estimate.passAtK({
  *   prompt: "6 * 7?",
  *   n: 20,
- *   k: 5,
- *   check: (answer) => Effect.succeed(answer === "42")
- * }).pipe(Effect.provide(Independent.layer))
+ *   k: [1, 5],
+ *   check: (answer) => answer === "42"
+ * }).pipe(
+ *   Effect.map(([passAt1, passAt5]) => `${passAt1}, and ${passAt5} of five`),
+ *   Effect.provide(Independent.layer)
+ * )
  * ```
  *
  * @category estimators
  * @since 0.1.0
  */
-export const passAtK = Effect.fnUntraced(function*<E = never, R = never>(
-  options: Options & {
-    readonly k: number
-    /** Whether a sample is correct. */
-    readonly check: (sample: string) => Effect.Effect<boolean, E, R>
-  }
-): Effect.fn.Return<number, SampleError | E, IndependentModel.IndependentModel | R> {
-  const { batch, check, k, n, prompt } = options
-  if (!(Number.isSafeInteger(k) && k >= 1 && k <= n)) {
+export const passAtK = Effect.fnUntraced(function*<
+  const K extends number | ReadonlyArray<number>,
+  Verdict extends boolean | Effect.Effect<boolean, unknown, unknown>
+>(options: PassAtKOptions<K, Verdict>): Effect.fn.Return<
+  PassAtK<K>,
+  SampleError | Effect.Error<Verdict>,
+  IndependentModel.IndependentModel | Effect.Services<Verdict>
+> {
+  const { batch, check, concurrency, k, n, prompt } = options
+  for (const one of [k].flat()) {
+    if (Number.isSafeInteger(one) && one >= 1 && one <= n) continue
     return yield* ProviderError.badRequest(
       "Estimate.passAtK",
-      `k is ${k}: give a whole number from 1 to n, which is ${n}`
+      `k is ${one}: give a whole number from 1 to n, which is ${n}`
     )
   }
   const samples = yield* IndependentModel.sampleMany(prompt, n, { batch })
-  const verdicts = yield* Effect.forEach(samples, check)
-  return passAtKOf({ n, k, correct: verdicts.filter(Boolean).length })
+  const verdicts = yield* Effect.forEach(
+    samples,
+    (sample, index) => asEffect(check(sample, index)),
+    { concurrency }
+  )
+  const correct = verdicts.filter(Boolean).length
+  const estimate = (k: number) => passAtKOf({ n, correct, k })
+  return (typeof k === "number" ? estimate(k) : k.map(estimate)) as PassAtK<K>
 })
 
 /**
@@ -108,6 +154,41 @@ export interface Majority {
   readonly votes: number
   /** The votes of every answer, in the order in which they were first given. */
   readonly counts: ReadonlyMap<string, number>
+}
+
+/**
+ * The answer that most samples give.
+ *
+ * @category estimators
+ * @since 0.1.0
+ */
+export const majorityOf = (
+  samples: Iterable<string>,
+  answerOf: (sample: string) => string | undefined = (sample) => sample
+): Majority => {
+  const counts = new Map<string, number>()
+  for (const sample of samples) {
+    const answer = answerOf(sample)
+    if (answer !== undefined) counts.set(answer, (counts.get(answer) ?? 0) + 1)
+  }
+  let [answer, votes]: [string | undefined, number] = [undefined, 0]
+  for (const [one, count] of counts) if (count > votes) [answer, votes] = [one, count]
+  return { answer, votes, counts }
+}
+
+/**
+ * What is voted on.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface MajorityOptions extends Options {
+  /**
+   * The answer of a sample, `undefined` for one that has none and does not vote.
+   *
+   * @default the whole sample
+   */
+  readonly answerOf?: ((sample: string) => string | undefined) | undefined
 }
 
 /**
@@ -134,24 +215,12 @@ export interface Majority {
  * @category estimators
  * @since 0.1.0
  */
-export const majority = Effect.fnUntraced(function*(
-  options: Options & {
-    /**
-     * The answer of a sample, `undefined` for one that has none and does not vote.
-     *
-     * @default the whole sample
-     */
-    readonly answerOf?: ((sample: string) => string | undefined) | undefined
-  }
-): Effect.fn.Return<Majority, SampleError, IndependentModel.IndependentModel> {
-  const { answerOf = (sample) => sample, batch, n, prompt } = options
-  const samples = yield* IndependentModel.sampleMany(prompt, n, { batch })
-  const counts = new Map<string, number>()
-  for (const sample of samples) {
-    const answer = answerOf(sample)
-    if (answer !== undefined) counts.set(answer, (counts.get(answer) ?? 0) + 1)
-  }
-  let [answer, votes]: [string | undefined, number] = [undefined, 0]
-  for (const [one, count] of counts) if (count > votes) [answer, votes] = [one, count]
-  return { answer, votes, counts }
-})
+export const majority = ({ answerOf, batch, n, prompt }: MajorityOptions): Effect.Effect<
+  Majority,
+  SampleError,
+  IndependentModel.IndependentModel
+> =>
+  Effect.map(
+    IndependentModel.sampleMany(prompt, n, { batch }),
+    (samples) => majorityOf(samples, answerOf)
+  )

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { canonical } from "./internal/canonicalJson.ts"
 import { ProviderError } from "./SampleError.ts"
 
 /**
@@ -88,28 +89,6 @@ export interface Options {
 
 const invalid = (description: string) => Effect.fail(ProviderError.badRequest("Identity.make", description))
 
-// JSON with the keys of every object in order, so that equal values have equal texts. `undefined` if it is no JSON.
-const canonical = (value: unknown): string | undefined => {
-  if (value === null || typeof value === "boolean") return String(value)
-  if (typeof value === "string") return value.isWellFormed() ? JSON.stringify(value) : undefined
-  if (typeof value === "number") return Number.isFinite(value) ? JSON.stringify(value) : undefined
-  if (Array.isArray(value)) {
-    const items = value.map(canonical)
-    return items.includes(undefined) ? undefined : `[${items.join(",")}]`
-  }
-  if (typeof value !== "object") return undefined
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return undefined
-  const fields: Array<string> = []
-  for (const [name, field] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (field === undefined) continue
-    const text = canonical(field)
-    if (text === undefined || !name.isWellFormed()) return undefined
-    fields.push(`${JSON.stringify(name)}:${text}`)
-  }
-  return `{${fields.join(",")}}`
-}
-
 /**
  * Names a distribution. Fails with a `ProviderError` (`BadRequest`) where the name could not stand for one.
  *
@@ -136,4 +115,23 @@ export const make = (options: Options): Effect.Effect<Identity, ProviderError> =
   }
   // `-0` and `0` are one temperature
   return Effect.succeed(new Identity(name, temperature === undefined ? undefined : temperature + 0, parameters))
+}
+
+/**
+ * The identity whose `id` this is, `undefined` where it is the id of none: for stores that keep identities by their id.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromId = (id: string): Identity | undefined => {
+  try {
+    const [name, temperature, parameters]: ReadonlyArray<unknown> = JSON.parse(id)
+    if (typeof name !== "string" || name === "" || typeof parameters !== "string") return undefined
+    if (temperature !== null && typeof temperature !== "number") return undefined
+    if (canonical(JSON.parse(parameters)) !== parameters) return undefined
+    const identity = new Identity(name, temperature ?? undefined, parameters)
+    return identity.id === id ? identity : undefined
+  } catch {
+    return undefined
+  }
 }

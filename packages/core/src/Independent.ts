@@ -27,6 +27,7 @@ import { IndependentModel } from "./IndependentModel.ts"
 import { KeyMap } from "./internal/keyMap.ts"
 import { makeMemory } from "./internal/memoryStore.ts"
 import { Reader } from "./internal/reader.ts"
+import { makeRecalls } from "./internal/recalls.ts"
 import { remember } from "./internal/remember.ts"
 import type { Key } from "./Key.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -50,6 +51,7 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
 }
 
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
+  const { attach, behind } = makeRecalls(source)
   const { draw, readerOf } = reading((key, position, batch) =>
     Effect.map(source.draw(key, position, batch), ([drawn]) => [{ ...drawn, origins: [position, ...drawn.origins] }])
   )
@@ -60,9 +62,10 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     stores: new Map(Array.from(source.stores.keys(), (id) => [id, { isShared: true }])),
     giveBack: (key, drawn) =>
       Effect.sync(() => {
-        for (const { origins } of drawn) readerOf(key).giveBack(origins[0]!)
+        for (const { origins } of drawn.toReversed()) readerOf(key).giveBack(origins[0]!)
       }),
-    draw,
+    draw: behind(draw),
+    attach,
     restore: (key, entries) => {
       const beneath = entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample } }) =>
         position === undefined ? [] : [{ position, drawn: { ...sample, origins } }]
@@ -86,7 +89,7 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
         positions.set(drawn[0], position)
         return drawn
       }),
-    (key) => store.isEmpty(key) && !memory.owes(key, readerOf(key).next)
+    (key) => store.isEmpty(key) && memory.isAtRest(key, readerOf(key).next)
   )
   return LlmModel.fromDraw({
     identity: source.identity,
@@ -95,12 +98,16 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
     stores: source.stores,
     restore: undefined,
     giveBack: (key, drawn) =>
-      Effect.forEach(drawn, (one) => {
-        const position = positions.get(one)!
-        return Effect.map(Effect.orDie(store.put(key, [{ position, drawn: one }], "drop")), () => {
-          readerOf(key).giveBack(position)
-        })
-      }, { discard: true }),
+      Effect.forEach(drawn.toReversed(), (one) =>
+        Effect.suspend(() => {
+          const reader = readerOf(key)
+          // One that was changed on its way is not known any more: it goes where no one has drawn yet.
+          const position = positions.get(one)
+          const entry = { position: position ?? reader.next, drawn: one }
+          return Effect.map(Effect.orDie(store.put(key, [entry], "append")), () => {
+            if (position !== undefined) reader.giveBack(position)
+          })
+        }), { discard: true }),
     draw
   })
 }
@@ -119,22 +126,19 @@ const reading = (
     return reader
   }
   const draw: typeof drawAt = (key, _, batch) =>
-    Effect.suspend(() => {
+    Effect.uninterruptibleMask((restore) => {
+      // In one step: a reader that no draw has begun with can be let go at any time.
       const reader = readerOf(key)
-      let taken: number | undefined
-      return Effect.onExit(
-        Effect.suspend(() => drawAt(key, taken = reader.take(), batch)),
-        (exit) => {
-          if (taken === undefined) return Effect.void
-          if (Exit.isFailure(exit)) reader.release(taken)
-          else reader.settle()
-          if (reader.isIdle && isDone(key)) {
-            start = Math.max(start, reader.next)
-            readers.delete(key)
-          }
-          return Effect.void
+      const position = reader.take()
+      return Effect.flatMap(Effect.exit(restore(drawAt(key, position, batch))), (exit) => {
+        if (Exit.isFailure(exit)) reader.release(position)
+        else reader.settle()
+        if (reader.isIdle && isDone(key) && readers.get(key) === reader) {
+          start = Math.max(start, reader.next)
+          readers.delete(key)
         }
-      )
+        return exit
+      })
     })
   return { draw, readerOf }
 }

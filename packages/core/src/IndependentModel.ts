@@ -25,7 +25,7 @@ import * as Context from "effect/Context"
 import * as LlmModel from "./LlmModel.ts"
 
 /**
- * The service of an independent model.
+ * Provide `Independent.layer` where the compiler says that this is missing. It is the service of an independent model.
  *
  * @category services
  * @since 0.1.0

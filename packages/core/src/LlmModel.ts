@@ -85,6 +85,14 @@ export interface Model {
    */
   readonly restore: ((key: Key, entries: ReadonlyArray<Entry>) => Effect.Effect<void, SampleError>) | undefined
   /**
+   * Has the model run `recall`, which `restore`s what was recorded of a key, before it draws of that key for the first
+   * time: also a draw that does not come through who recorded it then goes on behind what was recorded. Ends with the
+   * scope. Absent where `restore` is.
+   */
+  readonly attach?:
+    | ((recall: (key: Key) => Effect.Effect<void, SampleError>) => Effect.Effect<void, never, Scope.Scope>)
+    | undefined
+  /**
    * Gives back samples that were drawn and that no one got, so that the next draws get them. Absent where every run
    * gets them again anyway, or never.
    */
@@ -218,7 +226,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
           attributes: {
             "gen_ai.request.model": options.model,
             "gen_ai.request.choice.count": n,
-            ...(key.path.length === 0 ? undefined : { "llm_cache.fork": key.path.join("/") })
+            ...(key.path.length === 0 ? undefined : { "llm_cache.fork": key.path })
           }
         })
       )
@@ -367,7 +375,9 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
       body: () => draw,
-      step: (some) => drawn.push(...some.slice(0, n - drawn.length))
+      step: (some) => {
+        for (const one of some) if (drawn.length < n) drawn.push(one)
+      }
     })
     yield* model.giveBack === undefined ? draws : Effect.onError(draws, () => model.giveBack!(key, drawn))
     return drawn.map(({ text }) => text)
@@ -419,12 +429,18 @@ export const sampleMany: Accessors<LlmModel>["sampleMany"] = ofModel.sampleMany
 
 // Of the fork that the fiber runs in.
 const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>
-  prompt.isWellFormed() ?
-    Effect.map(ForkPath, (path) => new Key(identity, prompt, path)) :
-    Effect.fail(ProviderError.badRequest(
-      "LlmModel.sample",
-      "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
-    ))
+  Effect.flatMap(ForkPath, (path) =>
+    !prompt.isWellFormed()
+      ? Effect.fail(ProviderError.badRequest(
+        "LlmModel.sample",
+        "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
+      ))
+      : path.some((name) => name === "" || !name.isWellFormed())
+      ? Effect.fail(ProviderError.badRequest(
+        "Fork.fork",
+        `the fork ${JSON.stringify(path)} has a name that is empty, or has a lone surrogate: give it another one`
+      ))
+      : Effect.succeed(new Key(identity, prompt, path)))
 
 const checkCount = (name: string, count: number): Effect.Effect<void, ProviderError> =>
   Number.isSafeInteger(count) && count >= 1 ? Effect.void : Effect.fail(

@@ -11,8 +11,7 @@
  * - Directly above a provider, every sample of a request is in the store before the first of them is handed out.
  * - Above a model that remembers, position by position what that model has: in a slice, `slice[i]` is `big[i]`.
  * - Above `Independent`, the store keeps the positions its samples had there, and after a restart goes on behind them.
- *   Two stores above one `Independent` know of each other only what this run has drawn: a run that draws more from one
- *   than the run before did can be given what the other has recorded. Where that matters, let them share one store.
+ *   So do the draws of `Independent` itself, and of other stores above it, as long as both are built before they draw.
  * - A draw that is interrupted while it waits is still recorded when its request comes back.
  * - When a request's samples cannot be stored, the draw fails with a `StoreError`, and the next draws store and hand out
  *   these samples before any other is bought.
@@ -23,6 +22,7 @@
  * @since 0.1.0
  */
 import type * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -48,6 +48,14 @@ export interface StoreOptions {
    * @default false
    */
   readonly replication?: boolean | undefined
+  /**
+   * Let one process at a time buy what several are missing: who comes second waits for what the first one stores, instead
+   * of buying it too. This is how long it waits, at the most, for one that has died: a lease is kept alive as long as its
+   * purchase takes. Needs a store that has leases (SQLite, SQL and Redis have).
+   *
+   * @default no leases: what two processes buy at once is all kept, one behind the other
+   */
+  readonly lease?: Duration.Input | undefined
 }
 
 /**
@@ -96,14 +104,34 @@ export const make = Effect.fnUntraced(function*(
       description: "an Independent model beneath reads from this store already: give each of the two a store of its own"
     })
   }
+  const expiry = options?.lease === undefined ? undefined : Duration.toMillis(options.lease)
+  if (expiry !== undefined && !(expiry >= 1 && Number.isFinite(expiry) && store.leases !== undefined)) {
+    return yield* new StoreError({
+      kind: "InvalidName",
+      store: store.id,
+      operation: "open",
+      description: store.leases === undefined
+        ? "this store has no leases: leave out `lease`, or use a store that several processes share, as SQLite is"
+        : `a lease of ${expiry} ms ends at once, or never: give a time of at least a millisecond`
+    })
+  }
   const scope = yield* Effect.scope
-  const { draw, restore } = remember({
+  const { draw, recall, restore, settle } = remember({
     source,
     store,
     refill: false,
     scope,
+    lease: store.leases && expiry !== undefined ? { leases: store.leases, expiry } : undefined,
     onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
   })
+  if (source.attach !== undefined) yield* source.attach(recall)
+  // The last chance for what could not be stored when it was bought.
+  yield* Effect.addFinalizer(() =>
+    Effect.tapError(
+      settle,
+      (error) => Effect.logError("Samples that were bought could not be stored, and are lost", error)
+    ).pipe(Effect.ignore)
+  )
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "remembered",
@@ -111,7 +139,8 @@ export const make = Effect.fnUntraced(function*(
     giveBack: undefined,
     stores: new Map([...source.stores, [store.id, { isShared: false }]]),
     draw,
-    restore
+    restore,
+    attach: source.attach
   })
 })
 
@@ -161,7 +190,7 @@ export const layer = (
   Layer.fresh(Layer.provide(layerStore(options), SampleStore.layerDirectory(options.directory)))
 
 /**
- * Answers from a directory alone: no model, no HTTP client and no key is needed.
+ * Answers from a `SampleStore` alone: no model, no HTTP client and no key is needed.
  *
  * **Gotchas**
  *
@@ -171,14 +200,25 @@ export const layer = (
  * @category layers
  * @since 0.1.0
  */
-export const layerReplication = (
-  options: ReplicationOptions
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, ProviderError | StoreError> =>
+export const layerStoreReplication = (
+  options: Identity.Options
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, ProviderError | StoreError, SampleStore.SampleStore> =>
   Layer.effectContext(Effect.gen(function*() {
     const identity = yield* Identity.make(options)
     const model = yield* make(nothing(identity), yield* SampleStore.SampleStore, { replication: true })
     return repeatableContext(model)
-  })).pipe(Layer.provide(SampleStore.layerDirectory(options.directory)))
+  }))
+
+/**
+ * Answers from a directory alone, see `layerStoreReplication`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerReplication = (
+  options: ReplicationOptions
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, ProviderError | StoreError> =>
+  Layer.provide(layerStoreReplication(options), SampleStore.layerDirectory(options.directory))
 
 const nothing = (identity: Identity.Identity): LlmModel.Model =>
   LlmModel.fromDraw({

@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { makeMemory } from "./internal/memoryStore.ts"
+import { makeRecalls } from "./internal/recalls.ts"
 import { remember } from "./internal/remember.ts"
 import { repeatableContext } from "./internal/repeatableContext.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -30,6 +31,7 @@ import type { RepeatableModel } from "./RepeatableModel.ts"
  */
 export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
+    const { attach, behind } = makeRecalls(source)
     const { draw, restore } = remember({ source, store: makeMemory(), refill: true, scope })
     return LlmModel.fromDraw({
       identity: source.identity,
@@ -37,8 +39,9 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
       requestSize: () => 1,
       giveBack: undefined,
       stores: source.stores,
-      draw,
-      restore
+      draw: behind(draw),
+      restore,
+      attach
     })
   })
 

@@ -25,7 +25,8 @@ import * as Context from "effect/Context"
 import * as LlmModel from "./LlmModel.ts"
 
 /**
- * The service of a repeatable model.
+ * Provide `Repeatable.layer` or `Persistent.layer` where the compiler says that this is missing. It is the service of a
+ * repeatable model.
  *
  * @category services
  * @since 0.1.0

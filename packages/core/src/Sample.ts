@@ -68,4 +68,9 @@ export interface Entry {
   /** 0 is the first sample of the sequence. */
   readonly position: number
   readonly drawn: Drawn
+  /**
+   * A name of this sample that no other one has, so that a store which is told twice to store it (because it could not
+   * say whether it had) does so once.
+   */
+  readonly id?: string | undefined
 }

@@ -39,6 +39,13 @@ const excerpt = (text: string, at: number): string => {
   return `${from > 0 ? "…" : ""}${JSON.stringify(text.slice(from, to).toWellFormed())}${to < text.length ? "…" : ""}`
 }
 
+/** The index of the first character in which two texts differ. */
+const differsAt = (one: string, other: string): number => {
+  const shorter = Math.min(one.length, other.length)
+  for (let i = 0; i < shorter; i++) if (one[i] !== other[i]) return i
+  return shorter
+}
+
 const ranges = (positions: ReadonlyArray<number>): string => {
   const parts: Array<string> = []
   for (let i = 0; i < positions.length;) {
@@ -334,7 +341,7 @@ export class StoreError extends Data.TaggedError("StoreError")<{
   /** Which store. */
   readonly store: string
   /** Which operation of `SampleStore`. */
-  readonly operation: "open" | "get" | "put" | "prepare" | "positions" | "prompts"
+  readonly operation: "open" | "get" | "put" | "prepare" | "positions" | "prompts" | "remove" | "keys" | "lease"
   /** Which key, where the operation had one. */
   readonly key?: Key | undefined
   /** Which position, where the operation had one. */
@@ -345,6 +352,41 @@ export class StoreError extends Data.TaggedError("StoreError")<{
 }> {
   override get message(): string {
     return `${this.store}, ${this.operation}: ${this.description}`
+  }
+
+  /** What is printed: the message, and the fields. */
+  override toJSON(): object {
+    return Object.assign({}, this, { message: this.message })
+  }
+}
+
+// -----------------------------------------------------------------------------
+// SampleConflict
+// -----------------------------------------------------------------------------
+
+/**
+ * Two stores have different samples at one position of a key. What was copied before it was found stays copied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SampleConflict extends Data.TaggedError("SampleConflict")<{
+  readonly key: Key
+  readonly position: number
+  /** The text that `to` has. */
+  readonly ours: string
+  /** The text that `from` has. */
+  readonly theirs: string
+  readonly from: string
+  readonly to: string
+}> {
+  override get message(): string {
+    const { identity, path, promptHash } = this.key
+    const at = differsAt(this.ours, this.theirs)
+    const where = `${identity.toString()}${path.length === 0 ? "" : `, fork ${path.join(" > ")}`}`
+    return `Two samples at position ${this.position} of prompt ${promptHash} (${where}): ${this.to} has ` +
+      `${excerpt(this.ours, at)}, and ${this.from} has ${excerpt(this.theirs, at)}. ` +
+      "Say with `merge` and its option `ifDifferent` which is to be kept, or whether both are"
   }
 
   /** What is printed: the message, and the fields. */

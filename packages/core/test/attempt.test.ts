@@ -1,18 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Attempt,
+  Audit,
   Fork,
   Identity,
-  Independent,
+  type IndependentModel,
   LlmModel,
   Persistent,
   RepeatableModel,
   SampleError
 } from "@llm-cache/core"
-import { Data, Effect, Fiber, Schedule } from "effect"
+import { Cause, Data, Effect, Exit, Fiber, Random, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
+import { handedOut, watchedIndependent } from "./support/stack.ts"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly answer: string }> {}
 
@@ -42,18 +44,126 @@ const errors = {
     new SampleError.StoreError({ kind, store: "s", operation: "get", description: "" })
 }
 
+/** All of them, with an attempt that is the only one. */
+const each = <A, E, R>(one: Effect.Effect<A, E, R>): ReadonlyArray<
+  Effect.Effect<
+    { readonly value: A },
+    E | Attempt.AttemptsExhausted<E> | SampleError.ProviderError,
+    Exclude<R, Attempt.Given> | IndependentModel.IndependentModel
+  >
+> => [
+  Attempt.retry(one, { times: 0 }),
+  Attempt.race(one, { n: 1 }),
+  Attempt.best(one, { n: 1, score: () => 0 })
+]
+
+describe("an attempt", () => {
+  it.effect("has the caller's scope, not one of its own", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const released: Array<string> = []
+      const acquire = Effect.acquireRelease(
+        LlmModel.sampleOne("a"),
+        (text) => Effect.sync(() => released.push(text))
+      )
+      for (const one of each(acquire)) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { value } = yield* one
+          assert.deepStrictEqual(released, [])
+          return value
+        })).pipe(Effect.provide(watchedIndependent), using(provider.model))
+        assert.strictEqual(released.splice(0).length, 1)
+      }
+    }))
+
+  it.effect("ends what it leaves under way of its draws, and no more", () =>
+    Effect.gen(function*() {
+      for (const kind of [0, 1, 2]) {
+        const provider = yield* makeProvider()
+        const gate = yield* makeGate
+        provider.gate = gate.wait
+        const leaving = Effect.gen(function*() {
+          const left = yield* Effect.forkDetach(LlmModel.sampleOne("a"))
+          while (provider.requests.length === 0) yield* Effect.yieldNow
+          return left
+        })
+        yield* Effect.gen(function*() {
+          const { value: left } = yield* each(leaving)[kind]!
+          yield* gate.open
+          assert.isTrue(Exit.hasDies(yield* Fiber.await(left)))
+          // what it had bought is the next draw's
+          const next = LlmModel.sampleOne("a")
+          assert.strictEqual(yield* (kind === 0 ? next : Fork.fork(next, "0")), "a #0")
+        }).pipe(Effect.provide(watchedIndependent), using(provider.model))
+      }
+    }))
+
+  it.effect("that has a defect ends the whole, and is not made again", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      let attempts = 0
+      const broken = Effect.gen(function*() {
+        attempts++
+        const index = (yield* Fork.path)[0] ?? "0"
+        return index === "0" ? yield* Effect.die("broken") : yield* Effect.as(Effect.yieldNow, index)
+      })
+      const all = [
+        [Effect.asVoid(Attempt.retry(broken, { times: 3 })), 1],
+        [Effect.asVoid(Attempt.race(broken, { n: 3 })), 1],
+        [Effect.asVoid(Attempt.best(broken, { n: 3, score: () => 0 })), 1],
+        [Effect.asVoid(Attempt.best(Effect.void, { n: 3, score: () => Effect.die("broken") })), 0]
+      ] as const
+      for (const [one, made] of all) {
+        attempts = 0
+        const exit = yield* one.pipe(
+          Effect.provide(watchedIndependent),
+          using(provider.model),
+          Effect.exit
+        )
+        assert.deepStrictEqual(exit, Exit.die("broken"))
+        assert.strictEqual(attempts, made)
+      }
+    }))
+
+  it.effect("that no sample can mend is told by its error", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const key = errors.provider(new SampleError.BadKey({ description: "d" }))
+      for (const one of each(Effect.andThen(LlmModel.sampleOne("a"), Effect.fail(key)))) {
+        assert.strictEqual(yield* Effect.flip(Effect.provide(one, watchedIndependent)).pipe(using(provider.model)), key)
+      }
+    }))
+})
+
+describe("AttemptsExhausted", () => {
+  it.effect("says what the last attempt failed with, as text and as its cause", () =>
+    Effect.sync(() => {
+      const messageOf = (error: unknown) => new Attempt.AttemptsExhausted({ errors: [1, error] }).message
+      assert.strictEqual(messageOf(new Error("no")), "No attempt of 2 succeeded. The last one failed with: no")
+      assert.match(messageOf("no"), /with: no$/)
+      assert.match(messageOf(new Refused({ answer: "b" })), /with: {"answer":"b","_tag":"Refused"}$/)
+      assert.match(messageOf({ _tag: "Plain", answer: "b" }), /with: {"_tag":"Plain","answer":"b"}$/)
+      const inner = errors.provider(new SampleError.ServerFault({ description: "it is down" }))
+      const pretty = Cause.pretty(Cause.fail(new Attempt.AttemptsExhausted({ errors: [inner] })))
+      assert.match(pretty, /\[cause\]: ProviderError: .*it is down/)
+    }))
+})
+
 describe("retry", () => {
   it.effect("makes attempts until one succeeds, each with samples of its own", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
-      const program = Attempt.retry(attempt("a #4"), { schedule: Schedule.recurs(9) }).pipe(
-        Effect.provide(Independent.layer),
+      const program = Effect.all([Attempt.retry(attempt("a #4"), { schedule: Schedule.recurs(9) }), handedOut]).pipe(
+        Effect.provide(watchedIndependent),
         Effect.provide(Persistent.layer({ directory })),
         using(provider.model)
       )
       const result = yield* program
-      assert.deepStrictEqual(result, { value: "a #4", attempts: 3, lastError: new Refused({ answer: "a #2" }) })
+      assert.deepStrictEqual(result, [
+        { value: "a #4", attempts: 3, lastError: new Refused({ answer: "a #2" }) },
+        { a: [3, 3], "b of a #0": [1, 1], "b of a #2": [1, 1], "b of a #4": [1, 1] }
+      ])
       assert.strictEqual(provider.requests.length, 6)
       // and again from the cache
       assert.deepStrictEqual(yield* program, result)
@@ -64,7 +174,7 @@ describe("retry", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const error = yield* Attempt.retry(attempt("none"), { schedule: Schedule.recurs(2) }).pipe(
-        Effect.provide(Independent.layer),
+        Effect.provide(watchedIndependent),
         using(provider.model),
         Effect.flip
       )
@@ -72,13 +182,67 @@ describe("retry", () => {
       assert.strictEqual(error.attempts, 3)
       assert.deepStrictEqual(error.lastError, new Refused({ answer: "a #4" }))
       assert.include(error.message, "3")
+      assert.deepStrictEqual(error.errors, ["a #0", "a #2", "a #4"].map((answer) => new Refused({ answer })))
     }))
+
+  it.effect("takes what Effect.retry takes, before the attempt or after it", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const none = attempt("none")
+      const attemptsOf = <A, E, R>(retried: Effect.Effect<A, E, R>) =>
+        Effect.flip(retried).pipe(
+          Effect.map((error) => error instanceof Attempt.AttemptsExhausted ? error.attempts : error),
+          Effect.provide(watchedIndependent),
+          using(provider.model)
+        )
+      assert.strictEqual(yield* attemptsOf(Attempt.retry(none, { times: 2 })), 3)
+      assert.strictEqual(yield* attemptsOf(none.pipe(Attempt.retry({ times: 2 }))), 3)
+      assert.strictEqual(yield* attemptsOf(Attempt.retry(none, Schedule.recurs(2))), 3)
+      assert.strictEqual(yield* attemptsOf(none.pipe(Attempt.retry(Schedule.recurs(2)))), 3)
+      assert.strictEqual(yield* attemptsOf(Attempt.retry(none, ($) => $(Schedule.recurs(2)))), 3)
+      assert.strictEqual(yield* attemptsOf(Attempt.retry(none, { schedule: Schedule.recurs(9), times: 2 })), 3)
+      assert.strictEqual(yield* attemptsOf(Attempt.retry(none, { schedule: Schedule.recurs(1), times: 2 })), 2)
+      const failing = Schedule.while(Schedule.forever, ({ attempt }) =>
+        attempt < 3 ? Effect.succeed(true) : Effect.fail("schedule" as const))
+      assert.strictEqual(yield* attemptsOf(Attempt.retry(none, failing)), "schedule")
+      assert.strictEqual(yield* attemptsOf(Attempt.retry(none, { schedule: failing })), "schedule")
+    }))
+
+  it.effect.each(["while", "until"] as const)(
+    "asks %s once for each error, and may wait for its answer",
+    (name) =>
+      Effect.gen(function*() {
+        const provider = yield* makeProvider()
+        for (const wrap of [(answer: boolean) => answer, (answer: boolean) => Effect.as(Effect.yieldNow, answer)]) {
+          const first = provider.given.length
+          const asked: Array<string> = []
+          const error = yield* Attempt.retry(attempt("none"), {
+            times: 9,
+            [name]: (error: Refused | SampleError.SampleError) => {
+              if (error._tag !== "Refused") return wrap(false)
+              asked.push(error.answer)
+              return wrap((asked.length < 3) === (name === "while"))
+            }
+          }).pipe(Effect.provide(watchedIndependent), using(provider.model), Effect.flip)
+          const answers = [0, 2, 4].map((i) => `a #${first + i}`)
+          assert.deepStrictEqual(asked, answers)
+          assert.deepStrictEqual(error, new Refused({ answer: answers[2]! }))
+        }
+        // and its own failure is the end
+        const end = yield* Attempt.retry(attempt("none"), { times: 9, [name]: () => Effect.fail("cannot tell") }).pipe(
+          Effect.provide(watchedIndependent),
+          using(provider.model),
+          Effect.flip
+        )
+        assert.strictEqual<unknown>(end, "cannot tell")
+      })
+  )
 
   it.effect("needs one attempt where that succeeds", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const result = yield* Attempt.retry(attempt("a #0"), { schedule: Schedule.forever }).pipe(
-        Effect.provide(Independent.layer),
+        Effect.provide(watchedIndependent),
         using(provider.model)
       )
       assert.deepStrictEqual(result, { value: "a #0", attempts: 1, lastError: undefined })
@@ -87,7 +251,8 @@ describe("retry", () => {
   const reasons = SampleError
   const fields = { description: "d" }
 
-  it.effect.each<readonly [SampleError.SampleError, boolean]>([
+  it.effect.each<readonly [SampleError.SampleError | Audit.AuditFailure, boolean]>([
+    [new Audit.AuditFailure({ faults: [] }), false],
     [errors.miss("s"), false],
     [errors.provider(new reasons.BadKey(fields)), false],
     [errors.provider(new reasons.BadRequest(fields)), false],
@@ -110,7 +275,7 @@ describe("retry", () => {
         return Effect.fail(error)
       })
       const failed = yield* Attempt.retry(failing, { schedule: Schedule.recurs(3) }).pipe(
-        Effect.provide(Independent.layer),
+        Effect.provide(watchedIndependent),
         using(provider.model),
         Effect.flip
       )
@@ -124,7 +289,7 @@ describe("retry", () => {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
       const miss = yield* Attempt.retry(attempt("none"), { schedule: Schedule.forever }).pipe(
-        Effect.provide(Independent.layer),
+        Effect.provide(watchedIndependent),
         Effect.provide(Persistent.layer({ directory, replication: true })),
         using(provider.model),
         Effect.flip
@@ -143,7 +308,7 @@ describe("retry", () => {
       const fiber = yield* Attempt.retry(attempt("none"), {
         schedule,
         while: (error) => error._tag === "Refused" && error.answer !== "a #4"
-      }).pipe(Effect.provide(Independent.layer), using(provider.model), Effect.flip, Effect.forkChild)
+      }).pipe(Effect.provide(watchedIndependent), using(provider.model), Effect.flip, Effect.forkChild)
       yield* TestClock.adjust(0)
       yield* TestClock.adjust("999 millis")
       assert.strictEqual(provider.requests.length, 2)
@@ -152,7 +317,7 @@ describe("retry", () => {
       yield* TestClock.adjust("2 seconds")
       // the third one was refused by the condition, and is its own error
       assert.deepStrictEqual(yield* Fiber.join(fiber), new Refused({ answer: "a #4" }))
-      assert.deepStrictEqual(inputs, ["Refused", "Refused", "Refused"])
+      assert.deepStrictEqual(inputs, ["Refused", "Refused"])
     }))
 })
 
@@ -170,11 +335,12 @@ describe("race", () => {
         path.push(index!)
         return text
       })
-      const program = Attempt.race(quick, { n: 3 }).pipe(Effect.provide(Independent.layer))
+      const program = Effect.all([Attempt.race(quick, { n: 3 }), handedOut]).pipe(Effect.provide(watchedIndependent))
       const live = program.pipe(Effect.provide(Persistent.layer({ directory })), using(provider.model))
-      assert.deepStrictEqual(yield* live, { value: "a #0", index: 1 })
+      const result = yield* live
+      assert.deepStrictEqual(result, [{ value: "a #0", index: 1 }, { "1/a": [1, 1] }])
       assert.deepStrictEqual(path, ["1"])
-      assert.deepStrictEqual(yield* live, { value: "a #0", index: 1 })
+      assert.deepStrictEqual(yield* live, result)
       assert.strictEqual(provider.requests.length, 1)
     }))
 
@@ -189,36 +355,149 @@ describe("race", () => {
             return error === undefined ? index : yield* Effect.fail(error)
           }),
           { n: 3 }
-        ).pipe(Effect.provide(Independent.layer), using(provider.model))
+        ).pipe(Effect.provide(watchedIndependent), using(provider.model))
       assert.deepStrictEqual(yield* race((index) => index === "2" ? undefined : "no"), { value: "2", index: 2 })
       const failed = yield* Effect.flip(race((index) => `no ${index}`))
-      assert.deepStrictEqual([failed instanceof Attempt.AttemptsExhausted && failed.attempts], [3])
+      assert.deepStrictEqual(failed, new Attempt.AttemptsExhausted({ errors: ["no 0", "no 1", "no 2"] }))
+      assert.strictEqual((failed as Attempt.AttemptsExhausted<string>).lastError, "no 2")
       const key = errors.provider(new SampleError.BadKey({ description: "d" }))
       const straight = yield* Effect.flip(race((index) => index === "0" ? key : "no"))
       assert.strictEqual(straight, key)
     }))
 })
 
+it.effect("a request of a loser that is under way is recorded when it comes back, and not sent again", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    const gate = yield* makeGate
+    provider.gate = Effect.flatMap(Fork.path, ([index]) => index === "1" ? Effect.void : gate.wait)
+    const underWay = Effect.gen(function*() {
+      while (provider.requests.length === 0) yield* Effect.yieldNow
+    })
+    const racing = Effect.flatMap(
+      Fork.path,
+      ([index]) => Effect.andThen(index === "1" ? underWay : Effect.void, LlmModel.sampleOne("a"))
+    )
+    yield* Effect.gen(function*() {
+      const { index, value } = yield* Effect.provide(Attempt.race(racing, { n: 2 }), watchedIndependent)
+      assert.deepStrictEqual([value, index], ["a #0", 1])
+      yield* gate.open
+      while (provider.underWay > 0) yield* Effect.yieldNow
+      assert.strictEqual(yield* Fork.fork(LlmModel.sampleOne("a"), "0"), "a #1")
+      assert.deepStrictEqual(provider.requests, [1, 1])
+    }).pipe(Effect.provide(Persistent.layer({ directory: yield* makeDirectory })), using(provider.model))
+  }))
+
+it.effect("a name keeps two of them at one place apart", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    const paths = Effect.all([
+      Attempt.race(Fork.path, { n: 1, name: "x" }),
+      Fork.path.pipe(Attempt.race({ n: 1 })),
+      Attempt.best(Fork.path, { n: 1, name: "y", score: () => 0 }),
+      Fork.path.pipe(Attempt.best({ n: 1, score: () => 0 }))
+    ]).pipe(Effect.provide(watchedIndependent), using(provider.model))
+    assert.deepStrictEqual((yield* paths).map(({ value }) => value), [["x", "0"], ["0"], ["y", "0"], ["0"]])
+  }))
+
 describe("best", () => {
   const draw = Effect.map(LlmModel.sampleOne("a"), (text) => Number(text.slice(3)))
 
-  it.effect("takes the highest score, the first of several, and replays however it is scheduled", () =>
+  it.effect("takes the highest score, the first of several", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const best = Attempt.best(draw, { n: 6, score: (value) => Math.min(value, 3) }).pipe(
+        (self) => Effect.all([self, handedOut]),
+        Effect.provide(watchedIndependent),
+        using(provider.model)
+      )
+      const one = [1, 1]
+      assert.deepStrictEqual(yield* best, [
+        { value: 3, index: 3 },
+        { "0/a": one, "1/a": one, "2/a": one, "3/a": one, "4/a": one, "5/a": one }
+      ])
+    }))
+
+  it.effect("replays however its attempts are scheduled", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
-      const program = (concurrency: number) =>
-        Attempt.best(Effect.andThen(Effect.replicateEffect(Effect.yieldNow, concurrency), draw), {
-          n: 6,
-          score: (value) => Math.min(value, 3),
-          concurrency
-        }).pipe(
-          Effect.provide(Independent.layer),
+      const seed = Math.floor(Math.random() * 1e6)
+      const jitter = Effect.flatMap(
+        Random.nextIntBetween(0, 20),
+        (times) => Effect.replicateEffect(Effect.yieldNow, times, { discard: true })
+      )
+      const slowly = Effect.replicateEffect(Effect.andThen(jitter, LlmModel.sampleOne("a")), 3)
+      const drawn = new Map<string, Array<string>>()
+      const run = (seed: string) =>
+        slowly.pipe(
+          Effect.tap((texts) => Effect.map(Fork.path, ([index]) => drawn.set(index!, texts))),
+          Attempt.best({ n: 6, score: ([text]) => Number(text!.slice(3)) % 5, concurrency: "unbounded" }),
+          Effect.map((chosen) => ({ chosen, drawn: Array.from({ length: 6 }, (_, i) => drawn.get(String(i))) })),
+          Effect.provide(watchedIndependent),
           Effect.provide(Persistent.layer({ directory })),
+          using(provider.model),
+          Random.withSeed(seed)
+        )
+      const recorded = yield* run(`${seed}`)
+      for (let i = 0; i < 20; i++) assert.deepStrictEqual(yield* run(`${seed} ${i}`), recorded, `seed ${seed}`)
+      assert.strictEqual(provider.requests.length, 6)
+    }))
+
+  it.effect("asks for each score once, and takes none that is not a number before one that is", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const bestOf = (...scores: Array<number>) => {
+        let asked = 0
+        return Attempt.best(Fork.path, {
+          n: scores.length,
+          score: ([index]) => {
+            asked++
+            return scores[Number(index)]!
+          }
+        }).pipe(
+          Effect.map(({ index }) => [index, asked]),
+          Effect.provide(watchedIndependent),
           using(provider.model)
         )
-      assert.deepStrictEqual(yield* program(1), { value: 3, index: 3 })
-      for (const concurrency of [2, 6]) assert.deepStrictEqual(yield* program(concurrency), { value: 3, index: 3 })
-      assert.strictEqual(provider.requests.length, 6)
+      }
+      assert.deepStrictEqual(yield* bestOf(1, 3, 2, 3), [1, 4])
+      assert.deepStrictEqual(yield* bestOf(NaN, 1, NaN, 2), [3, 4])
+      assert.deepStrictEqual(yield* bestOf(NaN, -Infinity, NaN), [1, 3])
+      assert.deepStrictEqual(yield* bestOf(-Infinity, NaN), [0, 2])
+      assert.deepStrictEqual(yield* bestOf(NaN, NaN), [0, 2])
+    }))
+
+  it.effect("lets a judge draw within the attempt that it judges", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const judged: Array<string> = []
+      const program = Attempt.best(LlmModel.sampleOne("a"), {
+        n: 4,
+        concurrency: "unbounded",
+        score: (text) =>
+          Effect.gen(function*() {
+            // the attempt's own model: the same answer to the same prompt
+            assert.strictEqual(yield* LlmModel.sampleOne("a"), text)
+            const verdict = yield* LlmModel.sampleOne(`good? ${text}`)
+            judged.push(`${yield* Fork.path} ${text}`)
+            if (text === "a #0") return yield* new Refused({ answer: verdict })
+            return -Number(text.slice(3))
+          })
+      }).pipe(
+        Effect.provide(watchedIndependent),
+        Effect.provide(Persistent.layer({ directory })),
+        using(provider.model)
+      )
+      const chosen = yield* program
+      assert.strictEqual(provider.requests.length, 8)
+      const first = judged.splice(0).sort()
+      assert.isTrue(first.includes(`${chosen.index} ${chosen.value}`))
+      assert.notStrictEqual(chosen.value, "a #0")
+      assert.deepStrictEqual(yield* program, chosen)
+      assert.deepStrictEqual(judged.sort(), first)
+      assert.strictEqual(provider.requests.length, 8)
     }))
 
   it.effect("leaves out attempts that fail, and fails when all do", () =>
@@ -231,7 +510,7 @@ describe("best", () => {
             n: 3,
             score: (value) => value
           }
-        ).pipe(Effect.provide(Independent.layer), using(provider.model))
+        ).pipe(Effect.provide(watchedIndependent), using(provider.model))
       assert.deepStrictEqual(yield* below(2), { value: 1, index: 1 })
       const error = yield* Effect.flip(below(0))
       assert.instanceOf(error, Attempt.AttemptsExhausted)
@@ -245,7 +524,7 @@ describe("best", () => {
         const both = Effect.all([
           Effect.flip(Attempt.best(draw, { n, score: (value) => value })),
           Effect.flip(Attempt.race(draw, { n }))
-        ]).pipe(Effect.provide(Independent.layer), using(provider.model))
+        ]).pipe(Effect.provide(watchedIndependent), using(provider.model))
         for (const error of yield* both) assert.strictEqual(error._tag, "ProviderError")
       }
       assert.deepStrictEqual(provider.requests, [])

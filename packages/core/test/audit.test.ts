@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Fork, Independent, IndependentModel, LlmModel, Persistent, Repeatable, RepeatableModel } from "@llm-cache/core"
 import * as Audit from "@llm-cache/core/Audit"
 import { Key } from "@llm-cache/core/Key"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Stream } from "effect"
 import { makeDirectory } from "./support/directory.ts"
 import { makeGate, makeProvider } from "./support/provider.ts"
 
@@ -390,6 +390,18 @@ describe("Audit", () => {
         Effect.flip
       )
       assert.strictEqual(error._tag, "AuditFailure")
+    }))
+
+  it.effect("watches a layer that also provides other services, and leaves those as they are", () =>
+    Effect.gen(function*() {
+      class Other extends Context.Service<Other, string>()("test/Other") {}
+      const provider = yield* makeProvider()
+      const both = Audit.watch(Layer.merge(provider.layer, Layer.succeed(Other, "other")), "both")
+      const seen = yield* Effect.all([LlmModel.sampleOne("a"), Effect.service(Other), briefReport]).pipe(
+        Effect.provide(both),
+        Effect.provide(Audit.layer)
+      )
+      assert.deepStrictEqual(seen, ["a #0", "other", [row("both a", [1, 1, 0])]])
     }))
 
   it.effect("is new for each run, and dies when it watches nothing", () =>

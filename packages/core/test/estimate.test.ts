@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Estimate, Independent, LlmModel, Repeatable, SampleError } from "@llm-cache/core"
-import { Effect } from "effect"
-import { count } from "./support/stack.ts"
+import { Estimate, LlmModel, Repeatable, SampleError } from "@llm-cache/core"
+import { Data, Effect } from "effect"
+import { makeProvider } from "./support/provider.ts"
+import { count, handedOut, watchedIndependent } from "./support/stack.ts"
 
 const choose = (n: bigint, k: bigint): bigint => k === 0n ? 1n : k > n ? 0n : choose(n - 1n, k - 1n) * n / k
 
@@ -14,7 +15,9 @@ const scripted = (...answers: ReadonlyArray<string>) => {
   })
 }
 
-const isRight = (answer: string) => Effect.succeed(answer === "right")
+const isRight = (answer: string) => answer === "right"
+
+class Broken extends Data.TaggedError("Broken")<{ readonly sample: string }> {}
 
 describe("pass@k", () => {
   it.effect.prop(
@@ -50,24 +53,77 @@ describe("pass@k", () => {
     Effect.gen(function*() {
       const model = scripted("right", "wrong", "wrong", "right", "wrong")
       const program = (k: number) =>
-        Estimate.passAtK({ prompt: "p", n: 5, k, check: isRight }).pipe(
+        Effect.all([Estimate.passAtK({ prompt: "p", n: 5, k, check: isRight }), handedOut]).pipe(
           Effect.provide(Repeatable.layer),
-          Effect.provide(Independent.layer),
+          Effect.provide(watchedIndependent),
           Effect.provide(model)
         )
-      assert.closeTo(yield* program(1), 2 / 5, 1e-12)
+      const [estimate, draws] = yield* program(1)
+      assert.closeTo(estimate, 2 / 5, 1e-12)
+      assert.deepStrictEqual(draws, { p: [5, 5] })
+    }))
+
+  it.effect("is estimated for several k from samples that are bought once", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const estimates = yield* Estimate.passAtK({
+        prompt: "p",
+        n: 5,
+        k: [1, 2, 5],
+        check: (sample) => Effect.succeed(sample < "p #2")
+      }).pipe(Effect.provide(watchedIndependent), Effect.provide(provider.layer))
+      assert.deepStrictEqual(estimates, [1, 2, 5].map((k) => Estimate.passAtKOf({ n: 5, correct: 2, k })))
+      assert.deepStrictEqual(provider.requests, [5])
+    }))
+
+  it.effect("checks as many samples at a time as it is told to, each once, by its index", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      for (const [concurrency, most] of [[undefined, 1], [2, 2], ["unbounded", 5]] as const) {
+        let [now, highest] = [0, 0]
+        const checked: Array<string> = []
+        yield* Estimate.passAtK({
+          prompt: "p",
+          n: 5,
+          k: 1,
+          concurrency,
+          check: (sample, index) =>
+            Effect.gen(function*() {
+              highest = Math.max(highest, ++now)
+              yield* Effect.replicateEffect(Effect.yieldNow, 3, { discard: true })
+              checked[index] = sample
+              return now-- > 0
+            })
+        }).pipe(Effect.provide(watchedIndependent), Effect.provide(provider.layer))
+        assert.strictEqual(highest, most)
+        assert.deepStrictEqual(checked, provider.given.slice(-5))
+      }
+    }))
+
+  it.effect("buys by batches, and what a failing check has used up is not used again", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const estimate = (batch?: number) =>
+        Estimate.passAtK({ prompt: "p", n: 4, k: 1, batch, check: (sample) => new Broken({ sample }) })
+      yield* Effect.gen(function*() {
+        assert.deepStrictEqual(yield* Effect.flip(estimate(2)), new Broken({ sample: "p #0" }))
+        assert.deepStrictEqual(provider.requests, [2, 2])
+        assert.deepStrictEqual(yield* Effect.flip(estimate()), new Broken({ sample: "p #4" }))
+        yield* Estimate.majority({ prompt: "p", n: 4, batch: 1 })
+      }).pipe(Effect.provide(watchedIndependent), Effect.provide(provider.layer))
+      assert.deepStrictEqual(provider.requests, [2, 2, 4, 1, 1, 1, 1])
     }))
 
   it.effect("refuses a k that n samples cannot tell, before anything is drawn", () =>
     Effect.gen(function*() {
-      for (const k of [0, 6, 1.5, NaN]) {
+      for (const k of [0, 6, 1.5, NaN, [5, 6]]) {
         const error = yield* Estimate.passAtK({ prompt: "p", n: 5, k, check: isRight }).pipe(
-          Effect.provide(Independent.layer),
+          Effect.provide(watchedIndependent),
           Effect.provide(LlmModel.layer({ model: "m", generate: () => Effect.die("was asked") })),
           Effect.flip
         )
         assert.instanceOf(error, SampleError.ProviderError)
-        assert.include(error.message, String(k))
+        assert.include(error.message, `k is ${[k].flat().at(-1)}`)
       }
     }))
 })
@@ -75,7 +131,7 @@ describe("pass@k", () => {
 describe("majority", () => {
   const vote = (answers: ReadonlyArray<string>, answerOf?: (sample: string) => string | undefined) =>
     Estimate.majority({ prompt: "p", n: answers.length, answerOf }).pipe(
-      Effect.provide(Independent.layer),
+      Effect.provide(watchedIndependent),
       Effect.provide(scripted(...answers))
     )
 
@@ -87,6 +143,9 @@ describe("majority", () => {
         counts: new Map([["a", 1], ["b", 2], ["c", 1]])
       })
       assert.strictEqual((yield* vote(["b", "a", "a", "b"])).answer, "b")
+      // the same of samples that are there already
+      assert.deepStrictEqual(Estimate.majorityOf(["b", "a", "a", "b"]), yield* vote(["b", "a", "a", "b"]))
+      assert.strictEqual(Estimate.majorityOf(["x1", "y2", "x2"], (sample) => sample[0]).answer, "x")
     }))
 
   it.effect("counts the answers in the samples, and not those that have none", () =>

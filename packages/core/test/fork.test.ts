@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Fork, Independent, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
-import { Data, Effect, Fiber, Option, Schedule, Schema, Stream, Tracer } from "effect"
+import { Attempt, Fork, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import { Context, Data, Effect, Fiber, Layer, Option, pipe, Random, Schedule, Schema, Stream, Tracer } from "effect"
+import { TestClock } from "effect/testing"
 import * as Path from "node:path"
 import { makeDirectory, readTree } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
-import { allDifferent, build, count, Stack, take, Takes } from "./support/stack.ts"
+import { allDifferent, build, count, Stack, take, Takes, watchedIndependent } from "./support/stack.ts"
 
 const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60) } }
 
@@ -12,8 +13,9 @@ const two = Effect.all([LlmModel.sampleOne("a"), LlmModel.sampleOne("a")])
 
 /** Lets other fibers go first, some of them, sometimes. */
 const shuffled = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() =>
-    Effect.andThen(Effect.replicateEffect(Effect.yieldNow, Math.floor(Math.random() * 6), { discard: true }), self)
+  Effect.flatMap(
+    Random.nextIntBetween(0, 6),
+    (times) => Effect.andThen(Effect.replicateEffect(Effect.yieldNow, times, { discard: true }), self)
   )
 
 describe("a fork", () => {
@@ -103,7 +105,7 @@ describe("a fork", () => {
         Effect.provide(provider.layer),
         Effect.withTracer(tracer)
       )
-      assert.deepStrictEqual(spans.map(({ attributes }) => attributes.get("llm_cache.fork")), ["a/b"])
+      assert.deepStrictEqual(spans.map(({ attributes }) => attributes.get("llm_cache.fork")), [["a", "b"]])
       for (const [name, says] of [["c", "not for this fork"], ["a", "not for this fork"]] as const) {
         const error = yield* Fork.fork(two, name).pipe(
           Effect.provide(Persistent.layerReplication({ directory, model: "mock", temperature: 1 })),
@@ -116,17 +118,41 @@ describe("a fork", () => {
       }
     }))
 
-  it.effect.each(["", "\uD800", "x".repeat(300)])(
-    "whose name can be no folder (%j) is a StoreError before anything is bought",
-    (name) =>
+  it.effect.each([
+    ["", "ProviderError"],
+    ["\uD800", "ProviderError"],
+    ["x".repeat(300), "StoreError"]
+  ])(
+    "whose name can be none (%j) is an error before anything is bought",
+    ([name, tag]) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider()
         const [model] = yield* build(["Persistent"], provider.model, yield* makeDirectory)
-        const error = yield* Effect.flip(Fork.fork(two, name).pipe(using(model!)))
-        assert.strictEqual(error._tag, "StoreError")
+        const error = yield* Effect.flip(Fork.fork(two, name!).pipe(using(model!)))
+        assert.strictEqual(error._tag, tag)
         assert.deepStrictEqual(provider.requests, [])
       }).pipe(Effect.scoped)
   )
+})
+
+describe("stream", () => {
+  it.effect("draws all that it draws in a fork, inside the one that it is run in, and lets its consumer draw outside", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const [model] = yield* build(["Repeatable"], provider.model, yield* makeDirectory)
+      const drawn = LlmModel.sample("a").pipe(Stream.zip(Stream.fromEffectRepeat(Fork.path)), Stream.take(2))
+      for (const stream of [Fork.stream(drawn, "x"), drawn.pipe(Fork.stream("x"))]) {
+        const seen = yield* stream.pipe(
+          Stream.mapEffect(([text, path]) => Effect.map(Fork.path, (outside) => [text, path, outside])),
+          Stream.runCollect,
+          Fork.fork("outer"),
+          using(model!)
+        )
+        const texts = yield* LlmModel.sampleMany("a", 2).pipe(Fork.fork("x"), Fork.fork("outer"), using(model!))
+        assert.deepStrictEqual(seen, texts.map((text) => [text, ["outer", "x"], ["outer"]]))
+      }
+      assert.strictEqual(provider.requests.length, 2)
+    }).pipe(Effect.scoped))
 })
 
 describe("forEach", () => {
@@ -138,6 +164,16 @@ describe("forEach", () => {
         { concurrency: "unbounded" }
       ).pipe(Fork.fork("outer"))
       assert.deepStrictEqual(paths, ["x0outer,0", "y1outer,1", "z2outer,2"])
+    }))
+
+  it.effect("names them as it is told to, comes after its items too, and throws results away", () =>
+    Effect.gen(function*() {
+      const named = { name: (item: string, index: number) => `${item} at ${index}` }
+      const paths = [["x at 0"], ["y at 1"]]
+      assert.deepStrictEqual(yield* Fork.forEach(["x", "y"], () => Fork.path, named), paths)
+      assert.deepStrictEqual(yield* pipe(["x", "y"], Fork.forEach(() => Fork.path, named)), paths)
+      assert.deepStrictEqual(yield* pipe(["x", "y"], Fork.forEach(() => Fork.path)), [["0"], ["1"]])
+      assert.isUndefined(yield* Fork.forEach(["x"], () => Fork.path, { discard: true }))
     }))
 
   it.effect("works on as many items at a time as it is told to", () =>
@@ -157,9 +193,23 @@ describe("forEach", () => {
 
 class Refused extends Data.TaggedError("Refused")<{ readonly answer: string }> {}
 
+// Draws that are not to come before they are cut off.
+const Held = Context.Reference<boolean>("test/Held", { defaultValue: () => false })
+
+const holding = Layer.fresh(Layer.effect(
+  LlmModel.LlmModel,
+  Effect.map(LlmModel.LlmModel, (model) =>
+    LlmModel.fromDraw({
+      ...model,
+      draw: (key, position, batch) =>
+        Effect.flatMap(Held, (isHeld) =>
+          isHeld ? Effect.andThen(model.draw(key, position, batch), Effect.never) : model.draw(key, position, batch))
+    }))
+))
+
 describe("a parallel program over a cache", () => {
-  // Nested lists, retries with attempts of their own, races and timeouts, each in forks.
   const step = (prompt: string) => shuffled(LlmModel.sampleOne(prompt))
+  const held = (prompt: string) => Effect.provideService(step(prompt), Held, true)
   const attempt = Effect.gen(function*() {
     const [first, again] = yield* Effect.all([step("plan"), step("plan")], { concurrency: 2 })
     assert.strictEqual(first, again)
@@ -170,16 +220,31 @@ describe("a parallel program over a cache", () => {
   const agent = attempt.pipe(
     Effect.retry({ schedule: Schedule.recurs(20), while: (error) => error._tag === "Refused" })
   )
+  // A time limit that fires before the draw has begun, or while it is under way: the draw after it is the same one.
+  const late = Effect.gen(function*() {
+    const limit = yield* Random.nextIntBetween(0, 6)
+    assert.isTrue(Option.isNone(yield* Effect.timeoutOption(held("late"), limit)))
+    return yield* step("late")
+  }).pipe(Fork.fork("late"))
+  // The same for those that lose a race.
+  const raced = Effect.gen(function*() {
+    const first = yield* Effect.raceFirst(Fork.fork(step("raced"), "winner"), Fork.fork(held("raced"), "loser"))
+    return [first, yield* Fork.fork(step("raced"), "loser")]
+  })
+  const attempts = Effect.gen(function*() {
+    const only = Effect.flatMap(Fork.path, (path) => path.at(-1) === "1" ? step("attempt") : held("attempt"))
+    const { index, value } = yield* Attempt.race(only, { n: 3, name: "attempts" })
+    const after = Fork.forEach([0, 1, 2], () => step("attempt"), { concurrency: 2 })
+    return [index, value, ...yield* Fork.fork(after, "attempts")]
+  })
   const program = Fork.forEach(["a", "b", "c"], (name) =>
-    Fork.forEach([1, 2, 3], () =>
-      Effect.all([
-        agent,
-        shuffled(LlmModel.sampleMany(name, 3)),
-        Effect.timeoutOption(step("slow"), "1 minute"),
-        Effect.race(Fork.fork(step("raced"), "one"), Effect.never)
-      ]).pipe(Effect.map(([answer, many, slow, raced]) => [answer, many, Option.getOrNull(slow), raced])), {
-      concurrency: "unbounded"
-    }), { concurrency: "unbounded" }).pipe(Effect.provide(Independent.layer))
+    Fork.forEach(
+      [1, 2, 3],
+      () => Effect.all([agent, shuffled(LlmModel.sampleMany(name, 3)), late, raced, attempts]),
+      { concurrency: "unbounded" }
+    ), { concurrency: "unbounded" }).pipe(Effect.provide(watchedIndependent), Effect.provide(holding))
+  // Time goes on for as long as the program runs.
+  const ticking = Effect.forever(Effect.andThen(TestClock.adjust(1), Effect.yieldNow))
 
   const times = Number(process.env["LLM_CACHE_FORK_RUNS"] ?? 1000)
 
@@ -190,16 +255,20 @@ describe("a parallel program over a cache", () => {
         const directory = yield* makeDirectory
         const provider = yield* makeProvider({ maxBatch: 2 })
         provider.gate = shuffled(Effect.void)
-        const run = program.pipe(
-          Effect.provide(Persistent.layer({ directory })),
-          using(provider.model),
-          Effect.map(JSON.stringify)
-        )
-        const recorded = yield* run
+        const seed = Math.floor(Math.random() * 1e9)
+        const run = (i: number) =>
+          program.pipe(
+            Effect.raceFirst(ticking),
+            Effect.provide(Persistent.layer({ directory })),
+            using(provider.model),
+            Random.withSeed(`${seed} ${i}`),
+            Effect.map(JSON.stringify)
+          )
+        const recorded = yield* run(0)
         const sent = provider.requests.length
-        assert.isAbove(sent, 30)
-        for (let i = 0; i < times; i++) assert.strictEqual(yield* run, recorded)
-        assert.strictEqual(provider.requests.length, sent)
+        assert.isAbove(sent, 60)
+        for (let i = 1; i <= times; i++) assert.strictEqual(yield* run(i), recorded, `run ${i} of seed ${seed}`)
+        assert.strictEqual(provider.requests.length, sent, `seed ${seed}`)
       }),
     30_000 + times * 100
   )
@@ -211,9 +280,10 @@ describe("a parallel program over a cache", () => {
       beneath: Schema.Array(Schema.Literals(["Independent", "Repeatable"])).check(Schema.isMaxLength(2)),
       forks: Schema.Array(Takes).check(Schema.isMaxLength(4)),
       level: count(0, 4),
-      maxBatch: count(1, 4)
+      maxBatch: count(1, 4),
+      seed: Schema.Int
     },
-    ({ above, beneath, forks, level, maxBatch }) =>
+    ({ above, beneath, forks, level, maxBatch, seed }) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider({ maxBatch })
         provider.gate = shuffled(Effect.void)
@@ -235,7 +305,7 @@ describe("a parallel program over a cache", () => {
         // and no two forks share a sample
         const samples = recorded.map((takes) => [...new Set(takes.flat())]).flat()
         assert.isTrue(allDifferent(samples))
-      }).pipe(Effect.scoped),
+      }).pipe(Effect.scoped, Random.withSeed(seed)),
     runs
   )
 })

@@ -1,12 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
-import { Config, Context, Effect, Exit, Fiber, Layer, Schema, type Scope, Stream } from "effect"
+import * as Audit from "@llm-cache/core/Audit"
+import { Config, Context, Effect, Exit, Fiber, Layer, References, Schema, type Scope, Stream } from "effect"
 import * as Path from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
-import { agree, allDifferent, build, Combinator, count, counted, Stack, take, Takes } from "./support/stack.ts"
+import {
+  agree,
+  allDifferent,
+  build,
+  Combinator,
+  count,
+  directoryStore,
+  Stack,
+  take,
+  Takes,
+  watchedIndependent
+} from "./support/stack.ts"
 
 const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60) } }
 
@@ -172,6 +184,36 @@ it.effect("law 2: a store goes on behind the draws that another process recorded
     assert.deepStrictEqual(yield* take(one!, { prompt: "a", n: 4, batch: 1 }), [...longer, "a #3"])
   }))
 
+it.effect("law 2: draws beside a store, and of a second store, go on behind what it has recorded", () =>
+  Effect.gen(function*() {
+    const root = yield* makeDirectory
+    const provider = yield* makeProvider()
+    const storeAt = (name: string) => directoryStore(Path.join(root, name))
+    const run = (
+      draws: (models: {
+        readonly independent: LlmModel.Model
+        readonly one: LlmModel.Model
+        readonly other: LlmModel.Model
+      }) => ReadonlyArray<LlmModel.Model>
+    ) =>
+      Effect.gen(function*() {
+        const independent = yield* Independent.make(yield* Persistent.make(provider.model, yield* storeAt("big")))
+        const one = yield* Repeatable.make(yield* Persistent.make(independent, yield* storeAt("one")))
+        const other = yield* Persistent.make(independent, yield* storeAt("other"))
+        return yield* Effect.forEach(
+          draws({ independent, one, other }),
+          (model) => LlmModel.sampleOne("a").pipe(using(model))
+        )
+      }).pipe(Effect.scoped)
+    assert.deepStrictEqual(yield* run(({ one, other }) => [one, other]), ["a #0", "a #1"])
+    // In the next run they are drawn from in another order.
+    assert.deepStrictEqual(
+      yield* run(({ independent, one, other }) => [independent, independent, other, one]),
+      ["a #2", "a #3", "a #1", "a #0"]
+    )
+    assert.deepStrictEqual(yield* run(({ independent, other }) => [other, independent]), ["a #1", "a #2"])
+  }))
+
 describe("law 3, independent across runs: all draws of all runs are different positions", () => {
   it.effect.prop(
     "also when they are drawn at once, in batches, and when some fail",
@@ -191,6 +233,26 @@ describe("law 3, independent across runs: all draws of all runs are different po
     runs
   )
 })
+
+// A fiber that has run for long gives way to others, at any point.
+it.effect.each([6, 9, 14, 18, 25, 40])(
+  "law 3, where fibers give way after %d operations",
+  (operations) =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const drawn = yield* Effect.replicateEffect(
+        Effect.replicateEffect(LlmModel.sampleOne("a"), 20),
+        5,
+        concurrently
+      ).pipe(
+        Effect.provide(watchedIndependent),
+        using(provider.model),
+        Effect.provideService(References.MaxOpsBeforeYield, operations)
+      )
+      assert.strictEqual(new Set(drawn.flat()).size, 100)
+      assert.strictEqual(provider.requests.length, 100)
+    })
+)
 
 describe("law 4, algebra", () => {
   it.effect.prop(
@@ -224,7 +286,7 @@ describe("law 4, algebra", () => {
       const attempt = Effect.provide(three, Repeatable.layer)
       const [outer, attempts] = yield* Effect.gen(function*() {
         const outer = yield* LlmModel.sampleOne("a")
-        const attempts = yield* Effect.all([attempt, attempt, attempt]).pipe(Effect.provide(Independent.layer))
+        const attempts = yield* Effect.all([attempt, attempt, attempt]).pipe(Effect.provide(watchedIndependent))
         return [outer, attempts] as const
       }).pipe(Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
       assert.strictEqual(outer, "a #0")
@@ -234,7 +296,7 @@ describe("law 4, algebra", () => {
   it.effect("the same as one composed layer", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const model = Repeatable.layer.pipe(Layer.provide(Independent.layer), Layer.provide(Repeatable.layer))
+      const model = Repeatable.layer.pipe(Layer.provide(watchedIndependent), Layer.provide(Repeatable.layer))
       const both = Effect.all([Effect.provide(three, model), Effect.provide(three, model)])
       // Two nestings of their own draw the same, each repeats itself.
       assert.deepStrictEqual(yield* Effect.provide(both, Layer.provideMerge(Repeatable.layer, provider.layer)), [
@@ -250,7 +312,7 @@ describe("law 4, algebra", () => {
         Array.from({ length: 5 }, () => Effect.provide(three, Repeatable.layer)),
         concurrently
       )
-        .pipe(Effect.provide(Independent.layer), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
+        .pipe(Effect.provide(watchedIndependent), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
       for (const [first, again] of attempts) assert.strictEqual(first, again)
       assert.isTrue(allDifferent(attempts.map(([first]) => first!)))
     }))
@@ -258,12 +320,12 @@ describe("law 4, algebra", () => {
   it.effect("Independent, Repeatable and Independent stay three too", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const inner = Effect.provide(three, Independent.layer)
+      const inner = Effect.provide(three, watchedIndependent)
       const draws = yield* Effect.all([
         LlmModel.sampleOne("a"),
         Effect.provide(Effect.all([inner, three]), Repeatable.layer)
       ])
-        .pipe(Effect.provide(Independent.layer), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
+        .pipe(Effect.provide(watchedIndependent), Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
       // The inner reader reads the inner memory, from its first position on.
       assert.deepStrictEqual(draws, ["a #0", [["a #1", "a #2"], ["a #1", "a #1"]]])
     }))
@@ -325,16 +387,16 @@ describe("law 5, demand: who takes n elements makes every caching model beneath 
       Effect.gen(function*() {
         const provider = yield* makeProvider()
         const root = yield* makeDirectory
-        let { counter, model } = counted(provider.model)
-        const counters = [counter]
+        const audit = yield* Audit.make
+        let model = audit.watch(provider.model, "provider")
         for (const [height, combinator] of stack.toReversed().entries()) {
           const [above] = yield* build([combinator], model, Path.join(root, String(height)))
-          ;({ counter, model } = counted(above!))
-          counters.push(counter)
+          model = audit.watch(above!, String(height))
         }
         const texts = yield* LlmModel.sample("a").pipe(Stream.take(n), Stream.runCollect, using(model))
         assert.strictEqual(texts.length, n)
-        assert.deepStrictEqual(counters.map(({ handedOut }) => handedOut), counters.map(() => n))
+        const counts = (yield* audit.report).map(({ distinct, handedOut }) => [handedOut, distinct])
+        assert.deepStrictEqual(counts, n === 0 ? [] : ["provider", ...stack].map(() => [n, n]))
         assert.strictEqual(provider.requests.length, n)
       }).pipe(Effect.scoped),
     runs
@@ -637,11 +699,20 @@ describe("ten thousand fibers", () => {
     Effect.gen(function*() {
       for (const stack of [["Repeatable"], ["Independent"], ["Independent", "Repeatable"]] as const) {
         const provider = yield* makeProvider()
-        const [model] = yield* build(stack, provider.model, yield* makeDirectory)
-        const texts = yield* Effect.forEach(fibers, () => LlmModel.sampleOne("a"), concurrently).pipe(using(model!))
+        const audit = yield* Audit.make
+        const [above] = yield* build(stack, audit.watch(provider.model, "provider"), yield* makeDirectory)
+        const model = audit.watch(above!, "top")
+        const texts = yield* Effect.forEach(fibers, () => LlmModel.sampleOne("a"), concurrently).pipe(using(model))
         const draws = stack[0] === "Repeatable" ? 1 : fibers.length
         assert.strictEqual(new Set(texts).size, draws)
         assert.strictEqual(provider.requests.length, draws)
+        const counts = (yield* audit.report).map((
+          { distinct, fromCache, handedOut, watch }
+        ) => [watch, handedOut, distinct, fromCache])
+        assert.deepStrictEqual(counts, [
+          ["provider", draws, draws, 0],
+          ["top", fibers.length, draws, fibers.length - draws]
+        ])
       }
     }).pipe(Effect.scoped))
 

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, IndependentModel, LlmModel, Persistent, Repeatable, RepeatableModel } from "@llm-cache/core"
+import { IndependentModel, LlmModel, Persistent, Repeatable, RepeatableModel } from "@llm-cache/core"
 import { Effect, Stream } from "effect"
 import { makeDirectory } from "./support/directory.ts"
 import { makeProvider } from "./support/provider.ts"
+import { watchedIndependent } from "./support/stack.ts"
 
 const draws = <Service>(model: LlmModel.Accessors<Service>) =>
   Effect.all([
@@ -22,7 +23,7 @@ describe("IndependentModel", () => {
       const program = draws(IndependentModel).pipe(
         Effect.provide(Repeatable.layer),
         Effect.provide(Persistent.layer({ directory })),
-        Effect.provide(Independent.layer)
+        Effect.provide(watchedIndependent)
       )
       assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), different)
     }))
@@ -31,7 +32,7 @@ describe("IndependentModel", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const program = Effect.all([draws(LlmModel), draws(IndependentModel)]).pipe(
-        Effect.provide(Independent.layer),
+        Effect.provide(watchedIndependent),
         Effect.provide(provider.layer)
       )
       const texts = (yield* program).flat(2)
@@ -45,7 +46,7 @@ describe("IndependentModel", () => {
         Effect.flip(IndependentModel.sampleMany("a", 0)),
         Effect.flip(IndependentModel.sampleOne("\uD800")),
         Effect.flip(Stream.runHead(IndependentModel.sample("a", { batch: NaN })))
-      ]).pipe(Effect.provide(Independent.layer), Effect.provide(provider.layer))
+      ]).pipe(Effect.provide(watchedIndependent), Effect.provide(provider.layer))
       for (const error of errors) assert.strictEqual(error._tag, "ProviderError")
       assert.deepStrictEqual(provider.requests, [])
     }))
@@ -57,11 +58,11 @@ describe("RepeatableModel", () => {
       const directory = yield* makeDirectory
       for (const repeats of [Repeatable.layer, Persistent.layer({ directory })]) {
         const provider = yield* makeProvider()
-        const program = draws(RepeatableModel).pipe(Effect.provide(Independent.layer), Effect.provide(repeats))
+        const program = draws(RepeatableModel).pipe(Effect.provide(watchedIndependent), Effect.provide(repeats))
         assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), same)
       }
       const replicated = draws(RepeatableModel).pipe(
-        Effect.provide(Independent.layer),
+        Effect.provide(watchedIndependent),
         Effect.provide(Persistent.layerReplication({ directory, model: "mock", temperature: 1 }))
       )
       assert.deepStrictEqual(yield* replicated, same)

@@ -13,8 +13,8 @@ const options = (runs: number) => ({
 })
 
 const agree = (program: Program, root?: string) =>
-  Effect.map(execute(program, root), (library) => {
-    const meaning = interpret(program)
+  Effect.map(execute(program, root), ({ outcome: library, traces }) => {
+    const meaning = interpret(program, traces)
     assert.deepStrictEqual(
       library,
       meaning,
@@ -30,7 +30,7 @@ describe("the library and its meaning agree on every value, every request and wh
     options(runs)
   )
 
-  const some = Math.ceil(runs / 10)
+  const some = Math.ceil(runs / 20)
   it.effect.prop(
     `over ${some} programs whose stores are directories`,
     { program: Programs },

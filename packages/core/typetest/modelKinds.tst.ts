@@ -1,6 +1,8 @@
 import {
   Attempt,
+  Audit,
   Estimate,
+  Fork,
   Independent,
   IndependentModel,
   LlmModel,
@@ -9,7 +11,7 @@ import {
   RepeatableModel,
   type SampleError
 } from "@llm-cache/core"
-import { Effect, type Layer, Schedule, type Stream } from "effect"
+import { Effect, Layer, Schedule, type Scope, type Stream } from "effect"
 import { describe, expect, it } from "tstyche"
 
 const model = LlmModel.layer({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
@@ -76,22 +78,148 @@ describe("layers", () => {
   })
 })
 
-describe("estimates and attempts", () => {
+describe("what the compiler says where a model is missing", () => {
+  it("names the service, whose documentation says what to provide", () => {
+    // @effect-diagnostics missingEffectContext:off
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(independent.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
+    // @ts-expect-error Type 'RepeatableModel' is not assignable to type 'never'
+    run(repeatable.pipe(Effect.provide(Independent.layer), Effect.provide(model)))
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(Attempt.retry(repeatable, { times: 1 }).pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
+    // @effect-diagnostics missingEffectContext:error
+  })
+})
+
+interface Judge {
+  readonly judge: unique symbol
+}
+
+declare const judged: Effect.Effect<number, "no verdict", Judge | LlmModel.LlmModel>
+declare const checked: Effect.Effect<boolean, "no verdict", Judge>
+
+describe("estimates", () => {
+  const options = { prompt: "Hello", n: 5 }
+  const isLong = (sample: string) => sample.length > 10
+
   it("ask for independence", () => {
-    const estimate = Estimate.passAtK({ prompt: "Hello", n: 5, k: 1, check: () => Effect.succeed(true) })
+    const estimate = Estimate.passAtK({ ...options, k: 1, check: () => Effect.succeed(true) })
     expect(estimate).type.toBe<Effect.Effect<number, SampleError.SampleError, IndependentModel.IndependentModel>>()
     expect(run).type.not.toBeCallableWith(estimate.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
     expect(run).type.toBeCallableWith(estimate.pipe(Effect.provide(Independent.layer), Effect.provide(model)))
+    expect(Estimate.majority(options)).type.toBe<
+      Effect.Effect<Estimate.Majority, SampleError.SampleError, IndependentModel.IndependentModel>
+    >()
   })
 
-  it("give an attempt its models, and tell what it may end with", () => {
-    const attempt = Effect.andThen(LlmModel.sampleOne("Hello"), RepeatableModel.sampleOne("Hello"))
-    expect(Attempt.retry(attempt, { schedule: Schedule.recurs(1) })).type.toBe<
+  it("of one k are a number, of several as many as they are", () => {
+    expect(Estimate.passAtK({ ...options, k: options.n, check: isLong })).type.toBe<
+      Effect.Effect<number, SampleError.SampleError, IndependentModel.IndependentModel>
+    >()
+    expect(Estimate.passAtK({ ...options, k: [1, 5], check: isLong })).type.toBe<
+      Effect.Effect<[number, number], SampleError.SampleError, IndependentModel.IndependentModel>
+    >()
+    expect(Estimate.passAtK({ ...options, k: [1, 5] as Array<number>, check: isLong })).type.toBe<
+      Effect.Effect<Array<number>, SampleError.SampleError, IndependentModel.IndependentModel>
+    >()
+  })
+
+  it("fail with and need what the check does, also among others", () => {
+    const estimate = Estimate.passAtK({ ...options, k: 1, check: () => checked })
+    type Needed = IndependentModel.IndependentModel | Judge
+    expect(estimate).type.toBe<Effect.Effect<number, SampleError.SampleError | "no verdict", Needed>>()
+    expect(Effect.all([Estimate.passAtK({ ...options, k: 1, check: isLong }), estimate])).type.toBe<
+      Effect.Effect<[number, number], SampleError.SampleError | "no verdict", Needed>
+    >()
+    expect(Estimate.passAtK({ ...options, k: 1, check: (sample) => isLong(sample) || checked })).type.toBe<
+      typeof estimate
+    >()
+  })
+})
+
+describe("attempts", () => {
+  const attempt = Effect.andThen(LlmModel.sampleOne("Hello"), RepeatableModel.sampleOne("Hello"))
+  type E = SampleError.SampleError
+  type Retried<E2 = never, R2 = never> = Effect.Effect<
+    Attempt.Succeeded<string, E>,
+    E | Attempt.AttemptsExhausted<E> | E2,
+    IndependentModel.IndependentModel | R2
+  >
+  type Chosen<E2 = never, R2 = never> = Effect.Effect<
+    Attempt.Chosen<string>,
+    E | E2 | Attempt.AttemptsExhausted<E | E2>,
+    IndependentModel.IndependentModel | R2
+  >
+
+  it("get their models, keep the caller's scope, and tell what they may end with", () => {
+    expect(Attempt.retry(attempt, { schedule: Schedule.recurs(1) })).type.toBe<Retried>()
+    expect(Attempt.retry(Effect.andThen(Effect.scope, attempt), { times: 1 })).type.toBe<Retried<never, Scope.Scope>>()
+    expect(Attempt.race(attempt, { n: 2 })).type.toBe<Chosen>()
+    expect(attempt.pipe(Attempt.race({ n: 2 }))).type.toBe<Chosen>()
+    expect(Attempt.best(attempt, { n: 2, score: (text) => text.length })).type.toBe<Chosen>()
+    expect(attempt.pipe(Attempt.best({ n: 2, score: (text) => text.length }))).type.toBe<Chosen>()
+    expect(Attempt.best(attempt, { n: 2, score: () => judged })).type.toBe<Chosen<"no verdict", Judge>>()
+  })
+
+  it("do not compile without independence", () => {
+    for (
+      const one of [
+        Effect.asVoid(Attempt.retry(attempt, { times: 1 })),
+        Effect.asVoid(Attempt.race(attempt, { n: 2 })),
+        Effect.asVoid(Attempt.best(attempt, { n: 2, score: (text) => text.length }))
+      ]
+    ) {
+      expect(run).type.not.toBeCallableWith(one.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
+      expect(run).type.toBeCallableWith(one.pipe(Effect.provide(Independent.layer), Effect.provide(model)))
+    }
+  })
+
+  it("are retried by whatever Effect.retry takes", () => {
+    const needy = null as unknown as Schedule.Schedule<number, E, "schedule", Judge>
+    expect(attempt.pipe(Attempt.retry({ times: 1 }))).type.toBe<Retried>()
+    expect(Attempt.retry(attempt, Schedule.recurs(1))).type.toBe<Retried>()
+    expect(attempt.pipe(Attempt.retry(Schedule.recurs(1)))).type.toBe<Retried>()
+    expect(Attempt.retry(attempt, needy)).type.toBe<Retried<"schedule", Judge>>()
+    expect(Attempt.retry(attempt, { schedule: needy })).type.toBe<Retried<"schedule", Judge>>()
+    expect(Attempt.retry(attempt, ($) => $(Schedule.recurs(1)))).type.toBe<Retried>()
+    expect(Attempt.retry(attempt, { while: (error) => error._tag === "StoreError" })).type.toBe<Retried>()
+    expect(Attempt.retry(attempt, { until: () => checked })).type.toBe<Retried<"no verdict", Judge>>()
+    // what it fails with is the attempt's, whatever the schedule could take
+    const safe = Effect.succeed("")
+    expect(Attempt.retry(safe, { schedule: Schedule.recurs(1) })).type.toBe<
       Effect.Effect<
-        Attempt.Succeeded<string, SampleError.SampleError>,
-        SampleError.SampleError | Attempt.Exhausted<SampleError.SampleError>,
+        Attempt.Succeeded<string, never>,
+        Attempt.AttemptsExhausted<never>,
         IndependentModel.IndependentModel
       >
     >()
+    expect(Attempt.retry).type.not.toBeCallableWith(attempt, { while: (error: number) => error > 0 })
+  })
+})
+
+describe("forks", () => {
+  const items: ReadonlyArray<number> = [1, 2]
+  const f = (item: number) => Effect.succeed(String(item))
+
+  it("of a list come before or after it, and may throw their results away", () => {
+    expect(Fork.forEach(items, f)).type.toBe<Effect.Effect<Array<string>>>()
+    expect(Fork.forEach(items, f, { discard: true })).type.toBe<Effect.Effect<void>>()
+    expect(Fork.forEach(f, { name: (item) => item.toFixed() })(items)).type.toBe<Effect.Effect<Array<string>>>()
+    expect(Fork.forEach(f, { discard: true })(items)).type.toBe<Effect.Effect<void>>()
+  })
+})
+
+describe("an audit", () => {
+  it("watches any layer that provides a model", () => {
+    const other = null as unknown as Layer.Layer<Judge, "other", Scope.Scope>
+    const both = Layer.merge(Independent.layer, other)
+    type Watched = Layer.Layer<
+      LlmModel.LlmModel | IndependentModel.IndependentModel | Judge,
+      "other",
+      LlmModel.LlmModel | Scope.Scope | Audit.Audit
+    >
+    expect(Audit.watch(both, "name")).type.toBe<Watched>()
+    expect(both.pipe(Audit.watch("name"))).type.toBe<Watched>()
+    expect(Audit.watch).type.not.toBeCallableWith(other, "name")
   })
 })

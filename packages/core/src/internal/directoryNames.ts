@@ -1,6 +1,6 @@
 import * as Crypto from "node:crypto"
 import * as Path from "node:path"
-import type { Identity } from "../Identity.ts"
+import { Identity } from "../Identity.ts"
 import type { Key } from "../Key.ts"
 
 /** The longest name of a file or folder that common file systems take, in bytes. */
@@ -50,6 +50,31 @@ const folder = (segments: ReadonlyArray<string>, what: string): Folder => {
 
 /** The name of a folder that holds a prompt's samples. */
 export const promptFolder = /^[0-9a-f]{64}$/
+
+/** The position of the sample in a file of this name, `undefined` where it is no sample's. */
+export const positionOf = (name: string): number | undefined => {
+  const position = /^(0|[1-9]\d{0,14})\.md$/.exec(name)?.[1]
+  return position === undefined ? undefined : Number(position)
+}
+
+/** The identity that a folder of this name below the root is for, where the name alone says so. */
+export const identityOfFolder = (path: string): Identity | undefined => {
+  const [, name, temperature] = /^(.+)_([^_]+)$/s.exec(path.split(Path.sep).join("/")) ?? []
+  if (name === undefined) return undefined
+  const identity = new Identity(name, temperature === "default" ? undefined : Number(temperature), "{}")
+  const folder = identityFolder(identity)
+  return folder.ok && folder.path === path ? identity : undefined
+}
+
+/** The name of the fork whose folder has this name. */
+export const forkOfFolder = (name: string): string | undefined => {
+  try {
+    const fork = decodeURIComponent(name)
+    return forkFolder(fork) === name ? fork : undefined
+  } catch {
+    return undefined
+  }
+}
 
 // What the original prints, three decimals without the zeros at their end, where that says it all.
 const temperature = (value: number | undefined): string => {

@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import { isUtf8 } from "node:buffer"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -7,17 +6,17 @@ import * as Path from "node:path"
 import type { Identity } from "../Identity.ts"
 import type { Key } from "../Key.ts"
 import type { Drawn, Entry } from "../Sample.ts"
-import { StoreError } from "../SampleError.ts"
+import type { StoreError } from "../SampleError.ts"
 import type { Store } from "../SampleStore.ts"
-import { identityFolder, keyFolder, promptFolder } from "./directoryNames.ts"
+import { advise, attempt, explain, type Fail, failure, isFault } from "./directoryErrors.ts"
+import { holderOf, listKeys } from "./directoryListing.ts"
+import { identityFolder, keyFolder, positionOf, promptFolder } from "./directoryNames.ts"
 import { ifPresent, isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
 import { Journal } from "./journal.ts"
 import { type Purchase, PurchaseLog } from "./purchaseLog.ts"
 
 // The file system is used synchronously: a sample is a small file in the page cache, and reading it takes less time
 // than going through the thread pool.
-
-const sampleFile = /^(0|[1-9]\d{0,14})\.md$/
 
 /** A directory as a store. Fails when the root is, or is below, something that is not a directory. */
 export const makeDirectory = (root: string): Effect.Effect<Store, StoreError> =>
@@ -63,13 +62,19 @@ class DirectoryStore implements Store {
   get = (key: Key, position: number) =>
     this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
       const file = Path.join(folder, `${position}.md`)
-      const text = readIfPresent(file)
+      let text = readIfPresent(file)
       if (text === undefined) {
-        return Fs.lstatSync(file, { throwIfNoEntry: false }) === undefined ? Effect.undefined : failed({
-          kind: "Damaged",
-          description: `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the ` +
-            "position drawn again"
-        })
+        const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
+        if (stats?.isSymbolicLink()) {
+          return failed({
+            kind: "Damaged",
+            description: `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the ` +
+              "position drawn again"
+          })
+        }
+        // Another process may just have stored it.
+        text = stats && readIfPresent(file)
+        if (text === undefined) return Effect.undefined
       }
       const known = this.#journal.find(folder, position, text)
       if (known === "differs") {
@@ -93,7 +98,7 @@ class DirectoryStore implements Store {
   positions = (key: Key) =>
     this.#run("positions", key, undefined, (folder) =>
       Effect.succeed(
-        list(folder).flatMap((name) => sampleFile.exec(name)?.slice(1).map(Number) ?? []).sort((a, b) => a - b)
+        list(folder).flatMap((name) => positionOf(name) ?? []).sort((a, b) => a - b)
       ))
 
   prepare = (key: Key) =>
@@ -107,18 +112,19 @@ class DirectoryStore implements Store {
 
   put: Store["put"] = (key, entries, ifTaken) =>
     this.#run("put", key, entries[0].position, (folder) => {
-      const write = () =>
+      // The folder was deleted, or the key was never prepared.
+      if (!Fs.existsSync(folder)) this.#prepare(key, folder)
+      return Effect.succeed(
         entries.length === 1
           ? [this.#place(folder, entries[0], ifTaken)]
           : this.#log.write({ id: crypto.randomUUID(), folder: Path.relative(this.#root, folder), entries, ifTaken })
-      try {
-        return Effect.succeed(write())
-      } catch (cause) {
-        if (!isMissing(cause)) throw cause
-        // The folder was deleted, or the key was never prepared.
-        this.#prepare(key, folder)
-        return Effect.succeed(write())
-      }
+      )
+    })
+
+  remove: Store["remove"] = (key, positions) =>
+    this.#run("remove", key, positions[0], (folder) => {
+      for (const position of positions) ifPresent(() => Fs.unlinkSync(Path.join(folder, `${position}.md`)))
+      return Effect.void
     })
 
   prompts = (identity: Identity, limit: number) => {
@@ -133,7 +139,7 @@ class DirectoryStore implements Store {
           if (!promptFolder.test(entry.name) || !entry.isDirectory()) continue
           const names = list(Path.join(folder.path, entry.name))
           // otherwise it was made ready for a request that failed
-          if (!names.some((name) => name === "forks" || sampleFile.test(name))) continue
+          if (!names.some((name) => name === "forks" || positionOf(name) !== undefined)) continue
           const prompt = readIfPresent(Path.join(folder.path, entry.name, "prompt.txt"))
           if (prompt !== undefined) prompts.push(prompt)
         }
@@ -142,6 +148,10 @@ class DirectoryStore implements Store {
       }
       return prompts
     })
+  }
+
+  get keys() {
+    return listKeys(this.#name, this.#root)
   }
 
   #identityFolder(identity: Identity): ReturnType<typeof identityFolder> {
@@ -189,6 +199,7 @@ class DirectoryStore implements Store {
           ? use(folder.path, failed)
           : failed({ kind: "InvalidName", description: advise(folder.why) })
       } catch (cause) {
+        if (!isFault(cause)) throw cause
         const where = this.describe(key)
         return failed(explain(cause, position === undefined ? where : Path.join(where, `${position}.md`)))
       }
@@ -222,18 +233,18 @@ class DirectoryStore implements Store {
     const absolute = Path.join(this.#root, folder)
     if (isTakenOver) Fs.mkdirSync(absolute, { recursive: true })
     return entries.map((entry, i) => {
-      const sampleId = `${id} ${i}`
+      const sampleId = entry.id ?? `${id} ${i}`
       const isPlaced = isTakenOver &&
         this.#journal.places(absolute, sampleId).some((position) => {
           const text = readIfPresent(Path.join(absolute, `${position}.md`))
           return text === entry.drawn.text
         })
-      return isPlaced || !isOurs() ? undefined : this.#place(absolute, entry, ifTaken, sampleId)
+      return isPlaced || !isOurs() ? undefined : this.#place(absolute, { ...entry, id: sampleId }, ifTaken)
     })
   }
 
   // Stores a sample at its position, or where that is taken at the next one that is free, and says where.
-  #place(folder: string, { drawn, position }: Entry, ifTaken: "append" | "drop", id?: string): number | undefined {
+  #place(folder: string, { drawn, id, position }: Entry, ifTaken: "append" | "drop"): number | undefined {
     for (let free = position;; free++) {
       const isFree = Fs.lstatSync(Path.join(folder, `${free}.md`), { throwIfNoEntry: false }) === undefined
       if (isFree) {
@@ -241,61 +252,8 @@ class DirectoryStore implements Store {
         if (writeNew(folder, `${free}.md`, drawn.text)) return free
         this.#journal.retract(folder, free, line)
       }
+      if (id !== undefined && this.#journal.has(folder, free, id)) return free
       if (ifTaken === "drop") return undefined
     }
-  }
-}
-
-const holderOf = (
-  content: string | undefined
-): { readonly name: unknown; readonly temperature: unknown } | undefined => {
-  try {
-    const holder: unknown = content === undefined ? undefined : JSON.parse(content)
-    return Predicate.hasProperty(holder, "name") ? { temperature: undefined, ...holder } : undefined
-  } catch {
-    // spoilt: it only explains
-    return undefined
-  }
-}
-
-// -----------------------------------------------------------------------------
-// errors
-// -----------------------------------------------------------------------------
-
-type Fail = (fields: Pick<StoreError, "kind" | "description" | "cause">) => Effect.Effect<never, StoreError>
-
-const failure = (store: string, operation: StoreError["operation"], key?: Key, position?: number): Fail => (fields) =>
-  Effect.fail(new StoreError({ store, operation, key, position, ...fields }))
-
-const attempt = <A>(failed: Fail, evaluate: () => A): Effect.Effect<A, StoreError> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(evaluate())
-    } catch (cause) {
-      return failed(explain(cause))
-    }
-  })
-
-const advise = (why: string): string => `${why}, which can be no folder here: give another name, as with \`alias\``
-
-const advice: { readonly [code: string]: string } = {
-  EACCES: "Give this user the right to it, or use another directory",
-  EPERM: "Give this user the right to it, or use another directory (one on a file system with hard links)",
-  EROFS: "The file system is read-only: use another directory, or replication, which writes nothing",
-  ENOSPC: "The disk is full: make room. What was bought is kept in memory, and the next draw stores it",
-  EDQUOT: "The quota is used up: make room. What was bought is kept in memory, and the next draw stores it",
-  ENOTDIR: "A file is where a folder should be: move it away, or use another directory",
-  EEXIST: "A file is where a folder should be: move it away, or use another directory",
-  EISDIR: "A folder is where a file should be: move it away"
-}
-
-const explain = (cause: unknown, file?: string): Parameters<Fail>[0] => {
-  const { code, message, path } = cause as NodeJS.ErrnoException
-  return {
-    kind: code === "EISDIR" ? "Damaged" : code === "ENAMETOOLONG" ? "InvalidName" : "Unavailable",
-    description: `${message}${path === undefined && file !== undefined ? ` '${file}'` : ""}. ${
-      advice[code ?? ""] ?? "See to the file system, or use another directory"
-    }`,
-    cause
   }
 }

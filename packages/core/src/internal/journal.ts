@@ -65,6 +65,13 @@ export class Journal {
     return match(this.#read(file), position, text)
   }
 
+  /** Whether the sample with this id was written at a position. */
+  has(folder: string, position: number, id: string): boolean {
+    return standing(this.#read(fileOf(folder, position)).lines.get(position) ?? []).some((fields) =>
+      fields["id"] === id
+    )
+  }
+
   /** The positions at which the sample with this id was to be written. */
   places(folder: string, id: string): ReadonlyArray<number> {
     return list(folder).filter((name) => name.endsWith(".jsonl")).flatMap((name) =>

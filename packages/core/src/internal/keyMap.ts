@@ -28,11 +28,8 @@ export class KeyMap<V> {
     }
   }
 
-  /** The prompts of an identity, over all fork paths. */
-  *prompts(identity: Key["identity"]): Iterable<string> {
-    for (const [id, group] of this.#groups) {
-      if (id.startsWith(identity.id)) yield* group.keys()
-    }
+  *values(): Iterable<V> {
+    for (const group of this.#groups.values()) yield* group.values()
   }
 
   #group(key: Key): Map<string, V> | undefined {
@@ -44,7 +41,6 @@ export class KeyMap<V> {
     return this.#unforked
   }
 
-  // An identity's id is a whole JSON array, so that none is the start of another.
   #groupId({ identity, path }: Key): string {
     let id = this.#paths.get(path)
     if (id === undefined) this.#paths.set(path, id = JSON.stringify(path))

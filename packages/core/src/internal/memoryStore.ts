@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import type { Key } from "../Key.ts"
-import type { Drawn } from "../Sample.ts"
+import type { Entry } from "../Sample.ts"
 import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 
@@ -10,32 +12,57 @@ export interface MemoryStore extends Store {
   readonly isEmpty: (key: Key) => boolean
 }
 
+interface Sequence {
+  readonly key: Key
+  readonly samples: Map<number, Entry>
+}
+
 export const makeMemory = (): MemoryStore => {
-  const sequences = new KeyMap<Map<number, Drawn>>()
+  const sequences = new KeyMap<Sequence>()
+  const forget = (key: Key, position: number): void => {
+    const samples = sequences.get(key)?.samples
+    if (samples?.delete(position) && samples.size === 0) sequences.delete(key)
+  }
   return {
     id: `memory ${crypto.randomUUID()}`,
     describe: () => "memory",
-    get: (key, position) => Effect.sync(() => sequences.get(key)?.get(position)),
-    positions: (key) => Effect.sync(() => [...sequences.get(key)?.keys() ?? []].sort((a, b) => a - b)),
+    get: (key, position) => Effect.sync(() => sequences.get(key)?.samples.get(position)?.drawn),
+    positions: (key) => Effect.sync(() => [...sequences.get(key)?.samples.keys() ?? []].sort((a, b) => a - b)),
     prepare: () => Effect.void,
     put: (key, entries, ifTaken) =>
       Effect.sync(() => {
-        let samples = sequences.get(key)
-        if (samples === undefined) sequences.set(key, samples = new Map())
-        return entries.map(({ drawn, position }) => {
-          while (samples.has(position)) {
+        let sequence = sequences.get(key)
+        if (sequence === undefined) sequences.set(key, sequence = { key, samples: new Map() })
+        const { samples } = sequence
+        return entries.map((entry) => {
+          let { position } = entry
+          for (let held = samples.get(position); held !== undefined; held = samples.get(++position)) {
+            if (entry.id !== undefined && held.id === entry.id) return position
             if (ifTaken === "drop") return undefined
-            position++
           }
-          samples.set(position, drawn)
+          samples.set(position, entry)
           return position
         })
       }),
-    prompts: (identity, limit) => Effect.sync(() => [...new Set(sequences.prompts(identity))].slice(0, limit)),
+    remove: (key, positions) =>
+      Effect.sync(() => {
+        for (const position of positions) forget(key, position)
+      }),
+    keys: Stream.suspend(() =>
+      Stream.fromArray(
+        Array.from(sequences.values(), ({ key, samples }) => Result.succeed({ key, samples: samples.size }))
+      )
+    ),
+    prompts: (identity, limit) =>
+      Effect.sync(() => {
+        const prompts = new Set<string>()
+        for (const { key } of sequences.values()) {
+          if (prompts.size >= limit) break
+          if (key.identity.id === identity.id) prompts.add(key.prompt)
+        }
+        return [...prompts]
+      }),
     isEmpty: (key) => sequences.get(key) === undefined,
-    forget: (key, position) => {
-      const samples = sequences.get(key)
-      if (samples?.delete(position) && samples.size === 0) sequences.delete(key)
-    }
+    forget
   }
 }

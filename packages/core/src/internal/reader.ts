@@ -47,6 +47,11 @@ export class Reader {
     let i = this.#released.length
     while (i > 0 && this.#released[i - 1]! < position) i--
     this.#released.splice(i, 0, position)
+    // So that a reader which has got back all that it handed out is as it was.
+    while (this.#released[0] === this.#next - 1) {
+      this.#released.shift()
+      this.#next--
+    }
   }
 
   /** Marks a position as taken by someone in an earlier run. */

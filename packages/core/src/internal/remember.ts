@@ -7,8 +7,9 @@ import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
 import type { Drawn, Entry } from "../Sample.ts"
 import { type SampleError, StoreError } from "../SampleError.ts"
-import type { Store } from "../SampleStore.ts"
+import type { Leases, Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
+import { longer, makeWithLease } from "./lease.ts"
 
 /**
  * One remembered sequence per key: the part that Repeatable, Persistent and an Independent over a provider have in
@@ -18,8 +19,12 @@ import { KeyMap } from "./keyMap.ts"
 export interface Memory {
   readonly draw: Model["draw"]
   readonly restore: Model["restore"]
-  /** Whether the last purchase was to fill positions from this one on, and brought too little for it. */
-  readonly owes: (key: Key, position: number) => boolean
+  /** Tells the source what is recorded of a key, if it was not told yet. */
+  readonly recall: (key: Key) => Effect.Effect<void, SampleError>
+  /** Whether nothing of a key is under way or yet to be stored, nor owed from this position on by the last purchase. */
+  readonly isAtRest: (key: Key, position: number) => boolean
+  /** Stores what was drawn and could not be stored. */
+  readonly settle: Effect.Effect<void, StoreError>
 }
 
 interface Options {
@@ -31,6 +36,8 @@ interface Options {
   readonly onMissing?: ((key: Key, position: number) => Effect.Effect<never, SampleError>) | undefined
   /** The position below which what a purchase brings beyond the draw that asked for it must not be stored. */
   readonly floor?: ((key: Key) => number) | undefined
+  /** How long a lease lasts, in milliseconds, where positions are leased before they are bought. */
+  readonly lease?: { readonly leases: Leases; readonly expiry: number } | undefined
   /** Ends the flights that are under way when it closes. */
   readonly scope: Scope.Scope
 }
@@ -45,34 +52,39 @@ interface Flight {
 }
 
 interface Sequence {
+  readonly key: Key
   readonly flights: Map<number, Flight>
-  /** Samples that were drawn and that the store failed to take. The next flights store them instead of drawing. */
-  readonly unstored: Array<Drawn>
+  /** What was drawn and the store failed to take. The next flight stores it before it draws. */
+  unstored: ReadonlyArray<Entry>
   /** The positions that the store has, as far as they were listed and filled here. */
   present: Set<number> | undefined
   /** The position behind those that the last purchase was to fill, where it brought less. */
   owed: number
 }
 
-export const remember = ({ floor = () => 0, onMissing, refill, scope, source, store }: Options): Memory => {
+export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, source, store }: Options): Memory => {
   const sequences = new KeyMap<Sequence>()
   const restored = new KeyMap<true>()
   const restoreSource = source.restore
+  const withLease = lease && source.sequence !== "remembered" ? makeWithLease(lease.leases, lease.expiry) : undefined
 
   const sequenceOf = (key: Key): Sequence => {
     let sequence = sequences.get(key)
     if (sequence === undefined) {
-      sequences.set(key, sequence = { flights: new Map(), unstored: [], present: undefined, owed: 0 })
+      sequences.set(key, sequence = { key, flights: new Map(), unstored: [], present: undefined, owed: 0 })
     }
     return sequence
   }
 
   // The sequence that was bought for last is kept, so that its positions are listed once. The others are let go.
-  let idle: { readonly key: Key; readonly sequence: Sequence } | undefined
-  const retire = (key: Key, sequence: Sequence): void => {
+  let last: Sequence | undefined
+  const retire = (sequence: Sequence): void => {
     if (!isIdle(sequence)) return
-    if (idle !== undefined && idle.sequence !== sequence && isIdle(idle.sequence)) sequences.delete(idle.key)
-    idle = { key, sequence }
+    if (last !== undefined && last !== sequence && isIdle(last)) {
+      if (last.owed === 0) sequences.delete(last.key)
+      else last.present = undefined
+    }
+    last = sequence
   }
 
   // Tells the source which of its draws are recorded here, once per key before anything else is drawn.
@@ -149,7 +161,7 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
     Effect.flatMap(Effect.exit(fill(key, sequence, flight, batch)), (exit) =>
       Effect.sync(() => {
         for (const position of flight.positions) sequence.flights.delete(position)
-        retire(key, sequence)
+        retire(sequence)
         // Who waits was not interrupted: it used a model whose scope has closed.
         const isClosed = scope.state._tag === "Closed" && Exit.hasInterrupts(exit)
         Deferred.doneUnsafe(flight.landed, isClosed ? Exit.die(closed()) : exit)
@@ -163,31 +175,42 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
   ): Effect.fn.Return<ReadonlyMap<number, Drawn>, SampleError> {
     const position = flight.positions[0]!
     yield* Effect.interruptible(store.prepare(key))
-    // It may have been stored between the look and the take-off.
-    const stored = yield* Effect.interruptible(get(key, position))
-    if (stored !== undefined) return new Map([[position, stored]])
-    let drawn: ReadonlyArray<Drawn> = sequence.unstored.splice(0, source.sequence === "new" ? Infinity : 1)
-    if (drawn.length === 0) {
-      let wanted = batch
-      if (source.requestSize(batch) > 1) {
-        // The rest of a purchase that brought less than it was to, or a new one.
-        const owed = sequence.owed - position
-        wanted = yield* Effect.interruptible(reserve(key, sequence, flight, owed > 0 ? Math.min(owed, batch) : batch))
-      }
-      drawn = yield* Effect.interruptible(source.draw(key, position, wanted))
-      sequence.owed = drawn.length < flight.positions.length ? flight.positions.at(-1)! + 1 : 0
+    const settled = yield* settle(key, sequence)
+    if (settled.has(position)) return settled
+    for (let wait: number | undefined;;) {
+      // It may have been stored between the look and the take-off, or while someone else had the lease.
+      const stored = yield* Effect.interruptible(get(key, position))
+      if (stored !== undefined) return new Map([[position, stored]])
+      const wanted = source.requestSize(batch) > 1
+        ? yield* Effect.interruptible(reserve(key, sequence, flight, batch))
+        : batch
+      const buying = buy(key, sequence, flight, wanted)
+      if (withLease === undefined) return yield* buying
+      const landed = yield* withLease(
+        key,
+        asNonEmpty(flight.positions),
+        Effect.flatMap(
+          Effect.interruptible(get(key, position)),
+          (stored) => stored === undefined ? buying : Effect.succeed(new Map([[position, stored]]))
+        )
+      )
+      if (landed !== undefined) return landed
+      for (const reserved of flight.positions.splice(1)) sequence.flights.delete(reserved)
+      sequence.present = undefined
+      yield* Effect.interruptible(Effect.sleep(wait = longer(wait)))
     }
-    const positions = yield* Effect.onError(
-      land(key, sequence, flight, drawn),
-      // A source that remembers keeps what it gave, for this position alone.
-      () => Effect.sync(() => source.sequence !== "remembered" && sequence.unstored.push(...drawn))
-    )
-    const landed = new Map<number, Drawn>()
-    for (const [i, position] of positions.entries()) {
-      if (position === undefined) continue
-      landed.set(position, drawn[i]!)
-      sequence.present?.add(position)
-    }
+  })
+
+  const buy = Effect.fnUntraced(function*(
+    key: Key,
+    sequence: Sequence,
+    flight: Flight,
+    wanted: number
+  ): Effect.fn.Return<ReadonlyMap<number, Drawn>, SampleError> {
+    const position = flight.positions[0]!
+    const drawn = yield* Effect.interruptible(source.draw(key, position, wanted))
+    sequence.owed = drawn.length < flight.positions.length ? flight.positions.at(-1)! + 1 : 0
+    const landed = yield* land(key, sequence, entriesOf(key, sequence, flight, drawn))
     if (!landed.has(position)) landed.set(position, yield* Effect.interruptible(winner(key, position)))
     return landed
   })
@@ -222,6 +245,9 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
     const listed = sequence.present ?? new Set(yield* store.positions(key))
     for (const position of before) if (!sequence.flights.has(position)) listed.add(position)
     const present = sequence.present ??= listed
+    // The rest of a purchase that brought less than it was to, or a new one.
+    const owed = sequence.owed - flight.positions[0]!
+    batch = owed > 0 ? Math.min(owed, batch) : batch
     const isTaken = (position: number) => present.has(position) || sequence.flights.has(position)
     const start = Math.max(flight.positions[0]! + 1, floor(key))
     const end = start + batch - 1
@@ -242,13 +268,13 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
     return missing
   })
 
-  // Stores what was drawn, the first at the position that was asked for, and says where it is.
-  const land = Effect.fnUntraced(function*(
+  // Where what was drawn is to be stored: the first at the position that was asked for.
+  const entriesOf = (
     key: Key,
     sequence: Sequence,
     flight: Flight,
     drawn: ReadonlyArray<Drawn>
-  ): Effect.fn.Return<ReadonlyArray<number | undefined>, SampleError> {
+  ): ReadonlyArray<Entry> => {
     // more than was asked for: on behind it
     const end = Math.max(flight.positions.at(-1)! + 1, floor(key))
     for (let position = end; flight.positions.length < drawn.length; position++) {
@@ -256,11 +282,52 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
       sequence.flights.set(position, flight)
       flight.positions.push(position)
     }
-    const entries = asNonEmpty(drawn.map((drawn, i): Entry => ({ drawn, position: flight.positions[i]! })))
-    const positions = yield* store.put(key, entries, source.sequence === "new" ? "append" : "drop")
-    const isLost = source.sequence === "shared" && positions[0] === undefined && (yield* isUnrecorded(key, drawn[0]!))
-    return isLost ? yield* store.put(key, entries, "append") : positions
-  })
+    const purchase = crypto.randomUUID()
+    return drawn.map((drawn, i) => ({ drawn, position: flight.positions[i]!, id: `${purchase} ${i}` }))
+  }
+
+  // Stores what was drawn, and says where it is. What cannot be stored is kept for later, but for what a source that
+  // remembers keeps itself.
+  const land = (
+    key: Key,
+    sequence: Sequence,
+    entries: ReadonlyArray<Entry>
+  ): Effect.Effect<Map<number, Drawn>, StoreError> =>
+    Effect.onError(
+      Effect.map(put(key, asNonEmpty(entries)), (positions) => {
+        const landed = new Map<number, Drawn>()
+        for (const [i, position] of positions.entries()) {
+          if (position === undefined) continue
+          landed.set(position, entries[i]!.drawn)
+          sequence.present?.add(position)
+        }
+        return landed
+      }),
+      () =>
+        Effect.sync(() => {
+          if (source.sequence !== "remembered") sequence.unstored = [...sequence.unstored, ...entries]
+        })
+    )
+
+  const settle = (key: Key, sequence: Sequence): Effect.Effect<ReadonlyMap<number, Drawn>, StoreError> =>
+    Effect.suspend(() => {
+      const entries = sequence.unstored
+      sequence.unstored = []
+      return entries.length === 0 ? Effect.succeed(nothing) : land(key, sequence, entries)
+    })
+
+  const put = (key: Key, entries: Arr.NonEmptyReadonlyArray<Entry>) => {
+    if (source.sequence !== "shared") return store.put(key, entries, source.sequence === "new" ? "append" : "drop")
+    return Effect.flatMap(
+      store.put(key, entries, "drop"),
+      (positions) =>
+        Effect.forEach(positions, (position, i) =>
+          position !== undefined ? Effect.succeed(position) : Effect.flatMap(
+            isUnrecorded(key, entries[i]!.drawn),
+            (isLost) => isLost ? Effect.map(store.put(key, [entries[i]!], "append"), ([at]) => at) : Effect.undefined
+          ))
+    )
+  }
 
   // Whether a sample that lost its position to another writer is one that the store does not have yet.
   const isUnrecorded = (key: Key, sample: Drawn): Effect.Effect<boolean, StoreError> => {
@@ -271,20 +338,37 @@ export const remember = ({ floor = () => 0, onMissing, refill, scope, source, st
 
   return {
     draw,
-    owes: (key, position) => (sequences.get(key)?.owed ?? 0) > position,
+    recall: ready,
+    settle: Effect.suspend(() =>
+      Effect.forEach(
+        Array.from(sequences.values()).filter(({ unstored }) => unstored.length > 0),
+        (sequence) => Effect.andThen(store.prepare(sequence.key), settle(sequence.key, sequence)),
+        { discard: true }
+      )
+    ),
+    isAtRest: (key, position) => {
+      const sequence = sequences.get(key)
+      return sequence === undefined || (isIdle(sequence) && sequence.owed <= position)
+    },
     restore: restoreSource === undefined && !refill ? undefined : (key, entries) =>
       Effect.gen(function*() {
         yield* ready(key)
-        if (refill && entries.length > 0) yield* store.put(key, asNonEmpty(entries), "drop")
+        if (refill && entries.length > 0) {
+          yield* store.put(key, asNonEmpty(entries), "drop")
+          const present = sequences.get(key)?.present
+          for (const { position } of entries) present?.add(position)
+        }
         if (restoreSource !== undefined) yield* restoreSource(key, entries)
       })
   }
 }
 
+const nothing: ReadonlyMap<number, Drawn> = new Map()
+
 const closed = () => new Error("This model was used after the scope of its layer was closed")
 
 const isIdle = ({ flights, unstored }: Sequence): boolean => flights.size === 0 && unstored.length === 0
 
-const asNonEmpty = (entries: ReadonlyArray<Entry>) => entries as Arr.NonEmptyReadonlyArray<Entry>
+const asNonEmpty = <A>(items: ReadonlyArray<A>) => items as Arr.NonEmptyReadonlyArray<A>
 
 const one = (drawn: Drawn): Arr.NonEmptyReadonlyArray<Drawn> => [drawn]

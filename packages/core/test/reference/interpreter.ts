@@ -1,4 +1,8 @@
-// What the library means, for one fiber and without Effect: plain data, as short and as evident as it can be.
+// What the library means, without Effect: plain data, as short and as evident as it can be. What one fiber does follows from
+// the program. Where several draw in one fork, who gets what is up to the scheduler: there the interpreter follows what
+// happened, refuses what may not happen, and goes on from where that led.
+import { follow, type Trace } from "./follow.ts"
+import { keyOf, Memory, type Model, Provider, Reader, type Sample, type Samples } from "./models.ts"
 
 /** A nesting of combinators over a provider, the outermost first. */
 export type Combinator = "Independent" | "Repeatable" | "Persistent"
@@ -19,6 +23,13 @@ export type Step =
   | { readonly do: "take"; readonly take: Take }
   /** Takes at once, each in a fork of its own. */
   | { readonly do: "atOnce"; readonly takes: ReadonlyArray<Take> }
+  /** Takes at once, whatever they draw from. */
+  | {
+    readonly do: "together"
+    readonly fibers: ReadonlyArray<Fiber>
+    /** How long its requests take, in turns of the scheduler. */
+    readonly requests: ReadonlyArray<number>
+  }
   /** The next requests of a fork fail. */
   | { readonly do: "fail"; readonly path: string; readonly requests: number }
   /** Independent and Repeatable forget. */
@@ -33,6 +44,17 @@ export type Step =
   }
   /** A take that is interrupted while its first request is under way. The request comes back later. */
   | { readonly do: "interrupt"; readonly take: Take }
+
+/** A take by a fiber of its own. */
+export interface Fiber {
+  readonly take: Take
+  /** After how many turns of the scheduler it starts. */
+  readonly start: number
+  /** How many it waits after each sample. */
+  readonly pace: number
+  /** How many after its start it is interrupted, if it is not done by then. */
+  readonly interrupted: number | undefined
+}
 
 export interface Program {
   readonly stack: ReadonlyArray<Combinator>
@@ -50,159 +72,6 @@ export interface Outcome {
   /** What every Persistent holds, the outermost first: `position text origins`, by key. */
   readonly stores: ReadonlyArray<Record<string, ReadonlyArray<string>>>
 }
-
-export const keyOf = (prompt: string, path: string) => `${prompt}@${path}`
-export const brought = (n: number, extra: number) => Math.max(1, n + extra)
-
-interface Sample {
-  readonly text: string
-  /** Where Independents on its way had it, the outermost first. */
-  readonly origins: ReadonlyArray<number>
-}
-type Samples = Map<number, Sample>
-
-/** Every sample is a different text, and tells which one of its key it is. */
-class Provider {
-  readonly requests: Array<string> = []
-  readonly failures = new Map<string, number>()
-  readonly #sold = new Map<string, number>()
-  readonly #program: Program
-
-  constructor(program: Program) {
-    this.#program = program
-  }
-
-  /** As few requests as it takes, evenly filled. */
-  requestSize(missing: number): number {
-    return Math.ceil(missing / Math.ceil(missing / this.#program.maxBatch))
-  }
-
-  send(key: string, n: number): void {
-    this.requests.push(`${key} ${n}`)
-  }
-
-  answer(key: string, n: number): ReadonlyArray<Sample> | undefined {
-    const path = key.split("@")[1]!
-    const failures = this.failures.get(path) ?? 0
-    this.failures.set(path, Math.max(0, failures - 1))
-    if (failures > 0) return undefined
-    const sold = this.#sold.get(key) ?? 0
-    const count = brought(n, this.#program.extra)
-    this.#sold.set(key, sold + count)
-    return Array.from({ length: count }, (_, i) => ({ text: `${key} #${sold + i}`, origins: [] }))
-  }
-
-  restore(): void {}
-}
-
-/** Repeatable and Persistent: a sequence per key. What it lacks comes from its source. */
-class Memory {
-  readonly #source: Provider | Model
-  readonly #isPersistent: boolean
-  readonly #samples: Map<string, Samples>
-  readonly #told = new Set<string>()
-  /** Up to where the last purchase was to fill the sequence of its key, if it brought too little. */
-  #owed: { readonly key: string; readonly end: number } | undefined
-
-  constructor(source: Provider | Model, store?: Map<string, Samples>) {
-    this.#source = source
-    this.#isPersistent = store !== undefined
-    this.#samples = store ?? new Map()
-  }
-
-  draw(key: string, position: number, batch: number): Sample | undefined {
-    this.#tell(key)
-    const samples = ofKey(this.#samples, key, () => new Map())
-    if (!samples.has(position)) {
-      if (this.#source instanceof Provider) {
-        this.#buy(this.#source, key, samples, position, batch)
-      } else {
-        const drawn = this.#source.draw(key, position, batch)
-        if (drawn !== undefined) samples.set(position, drawn)
-      }
-    }
-    return samples.get(position)
-  }
-
-  /** Asks for what is missing of the next `batch` positions, or for the rest of the last purchase. Keeps all it gets. */
-  #buy(provider: Provider, key: string, samples: Samples, position: number, batch: number): void {
-    if (this.#owed?.key !== key || this.#owed.end <= position) this.#owed = undefined
-    const end = Math.min(position + batch, this.#owed?.end ?? Infinity)
-    let missing = 0
-    for (let i = position; i < end; i++) if (!samples.has(i)) missing++
-    const n = provider.requestSize(missing)
-    provider.send(key, n)
-    const bought = provider.answer(key, n)
-    if (bought === undefined) return
-    let [next, last] = [position, position]
-    for (let i = 0; i < Math.max(n, bought.length); i++, next++) {
-      while (samples.has(next)) next++
-      last = next
-      if (i < bought.length) samples.set(next, bought[i]!)
-    }
-    this.#owed = bought.length < n ? { key, end: last + 1 } : undefined
-  }
-
-  /** Before anything else is drawn of a key, the source learns what is recorded here of it. */
-  #tell(key: string): void {
-    if (this.#told.has(key)) return
-    this.#told.add(key)
-    this.#source.restore(key, this.#samples.get(key) ?? new Map())
-  }
-
-  /** Takes note of what is recorded above. A Repeatable, which forgot it, has it again. */
-  restore(key: string, recorded: Samples): void {
-    this.#tell(key)
-    if (!this.#isPersistent) {
-      const samples = ofKey(this.#samples, key, () => new Map())
-      for (const [position, sample] of recorded) if (!samples.has(position)) samples.set(position, sample)
-    }
-    this.#source.restore(key, recorded)
-  }
-}
-
-/** Independent: a reader per key. Every draw takes the first position of the sequence beneath that no one has. */
-class Reader {
-  readonly #source: Model
-  readonly #isOverProvider: boolean
-  readonly #taken = new Map<string, ReadonlySet<number>>()
-
-  /** A provider's draws are a sequence that is bought as it is read. No one needs to know where they were in it. */
-  constructor(source: Provider | Model) {
-    this.#isOverProvider = source instanceof Provider
-    this.#source = source instanceof Provider ? new Memory(source) : source
-  }
-
-  draw(key: string, _: number, batch: number): Sample | undefined {
-    const taken = this.taken(key)
-    let position = 0
-    while (taken.has(position)) position++
-    const drawn = this.#source.draw(key, position, batch)
-    if (drawn === undefined) return undefined
-    this.setTaken(key, new Set([...taken, position]))
-    return { text: drawn.text, origins: this.#isOverProvider ? [] : [position, ...drawn.origins] }
-  }
-
-  taken(key: string): ReadonlySet<number> {
-    return this.#taken.get(key) ?? new Set()
-  }
-
-  setTaken(key: string, taken: ReadonlySet<number>): void {
-    this.#taken.set(key, taken)
-  }
-
-  /** What is recorded above was taken from here. */
-  restore(key: string, recorded: Samples): void {
-    const beneath: Samples = new Map()
-    for (const { origins: [position, ...origins], text } of recorded.values()) {
-      if (position !== undefined) beneath.set(position, { text, origins })
-    }
-    this.setTaken(key, new Set([...this.taken(key), ...beneath.keys()]))
-    this.#source.restore(key, beneath)
-  }
-}
-
-type Model = Memory | Reader
 
 /** The models of a stack, the outermost first and the provider last. Independent over Independent is Independent. */
 const build = (stack: Program["stack"], provider: Provider, stores: ReadonlyArray<Map<string, Samples>>) => {
@@ -260,7 +129,9 @@ const take = (
   return texts.slice(0, n)
 }
 
-export const interpret = (program: Program): Outcome => {
+/** What a program means, given what happened in its steps with several fibers. */
+export const interpret = (program: Program, traces: ReadonlyArray<Trace>): Outcome => {
+  const unread = traces.values()
   const provider = new Provider(program)
   const stores = program.stack.map(() => new Map<string, Samples>())
   const persistent = stores.filter((_, i) => program.stack[i] === "Persistent")
@@ -270,7 +141,9 @@ export const interpret = (program: Program): Outcome => {
       case "take":
         return [take(models, provider, step.take, false)]
       case "atOnce":
-        return forked(program, step.takes).map((one) => take(models, provider, one, false))
+        return forked(step.takes).map((one) => take(models, provider, one, false))
+      case "together":
+        return follow(models, provider, step.fibers, unread.next().value!)
       case "fail":
         provider.failures.set(step.path, step.requests)
         return []
@@ -296,16 +169,9 @@ export const interpret = (program: Program): Outcome => {
   }
 }
 
-/**
- * The takes of a step that run at once, each in the fork of its index. Where requests bring too little, each asks for
- * one: whether a purchase is still the last one, whose rest is asked for, depends on the others.
- */
-export const forked = ({ extra }: Program, takes: ReadonlyArray<Take>): ReadonlyArray<Take> =>
-  takes.map((one, i) => ({
-    ...one,
-    path: one.path === "" ? `${i}` : `${one.path}/${i}`,
-    ...(extra < 0 ? { many: false, batch: 1 } : undefined)
-  }))
+/** The takes of a step that run at once, each in the fork of its index. */
+export const forked = (takes: ReadonlyArray<Take>): ReadonlyArray<Take> =>
+  takes.map((one, i) => ({ ...one, path: one.path === "" ? `${i}` : `${one.path}/${i}` }))
 
 /** Requests in the order they were sent in for each key: forks at once send theirs in any order. */
 export const byKey = (requests: ReadonlyArray<string>): ReadonlyArray<string> =>
@@ -319,8 +185,3 @@ export const show = (store: ReadonlyMap<string, ReadonlyMap<number, Sample>>): R
       [...samples].sort(([a], [b]) => a - b).map(([i, { origins, text }]) => `${i}: ${text} [${origins.join()}]`)
     ])
   )
-
-const ofKey = <V>(map: Map<string, V>, key: string, make: () => V): V => {
-  if (!map.has(key)) map.set(key, make())
-  return map.get(key)!
-}

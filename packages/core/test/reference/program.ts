@@ -1,21 +1,13 @@
 import { Fork, Key, LlmModel, SampleError, SampleStore } from "@llm-cache/core"
-import { Cause, Deferred, Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, References, Schema, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { MemoryStore } from "../../src/internal/memoryStore.ts"
 import { using } from "../support/provider.ts"
 import { buildOver, Combinator, count, directoryStore } from "../support/stack.ts"
-import {
-  brought,
-  byKey,
-  forked,
-  keyOf,
-  type Outcome,
-  type Program,
-  type Result,
-  show,
-  type Take
-} from "./interpreter.ts"
+import type { Event, Trace } from "./follow.ts"
+import { byKey, forked, type Outcome, type Program, type Result, show, type Take } from "./interpreter.ts"
+import { brought, keyOf } from "./models.ts"
 
 const prompts = ["a", "b"]
 // few keys, so that the steps of a program meet
@@ -32,6 +24,17 @@ const TakeOf = Schema.Struct({
 
 const TakeStep = Schema.Struct({ do: Schema.Literal("take"), take: TakeOf })
 
+const Together = Schema.Struct({
+  do: Schema.Literal("together"),
+  fibers: Schema.Array(Schema.Struct({
+    take: TakeOf,
+    start: count(0, 5),
+    pace: count(0, 4),
+    interrupted: Schema.UndefinedOr(count(0, 12))
+  })).check(Schema.isMinLength(1), Schema.isMaxLength(5)),
+  requests: Schema.Array(count(0, 6)).check(Schema.isMinLength(1), Schema.isMaxLength(3))
+})
+
 /** Random programs, which the runner of properties shrinks. */
 export const Programs = Schema.Struct({
   stack: Schema.Array(Combinator).check(Schema.isMinLength(1), Schema.isMaxLength(5)),
@@ -43,6 +46,7 @@ export const Programs = Schema.Struct({
     Schema.Struct({ do: Schema.Literal("interrupt"), take: TakeOf }),
     Schema.Struct({ do: Schema.Literal("fail"), path: Schema.Literals(paths), requests: count(1, 3) }),
     Schema.Struct({ do: Schema.Literal("atOnce"), takes: Schema.Array(TakeOf).check(Schema.isMaxLength(3)) }),
+    Together,
     Schema.Struct({
       do: Schema.Literal("delete"),
       prompt: Schema.Literals(prompts),
@@ -52,7 +56,8 @@ export const Programs = Schema.Struct({
     }),
     // more often than the others
     TakeStep,
-    TakeStep
+    TakeStep,
+    Together
   ])).check(Schema.isMaxLength(12))
 })
 
@@ -63,7 +68,9 @@ const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
     requests: [] as Array<string>,
     failures: new Map<string, number>(),
     underWay: 0,
-    gate: Effect.yieldNow as Effect.Effect<unknown>
+    gate: Effect.yieldNow as Effect.Effect<unknown>,
+    /** What happened since the last step. */
+    events: [] as Array<Event>
   }
   const generate = Effect.fnUntraced(
     function*({ n, prompt }: LlmModel.GenerateRequest) {
@@ -91,17 +98,70 @@ const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
   return { model, state }
 })
 
-const build = (stack: Program["stack"], source: LlmModel.Model, stores: ReadonlyArray<SampleStore.Store>) =>
-  buildOver(stack, source, (height) => Effect.succeed(stores[stack.length - 1 - height]!))
+/** A model whose draws by a fiber, or by the model above, are written down. */
+const noted = (events: Array<Event>, model: LlmModel.Model, level: number, fiber?: number): LlmModel.Model => {
+  const { giveBack } = model
+  return LlmModel.fromDraw({
+    ...model,
+    draw: (key, position, batch) =>
+      Effect.suspend(() => {
+        const id = events.length
+        events.push({ event: "start", id, level, fiber, key: keyOf(key.prompt, key.path.join("/")), position, batch })
+        return Effect.onExit(model.draw(key, position, batch), (exit) =>
+          Effect.sync(() =>
+            events.push({
+              event: "end",
+              id,
+              got: Exit.isSuccess(exit)
+                ? exit.value.map(({ origins, text }) => ({ text, origins }))
+                : Exit.hasInterrupts(exit)
+                ? "interrupted"
+                : "failed"
+            })
+          ))
+      }),
+    giveBack: giveBack && fiber !== undefined
+      ? (key, drawn) => {
+        events.push({ event: "giveBack", fiber, texts: drawn.map(({ text }) => text) })
+        return giveBack(key, drawn)
+      }
+      : giveBack
+  })
+}
+
+const build = Effect.fnUntraced(function*(
+  stack: Program["stack"],
+  source: LlmModel.Model,
+  stores: ReadonlyArray<SampleStore.Store>,
+  events: Array<Event>
+) {
+  const models = [source]
+  for (const [level, combinator] of [...stack.entries()].toReversed()) {
+    const beneath = models[0]!
+    const isSame = combinator === "Independent" && beneath.sequence === "shared"
+    const [above] = yield* buildOver(
+      [combinator],
+      isSame ? beneath : noted(events, beneath, level + 1),
+      () => Effect.succeed(stores[level]!)
+    )
+    models.unshift(above!)
+  }
+  return models
+})
 
 const inForks = <A, E, R>(self: Effect.Effect<A, E, R>, path: string): Effect.Effect<A, E, R> =>
   path === "" ? self : path.split("/").reduceRight((inner, name) => Fork.fork(inner, name), self)
 
-const take = (models: ReadonlyArray<LlmModel.Model>, { batch, level, many, n, path, prompt }: Take) =>
-  (many ? LlmModel.sampleMany(prompt, n) : Stream.runCollect(Stream.take(LlmModel.sample(prompt, { batch }), n))).pipe(
-    using(models[level % models.length]!),
-    (self) => inForks(self, path)
-  )
+const turns = (n: number) => Effect.replicateEffect(Effect.yieldNow, n, { discard: true })
+
+const takeFrom = (model: LlmModel.Model, { batch, many, n, path, prompt }: Take, pace = 0) =>
+  (many ? LlmModel.sampleMany(prompt, n) : LlmModel.sample(prompt, { batch }).pipe(
+    Stream.take(n),
+    Stream.tap(() => turns(pace)),
+    Stream.runCollect
+  )).pipe(using(model), (self) => inForks(self, path))
+
+const take = (models: ReadonlyArray<LlmModel.Model>, one: Take) => takeFrom(models[one.level % models.length]!, one)
 
 const resultOf = (exit: Exit.Exit<ReadonlyArray<string>, SampleError.SampleError>): Effect.Effect<Result> =>
   Exit.isSuccess(exit)
@@ -112,7 +172,10 @@ const resultOf = (exit: Exit.Exit<ReadonlyArray<string>, SampleError.SampleError
     ? Effect.failCause(exit.cause as Cause.Cause<never>)
     : Effect.succeed("failed")
 
-/** Runs a program on the library, over stores in memory or in folders of `root`. */
+/**
+ * Runs a program on the library, over stores in memory or in folders of `root`. Fibers take turns only where they
+ * wait, so that what is written down is in the order in which it happened.
+ */
 export const execute = Effect.fnUntraced(function*(program: Program, root?: string) {
   const { model, state } = yield* makeProvider(program)
   const memories = yield* Effect.forEach(
@@ -147,8 +210,40 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
     state.gate = Effect.yieldNow
     yield* Deferred.succeed(gate, undefined)
     // until what the request brought is stored at every level
-    yield* Effect.replicateEffect(Effect.yieldNow, 30, { discard: true })
+    yield* turns(30)
     return [yield* Effect.flatMap(Fiber.await(fiber), resultOf)]
+  })
+
+  const traces: Array<Trace> = []
+  const together = Effect.fnUntraced(function*(
+    models: ReadonlyArray<LlmModel.Model>,
+    { fibers, requests }: Extract<Program["steps"][number], { do: "together" }>
+  ) {
+    const { events } = state
+    events.length = 0
+    let request = 0
+    state.gate = Effect.suspend(() => turns(requests[request++ % requests.length]!))
+    const running: Array<Fiber.Fiber<ReadonlyArray<string>, SampleError.SampleError>> = []
+    const isDone = () =>
+      state.underWay === 0 && fibers.every((_, i) => running[i] !== undefined && running[i].pollUnsafe() !== undefined)
+    for (let turn = 0; !isDone(); turn++) {
+      if (turn === 300) return yield* Effect.die(new Error(`stuck, after ${JSON.stringify(events)}`))
+      for (const [i, { interrupted, pace, start, take }] of fibers.entries()) {
+        if (turn === start) {
+          const level = take.level % models.length
+          running[i] = yield* Effect.forkChild(takeFrom(noted(events, models[level]!, level, i), take, pace), {
+            startImmediately: true
+          })
+        }
+        if (interrupted !== undefined && turn === start + interrupted) running[i]!.interruptUnsafe()
+      }
+      yield* Effect.yieldNow
+    }
+    yield* turns(30)
+    state.gate = Effect.yieldNow
+    const results = yield* Effect.forEach(running, (fiber) => Effect.flatMap(Fiber.await(fiber), resultOf))
+    traces.push({ events: [...events], results })
+    return results
   })
 
   const run = (
@@ -160,10 +255,12 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
         return Effect.map(Effect.flatMap(Effect.exit(take(models, step.take)), resultOf), (result) => [result])
       case "atOnce":
         return Effect.forEach(
-          forked(program, step.takes),
+          forked(step.takes),
           (one) => Effect.flatMap(Effect.exit(take(models, one)), resultOf),
           { concurrency: "unbounded" }
         )
+      case "together":
+        return together(models, step)
       case "fail":
         return Effect.sync(() => {
           state.failures.set(step.path, step.requests)
@@ -178,7 +275,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
   while (true) {
     // one process
     yield* Effect.scoped(Effect.gen(function*() {
-      const models = yield* build(program.stack, model, yield* open)
+      const models = yield* build(program.stack, model, yield* open, state.events)
       for (let step = program.steps[steps.length]; step !== undefined; step = program.steps[steps.length]) {
         if (step.do === "restart" || step.do === "delete") break
         state.requests.length = 0
@@ -193,7 +290,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
   }
 
   const keys = prompts.flatMap((prompt) => allPaths.map((path) => ({ path, prompt })))
-  return {
+  const outcome: Outcome = {
     steps,
     stores: yield* Effect.forEach(yield* persistent, (store) =>
       Effect.map(
@@ -210,8 +307,9 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
         }),
         (entries) => show(new Map(entries))
       ))
-  } satisfies Outcome
-})
+  }
+  return { outcome, traces }
+}, Effect.provideService(References.MaxOpsBeforeYield, 20_000))
 
 // of takes at once, too
 const allPaths = [

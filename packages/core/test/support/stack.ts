@@ -1,5 +1,6 @@
 import { Independent, LlmModel, Persistent, Repeatable, type SampleError, SampleStore } from "@llm-cache/core"
-import { Effect, Schema, Stream } from "effect"
+import * as Audit from "@llm-cache/core/Audit"
+import { Effect, Layer, Schema, Stream } from "effect"
 import * as Path from "node:path"
 import { using } from "./provider.ts"
 
@@ -25,23 +26,41 @@ export const Takes = Schema.Array(Take).check(Schema.isMaxLength(8))
 export const directoryStore = (root: string) =>
   Effect.provide(SampleStore.SampleStore, SampleStore.layerDirectory(root))
 
-/** A stack of models over a source, with a store for each height: the models, the outermost first and the source last. */
+/** An audit whose scope, when it closes, dies where a sample was handed out twice that no one may get twice. */
+const checkedAudit = Effect.acquireRelease(Audit.make, ({ check }) => Effect.orDie(check))
+
+/** `Independent.layer`, watched: a program that gets a sample twice from it dies. */
+export const watchedIndependent = Layer.fresh(
+  Layer.provideMerge(Audit.watch(Independent.layer, "Independent"), Layer.effect(Audit.Audit, checkedAudit))
+)
+
+/** What `watchedIndependent` has handed out, by fork and prompt: how many samples, at how many positions. */
+export const handedOut = Effect.map(
+  Audit.report,
+  (report) =>
+    Object.fromEntries(report.map((row) => [[...row.path, row.prompt].join("/"), [row.handedOut, row.distinct]]))
+)
+
+/**
+ * A stack of models over a source, with a store for each height: the models, the outermost first and the source last.
+ * All are watched: the scope dies where one hands out a sample twice that no one may get twice.
+ */
 export const buildOver = Effect.fnUntraced(
   function*(
     stack: ReadonlyArray<Combinator>,
     source: LlmModel.Model,
     storeAt: (height: number) => Effect.Effect<SampleStore.Store, SampleError.StoreError>
   ) {
-    const models = [source]
+    const audit = yield* checkedAudit
+    const models = [audit.watch(source, "source")]
     for (const [height, combinator] of stack.toReversed().entries()) {
       const beneath = models[0]!
-      models.unshift(
-        combinator === "Independent"
-          ? yield* Independent.make(beneath)
-          : combinator === "Repeatable"
-          ? yield* Repeatable.make(beneath)
-          : yield* Persistent.make(beneath, yield* storeAt(height))
-      )
+      const model = combinator === "Independent"
+        ? yield* Independent.make(beneath)
+        : combinator === "Repeatable"
+        ? yield* Repeatable.make(beneath)
+        : yield* Persistent.make(beneath, yield* storeAt(height))
+      models.unshift(audit.watch(model, `${combinator} ${height}`))
     }
     return models
   }
@@ -59,14 +78,3 @@ export const agree = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boole
   a.slice(0, b.length).join("\n") === b.slice(0, a.length).join("\n")
 
 export const allDifferent = (texts: ReadonlyArray<string>): boolean => new Set(texts).size === texts.length
-
-/** A model that counts the samples it hands out. */
-export const counted = (model: LlmModel.Model) => {
-  const counter = { handedOut: 0 }
-  const self = LlmModel.fromDraw({
-    ...model,
-    draw: (key, position, batch) =>
-      Effect.tap(model.draw(key, position, batch), (drawn) => Effect.sync(() => counter.handedOut += drawn.length))
-  })
-  return { counter, model: self }
-}

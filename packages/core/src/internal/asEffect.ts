@@ -1,0 +1,7 @@
+import * as Effect from "effect/Effect"
+
+/** What a function of the user returned, a value or an effect of one, as an effect. */
+export const asEffect = <T>(returned: T): Effect.Effect<Value<T>, Effect.Error<T>, Effect.Services<T>> =>
+  (Effect.isEffect(returned) ? returned : Effect.succeed(returned)) as ReturnType<typeof asEffect<T>>
+
+type Value<T> = T extends Effect.Effect<infer A, infer _E, infer _R> ? A : T

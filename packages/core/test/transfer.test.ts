@@ -1,0 +1,279 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Identity, Key, type Sample, SampleStore } from "@llm-cache/core"
+import { Effect, Schema } from "effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { makeDirectory } from "./support/directory.ts"
+
+const keyOf = (prompt: string, options?: Partial<Identity.Options>, path: ReadonlyArray<string> = []) =>
+  Effect.map(
+    Identity.make({ model: "m", temperature: 1, ...options }),
+    (identity) => new Key.Key(identity, prompt, path)
+  )
+
+const put = (
+  store: SampleStore.Store,
+  key: Key.Key,
+  texts: Readonly<Record<number, string>>,
+  metadata: Sample.Metadata = {}
+) =>
+  Effect.forEach(
+    Object.entries(texts),
+    ([position, text]) =>
+      store.put(key, [{ position: Number(position), drawn: { text, metadata, origins: [] } }], "drop"),
+    { discard: true }
+  )
+
+const textsOf = (store: SampleStore.Store, key: Key.Key) =>
+  Effect.flatMap(store.positions(key), (positions) =>
+    Effect.map(
+      Effect.forEach(positions, (position) => store.get(key, position)),
+      (found) => Object.fromEntries(found.map((drawn, i) => [positions[i]!, drawn!.text]))
+    ))
+
+const nothing = { copied: 0, present: 0, kept: 0, replaced: 0, appended: 0, damaged: [] }
+
+/** A store that can no longer be written after some puts. */
+const failingAfter = (store: SampleStore.Store, puts: number): SampleStore.Store => {
+  let done = 0
+  return {
+    ...store,
+    put: (...args) => done++ < puts ? store.put(...args) : Effect.die("stopped")
+  }
+}
+
+describe("a copy", () => {
+  it.effect("takes every identity, prompt, fork and gap along", () =>
+    Effect.gen(function*() {
+      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const keys = yield* Effect.all([
+        keyOf("p"),
+        keyOf("p", { temperature: 0 }),
+        keyOf("p", { parameters: { top_p: 0.5 } }),
+        keyOf("q"),
+        keyOf("p", {}, ["a"]),
+        keyOf("p", {}, ["a", "b"])
+      ])
+      for (const [i, key] of keys.entries()) yield* put(from, key, { 0: `${i}`, 3: `${i} too` }, { createdAt: i })
+      assert.deepStrictEqual(yield* SampleStore.copy(from, to), { ...nothing, copied: 12 })
+      for (const [i, key] of keys.entries()) {
+        assert.deepStrictEqual(yield* textsOf(to, key), { 0: `${i}`, 3: `${i} too` })
+        assert.deepStrictEqual((yield* to.get(key, 3))?.metadata, { createdAt: i })
+      }
+    }))
+
+  it.effect("takes only the keys that the filter lets pass", () =>
+    Effect.gen(function*() {
+      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q")])
+      yield* put(from, p, { 0: "a" })
+      yield* put(from, q, { 0: "b" })
+      assert.deepStrictEqual(yield* SampleStore.copy(from, to, { filter: ({ prompt }) => prompt === "q" }), {
+        ...nothing,
+        copied: 1
+      })
+      assert.deepStrictEqual([yield* textsOf(to, p), yield* textsOf(to, q)], [{}, { 0: "b" }])
+    }))
+
+  it.effect("that was stopped goes on where it was", () =>
+    Effect.gen(function*() {
+      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const keys = yield* Effect.forEach(Array.from({ length: 40 }, (_, i) => `p${i}`), (prompt) => keyOf(prompt))
+      for (const key of keys) yield* put(from, key, { 0: key.prompt, 1: `${key.prompt} too` })
+      yield* Effect.exit(SampleStore.copy(from, failingAfter(to, 25)))
+      assert.deepStrictEqual(yield* SampleStore.copy(from, to), { ...nothing, present: 50, copied: 30 })
+      for (const key of keys) assert.deepStrictEqual(yield* textsOf(to, key), yield* textsOf(from, key))
+    }))
+
+  it.effect("tells how far it has come", () =>
+    Effect.gen(function*() {
+      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q")])
+      yield* put(from, p, Object.fromEntries(Array.from({ length: 600 }, (_, i) => [i, `${i}`])))
+      yield* put(from, q, { 0: "a" })
+      const seen: Array<SampleStore.Progress> = []
+      yield* SampleStore.copy(from, to, { onProgress: (progress) => Effect.sync(() => void seen.push(progress)) })
+      assert.isAtLeast(seen.length, 4)
+      assert.deepStrictEqual(seen.map(({ total }) => total), seen.map(() => 601))
+      assert.strictEqual(seen.at(-1)!.done, 601)
+      for (const [i, { done, rate }] of seen.entries()) {
+        assert.isAbove(done, seen[i - 1]?.done ?? 0)
+        assert.isAbove(rate, 0)
+      }
+    }))
+
+  it.effect("fails with what is damaged, or goes on without it and says so", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const [from, to] = yield* Effect.all([SampleStore.directory(root), SampleStore.memory])
+      const key = yield* keyOf("p")
+      yield* put(from, key, { 0: "a", 1: "b", 2: "c" })
+      Fs.writeFileSync(Path.join(from.describe(key), "1.md"), "x")
+      const error = yield* Effect.flip(SampleStore.copy(from, to))
+      assert.deepInclude(error, { _tag: "StoreError", kind: "Damaged", position: 1 })
+      const { damaged, ...moved } = yield* SampleStore.copy(from, to, { damaged: "skip" })
+      assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a", 2: "c" })
+      assert.deepStrictEqual(moved.copied + moved.present, 2)
+      assert.deepStrictEqual(damaged.map(({ position }) => position), [1])
+    }))
+
+  it.effect("names the folders of a cache of the original, whose prompts are not known", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const [from, to] = yield* Effect.all([SampleStore.directory(root), SampleStore.memory])
+      const key = yield* keyOf("p", { temperature: 0.5, model: "vendor/m" })
+      const folder = Path.join(root, "vendor", "m_0.5", key.promptHash)
+      Fs.mkdirSync(folder, { recursive: true })
+      Fs.writeFileSync(Path.join(folder, "0.md"), "a")
+      const error = yield* Effect.flip(SampleStore.copy(from, to))
+      assert.include(error.message, `${folder} has no prompt.txt`)
+      Fs.writeFileSync(Path.join(folder, "prompt.txt"), "another prompt")
+      assert.include((yield* Effect.flip(SampleStore.copy(from, to))).message, "is not the folder of the prompt")
+      Fs.writeFileSync(Path.join(folder, "prompt.txt"), "p")
+      assert.deepStrictEqual(yield* SampleStore.copy(from, to), { ...nothing, copied: 1 })
+      assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a" })
+    }))
+
+  it.effect("needs to know which model a folder is for", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const from = yield* SampleStore.directory(root)
+      const key = yield* keyOf("p", { parameters: { top_p: 0.5 } })
+      yield* put(from, key, { 0: "a" })
+      const file = Path.join(from.describe(key), "..", "identity.json")
+      const content = Fs.readFileSync(file, "utf8")
+      for (const spoilt of ["{", content.replace("0.5", "0.25")]) {
+        Fs.writeFileSync(file, spoilt)
+        const { damaged, keys } = yield* SampleStore.verify(from)
+        assert.strictEqual(keys, 0)
+        assert.include(damaged[0]!.message, "does not say which model it is for")
+      }
+    }))
+})
+
+describe("a merge", () => {
+  const merged = Effect.fnUntraced(function*(
+    ours: Readonly<Record<number, string>>,
+    theirs: Readonly<Record<number, string>>,
+    ifDifferent: SampleStore.MergeOptions["ifDifferent"]
+  ) {
+    const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+    yield* put(to, key, ours)
+    yield* put(from, key, theirs)
+    const moved = yield* SampleStore.merge(from, to, { ifDifferent })
+    return { moved, texts: yield* textsOf(to, key), from, to, key }
+  })
+
+  it.effect("of what agrees needs no policy", () =>
+    Effect.gen(function*() {
+      const { moved, texts } = yield* merged({ 0: "a", 2: "c" }, { 0: "a", 1: "b" }, undefined)
+      assert.deepStrictEqual(texts, { 0: "a", 1: "b", 2: "c" })
+      assert.deepStrictEqual(moved, { ...nothing, copied: 1, present: 1 })
+    }))
+
+  it.effect("of what disagrees fails, and names the key, the position and both samples", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(merged({ 0: "a", 1: "ours" }, { 0: "a", 1: "theirs" }, "fail"))
+      assert.deepInclude(error, { _tag: "SampleConflict", position: 1, ours: "ours", theirs: "theirs" })
+      const key = yield* keyOf("p")
+      for (const part of ["position 1", key.promptHash, "m, temperature 1", `"ours"`, `"theirs"`, "ifDifferent"]) {
+        assert.include(error.message, part)
+      }
+    }))
+
+  it.effect("keeps ours", () =>
+    Effect.gen(function*() {
+      const { moved, texts } = yield* merged({ 0: "a" }, { 0: "b", 1: "c" }, "ours")
+      assert.deepStrictEqual([texts, moved], [{ 0: "a", 1: "c" }, { ...nothing, kept: 1, copied: 1 }])
+    }))
+
+  it.effect("keeps theirs", () =>
+    Effect.gen(function*() {
+      const { moved, texts } = yield* merged({ 0: "a", 5: "e" }, { 0: "b", 1: "c" }, "theirs")
+      assert.deepStrictEqual([texts, moved], [{ 0: "b", 1: "c", 5: "e" }, { ...nothing, replaced: 1, copied: 1 }])
+    }))
+
+  it.effect("appends theirs in order, behind what agrees, and once", () =>
+    Effect.gen(function*() {
+      const { from, key, moved, texts, to } = yield* merged(
+        { 0: "a", 1: "b" },
+        { 0: "x", 1: "y", 2: "z", 3: "a" },
+        "append"
+      )
+      const expected = { 0: "a", 1: "b", 2: "z", 3: "a", 4: "x", 5: "y" }
+      assert.deepStrictEqual([texts, moved], [expected, { ...nothing, appended: 2, copied: 2 }])
+      assert.deepStrictEqual(yield* SampleStore.merge(from, to, { ifDifferent: "append" }), { ...nothing, present: 4 })
+      assert.deepStrictEqual(yield* textsOf(to, key), expected)
+      // The same sample of another store is another sample, unless both are known to be one.
+      const other = yield* SampleStore.memory
+      yield* put(other, key, { 0: "x" })
+      yield* SampleStore.merge(other, to, { ifDifferent: "append" })
+      assert.deepStrictEqual(yield* textsOf(to, key), { ...expected, 6: "x" })
+    }))
+
+  it.effect("of samples that are known to be one appends them once, wherever they come from", () =>
+    Effect.gen(function*() {
+      const [one, other, to, key] = yield* Effect.all([
+        SampleStore.memory,
+        SampleStore.memory,
+        SampleStore.memory,
+        keyOf("p")
+      ])
+      yield* put(to, key, { 0: "a" }, { createdAt: 1 })
+      for (const from of [one, other]) {
+        yield* put(from, key, { 0: "b" }, { createdAt: 2 })
+        yield* SampleStore.merge(from, to, { ifDifferent: "append" })
+      }
+      assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a", 1: "b" })
+    }))
+
+  it.effect("takes equal texts that were bought at different times for different samples", () =>
+    Effect.gen(function*() {
+      const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+      yield* put(to, key, { 0: "42" }, { createdAt: 1 })
+      yield* put(from, key, { 0: "42" }, { createdAt: 2 })
+      yield* SampleStore.merge(from, to, { ifDifferent: "append" })
+      assert.deepStrictEqual(yield* textsOf(to, key), { 0: "42", 1: "42" })
+    }))
+
+  it.effect("that keeps theirs replaces what is damaged", () =>
+    Effect.gen(function*() {
+      const [from, to] = yield* Effect.all([SampleStore.memory, Effect.flatMap(makeDirectory, SampleStore.directory)])
+      const key = yield* keyOf("p")
+      yield* put(from, key, { 0: "a" })
+      yield* put(to, key, { 0: "a" })
+      Fs.writeFileSync(Path.join(to.describe(key), "0.md"), "spoilt")
+      const error = yield* Effect.flip(SampleStore.merge(from, to, { ifDifferent: "ours" }))
+      assert.deepInclude(error, { _tag: "StoreError", kind: "Damaged" })
+      yield* SampleStore.merge(from, to, { ifDifferent: "theirs" })
+      assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a" })
+    }))
+
+  it.effect.prop("by appending loses no sample of either, and moves none of ours", {
+    ours: Schema.Array(Schema.Literals(["a", "b", "c"])),
+    theirs: Schema.Array(Schema.Literals(["a", "b", "c"]))
+  }, ({ ours, theirs }) =>
+    Effect.gen(function*() {
+      const { from, key, texts, to } = yield* merged(Object.assign({}, ours), Object.assign({}, theirs), "append")
+      const merge1 = Object.values(texts)
+      assert.deepStrictEqual(merge1.slice(0, ours.length), [...ours])
+      const differing = theirs.filter((text, i) => i < ours.length && ours[i] !== text)
+      assert.deepStrictEqual(merge1.slice(ours.length), [...theirs.slice(ours.length), ...differing])
+      yield* SampleStore.merge(from, to, { ifDifferent: "append" })
+      assert.deepStrictEqual(yield* textsOf(to, key), texts)
+    }))
+})
+
+it.effect("what verifies is counted, and every damaged entry is named", () =>
+  Effect.gen(function*() {
+    const store = yield* Effect.flatMap(makeDirectory, SampleStore.directory)
+    const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q", {}, ["a/b", ".."])])
+    yield* put(store, p, { 0: "a", 1: "b", 2: "c" })
+    yield* put(store, q, { 0: "d", 7: "e" })
+    assert.deepStrictEqual(yield* SampleStore.verify(store), { keys: 2, samples: 5, damaged: [] })
+    Fs.truncateSync(Path.join(store.describe(p), "1.md"))
+    Fs.writeFileSync(Path.join(store.describe(q), "7.md"), "E")
+    const { damaged, ...counts } = yield* SampleStore.verify(store)
+    assert.deepStrictEqual(counts, { keys: 2, samples: 5 })
+    assert.sameDeepMembers(damaged.map(({ key, position }) => [key?.prompt, position]), [["p", 1], ["q", 7]])
+  }))

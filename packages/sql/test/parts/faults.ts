@@ -1,0 +1,288 @@
+import { assert, describe, it } from "@effect/vitest"
+import { LlmModel } from "@llm-cache/core"
+import { Effect, Fiber, Schedule } from "effect"
+import type { SqlError } from "effect/sql"
+import * as Net from "node:net"
+import {
+  createRole,
+  entry,
+  execute,
+  layerOf,
+  makeKey,
+  newPlace,
+  open,
+  put,
+  terminate,
+  textsOf,
+  urlOf
+} from "../support/database.ts"
+import { makeProvider } from "./places.ts"
+
+/** Waits until a query of the superuser brings a row. */
+const until = (query: string) =>
+  Effect.repeat(execute(query), {
+    schedule: Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)]),
+    until: (rows) => rows.length > 0
+  }).pipe(Effect.tap((rows) => rows.length > 0 ? Effect.void : Effect.die(new Error(`in vain: ${query}`))))
+
+/** Has a lock on a table while an effect runs. */
+const whileLocked = <A, E, R>(table: string, effect: Effect.Effect<A, E, R>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const locked = yield* Effect.forkScoped(execute(`do $$ begin lock ${table}; perform pg_sleep(60); end $$`))
+    yield* until(
+      `select 1 from pg_locks where granted and relation = '${table}'::regclass and mode = 'AccessExclusiveLock'`
+    )
+    const result = yield* effect
+    yield* execute(
+      `select pg_cancel_backend(pid) from pg_locks where granted and relation = '${table}'::regclass and mode = 'AccessExclusiveLock'`
+    )
+    yield* Fiber.await(locked)
+    return result
+  }))
+
+/** A way to the server on which the answer to what has a text in it gets lost, once. */
+const lossy = (text: string) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly lost: () => number; readonly server: Net.Server }>((resume) => {
+      const { hostname, port } = new URL(urlOf())
+      let lost = 0
+      const server = Net.createServer((client) => {
+        const upstream = Net.connect(Number(port), hostname)
+        let isArmed = false
+        client.on("data", (data) => {
+          isArmed ||= lost === 0 && data.includes(text)
+          upstream.write(data)
+        })
+        upstream.on("data", (data) => {
+          if (!isArmed) {
+            client.write(data)
+            return
+          }
+          // ready for the next query: what it was told is done
+          if (data.subarray(-6, -1).toString("latin1") !== "Z\0\0\0\x05") return
+          lost++
+          client.destroy()
+          upstream.destroy()
+        })
+        for (const [socket, other] of [[client, upstream], [upstream, client]] as const) {
+          socket.on("error", () => other.destroy())
+          socket.on("close", () => other.destroy())
+        }
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const url = new URL(urlOf())
+        url.port = String((server.address() as Net.AddressInfo).port)
+        resume(Effect.succeed({ url: url.href, lost: () => lost, server }))
+      })
+    }),
+    ({ server }) => Effect.sync(() => server.close())
+  )
+
+export const defineFaults = () => {
+  describe("does not store twice what it stored without being told", () => {
+    for (
+      const [what, count, text] of [
+        ["one sample", 1, "_samples\" "],
+        ["a purchase of several", 3, "_samples\" "],
+        ["so many that they are stored in a transaction", 150, "COMMIT"]
+      ] as const
+    ) {
+      it.live(what, () =>
+        Effect.gen(function*() {
+          const { prefix } = newPlace()
+          yield* put(yield* open({ prefix, url: urlOf() }), yield* makeKey(), entry(1, "taken"))
+          const way = yield* lossy(`insert into "${prefix}_samples" (`)
+          const commits = yield* lossy("COMMIT")
+          const { lost, url } = text === "COMMIT" ? commits : way
+          const store = yield* open({ prefix, url })
+          const key = yield* makeKey()
+          // from behind what is taken, so that the first insert is the one that is stored
+          const entries = Array.from({ length: count }, (_, i) => entry(i + 2, `${i}`, `id ${i}`))
+          const error = yield* Effect.flip(put(store, key, ...entries))
+          assert.strictEqual(lost(), 1)
+          assert.deepInclude(error, { kind: "Unavailable", operation: "put", key })
+          assert.include(error.message, "the connection broke")
+          const positions = entries.map(({ position }) => position)
+          assert.deepStrictEqual(yield* put(store, key, ...entries), positions)
+          assert.deepStrictEqual(yield* store.positions(key), [1, ...positions])
+        }))
+    }
+  })
+
+  describe("says what happened, and what to do", () => {
+    const refuse = (prefix: string, code: string) =>
+      execute(
+        `create function ${prefix}_refuse() returns trigger as
+          'begin raise exception ''no'' using errcode = ''${code}''; end' language plpgsql`,
+        `create trigger refuse before insert on ${prefix}_samples for each row execute function ${prefix}_refuse()`
+      )
+    const fails: ReadonlyArray<
+      readonly [
+        what: string,
+        advice: string,
+        (prefix: string, role: string) => Effect.Effect<unknown, SqlError.SqlError>
+      ]
+    > = [
+      ["the disk is full", "make room", (prefix) => refuse(prefix, "53100")],
+      [
+        "a server that is read-only",
+        "replication, which writes nothing",
+        (_, role) => execute(`alter role ${role} set default_transaction_read_only = on`)
+      ],
+      ["too many connections", "use fewer processes", (_, role) => execute(`alter role ${role} connection limit 0`)],
+      [
+        "a role that may not log in any more",
+        "check the user's name",
+        (_, role) => execute(`alter role ${role} nologin`)
+      ],
+      [
+        "no right to insert",
+        "Grant this role",
+        (prefix, role) => execute(`revoke insert on ${prefix}_samples from ${role}`)
+      ],
+      [
+        "tables that are gone",
+        "open the store again",
+        (prefix) => execute(`drop table ${prefix}_leases, ${prefix}_samples, ${prefix}_keys`)
+      ]
+    ]
+    for (const [what, advice, fault] of fails) {
+      it.live(what, () =>
+        Effect.gen(function*() {
+          const place = newPlace(yield* createRole(newPlace().prefix, true))
+          const role = new URL(place.url).username
+          const store = yield* open(place)
+          const key = yield* makeKey()
+          yield* put(store, key, entry(0, "a"))
+          yield* fault(place.prefix, role)
+          yield* terminate
+          // the pool may not know yet that its connection is gone
+          const error = yield* Effect.flip(put(store, key, entry(1, "b"))).pipe(
+            Effect.repeat({
+              until: ({ message }) => !/terminating|Connection closed|ECONNRESET/.test(message),
+              times: 20
+            })
+          )
+          assert.deepInclude(error, { kind: "Unavailable", operation: "put", key, position: 1 })
+          assert.include(error.message, advice)
+        }))
+    }
+
+    for (const [timeout, advice] of [["lock_timeout", "when it is released"], ["statement_timeout", "took too long"]]) {
+      it.live(`a ${timeout}`, () =>
+        Effect.gen(function*() {
+          const place = newPlace(yield* createRole(newPlace().prefix, true))
+          yield* open(place)
+          yield* execute(`alter role ${new URL(place.url).username} set ${timeout} = 50`)
+          const store = yield* open(place)
+          const key = yield* makeKey()
+          const error = yield* whileLocked(`${place.prefix}_samples`, Effect.flip(store.get(key, 0)))
+          assert.deepInclude(error, { kind: "Unavailable", operation: "get", key, position: 0 })
+          assert.include(error.message, advice!)
+          assert.isUndefined(yield* store.get(key, 0))
+        }))
+    }
+  })
+
+  describe("goes on", () => {
+    it.live("when its connections were ended between two draws", () =>
+      Effect.gen(function*() {
+        const source = yield* makeProvider
+        const place = newPlace()
+        const texts = yield* Effect.gen(function*() {
+          const texts: Array<string> = []
+          for (let n = 1; n <= 8; n++) {
+            const run = LlmModel.sampleMany("a", n)
+            texts.push((yield* Effect.retry(run, isUnavailable)).at(-1)!)
+            yield* terminate
+          }
+          return texts
+        }).pipe(Effect.provide(layerOf(place)), Effect.provide(source.layer))
+        assert.strictEqual(source.requests(), 8)
+        assert.deepStrictEqual(yield* textsOf(yield* open(place), yield* makeKey("a")), texts)
+      }))
+
+    for (const count of [1, 150]) {
+      it.live(`when its connection was ended while it put ${count}`, () =>
+        Effect.gen(function*() {
+          const place = newPlace()
+          const store = yield* open(place)
+          const key = yield* makeKey()
+          yield* store.prepare(key)
+          const entries = Array.from({ length: count }, (_, i) => entry(i, `${i}`, `id ${i}`))
+          const error = yield* whileLocked(
+            `${place.prefix}_samples`,
+            Effect.gen(function*() {
+              const putting = yield* Effect.forkChild(Effect.flip(put(store, key, ...entries)))
+              yield* until(
+                `select 1 from pg_locks where not granted and relation = '${place.prefix}_samples'::regclass`
+              )
+              yield* terminate
+              return yield* Fiber.join(putting)
+            })
+          )
+          assert.deepInclude(error, { kind: "Unavailable", operation: "put" })
+          assert.deepStrictEqual(yield* store.positions(key).pipe(Effect.retry(isUnavailable)), [])
+          const positions = entries.map(({ position }) => position)
+          assert.deepStrictEqual(yield* put(store, key, ...entries), positions)
+          assert.deepStrictEqual(yield* store.positions(key), positions)
+        }))
+    }
+
+    it.live("when its connection was ended while it took a lease", () =>
+      Effect.gen(function*() {
+        const place = newPlace()
+        const { leases } = yield* open(place)
+        const key = yield* makeKey()
+        // It reads whether the lease is free, and waits to delete those that have ended.
+        yield* execute(
+          `create function ${place.prefix}_wait() returns trigger as
+            'begin perform pg_sleep(60); return new; end' language plpgsql`,
+          `create trigger wait before insert on ${place.prefix}_leases for each row execute function ${place.prefix}_wait()`
+        )
+        const acquiring = yield* Effect.forkChild(Effect.flip(leases!.acquire(key, [0], "a", 60_000)))
+        yield* until("select 1 from pg_stat_activity where wait_event = 'PgSleep'")
+        yield* terminate
+        assert.deepInclude(yield* Fiber.join(acquiring), { kind: "Unavailable", operation: "lease" })
+        yield* execute(`drop trigger wait on ${place.prefix}_leases`)
+        assert.isTrue(yield* leases!.acquire(key, [0], "b", 60_000).pipe(Effect.retry(isUnavailable)))
+      }))
+
+    it.live("when its rights were taken away for a while, and stores what it had bought", () =>
+      Effect.gen(function*() {
+        const role = yield* createRole("worker", true)
+        const place = newPlace(role)
+        let requests = 0
+        const source = LlmModel.layer({
+          model: "mock",
+          generate: ({ n }) =>
+            Effect.gen(function*() {
+              // while it buys
+              if (++requests === 2) {
+                yield* Effect.orDie(execute(`revoke insert on ${place.prefix}_samples from ${role}`))
+              }
+              return { samples: Array.from({ length: n }, (_, i) => `${requests} ${i}`) }
+            })
+        })
+        const draw = (n: number) => LlmModel.sampleMany("a", n, { batch: 3 })
+        yield* Effect.gen(function*() {
+          assert.deepStrictEqual(yield* draw(3), ["1 0", "1 1", "1 2"])
+          for (let i = 0; i < 3; i++) {
+            const error = yield* Effect.flip(draw(6))
+            assert.strictEqual(error._tag, "StoreError")
+            assert.include(error.message, "permission denied")
+          }
+          assert.strictEqual(requests, 2)
+          yield* execute(`grant insert on ${place.prefix}_samples to ${role}`)
+          assert.deepStrictEqual(yield* draw(6), ["1 0", "1 1", "1 2", "2 0", "2 1", "2 2"])
+          assert.strictEqual(requests, 2)
+        }).pipe(Effect.provide(layerOf(place)), Effect.provide(source))
+      }))
+  })
+}
+
+const isUnavailable = {
+  while: (error: { readonly _tag: string; readonly kind?: string }) =>
+    error._tag === "StoreError" && error.kind === "Unavailable",
+  schedule: Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(100)])
+}

@@ -1,0 +1,101 @@
+import * as Identity from "@llm-cache/core/Identity"
+import { Key } from "@llm-cache/core/Key"
+import type { Drawn, Entry, Metadata } from "@llm-cache/core/Sample"
+import type { Listed } from "@llm-cache/core/SampleStore"
+import * as Crypto from "node:crypto"
+import type { SQLInputValue } from "node:sqlite"
+import * as Zlib from "node:zlib"
+
+export type Row = ReadonlyArray<unknown>
+
+/** A text as a column has it: as a blob where it has a NUL character. */
+const ofText = (text: string): SQLInputValue => text.includes("\0") ? Buffer.from(text) : text
+
+const toText = (value: unknown): string | undefined =>
+  typeof value === "string"
+    ? value
+    : value instanceof Uint8Array
+    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString()
+    : undefined
+
+const ofOptional = (value: string | number | undefined): SQLInputValue =>
+  typeof value === "string"
+    ? ofText(value)
+    : value === undefined
+    ? null
+    : Number.isSafeInteger(value)
+    ? BigInt(value)
+    : value
+
+/** Names a key: the first 16 bytes of the SHA-256 of all that it is. JSON has no NUL character. */
+export const digestOf = ({ identity, path, prompt }: Key): Buffer =>
+  Crypto.hash("sha256", `${identity.id}\0${JSON.stringify(path)}\0${prompt}`, "buffer").subarray(0, 16)
+
+export const ofKey = (key: Key, digest: Buffer): ReadonlyArray<SQLInputValue> => [
+  key.identity.id,
+  digest,
+  JSON.stringify(key.path),
+  ofText(key.prompt)
+]
+
+export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, digest: Buffer, position: number) => [
+  ofText(text),
+  Zlib.crc32(text),
+  Buffer.byteLength(text),
+  origins.length === 0 ? null : JSON.stringify(origins),
+  ofOptional(metadata.model),
+  ofOptional(metadata.finishReason),
+  ofOptional(metadata.createdAt),
+  ofOptional(metadata.elapsed),
+  ofOptional(metadata.requestSamples),
+  ofOptional(metadata.inputTokens),
+  ofOptional(metadata.outputTokens),
+  digest,
+  position,
+  ofOptional(id)
+]
+
+/** The sample in a row, `undefined` where it is not what was put. */
+export const toSample = (row: Row): Drawn | undefined => {
+  const text = toText(row[0])
+  if (text === undefined || Zlib.crc32(text) !== row[1]) return undefined
+  const origins = row[2] === null ? [] : toNumbers(row[2])
+  if (origins === undefined) return undefined
+  const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } = {}
+  if (row[3] !== null) metadata.model = toText(row[3])
+  if (row[4] !== null) metadata.finishReason = toText(row[4])
+  if (row[5] !== null) metadata.createdAt = row[5] as number
+  if (row[6] !== null) metadata.elapsed = row[6] as number
+  if (row[7] !== null) metadata.requestSamples = row[7] as number
+  if (row[8] !== null) metadata.inputTokens = row[8] as number
+  if (row[9] !== null) metadata.outputTokens = row[9] as number
+  return { text, metadata, origins }
+}
+
+/** Whether a row of `held` is that of the sample with an id. */
+export const isHeld = (row: Row, id: string | undefined): boolean => id !== undefined && toText(row[1]) === id
+
+/** The key in a row, `undefined` where it is not what was put. */
+export const toListed = ([, identityId, pathJson, promptColumn, digest, samples]: Row): Listed | undefined => {
+  const identity = Identity.fromId(String(identityId))
+  const path = parse(pathJson)
+  const prompt = toText(promptColumn)
+  if (identity === undefined || prompt === undefined || !Array.isArray(path)) return undefined
+  const key = new Key(identity, prompt, path)
+  return digest instanceof Uint8Array && digestOf(key).equals(digest) ? { key, samples: Number(samples) } : undefined
+}
+
+export const toPrompt = (row: Row): string => toText(row[0]) ?? ""
+
+const toNumbers = (json: unknown): ReadonlyArray<number> | undefined => {
+  const numbers = parse(json)
+  return Array.isArray(numbers) && numbers.every(Number.isSafeInteger) ? numbers : undefined
+}
+
+const parse = (json: unknown): unknown => {
+  try {
+    return JSON.parse(String(json))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,230 @@
+import type { Key } from "@llm-cache/core/Key"
+import { StoreError } from "@llm-cache/core/SampleError"
+import type { Listed, Store } from "@llm-cache/core/SampleStore"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { Connections } from "./connection.ts"
+import { makeGroupCommit, type Placed, type Put } from "./groupCommit.ts"
+import { digestOf, isHeld, ofKey, ofSample, type Row, toListed, toPrompt, toSample } from "./rows.ts"
+import type { Statements } from "./schema.ts"
+import { explain, Refusal } from "./sqliteError.ts"
+
+/** How many keys are listed at a time: a prompt may be long. */
+const page = 32
+
+/** Opens a file as a store. Where it is read only, nothing is written, and a file that is missing is empty. */
+export const makeSqlite = (file: string, isReadOnly: boolean): Effect.Effect<Store, StoreError, Scope.Scope> =>
+  Effect.flatMap(
+    attempt(`SQLite ${file}`, "open", () => {
+      if (file === "" || file.includes("\0")) {
+        throw new Refusal("the file's name is empty, or has a NUL character", "InvalidName")
+      }
+      if (file.startsWith(":")) {
+        throw new Refusal("this is not the name of a file. In memory, use `SampleStore.layerMemory`", "InvalidName")
+      }
+      const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
+      const connections = new Connections(path, isReadOnly)
+      connections.read()
+      return make(path, connections)
+    }),
+    ({ close, store }) => Effect.as(Effect.addFinalizer(() => Effect.sync(close)), store)
+  )
+
+const attempt = <A>(
+  store: string,
+  operation: StoreError["operation"],
+  evaluate: () => A,
+  key?: Key,
+  position?: number
+): Effect.Effect<A, StoreError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(evaluate())
+    } catch (cause) {
+      return fail(store, operation, cause, key, position)
+    }
+  })
+
+const fail = (
+  store: string,
+  operation: StoreError["operation"],
+  cause: unknown,
+  key?: Key,
+  position?: number
+): Effect.Effect<never, StoreError> => {
+  const fields = explain(cause)
+  return fields === undefined
+    ? Effect.die(cause)
+    : Effect.fail(new StoreError({ store, operation, key, position, ...fields }))
+}
+
+// SQLite is used synchronously: reading a sample takes less time than asking a thread to.
+const make = (path: string, connections: Connections): { readonly store: Store; readonly close: () => void } => {
+  const name = `SQLite ${path}`
+  const failed = (operation: StoreError["operation"], cause: unknown, key?: Key, position?: number) =>
+    fail(name, operation, cause, key, position)
+  const read = <A>(
+    operation: StoreError["operation"],
+    empty: A,
+    evaluate: (statements: Statements) => A,
+    key?: Key
+  ): Effect.Effect<A, StoreError> => attempt(name, operation, () => connections.use(evaluate) ?? empty, key)
+  const write = <A>(
+    operation: StoreError["operation"],
+    evaluate: (statements: Statements) => A,
+    key: Key,
+    position: number
+  ): Effect.Effect<A, StoreError> => attempt(name, operation, () => connections.transact(evaluate), key, position)
+
+  const digests = new WeakMap<Key, Buffer>()
+  const digest = (key: Key): Buffer => {
+    let digest = digests.get(key)
+    if (digest === undefined) digests.set(key, digest = digestOf(key))
+    return digest
+  }
+
+  const place = (statements: Statements, { entries, ifTaken, key }: Put): Placed => {
+    const { identity } = key
+    const keyDigest = digest(key)
+    const { known } = connections
+    if (!known.has(key)) {
+      if (!known.has(identity)) statements.putIdentity.run(identity.id)
+      statements.putKey.run(...ofKey(key, keyDigest))
+      known.add(identity).add(key)
+    }
+    return entries.map((entry) => {
+      const put = (position: number) => statements.putSample.run(...ofSample(entry, keyDigest, position)).changes === 1
+      let { position } = entry
+      if (put(position)) return position
+      for (const row of rowsOf(statements.held.iterate(keyDigest, position))) {
+        if (row[0] !== position) break
+        if (isHeld(row, entry.id)) return position
+        if (ifTaken === "drop") return undefined
+        position++
+      }
+      put(position)
+      return position
+    })
+  }
+
+  const { flush, put } = makeGroupCommit(
+    (puts) => connections.transact((statements) => puts.map((put) => place(statements, put))),
+    (cause, { entries, key }) => failed("put", cause, key, entries[0].position)
+  )
+
+  const listed = (row: Row): Result.Result<Listed, StoreError> => {
+    const element = toListed(row)
+    return element !== undefined ? Result.succeed(element) : Result.fail(
+      new StoreError({
+        kind: "Damaged",
+        store: name,
+        operation: "keys",
+        description:
+          `the key whose id is ${String(row[0])} in the table \`keys\` is not what was put: restore the file. ` +
+          "Its samples are found by who asks for them"
+      })
+    )
+  }
+
+  const store: Store = {
+    id: `sqlite ${realPath(path)}`,
+    describe: () => name,
+    get: (key, position) =>
+      Effect.suspend(() => {
+        try {
+          const row = connections.read()?.get.get(digest(key), position) as Row | undefined
+          if (row === undefined) return Effect.undefined
+          const sample = toSample(row)
+          return sample !== undefined ? Effect.succeed(sample) : Effect.fail(
+            new StoreError({
+              kind: "Damaged",
+              store: name,
+              operation: "get",
+              key,
+              position,
+              description:
+                "the sample is not what was put: its text was altered or cut off. Restore the file, or remove " +
+                "the sample to have its position drawn again"
+            })
+          )
+        } catch (cause) {
+          connections.recover(cause)
+          return failed("get", cause, key, position)
+        }
+      }),
+    positions: (key) =>
+      read("positions", [], ({ positions }) => Array.from(rowsOf(positions.all(digest(key))), toPosition), key),
+    prepare: (key) => attempt(name, "prepare", () => connections.prepare(), key),
+    put,
+    remove: (key, positions) =>
+      write(
+        "remove",
+        ({ remove }) => {
+          for (const position of positions) remove.run(digest(key), position)
+        },
+        key,
+        positions[0]
+      ),
+    keys: Stream.paginate(0, (last) =>
+      read("keys", [[], Option.none<number>()] as const, ({ keys }) => {
+        const rows = [...rowsOf(keys.all(last, page))]
+        return [
+          rows.filter((row) => row[5] !== 0).map(listed),
+          rows.length < page ? Option.none() : Option.some(Number(rows.at(-1)![0]))
+        ] as const
+      })),
+    prompts: (identity, limit) =>
+      read("prompts", [], ({ prompts }) => Array.from(rowsOf(prompts.all(identity.id, limit)), toPrompt)),
+    leases: {
+      acquire: (key, positions, holder, expiry) =>
+        write(
+          "lease",
+          ({ expireLeases, leaseOfAnother, putLease }) => {
+            expireLeases.run()
+            const isFree = positions.every((position) =>
+              leaseOfAnother.get(digest(key), position, holder) === undefined
+            )
+            if (isFree) { for (const position of positions) putLease.run(digest(key), position, holder, expiry) }
+            return isFree
+          },
+          key,
+          positions[0]
+        ),
+      release: (key, positions, holder) =>
+        write(
+          "lease",
+          ({ removeLease }) => {
+            for (const position of positions) removeLease.run(digest(key), position, holder)
+          },
+          key,
+          positions[0]
+        )
+    }
+  }
+  return {
+    store,
+    close: () => {
+      flush()
+      connections.close()
+    }
+  }
+}
+
+// As `setReturnArrays` makes them.
+const rowsOf = (rows: Iterable<unknown>) => rows as Iterable<Row>
+
+const toPosition = (row: Row): number => row[0] as number
+
+const realPath = (path: string): string => {
+  try {
+    return Fs.realpathSync(path)
+  } catch {
+    return path
+  }
+}

@@ -1,0 +1,20 @@
+import { type Key, SampleStore } from "@llm-cache/core"
+import { Effect } from "effect"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { afterAll } from "vitest"
+import { SampleStoreTest } from "../src/index.ts"
+
+SampleStoreTest.suite("memory", SampleStore.layerMemory, { isDurable: false })
+
+const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))
+afterAll(() => Fs.rmSync(root, { recursive: true }))
+
+SampleStoreTest.suite("directory", SampleStore.layerDirectory(root), {
+  damage: (key: Key.Key, position: number) =>
+    Effect.gen(function*() {
+      const store = yield* Effect.orDie(SampleStore.directory(root))
+      Fs.appendFileSync(Path.join(store.describe(key), `${position}.md`), "spoilt")
+    })
+})
