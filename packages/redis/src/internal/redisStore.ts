@@ -68,14 +68,14 @@ const evictionPolicy = (redis: Service): Effect.Effect<string | undefined, Redis
       isRefusal,
       () => Effect.undefined
     )
-  const asked = Effect.flatMap(
-    ask(/maxmemory_policy:([\w-]+)/, "INFO", "memory"),
-    (policy) =>
-      policy === undefined
-        ? ask(/maxmemory-policy\W+([\w-]+)/, "CONFIG", "GET", "maxmemory-policy")
-        : Effect.succeed(policy)
+  return Effect.map(
+    Effect.filterOrElse(
+      ask(/maxmemory_policy:([\w-]+)/, "INFO", "memory"),
+      (policy) => policy !== undefined,
+      () => ask(/maxmemory-policy\W+([\w-]+)/, "CONFIG", "GET", "maxmemory-policy")
+    ),
+    (policy) => policy?.startsWith("allkeys") ? policy : undefined
   )
-  return Effect.map(asked, (policy) => policy?.startsWith("allkeys") ? policy : undefined)
 }
 
 const makeStore = (redis: Service, prefix: string, place: Scripts.Place, id: string): SampleStore.Store => {

@@ -1,7 +1,12 @@
-// The store at `LLM_CACHE_TEST_PLACE`, which is the URL of a Redis with the prefix behind a `#`.
 import { RedisStore } from "@llm-cache/redis"
-import { Layer } from "effect"
+import * as Layer from "effect/Layer"
 
-const [url, prefix] = process.env["LLM_CACHE_TEST_PLACE"]!.split("#")
+/** Where a store is, as another process is told. */
+export interface Place {
+  readonly url: string
+  readonly prefix: string
+}
 
-export const layer = RedisStore.layer({ prefix }).pipe(Layer.provide(RedisStore.layerClient({ url: url! })))
+const { prefix, url }: Place = JSON.parse(process.env["LLM_CACHE_TEST_PLACE"]!)
+
+export const layer = Layer.provide(RedisStore.layer({ prefix }), RedisStore.layerClient({ url }))

@@ -1,0 +1,272 @@
+import { assert, describe, it } from "@effect/vitest"
+import { LlmModel } from "@llm-cache/core"
+import { RedisStore } from "@llm-cache/redis"
+import { Effect, Result, Stream } from "effect"
+import { callsOf, entry, keysOf, makeKey, makeProvider, newPlace, open, put, send, textsOf } from "../support/server.ts"
+
+const listed = (elements: ReadonlyArray<Result.Result<unknown, { readonly message: string }>>) =>
+  elements.map((element) => Result.isSuccess(element) ? "key" : element.failure.message)
+
+export const defineRows = () => {
+  describe("keeps", () => {
+    it.live("positions as they are up to 10^15, where Lua writes numbers in another way", () =>
+      Effect.gen(function*() {
+        const store = yield* open(newPlace())
+        const key = yield* makeKey()
+        const start = 10 ** 15 - 2
+        const entries = Array.from({ length: 4 }, (_, i) => entry(start, `${i}`, `id ${i}`))
+        assert.deepStrictEqual(yield* put(store, key, ...entries), [start, start + 1, start + 2, start + 3])
+        assert.deepStrictEqual(yield* put(store, key, ...entries), [start, start + 1, start + 2, start + 3])
+        assert.deepStrictEqual(yield* put(store, key, entry(10 ** 15, "more")), [start + 4])
+        assert.deepStrictEqual(yield* store.positions(key), [0, 1, 2, 3, 4].map((i) => start + i))
+        assert.strictEqual((yield* store.get(key, 10 ** 15))?.text, "2")
+        assert.isTrue(yield* store.leases!.acquire(key, [10 ** 15], "a", 60_000))
+        assert.isFalse(yield* store.leases!.acquire(key, [10 ** 15], "b", 60_000))
+        yield* store.remove(key, [10 ** 15])
+        assert.deepStrictEqual(yield* put(store, key, entry(start, "again")), [10 ** 15])
+      }))
+
+    it.live("a sample that is put without an id as often as it is put", () =>
+      Effect.gen(function*() {
+        const store = yield* open(newPlace())
+        const key = yield* makeKey()
+        for (let i = 0; i < 5; i++) assert.deepStrictEqual(yield* put(store, key, entry(0, "a")), [i])
+      }))
+
+    it.live("a purchase of a hundred by one script, in one round trip", () =>
+      Effect.gen(function*() {
+        const store = yield* open(newPlace())
+        const key = yield* makeKey()
+        yield* put(store, key, entry(0, "first"))
+        const entries = Array.from({ length: 100 }, (_, i) => entry(i, `${i}`, `id ${i}`))
+        const [, { evalsha, hget, hmget }] = yield* callsOf(put(store, key, ...entries))
+        // the script looks for the format
+        assert.deepStrictEqual([evalsha, hget, hmget], [1, 1, undefined])
+      }))
+
+    it.live("no key that expires but leases, and nothing of a sequence without samples", () =>
+      Effect.gen(function*() {
+        const place = newPlace()
+        const store = yield* open(place)
+        const key = yield* makeKey()
+        yield* store.prepare(key)
+        assert.deepStrictEqual(yield* keysOf(place.prefix), [`${place.prefix}:meta`])
+        yield* put(store, key, entry(0, "a"), entry(7, "b"))
+        yield* store.leases!.acquire(key, [1], "a", 60_000)
+        const keys = yield* keysOf(place.prefix)
+        assert.strictEqual(keys.length, 6)
+        for (const name of keys) {
+          const time = yield* send<number>("PTTL", name)
+          assert.strictEqual(time > 0, name.includes(":lease:"), name)
+        }
+        yield* store.leases!.release(key, [1], "a")
+        yield* store.remove(key, [0, 7])
+        assert.deepStrictEqual(yield* keysOf(place.prefix), ["identities", "meta"].map((name) => `${place.prefix}:${name}`))
+      }))
+
+    it.live("all keys of a prefix with a hash tag in one slot of a cluster", () =>
+      Effect.gen(function*() {
+        const prefix = `{${newPlace().prefix}}`
+        const store = yield* open({ ...newPlace(), prefix })
+        const key = yield* makeKey("a prompt with a {tag}", ["fork {x}"])
+        yield* put(store, key, entry(0, "a"))
+        yield* store.leases!.acquire(key, [0, 1], "a", 60_000)
+        const keys = yield* keysOf(prefix)
+        const slots = yield* Effect.forEach(keys, (name) => send<number>("CLUSTER", "KEYSLOT", name).pipe(Effect.option))
+        assert.strictEqual(keys.length, 7)
+        assert.strictEqual(new Set(slots.map((slot) => JSON.stringify(slot))).size, 1)
+      }))
+  })
+
+  describe("finds the next free position", () => {
+    it.live("behind thousands of samples in a few steps", () =>
+      Effect.gen(function*() {
+        const store = yield* open(newPlace())
+        const key = yield* makeKey()
+        for (let from = 0; from < 3000; from += 1000) {
+          yield* put(store, key, ...Array.from({ length: 1000 }, (_, i) => entry(from + i, "x", `${from + i}`)))
+        }
+        yield* put(store, key, entry(3001, "behind a gap"))
+        const [places, calls] = yield* callsOf(put(store, key, entry(5, "y"), entry(5, "z"), entry(17, "x", "17")))
+        assert.deepStrictEqual(places, [3000, 3002, 17])
+        assert.isBelow((calls["hexists"] ?? 0) + (calls["zrange"] ?? 0), 60)
+      }))
+
+    it.live("however the samples lie", () =>
+      Effect.gen(function*() {
+        const store = yield* open(newPlace())
+        for (let round = 0; round < 30; round++) {
+          const key = yield* makeKey(`round ${round}`)
+          const taken = new Set(Array.from({ length: 30 }, () => Math.floor(Math.random() * 50)))
+          yield* put(store, key, ...[...taken].map((position) => entry(position, "taken")))
+          for (let i = 0; i < 30; i++) {
+            const position = Math.floor(Math.random() * 50)
+            let free = position
+            while (taken.has(free)) free++
+            assert.deepStrictEqual(yield* put(store, key, entry(position, `${i}`)), [free])
+            taken.add(free)
+          }
+          assert.deepStrictEqual(yield* store.positions(key), [...taken].toSorted((a, b) => a - b))
+        }
+      }), 30_000)
+  })
+
+  describe("is not confused by who changes keys by hand:", () => {
+    const written = Effect.gen(function*() {
+      const place = newPlace()
+      const store = yield* open(place)
+      const key = yield* makeKey()
+      yield* put(store, key, entry(0, "a", "id a"), entry(1, "b", "id b"), entry(2, "c", "id c"))
+      const samples = store.describe(key).slice("redis ".length)
+      return { place, store, key, samples, index: samples.replace(":samples:", ":positions:") }
+    })
+
+    it.live("a field that is deleted is drawn again", () =>
+      Effect.gen(function*() {
+        const { key, samples, store } = yield* written
+        yield* send("HDEL", samples, "1")
+        assert.isUndefined(yield* store.get(key, 1))
+        assert.deepStrictEqual(yield* put(store, key, entry(1, "B", "id B")), [1])
+        assert.deepStrictEqual(yield* textsOf(store, key), ["a", "B", "c"])
+        assert.deepStrictEqual(yield* put(store, key, entry(0, "d")), [3])
+        yield* send("HDEL", samples, "1")
+        assert.deepStrictEqual(yield* put(store, key, entry(1, "B", "id B")), [1])
+      }))
+
+    it.live("positions that are lost cost no sample", () =>
+      Effect.gen(function*() {
+        const { index, key, samples, store } = yield* written
+        yield* send("DEL", index)
+        assert.deepStrictEqual(yield* put(store, key, entry(0, "d")), [3])
+        assert.strictEqual((yield* store.get(key, 1))?.text, "b")
+        assert.deepStrictEqual(yield* store.put(key, [entry(2, "e")], "drop"), [undefined])
+        assert.strictEqual(yield* send("HLEN", samples), 5)
+      }))
+
+    for (
+      const [what, change, message] of [
+        ["a prompt that is another one", (samples: string) => send("HSET", samples, "key", `["another"]`), ":samples:"],
+        ["a prompt that is none", (samples: string) => send("HSET", samples, "key", `{`), ":samples:"],
+        ["a prompt that is deleted", (samples: string) => send("HDEL", samples, "key"), ":samples:"],
+        [
+          "an identity that is none",
+          (samples: string) =>
+            send("HSET", samples.replace(/:samples:.*/, ":identities"), samples.split(":").at(-2)!, `["x"]`),
+          ":identities"
+        ],
+        ["identities that are deleted", (samples: string) => send("DEL", samples.replace(/:samples:.*/, ":identities")), ""]
+      ] as const
+    ) {
+      it.live(`${what} is told from one that is not there`, () =>
+        Effect.gen(function*() {
+          const { samples, store } = yield* written
+          yield* change(samples)
+          const found = listed(yield* Stream.runCollect(store.keys))
+          assert.strictEqual(found.length, 1)
+          assert.include(found[0], message)
+          assert.include(found[0], "is not what was stored")
+          assert.deepStrictEqual(yield* store.prompts((yield* makeKey()).identity, 10), [])
+        }))
+    }
+
+    for (
+      const [what, value] of [
+        ["no JSON", "{"],
+        ["no object", "[]"],
+        ["without a checksum", `{"text":"b","bytes":1}`],
+        ["of another length", `{"text":"b","bytes":2,"crc32":1908338681}`],
+        ["of another text", `{"text":"c","bytes":1,"crc32":1908338681}`],
+        ["with origins that are none", `{"text":"b","bytes":1,"crc32":1908338681,"origins":["1"]}`]
+      ] as const
+    ) {
+      it.live(`a value that is ${what} is damaged`, () =>
+        Effect.gen(function*() {
+          const { key, samples, store } = yield* written
+          yield* send("HSET", samples, "1", value)
+          const error = yield* Effect.flip(store.get(key, 1))
+          assert.strictEqual(error.kind, "Damaged")
+          assert.strictEqual(error.position, 1)
+          assert.include(error.message, samples)
+        }))
+    }
+
+    it.live("a key of another kind is damaged", () =>
+      Effect.gen(function*() {
+        const { key, samples, store } = yield* written
+        yield* send("DEL", samples)
+        yield* send("SET", samples, "x")
+        for (const operation of [store.get(key, 0), put(store, key, entry(0, "a"))]) {
+          const error = yield* Effect.flip(operation)
+          assert.strictEqual(error.kind, "Damaged")
+          assert.include(error.message, "use another prefix")
+        }
+      }))
+  })
+
+  describe("never looks through all keys", () => {
+    it.live("to sample, in batches, from forks, again, and in replication", () =>
+      Effect.gen(function*() {
+        const place = newPlace()
+        const provider = yield* makeProvider
+        const sampling = Effect.gen(function*() {
+          yield* LlmModel.sampleMany("a", 3)
+          yield* LlmModel.sampleMany("a", 10, { batch: 4 })
+          yield* LlmModel.sampleOne("b")
+        })
+        const using = (replication: boolean) =>
+          Effect.provide(RedisStore.layerPersistent({ ...place, replication, lease: replication ? undefined : "1 minute" }))
+        const [, calls] = yield* callsOf(Effect.gen(function*() {
+          yield* sampling.pipe(using(false))
+          yield* sampling.pipe(using(false))
+          yield* sampling.pipe(using(true))
+          const miss = yield* Effect.flip(Effect.andThen(LlmModel.sampleMany("a", 20), Effect.void).pipe(using(true)))
+          assert.strictEqual(miss._tag, "ReplicationCacheMiss")
+        }).pipe(Effect.provide(provider.layer)))
+        assert.isAbove(calls["hget"] ?? 0, 0)
+        for (const command of ["keys", "scan", "sscan", "hscan", "zscan", "hgetall", "hkeys", "hvals", "smembers", "sort"]) {
+          assert.isUndefined(calls[command], command)
+        }
+        // nor is there anything but the sample to read for one that is stored
+        const [, again] = yield* callsOf(sampling.pipe(using(true), Effect.provide(provider.layer)))
+        assert.deepStrictEqual([again["hget"], again["zrange"], again["zrangebylex"]], [14, undefined, undefined])
+      }))
+  })
+
+  describe("lists by pages", () => {
+    it.live("each key once, while others come and go", () =>
+      Effect.gen(function*() {
+        const store = yield* open(newPlace())
+        const keys = yield* Effect.forEach(Array.from({ length: 350 }, (_, i) => `${i}`), (prompt) => makeKey(prompt))
+        yield* Effect.forEach(keys, (key) => put(store, key, entry(0, "a")), { concurrency: 50 })
+        const gone = new Set<string>()
+        const seen: Array<string> = []
+        yield* Stream.runForEach(store.keys, (element) =>
+          Effect.gen(function*() {
+            const { key } = Result.getOrThrow(element)
+            seen.push(key.prompt)
+            if (seen.length % 10 !== 0) return
+            const victim = keys.find(({ prompt }) => !gone.has(prompt))!
+            gone.add(victim.prompt)
+            yield* store.remove(victim, [0])
+            yield* put(store, yield* makeKey(`new ${seen.length}`), entry(0, "a"))
+          }))
+        assert.strictEqual(new Set(seen).size, seen.length)
+        for (const { prompt } of keys) assert.isTrue(gone.has(prompt) || seen.includes(prompt), prompt)
+      }))
+
+    it.live("prompts, without reading all forks of one", () =>
+      Effect.gen(function*() {
+        const store = yield* open(newPlace())
+        for (const prompt of ["a", "b", "c"]) {
+          const keys = yield* Effect.forEach(Array.from({ length: 250 }, (_, i) => `${i}`), (fork) => makeKey(prompt, [fork]))
+          yield* Effect.forEach(keys, (key) => put(store, key, entry(0, "x")), { concurrency: 50 })
+        }
+        const { identity } = yield* makeKey()
+        const [prompts, { hget, zrangebylex }] = yield* callsOf(store.prompts(identity, 1000))
+        assert.sameMembers([...prompts], ["a", "b", "c"])
+        assert.deepStrictEqual([hget, zrangebylex], [3, 4])
+        assert.strictEqual((yield* store.prompts(identity, 2)).length, 2)
+        assert.deepStrictEqual(yield* store.prompts(identity, 0), [])
+      }))
+  })
+}
