@@ -12,6 +12,7 @@
  * @since 0.1.0
  */
 import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { formatJson } from "effect/Formatter"
@@ -24,6 +25,7 @@ import { AuditFailure } from "./Audit.ts"
 import * as Fork from "./Fork.ts"
 import { IndependentModel } from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
+import { again, CurrentFork } from "./internal/currentFork.ts"
 import { repeatableContext } from "./internal/repeatableContext.ts"
 import type { LlmModel } from "./LlmModel.ts"
 import * as Repeatable from "./Repeatable.ts"
@@ -151,6 +153,9 @@ type Policy<E, E2, R2> =
  * so that a miss in replication can be caught by its tag. When the schedule ends, or the attempts that `times` allows are
  * made, the error is an `AttemptsExhausted`.
  *
+ * A fork inside an attempt is another one in each attempt, so that an attempt which failed while its forks were at work
+ * replays however they were scheduled.
+ *
  * **Gotchas**
  *
  * What time cuts off is not recorded: a time limit that fires around a draw, or a draw that is interrupted because
@@ -201,12 +206,15 @@ export const retry: {
   const { schedule = Schedule.forever, times = Infinity } = options
   return Effect.suspend(() => {
     const errors: Array<E> = []
+    const next = Effect.suspend(() =>
+      Effect.updateService(fresh(attempt), CurrentFork, again(errors.length + 1))
+    )
     // What ends the retries is a success here, whichever it is.
     const once: Effect.Effect<
       Result.Result<Succeeded<A, E>, E | E2>,
       E,
       Exclude<R, Given> | IndependentModel | R2
-    > = Effect.matchEffect(fresh(attempt), {
+    > = Effect.matchEffect(next, {
       onSuccess: (value) =>
         Effect.succeed(Result.succeed({ value, attempts: errors.length + 1, lastError: errors.at(-1) })),
       onFailure: (error) => {
@@ -412,7 +420,8 @@ const indices = (n: number): Effect.Effect<ReadonlyArray<number>, ProviderError>
 const inFork = (name: string | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   name === undefined ? self : Fork.fork(self, name)
 
-// An attempt, with a Repeatable of its own, whose scope is not the attempt's.
+// An attempt, with a Repeatable of its own, whose scope is not the attempt's. Of several errors, it fails with the one
+// that no new sample can mend.
 const fresh = <A, E, R>(
   attempt: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, Exclude<R, Given> | IndependentModel> =>
@@ -421,4 +430,7 @@ const fresh = <A, E, R>(
       Effect.flatMap(IndependentModel, (model) => Scope.provide(Repeatable.make(model), scope)),
       (model) => Effect.provideContext(attempt, repeatableContext(model))
     )
-  )
+  ).pipe(Effect.catchCause((cause) => {
+    const unmendable = cause.reasons.find((reason) => Cause.isFailReason(reason) && !isMendable(reason.error))
+    return Effect.failCause(unmendable === undefined ? cause : Cause.fromReasons([unmendable]))
+  }))

@@ -35,7 +35,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
-import { ForkPath } from "./internal/forkPath.ts"
+import { CurrentFork, into } from "./internal/currentFork.ts"
 
 /**
  * The names of the forks that the fiber runs in, the outermost first.
@@ -43,7 +43,7 @@ import { ForkPath } from "./internal/forkPath.ts"
  * @category accessors
  * @since 0.1.0
  */
-export const path: Effect.Effect<ReadonlyArray<string>> = ForkPath
+export const path: Effect.Effect<ReadonlyArray<string>> = Effect.map(CurrentFork, ({ path }) => path)
 
 /**
  * Runs an effect in a fork of this name: with sequences of its own. It is about samples, and starts no fiber.
@@ -81,7 +81,7 @@ export const fork: {
 } = dual(
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, name: string): Effect.Effect<A, E, R> =>
-    Effect.updateService(self, ForkPath, (path) => [...path, name])
+    Effect.updateService(self, CurrentFork, into(name))
 )
 
 /**
@@ -110,7 +110,7 @@ export const stream: {
 } = dual(
   2,
   <A, E, R>(self: Stream.Stream<A, E, R>, name: string): Stream.Stream<A, E, R> =>
-    Stream.updateService(self, ForkPath, (path) => [...path, name])
+    Stream.updateService(self, CurrentFork, into(name))
 )
 
 /**

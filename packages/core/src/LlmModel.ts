@@ -18,7 +18,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Identity from "./Identity.ts"
-import { ForkPath } from "./internal/forkPath.ts"
+import { CurrentFork } from "./internal/currentFork.ts"
 import { purchased } from "./internal/purchased.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry } from "./Sample.ts"
@@ -235,7 +235,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
 })
 
 const ambient = Context.pick(
-  ForkPath,
+  CurrentFork,
   Tracer.ParentSpan,
   Tracer.Tracer,
   References.CurrentLogAnnotations,
@@ -429,7 +429,7 @@ export const sampleMany: Accessors<LlmModel>["sampleMany"] = ofModel.sampleMany
 
 // Of the fork that the fiber runs in.
 const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>
-  Effect.flatMap(ForkPath, (path) =>
+  Effect.flatMap(CurrentFork, ({ path }) =>
     !prompt.isWellFormed()
       ? Effect.fail(ProviderError.badRequest(
         "LlmModel.sample",

@@ -4,11 +4,13 @@ import {
   Audit,
   Fork,
   Identity,
+  Independent,
   type IndependentModel,
   LlmModel,
   Persistent,
   RepeatableModel,
-  SampleError
+  SampleError,
+  SampleStore
 } from "@llm-cache/core"
 import { Cause, Data, Effect, Exit, Fiber, Random, Schedule } from "effect"
 import { TestClock } from "effect/testing"
@@ -530,3 +532,84 @@ describe("best", () => {
       assert.deepStrictEqual(provider.requests, [])
     }))
 })
+
+describe("forks inside an attempt that is retried", () => {
+  it.effect("replay however they are scheduled", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* SampleStore.memory
+      const program = (pauses: number) =>
+        Attempt.retry(
+          Effect.all([
+            Fork.fork(
+              Effect.gen(function*() {
+                const verdict = yield* LlmModel.sampleOne("ok?")
+                yield* Effect.replicateEffect(Effect.yieldNow, pauses)
+                return verdict === "ok? #0" ? yield* Effect.fail("refused" as const) : verdict
+              }),
+              "judge"
+            ),
+            Fork.fork(Effect.all([LlmModel.sampleOne("plan"), LlmModel.sampleOne("write")]), "writer")
+          ], { concurrency: 2 }),
+          { times: 3 }
+        ).pipe(
+          Effect.provide(Independent.layer),
+          Effect.provide(Persistent.layerStore()),
+          Effect.provideService(SampleStore.SampleStore, store),
+          using(provider.model)
+        )
+      const { value } = yield* program(0)
+      const requests = provider.requests.length
+      for (const pauses of [0, 1, 3, 10, 50]) assert.deepStrictEqual((yield* program(pauses)).value, value)
+      // What an attempt that failed early had not drawn is drawn by one that fails late: at most that.
+      assert.isAtMost(provider.requests.length - requests, 2)
+      for (const pauses of [50, 0]) yield* program(pauses)
+      assert.isAtMost(provider.requests.length - requests, 2)
+    }))
+
+  it.effect("have a name of their own in every attempt but the first", () =>
+    Effect.gen(function*() {
+      const paths: Array<string> = []
+      const note = Effect.tap(Fork.path, (path) => Effect.sync(() => paths.push(path.join(" > "))))
+      yield* Effect.fail("again").pipe(
+        Effect.tapError(() => note),
+        Effect.tapError(() => Fork.fork(note, "a")),
+        Attempt.retry({ times: 1 }),
+        Attempt.retry({ times: 1 }),
+        Fork.fork("f"),
+        Effect.exit,
+        Effect.provide(watchedIndependent),
+        using((yield* makeProvider()).model)
+      )
+      assert.deepStrictEqual(paths, [
+        "f",
+        "f > a",
+        "f",
+        "f > attempt 2 > a",
+        "f",
+        "f > attempt 2 > a",
+        "f",
+        "f > attempt 2 > attempt 2 > a"
+      ])
+    }))
+})
+
+it.effect("a miss is not retried, also where another error came first", () =>
+  Effect.gen(function*() {
+    let attempts = 0
+    const miss = LlmModel.sampleOne("cleanup")
+    const program = Attempt.retry(
+      Effect.suspend(() => {
+        attempts++
+        return Effect.acquireUseRelease(Effect.void, () => Effect.fail("refused" as const), () => miss)
+      }),
+      { times: 3 }
+    ).pipe(
+      Effect.provide(watchedIndependent),
+      Effect.provide(Persistent.layerStoreReplication({ model: "m" })),
+      Effect.provide(SampleStore.layerMemory)
+    )
+    const error = yield* Effect.flip(program)
+    assert.strictEqual(typeof error === "string" ? error : error._tag, "ReplicationCacheMiss")
+    assert.strictEqual(attempts, 1)
+  }))
