@@ -50,6 +50,15 @@ const modulesOf = ({ files, name }: Packed) => {
   return { name, open: modules.filter((module) => !closed.includes(module)), closed }
 }
 
+const testing = "@llm-cache/testing"
+
+const suite = `
+import { SampleStore } from "@llm-cache/core"
+import { SampleStoreTest } from "${testing}"
+
+SampleStoreTest.suite("memory", SampleStore.layerMemory, { isDurable: false })
+`
+
 const program = (packages: ReadonlyArray<Packed>) => `
 import { LlmModel, Repeatable } from "@llm-cache/core"
 import { Effect } from "effect"
@@ -58,7 +67,8 @@ const check = (holds: boolean, what: string) => {
   if (!holds) throw new Error(what)
 }
 ${
-  packages.map(modulesOf).map(({ closed, name, open }) => `
+  // Those of Vitest can be loaded by it alone.
+  packages.filter(({ name }) => name !== testing).map(modulesOf).map(({ closed, name, open }) => `
 {
   const barrel: Record<string, unknown> = await import("${name}")
   const modules = { ${open.map((module) => `${module}: await import("${name}/${module}")`).join(", ")} }
@@ -68,8 +78,7 @@ ${
     const code: unknown = await import("${name}/" + module).then(() => "none", (error) => error.code)
     check(code === "ERR_PACKAGE_PATH_NOT_EXPORTED", "${name}/" + module + " is not refused, " + code)
   }
-}`).join("\n")
-}
+}`).join("\n")}
 
 const mock = LlmModel.layer({ model: "mock", generate: ({ prompt }) => Effect.succeed({ samples: [prompt] }) })
 const sampled = LlmModel.sampleOne("Hello").pipe(Effect.provide(Repeatable.layer), Effect.provide(mock))
@@ -81,18 +90,31 @@ const checkProject = (packages: ReadonlyArray<Packed>) => {
   const write = (file: string, content: unknown) =>
     Fs.writeFileSync(Path.join(project, file), typeof content === "string" ? content : JSON.stringify(content))
   const tarballs = Object.fromEntries(packages.map(({ name, tarball }) => [name, `file:${tarball}`]))
-  const effect = JSON.parse(Fs.readFileSync(Path.join(root, "node_modules/effect/package.json"), "utf8")).version
+  const versions = Object.fromEntries(["effect", "@effect/vitest", "vitest"].map((name) => [
+    name,
+    JSON.parse(Fs.readFileSync(Path.join(root, "node_modules", name, "package.json"), "utf8")).version
+  ]))
   Fs.mkdirSync(project)
-  write("package.json", { type: "module", dependencies: { ...tarballs, effect } })
+  write("package.json", { type: "module", dependencies: { ...tarballs, ...versions } })
   write("pnpm-workspace.yaml", { overrides: tarballs })
   write("tsconfig.json", {
-    compilerOptions: { target: "ES2023", module: "NodeNext", strict: true, noEmit: true, types: [] },
-    files: ["main.ts"]
+    compilerOptions: {
+      target: "ES2023",
+      module: "NodeNext",
+      strict: true,
+      noEmit: true,
+      types: [],
+      // Vitest's declarations want types of Node and of Vite.
+      skipLibCheck: true
+    },
+    files: ["main.ts", "suite.test.ts"]
   })
   write("main.ts", program(packages))
+  write("suite.test.ts", suite)
   run(project, "pnpm", "install", "--prefer-offline", "--no-frozen-lockfile")
   run(project, `${bin}/tsc`)
   run(project, process.execPath, "main.ts")
+  run(project, Path.join(project, "node_modules/.bin/vitest"), "--run")
 }
 
 try {

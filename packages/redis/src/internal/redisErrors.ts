@@ -23,6 +23,7 @@ const answers: ReadonlyArray<readonly [pattern: RegExp, advice: string]> = [
   ],
   [/\bLOADING\b/, "Redis is reading its data after a start: try again when it is ready"],
   [/\bBUSY\b/, "A script of someone else keeps Redis busy: try again, or end it with SCRIPT KILL"],
+  [/\bNOSCRIPT\b/, "Someone removes the scripts of Redis again and again: try again"],
   [/\bCROSSSLOT\b/, "On a Redis Cluster, use a prefix with a hash tag, such as {llm-cache}"],
   [
     /\bMOVED\b|\bASK\b|\bCLUSTERDOWN\b|\bMASTERDOWN\b|\bTRYAGAIN\b/,
