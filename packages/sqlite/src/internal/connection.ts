@@ -11,6 +11,9 @@ const patience = 5000
 /** How much of the file is held in memory, in kilobytes: enough for the inner pages of the indexes of large caches. */
 const cacheSize = 16_384
 
+/** In bytes. Samples of some kilobytes leave less of such a page empty than of a smaller one. */
+const pageSize = 8192
+
 interface Connection {
   readonly db: DatabaseSync
   readonly statements: Statements
@@ -135,6 +138,8 @@ export class Connections {
   #openToWrite(stats: Fs.Stats | undefined): Connection {
     return this.#open(this.#file, "write", stats, (db) => {
       const version = versionOf(db)
+      // where the file is new
+      db.exec(`pragma page_size = ${pageSize}`)
       const [mode] = Object.values(db.prepare("pragma journal_mode = wal").get() ?? {})
       if (mode !== "wal") {
         throw new Refusal("the file system cannot share memory between processes: give a file on a local disk")
@@ -205,7 +210,7 @@ export class Connections {
   }
 }
 
-const nothing = Symbol("an empty database")
+const nothing = new Error("an empty database")
 
 // A file descriptor that is closed takes along the locks that this process has on the file, so only a new file is opened.
 const makeEmpty = (file: string): void => {
@@ -238,20 +243,27 @@ const prepareAll = (db: DatabaseSync): Statements => {
 /** The version of the schema, 0 where there is none yet. */
 const versionOf = (db: DatabaseSync): number => {
   const read = (sql: string) => Number(Object.values(db.prepare(sql).get() ?? {})[0])
-  const version = read("pragma user_version")
-  if (read("pragma application_id") === applicationId) {
-    if (version > migrations.length) {
-      throw new Refusal(
-        `the file was written by a later version (its schema is ${version}, this one knows ${migrations.length}): ` +
-          "update @llm-cache/sqlite"
-      )
+  // At one moment: another process may be making the tables.
+  const isWithin = db.isTransaction
+  if (!isWithin) db.exec("begin")
+  try {
+    const version = read("pragma user_version")
+    if (read("pragma application_id") === applicationId) {
+      if (version > migrations.length) {
+        throw new Refusal(
+          `the file was written by a later version (its schema is ${version}, this one knows ${migrations.length}): ` +
+            "update @llm-cache/sqlite"
+        )
+      }
+      return version
     }
-    return version
+    if (version !== 0 || read("select count(*) from sqlite_schema") !== 0) {
+      throw new Refusal("this is a database of another program: give a file of its own")
+    }
+    return 0
+  } finally {
+    if (!isWithin) db.exec("rollback")
   }
-  if (version !== 0 || read("select count(*) from sqlite_schema") !== 0) {
-    throw new Refusal("this is a database of another program: give a file of its own")
-  }
-  return 0
 }
 
 // Several processes may do so at once.
