@@ -206,9 +206,7 @@ export const retry: {
   const { schedule = Schedule.forever, times = Infinity } = options
   return Effect.suspend(() => {
     const errors: Array<E> = []
-    const next = Effect.suspend(() =>
-      Effect.updateService(fresh(attempt), CurrentFork, again(errors.length + 1))
-    )
+    const next = Effect.suspend(() => Effect.updateService(fresh(attempt), CurrentFork, again(errors.length + 1)))
     // What ends the retries is a success here, whichever it is.
     const once: Effect.Effect<
       Result.Result<Succeeded<A, E>, E | E2>,

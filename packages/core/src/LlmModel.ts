@@ -221,6 +221,11 @@ export const make = Effect.fnUntraced(function*<R = never>(
       const n = requestSize(batch)
       return buy({ prompt: key.prompt, n }).pipe(
         withServices,
+        Effect.mapError((error) =>
+          error._tag === "ProviderError" && key.path.length > 0
+            ? new ProviderError({ provider: error.provider, reason: error.reason, path: key.path })
+            : error
+        ),
         Effect.withSpan("LlmModel.generate", {
           kind: "client",
           attributes: {

@@ -33,6 +33,8 @@ export interface NearestPrompt {
   readonly differsAt: number
 }
 
+const forkOf = (path: ReadonlyArray<string> = []): string => path.length === 0 ? "" : `, fork ${path.join(" > ")}`
+
 const excerpt = (text: string, at: number): string => {
   const from = Math.max(0, at - 20)
   const to = Math.min(text.length, at + 30)
@@ -84,7 +86,7 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
   readonly nearest: NearestPrompt | undefined
 }> {
   override get message(): string {
-    const who = `${this.identity.toString()}${this.path.length === 0 ? "" : `, fork ${this.path.join(" > ")}`}`
+    const who = `${this.identity.toString()}${forkOf(this.path)}`
     if (this.present.length > 0) {
       return `No sample at position ${this.position} for prompt ${this.promptHash} (${who}): ` +
         `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}. ` +
@@ -280,6 +282,8 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   /** Who failed: a provider and its model, or the function that was called. */
   readonly provider: string
   readonly reason: ProviderErrorReason
+  /** The fork that sampled, the outermost name first; absent outside of forks. */
+  readonly path?: ReadonlyArray<string> | undefined
 }> {
   /**
    * Whether a new request may succeed where this one did not.
@@ -300,7 +304,7 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   }
 
   override get message(): string {
-    return `${this.provider}: ${this.reason.message}`
+    return `${this.provider}${forkOf(this.path)}: ${this.reason.message}`
   }
 
   /**
@@ -351,7 +355,7 @@ export class StoreError extends Data.TaggedError("StoreError")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `${this.store}, ${this.operation}: ${this.description}`
+    return `${this.store}, ${this.operation}${forkOf(this.key?.path)}: ${this.description}`
   }
 
   /** What is printed: the message, and the fields. */
@@ -383,7 +387,7 @@ export class SampleConflict extends Data.TaggedError("SampleConflict")<{
   override get message(): string {
     const { identity, path, promptHash } = this.key
     const at = differsAt(this.ours, this.theirs)
-    const where = `${identity.toString()}${path.length === 0 ? "" : `, fork ${path.join(" > ")}`}`
+    const where = `${identity.toString()}${forkOf(path)}`
     return `Two samples at position ${this.position} of prompt ${promptHash} (${where}): ${this.to} has ` +
       `${excerpt(this.ours, at)}, and ${this.from} has ${excerpt(this.theirs, at)}. ` +
       "Say with `merge` and its option `ifDifferent` which is to be kept, or whether both are"

@@ -118,6 +118,19 @@ describe("a fork", () => {
       }
     }))
 
+  it.effect("is named by the errors of its provider and its store", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      provider.failures = 1
+      const root = yield* makeDirectory
+      const [model] = yield* build(["Persistent"], provider.model, root)
+      const error = yield* two.pipe(Fork.fork("b"), Fork.fork("a"), using(model!), Effect.flip)
+      assert.deepInclude(error, { _tag: "ProviderError", path: ["a", "b"] })
+      assert.include(error.message, "fork a > b")
+      const tooLong = yield* two.pipe(Fork.fork("x".repeat(300)), Fork.fork("a"), using(model!), Effect.flip)
+      assert.include(tooLong.message, "fork a > xxx")
+    }).pipe(Effect.scoped))
+
   it.effect.each([
     ["", "ProviderError"],
     ["\uD800", "ProviderError"],

@@ -236,7 +236,12 @@ export const defineFaults = () => {
           yield* put(store, key, entry(0, "a"))
           yield* Effect.scoped(Effect.gen(function*() {
             yield* Effect.acquireRelease(servers("pause"), () => servers("resume"))
-            for (const operation of [store.get(key, 0), put(store, key, entry(1, "b", "id b"))]) {
+            for (
+              const operation of [
+                Effect.asVoid(store.get(key, 0)),
+                Effect.asVoid(put(store, key, entry(1, "b", "id b")))
+              ]
+            ) {
               assert.strictEqual((yield* Effect.flip(operation)).kind, "Unavailable")
             }
             yield* Effect.forkScoped(Effect.exit(another.get(key, 0)), { startImmediately: true })

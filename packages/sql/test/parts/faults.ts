@@ -185,6 +185,34 @@ export const defineFaults = () => {
   })
 
   describe("goes on", () => {
+    for (const code of ["serialization_failure", "deadlock_detected"]) {
+      it.live(`after a ${code.replace("_", " ")}, where others were in its way`, () =>
+        Effect.gen(function*() {
+          const place = newPlace()
+          const store = yield* open(place)
+          const key = yield* makeKey()
+          yield* store.prepare(key)
+          // Every statement fails twice, and a number that was taken from a sequence stays taken.
+          yield* execute(
+            `create sequence ${place.prefix}_turns`,
+            `create function ${place.prefix}_refuse() returns trigger as 'begin
+              if nextval(''${place.prefix}_turns'') % 3 > 0 then raise exception ''no'' using errcode = ''${code}''; end if;
+              return null; end' language plpgsql`,
+            ...["insert or delete on samples", "insert on leases"].map((when) =>
+              `create trigger refuse before ${when.replace(" on ", ` on ${place.prefix}_`)}
+                for each statement execute function ${place.prefix}_refuse()`
+            )
+          )
+          assert.deepStrictEqual(yield* put(store, key, entry(0, "a"), entry(1, "b")), [0, 1])
+          yield* store.remove(key, [0])
+          assert.deepStrictEqual(yield* textsOf(store, key), ["b"])
+          const turns = yield* execute(`select last_value from ${place.prefix}_turns`)
+          assert.deepStrictEqual(turns, [{ last_value: 6n }])
+          assert.isTrue(yield* store.leases!.acquire(key, [0], "a", 60_000))
+          assert.isFalse(yield* store.leases!.acquire(key, [0], "b", 60_000))
+        }))
+    }
+
     it.live("when its connections were ended between two draws", () =>
       Effect.gen(function*() {
         const source = yield* makeProvider

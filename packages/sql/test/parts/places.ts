@@ -163,10 +163,14 @@ export const definePlaces = () => {
         assert.strictEqual(miss._tag, "ReplicationCacheMiss")
         assert.include(miss.message, place.prefix)
         const requests = source.requests()
-        const refused = yield* Effect.flip(replay(4, false))
-        assert.include(refused.message, "permission denied")
-        assert.include(refused.message, "Grant this role")
-        assert.strictEqual(source.requests(), requests, "it paid for what it cannot store")
+        for (const table of ["keys", "samples"]) {
+          const refused = yield* Effect.flip(replay(4, false))
+          assert.include(refused.message, `permission denied for table ${place.prefix}_${table}`)
+          assert.include(refused.message, "Grant this role")
+          assert.strictEqual(source.requests(), requests, "it paid for what it cannot store")
+          yield* execute(`grant insert on ${place.prefix}_${table} to ${role}`)
+        }
+        assert.deepStrictEqual((yield* replay(4, false)).slice(0, 3), recorded)
       }))
 
     it.live("of an empty database finds nothing, makes no tables, and sees what others record", () =>
