@@ -259,6 +259,20 @@ export const suite = <E>(
           }))
       }
 
+      test("a sample that was removed is put anew, also where another one has its place by then", () =>
+        Effect.gen(function*() {
+          const key = yield* makeKey()
+          const store = yield* open
+          const again = yield* other(store)
+          const mine = { ...entry(0, "mine"), id: "a 0" }
+          assert.deepStrictEqual(yield* store.put(key, [mine], "drop"), [0])
+          yield* store.remove(key, [0])
+          assert.deepStrictEqual(yield* again.put(key, [{ ...entry(0, "theirs"), id: "b 0" }], "drop"), [0])
+          assert.deepStrictEqual(yield* store.put(key, [mine], "drop"), [undefined])
+          assert.deepStrictEqual(yield* store.put(key, [mine], "append"), [1])
+          assert.deepStrictEqual(yield* textsOf(again, key), ["theirs", "mine"])
+        }))
+
       test("many writers at once: each sample has one place, and none is lost", () =>
         Effect.gen(function*() {
           const key = yield* makeKey()

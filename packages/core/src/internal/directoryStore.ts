@@ -235,12 +235,16 @@ class DirectoryStore implements Store {
     return entries.map((entry, i) => {
       const sampleId = entry.id ?? `${id} ${i}`
       const isPlaced = isTakenOver &&
-        this.#journal.places(absolute, sampleId).some((position) => {
-          const text = readIfPresent(Path.join(absolute, `${position}.md`))
-          return text === entry.drawn.text
-        })
+        this.#journal.places(absolute, sampleId).some((position) =>
+          this.#isAt(absolute, position, entry.drawn.text, sampleId)
+        )
       return isPlaced || !isOurs() ? undefined : this.#place(absolute, { ...entry, id: sampleId }, ifTaken)
     })
+  }
+
+  // A line alone says only that it was to be there.
+  #isAt(folder: string, position: number, text: string, id: string): boolean {
+    return this.#journal.has(folder, position, id) && readIfPresent(Path.join(folder, `${position}.md`)) === text
   }
 
   // Stores a sample at its position, or where that is taken at the next one that is free, and says where.
@@ -252,7 +256,7 @@ class DirectoryStore implements Store {
         if (writeNew(folder, `${free}.md`, drawn.text)) return free
         this.#journal.retract(folder, free, line)
       }
-      if (id !== undefined && this.#journal.has(folder, free, id)) return free
+      if (id !== undefined && this.#isAt(folder, free, drawn.text, id)) return free
       if (ifTaken === "drop") return undefined
     }
   }
