@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Identity, Key, LlmModel, Persistent, SampleStore } from "@llm-cache/core"
-import { Effect, Stream } from "effect"
+import { Effect, Exit, Fiber, Result, Stream } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -55,6 +55,9 @@ describe("the file", () => {
       )
       assert.strictEqual((yield* Effect.flip(replicate))._tag, "ReplicationCacheMiss")
       assert.isFalse(Fs.existsSync(file))
+      Fs.writeFileSync(file, "")
+      assert.strictEqual((yield* Effect.flip(replicate))._tag, "ReplicationCacheMiss")
+      assert.strictEqual(Fs.statSync(file).size, 0)
       const record = LlmModel.sampleOne("p").pipe(Effect.provide(SqliteStore.layerPersistent({ file })))
       yield* Effect.provide(record, provider)
       const before = Fs.readFileSync(file)
@@ -78,6 +81,29 @@ describe("the file", () => {
       const error = yield* Effect.flip(SqliteStore.make({ file }))
       assert.strictEqual(error._tag, "StoreError", what)
       assert.isTrue(before.equals(Fs.readFileSync(file)))
+    }))
+
+  it.effect("that has no name, is in memory, is a folder or below a file: a StoreError, and nothing is made", () =>
+    Effect.gen(function*() {
+      const root = yield* folder
+      Fs.writeFileSync(Path.join(root, "file"), "theirs")
+      for (const file of ["", "a\0b", ":memory:", root, Path.join(root, "file", "samples.db")]) {
+        const error = yield* Effect.flip(SqliteStore.make({ file }))
+        assert.strictEqual(error._tag, "StoreError", file)
+      }
+      assert.deepStrictEqual(Fs.readdirSync(root), ["file"])
+    }))
+
+  it.effect("is in the home folder after a ~", () =>
+    Effect.gen(function*() {
+      const home = yield* folder
+      const before = process.env["HOME"]
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void (process.env["HOME"] = home)),
+        () => Effect.sync(() => void (process.env["HOME"] = before))
+      )
+      yield* put(yield* SqliteStore.make({ file: "~/samples.db" }), yield* keyOf("p"), 0)
+      assert.isTrue(Fs.existsSync(Path.join(home, "samples.db")))
     }))
 
   it.effect("of a later version is refused, with what to do", () =>
@@ -111,6 +137,17 @@ describe("the file", () => {
       })
     }))
 
+  it.effect("has texts in which there is a NUL as blobs, since SQLite ends a text there", () =>
+    Effect.gen(function*() {
+      const file = yield* newFile
+      const store = yield* SqliteStore.make({ file })
+      yield* put(store, yield* keyOf("a\0b"), 0, "c\0d")
+      const db = new DatabaseSync(file, { readOnly: true })
+      const row = db.prepare("select hex(prompt), hex(text), typeof(text) from samples join keys on digest = key").get()
+      db.close()
+      assert.deepStrictEqual(Object.values(row!), ["610062", "630064", "blob"])
+    }))
+
   it.effect.runIf(process.getuid?.() === 0)(
     "that may not be written is refused before anything is bought, and replays",
     () =>
@@ -127,6 +164,89 @@ describe("the file", () => {
       })
   )
 
+  it.live.runIf(process.getuid?.() === 0)(
+    "in a folder that may not be written shows what another user writes while it is read",
+    () =>
+      Effect.gen(function*() {
+        const file = yield* newFile
+        const key = yield* keyOf("p")
+        const record = (position: number) =>
+          Effect.scoped(
+            Effect.flatMap(SqliteStore.make({ file }), (store) => put(store, key, position, `at ${position}`))
+          )
+        yield* record(0)
+        Fs.chmodSync(Path.dirname(file), 0o755)
+        Fs.chmodSync(file, 0o644)
+        const reader = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            ChildProcess.spawn(process.execPath, [Path.join(import.meta.dirname, "support/reader.ts"), file], {
+              stdio: ["pipe", "pipe", "inherit"]
+            })
+          ),
+          (reader) => Effect.sync(() => reader.stdin.end())
+        )
+        const ask = (position: number) =>
+          Effect.callback<string>((resume) => {
+            reader.stdout.once("data", (data: Buffer) => resume(Effect.succeed(String(data).trim())))
+            reader.stdin.write(`${position}\n`)
+          })
+        assert.strictEqual(yield* ask(1), "none")
+        yield* record(1)
+        assert.strictEqual(yield* ask(1), "at 1")
+        const store = yield* SqliteStore.make({ file })
+        yield* put(store, key, 2, "while it is written")
+        assert.strictEqual(yield* ask(2), "while it is written")
+        yield* put(store, key, 3, "and once more")
+        assert.strictEqual(yield* ask(3), "and once more")
+        assert.strictEqual(yield* ask(0), "at 0")
+      }),
+    30_000
+  )
+
+  it.effect("that is deleted while it is used, and not put back: what was bought goes to a new one", () =>
+    Effect.gen(function*() {
+      const root = yield* folder
+      const file = Path.join(root, "folder", "samples.db")
+      const bought: Array<string> = []
+      const model = yield* LlmModel.make({
+        model: "m",
+        temperature: 1,
+        generate: ({ prompt }) =>
+          Effect.sync(() => {
+            bought.push(prompt)
+            if (prompt === "q") Fs.rmSync(Path.dirname(file), { recursive: true })
+            return { samples: [prompt] }
+          })
+      })
+      const persistent = yield* Persistent.make(model, yield* SqliteStore.make({ file }))
+      const draw = (prompt: string) =>
+        LlmModel.sampleOne(prompt).pipe(Effect.provideService(LlmModel.LlmModel, persistent))
+      yield* draw("p")
+      assert.strictEqual((yield* Effect.flip(draw("q")))._tag, "StoreError")
+      assert.strictEqual(yield* draw("q"), "q")
+      assert.deepStrictEqual(bought, ["p", "q"])
+      // between two draws
+      Fs.rmSync(Path.dirname(file), { recursive: true })
+      assert.strictEqual(yield* draw("r"), "r")
+      const again = yield* SqliteStore.make({ file })
+      assert.strictEqual((yield* again.get(yield* keyOf("r"), 0))?.text, "r")
+    }))
+
+  it.effect("that is spoilt while it is read, and put back: is read again", () =>
+    Effect.gen(function*() {
+      const file = yield* newFile
+      const key = yield* keyOf("p")
+      yield* Effect.scoped(Effect.flatMap(SqliteStore.make({ file }), (store) => put(store, key, 0)))
+      const good = Fs.readFileSync(file)
+      const store = yield* SqliteStore.make({ file })
+      // but for the first page
+      Fs.writeFileSync(file, Buffer.concat([good.subarray(0, 8192), Buffer.alloc(good.length - 8192, 0xff)]))
+      const error = yield* Effect.flip(store.get(key, 0))
+      assert.strictEqual(error.kind, "Unavailable")
+      Fs.writeFileSync(file, good)
+      assert.strictEqual((yield* store.get(key, 0))?.text, "a")
+    }))
+
   it.effect("that is deleted, replaced or cut off while it is used: an error, and nothing that is bought is lost", () =>
     Effect.gen(function*() {
       for (
@@ -135,7 +255,7 @@ describe("the file", () => {
           (file: string) => Fs.truncateSync(file, 100),
           (file: string) => {
             Fs.rmSync(file)
-            Fs.writeFileSync(file, "garbage ".repeat(1000))
+            Fs.writeFileSync(file, "garbage ".repeat(100_000))
           }
         ]
       ) {
@@ -182,8 +302,102 @@ describe("the file", () => {
         assert.strictEqual(results[i]!._tag, i === 10 ? "Failure" : "Success")
         if (i !== 10) assert.strictEqual((yield* store.get(key, 0))?.text, "a")
       }
+      yield* put(store, keys[10]!, 0)
+      assert.strictEqual((yield* Stream.runCollect(store.keys)).length, 64)
+    }))
+
+  it.effect("has what was put when the scope of its store closes", () =>
+    Effect.gen(function*() {
+      const file = yield* newFile
+      const key = yield* keyOf("p")
+      const putting = yield* Effect.scoped(Effect.flatMap(SqliteStore.make({ file }), (store) =>
+        Effect.forkDetach(put(store, key, 0), { startImmediately: true })))
+      assert.deepStrictEqual(yield* Fiber.join(putting), [0])
+      assert.strictEqual((yield* (yield* SqliteStore.make({ file })).get(key, 0))?.text, "a")
+    }))
+
+  it.effect("does not know a prompt any more whose samples were all removed", () =>
+    Effect.gen(function*() {
+      const store = yield* SqliteStore.make({ file: yield* newFile })
+      const key = yield* keyOf("p")
+      yield* put(store, key, 0)
+      yield* store.remove(key, [0])
+      assert.deepStrictEqual(yield* store.prompts(key.identity, 10), [])
+    }))
+
+  it.effect("is not used after the scope of its store was closed", () =>
+    Effect.gen(function*() {
+      const store = yield* Effect.scoped(SqliteStore.make({ file: yield* newFile }))
+      const key = yield* keyOf("p")
+      for (const use of [store.get(key, 0), put(store, key, 0), store.prepare(key)]) {
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(use)))
+      }
     }))
 })
+
+describe("what was altered", () => {
+  it.effect.each([
+    ["its text, by one of the same length", "text = 'b'"],
+    ["its text, by more", "text = text || 'b'"],
+    ["its text, by nothing", "text = ''"],
+    ["its text, by a number", "text = 1"],
+    ["its text, behind a NUL", "text = text || char(0) || 'b'"],
+    ["its checksum", "crc32 = 0"],
+    ["its checksum, by a number that is too large", "crc32 = 1 << 60"],
+    ["its length", "bytes = 2"],
+    ["its origins", "origins = '['"],
+    ["its origins, by something else", "origins = '{}'"]
+  ])("of a sample, %s: is damaged", ([, change]) =>
+    Effect.gen(function*() {
+      const file = yield* newFile
+      const store = yield* SqliteStore.make({ file })
+      const key = yield* keyOf("p")
+      yield* put(store, key, 0)
+      yield* put(store, key, 1)
+      const db = new DatabaseSync(file)
+      db.exec(`update samples set ${change} where position = 1`)
+      db.close()
+      const error = yield* Effect.flip(store.get(key, 1))
+      assert.strictEqual(error.kind, "Damaged")
+      assert.strictEqual(error.key, key)
+      assert.strictEqual(error.position, 1)
+      assert.strictEqual((yield* store.get(key, 0))?.text, "a")
+    }))
+
+  it.effect.each(["prompt = 'other'", "path = '[\"fork\"]'", "path = '{'", "path = '[1]'", "digest = x'00'"])(
+    "of a key, %s: is damaged, and the others are listed",
+    (change) =>
+      Effect.gen(function*() {
+        const file = yield* newFile
+        const store = yield* SqliteStore.make({ file })
+        yield* Effect.forEach(["p", "q", "r"], (prompt) => Effect.flatMap(keyOf(prompt), (key) => put(store, key, 0)))
+        const db = new DatabaseSync(file)
+        db.exec(`update samples set key = x'00' where id = 2 and ${change.startsWith("digest") ? 1 : 0}`)
+        db.exec(`update keys set ${change} where prompt = 'q'`)
+        db.close()
+        const elements = yield* Stream.runCollect(store.keys)
+        assert.deepStrictEqual(
+          elements.map((element) => Result.isSuccess(element) ? element.success.key.prompt : element.failure.kind),
+          ["p", "Damaged", "r"]
+        )
+      })
+  )
+})
+
+it.live("leases that are over leave nothing behind", () =>
+  Effect.gen(function*() {
+    const file = yield* newFile
+    const { leases } = yield* SqliteStore.make({ file })
+    const key = yield* keyOf("p")
+    yield* leases!.acquire(key, [0, 1, 2], "dead", 1)
+    const db = new DatabaseSync(file)
+    const acquire = Effect.andThen(
+      leases!.acquire(key, [7], "alive", 60_000),
+      Effect.sync(() => db.prepare("select holder from leases").all().map(({ holder }) => holder))
+    )
+    yield* Effect.repeat(acquire, { until: (holders) => holders.join() === "alive" })
+    db.close()
+  }))
 
 it.effect("what runs for each sample looks rows up, however many there are", () =>
   Effect.gen(function*() {

@@ -152,28 +152,30 @@ const makeStore = (redis: Service, prefix: string, place: Scripts.Place, id: str
   const listed = (name: string, identityId: string | null): Effect.Effect<
     Result.Result<SampleStore.Listed, StoreError> | undefined,
     Redis.RedisError
-  > =>
-    Effect.map(
-      Effect.all([
-        redis.send<string | null>("HGET", samplesOf(name), "key"),
-        redis.send<number>("ZCARD", indexOf(name))
-      ], { concurrency: "unbounded" }),
-      ([value, samples]) => {
-        if (samples === 0) return undefined
+  > => {
+    const damaged = Result.fail(storeError(store, "keys", {
+      kind: "Damaged",
+      description:
+        `the prompt of ${samplesOf(name)}, or its identity in ${place.identities}, is not what was stored: ` +
+        "restore them, or delete the key"
+    }))
+    const both = Effect.all([
+      redis.send<string | null>("HGET", samplesOf(name), "key"),
+      redis.send<number>("ZCARD", indexOf(name))
+    ], { concurrency: "unbounded" })
+    return Effect.matchEffect(both, {
+      onFailure: (error) => explain(error).kind === "Damaged" ? Effect.succeed(damaged) : Effect.fail(error),
+      onSuccess: ([value, samples]) => {
+        if (samples === 0) return Effect.undefined
         const identity = identityId === null ? undefined : Identity.fromId(identityId)
         const found = value === null ? undefined : decodeKey(value)
-        if (identity !== undefined && found !== undefined) {
-          const [prompt, ...path] = found
-          const key = new Key.Key(identity, prompt, path)
-          if (nameOf(key) === name) return Result.succeed({ key, samples })
-        }
-        return Result.fail(storeError(store, "keys", {
-          kind: "Damaged",
-          description: `the prompt of ${samplesOf(name)}, or its identity in ${place.identities}, is not what was ` +
-            "stored: restore them, or delete the key"
-        }))
+        if (identity === undefined || found === undefined) return Effect.succeed(damaged)
+        const [prompt, ...path] = found
+        const key = new Key.Key(identity, prompt, path)
+        return Effect.succeed(nameOf(key) === name ? Result.succeed({ key, samples }) : damaged)
       }
-    )
+    })
+  }
 
   const page = (names: ReadonlyArray<string>) => {
     const identities = [...new Set(names.map(identityIn))]

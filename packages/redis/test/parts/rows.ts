@@ -206,6 +206,8 @@ export const defineRows = () => {
           assert.strictEqual(error.kind, "Damaged")
           assert.include(error.message, "use another prefix")
         }
+        yield* put(store, yield* makeKey("another"), entry(0, "a"))
+        assert.sameMembers(listed(yield* Stream.runCollect(store.keys)).map((found) => found === "key"), [true, false])
       }))
   })
 

@@ -33,7 +33,11 @@ export const makeClient = (url = urlOf()) =>
 
 /** Sends a command as the superuser. */
 export const send = <A = unknown>(command: string, ...args: ReadonlyArray<string>) =>
-  Effect.scoped(Effect.flatMap(makeClient(), (redis) => redis.send<A>(command, ...args))).pipe(Effect.orDie)
+  Effect.suspend(() => makeClient()).pipe(
+    Effect.flatMap((redis) => redis.send<A>(command, ...args)),
+    Effect.scoped,
+    Effect.orDie
+  )
 
 /** A user with rights, for as long as the scope is open. */
 export const makeUser = (...rules: ReadonlyArray<string>) =>

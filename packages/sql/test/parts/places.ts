@@ -2,8 +2,9 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel, SampleStore } from "@llm-cache/core"
 import { SqlStore } from "@llm-cache/sql"
-import { Context, Effect, Layer, Redacted, String } from "effect"
+import { Cause, Context, Effect, Layer, Redacted, String } from "effect"
 import { SqlClient } from "effect/sql"
+import { inspect } from "node:util"
 import {
   createRole,
   entry,
@@ -131,10 +132,10 @@ export const definePlaces = () => {
         ]
         for (const url of urls) {
           const error = yield* Effect.flip(open({ ...newPlace(), url }))
-          const { inspect } = yield* Effect.promise(() => import("node:util"))
-          for (
-            const text of [error.message, String.String(error), JSON.stringify(error), inspect(error, { depth: 20 })]
-          ) {
+          const causes = [error, error.cause].flatMap((
+            cause
+          ) => [inspect(cause, { depth: 20 }), JSON.stringify(cause ?? null)])
+          for (const text of [error.message, Cause.pretty(Cause.fail(error)), ...causes]) {
             assert.notInclude(text, "hunter2")
           }
         }

@@ -84,7 +84,6 @@ export class Connections {
       result = body(current.statements)
       commit.run()
     } catch (cause) {
-      this.known = new WeakSet()
       try {
         rollback.run()
       } catch {
@@ -191,7 +190,13 @@ export class Connections {
   }
 
   #stat(): Fs.Stats | undefined {
-    return Fs.statSync(this.#file, { throwIfNoEntry: false })
+    try {
+      return Fs.statSync(this.#file)
+    } catch (cause) {
+      // and not that a file is where a folder should be, which `throwIfNoEntry` takes for the same
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
+      throw cause
+    }
   }
 
   // Whether the file is the one that was opened, and nothing of it was cut off.
