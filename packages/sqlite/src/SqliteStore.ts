@@ -3,9 +3,9 @@
  *
  * **When to use**
  *
- * Use for large caches on one machine: a million prompts cost no more to open, nor a sample to read, than a few. For a
- * cache that people read and keep under version control, use the directory of `@llm-cache/core`; for one that several
- * machines share, a server.
+ * Use for large caches on one machine: a million prompts take no longer to open than a few, and a sample is two reads of a
+ * page away, however many there are. For a cache that people read and keep under version control, use the directory of
+ * `@llm-cache/core`; for one that several machines share, a server.
  *
  * **Details**
  *

@@ -250,11 +250,12 @@ export const suite = <E>(name: string, options: Options<E>): void => {
 
     test(
       "one that buys keeps its lease alive, and when it is killed the next one buys after the lease's time",
-      waiting(2000, (holder, other) =>
+      waiting(3000, (holder, other) =>
         Effect.gen(function*() {
           // longer than a lease that is not kept alive
-          const end = (yield* Clock.currentTimeMillis) + 3000
+          const end = (yield* Clock.currentTimeMillis) + 4000
           while ((yield* Clock.currentTimeMillis) < end) {
+            isWaiting(other)
             const tries = other.lines.length
             yield* other.when((lines) => lines.length > tries)
           }

@@ -133,6 +133,7 @@ export const defineRows = () => {
         assert.deepStrictEqual(yield* put(store, key, entry(0, "d")), [3])
         yield* send("HDEL", samples, "1")
         assert.deepStrictEqual(yield* put(store, key, entry(1, "B", "id B")), [1])
+        assert.strictEqual((yield* store.get(key, 1))?.text, "B")
       }))
 
     it.live("positions that are lost cost no sample", () =>

@@ -39,10 +39,13 @@ export const makeClient = (url = urlOf()) =>
 
 /** Runs statements as the superuser. */
 export const execute = (...statements: ReadonlyArray<string>) =>
-  Effect.scoped(Effect.flatMap(
-    makeClient(),
-    (sql) => Effect.forEach(statements, (statement) => sql.unsafe<{ readonly [column: string]: unknown }>(statement))
-  )).pipe(Effect.map((results) => results.flat()))
+  Effect.suspend(makeClient).pipe(
+    Effect.flatMap((sql) =>
+      Effect.forEach(statements, (statement) => sql.unsafe<{ readonly [column: string]: unknown }>(statement))
+    ),
+    Effect.scoped,
+    Effect.map((results) => results.flat())
+  )
 
 const onServer = (statement: string) =>
   Effect.runPromise(Effect.scoped(Effect.flatMap(makeClient(server), (sql) => sql.unsafe(statement))))
