@@ -29,12 +29,10 @@ const sequencesOf = (stored: ReadonlyArray<Stored>, purchases: Purchases) => {
   return sequences
 }
 
-/** Every sample that was bought is stored, and stored once, and there are no gaps. */
+/** Every sample that was bought is stored, and stored once. (A gap is drawn by who comes to it.) */
 export const checkBought = (stored: ReadonlyArray<Stored>, runs: Runs): void => {
   const purchases = purchasesOf(runs)
-  for (const [prompt, sequence] of sequencesOf(stored, purchases)) {
-    for (let i = 0; i < sequence.size; i++) assert.isTrue(sequence.has(i), `position ${i} of "${prompt}" has no sample`)
-  }
+  sequencesOf(stored, purchases)
   const heads = new Set(stored.map(({ head }) => head))
   for (const head of purchases.flatMap(({ heads }) => heads)) {
     assert.isTrue(heads.has(head), `a sample that was bought is lost: ${head}`)
