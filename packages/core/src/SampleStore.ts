@@ -331,6 +331,9 @@ export const copy = (
  *
  * `"theirs"` changes what a program that replays from `to` sees.
  *
+ * Append in one direction only: a sample that was appended is at another position, and where the two stores are merged
+ * back it is taken for a further one. It goes to the next position without a sample, also into a gap.
+ *
  * @category moving
  * @since 0.1.0
  */

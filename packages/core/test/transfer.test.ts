@@ -277,3 +277,62 @@ it.effect("what verifies is counted, and every damaged entry is named", () =>
     assert.deepStrictEqual(counts, { keys: 2, samples: 5 })
     assert.sameDeepMembers(damaged.map(({ key, position }) => [key?.prompt, position]), [["p", 1], ["q", 7]])
   }))
+
+describe("a listing of a directory", () => {
+  it.effect("goes on where one folder cannot be read, and follows links", () =>
+    Effect.gen(function*() {
+      const [root, elsewhere] = yield* Effect.all([makeDirectory, makeDirectory])
+      const store = yield* SampleStore.directory(root)
+      const [p, q, r] = yield* Effect.all([keyOf("p"), keyOf("q"), keyOf("r")])
+      for (const key of [p, q, r]) yield* put(store, key, { 0: key.prompt })
+      Fs.rmSync(Path.join(store.describe(q), "prompt.txt"))
+      Fs.mkdirSync(Path.join(store.describe(q), "prompt.txt"))
+      Fs.renameSync(store.describe(r), Path.join(elsewhere, "moved"))
+      Fs.symlinkSync(Path.join(elsewhere, "moved"), store.describe(r))
+      const { damaged, keys, samples } = yield* SampleStore.verify(store)
+      assert.deepStrictEqual([keys, samples], [2, 2])
+      assert.include(damaged[0]!.message, `${store.describe(q)} cannot be read`)
+    }))
+
+  it.effect("has what a killed process had bought and not put yet", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* SampleStore.directory(root)
+      const key = yield* keyOf("p")
+      yield* put(store, key, { 0: "a" })
+      const purchase = {
+        id: "1",
+        folder: Path.relative(root, store.describe(key)),
+        entries: [1, 2].map((position) => ({ position, drawn: { text: `${position}`, metadata: {}, origins: [] } })),
+        ifTaken: "append"
+      }
+      Fs.mkdirSync(Path.join(root, ".purchases"))
+      const file = Path.join(root, ".purchases", "elsewhere_1-_gone_0.json")
+      Fs.writeFileSync(file, JSON.stringify(purchase))
+      Fs.utimesSync(file, -1000, -1000)
+      assert.deepStrictEqual(yield* SampleStore.verify(store), { keys: 1, samples: 3, damaged: [] })
+    }))
+
+  it.effect("has every alias that a folder can have", () =>
+    Effect.gen(function*() {
+      const store = yield* Effect.flatMap(makeDirectory, SampleStore.directory)
+      const key = yield* keyOf("p", { model: ".purchases/x" })
+      assert.strictEqual((yield* Effect.flip(put(store, key, { 0: "a" }))).kind, "InvalidName")
+      for (const model of [".purchases", "a/.purchases/b", ".b/c"]) {
+        yield* put(store, yield* keyOf("p", { model }), { 0: "a" })
+      }
+      assert.strictEqual((yield* SampleStore.verify(store)).keys, 3)
+    }))
+})
+
+it.effect("a merge that skips what is damaged skips it on both sides", () =>
+  Effect.gen(function*() {
+    const [from, to] = yield* Effect.all([SampleStore.memory, Effect.flatMap(makeDirectory, SampleStore.directory)])
+    const key = yield* keyOf("p")
+    yield* put(from, key, { 0: "a", 1: "b" })
+    yield* put(to, key, { 0: "a" })
+    Fs.writeFileSync(Path.join(to.describe(key), "0.md"), "spoilt")
+    const { damaged, ...moved } = yield* SampleStore.merge(from, to, { ifDifferent: "ours", damaged: "skip" })
+    assert.deepInclude(moved, { kept: 1, copied: 1 })
+    assert.deepStrictEqual(damaged.map(({ position }) => position), [0])
+  }))

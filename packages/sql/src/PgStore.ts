@@ -90,8 +90,8 @@ const open = (
   isReadOnly: boolean
 ): Effect.Effect<Store, StoreError, Scope.Scope> =>
   Effect.suspend(() => {
-    const { hostname, pathname, port } = URL.parse(Redacted.value(url)) ?? {}
-    if (hostname === undefined) {
+    const { hostname, pathname, port, protocol } = URL.parse(Redacted.value(url)) ?? {}
+    if (!hostname || !/^postgres(ql)?:$/.test(protocol ?? "") || pathname?.includes("@")) {
       // An error of the client would quote it.
       return new StoreError({
         kind: "InvalidName",

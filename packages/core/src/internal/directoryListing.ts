@@ -2,14 +2,22 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { fromId, type Identity } from "../Identity.ts"
 import { Key } from "../Key.ts"
 import { StoreError } from "../SampleError.ts"
 import type { Listed } from "../SampleStore.ts"
 import { canonical } from "./canonicalJson.ts"
-import { attempt, failure } from "./directoryErrors.ts"
-import { forkOfFolder, identityFolder, identityOfFolder, positionOf, promptFolder } from "./directoryNames.ts"
+import { attempt, failure, isFault } from "./directoryErrors.ts"
+import {
+  forkOfFolder,
+  identityFolder,
+  identityOfFolder,
+  positionOf,
+  promptFolder,
+  purchasesFolder
+} from "./directoryNames.ts"
 import { list, openIfPresent, readIfPresent } from "./files.ts"
 
 type Element = Result.Result<Listed, StoreError>
@@ -50,30 +58,39 @@ function* walk(store: string, root: string): Generator<Element, void> {
     let identity: Identity | undefined
     for (const name of foldersIn(Path.join(root, path))) {
       if (!promptFolder.test(name)) {
-        if (name !== ".purchases" || path !== "") yield* folders(Path.join(path, name))
+        if (name !== purchasesFolder || path !== "") yield* folders(Path.join(path, name))
         continue
       }
-      const folder = Path.join(root, path, name)
-      identity ??= identityOf(root, path)
-      const prompt = readIfPresent(Path.join(folder, "prompt.txt"))
-      for (const { path: forkPath, samples } of forks(folder, [])) {
-        if (identity === undefined) {
-          yield damaged(
-            `${
-              Path.join(root, path)
-            } does not say which model it is for: restore the identity.json in it, or move it away`
-          )
-        } else if (prompt === undefined) {
-          yield damaged(
-            `${folder} has no prompt.txt, as caches of the Python original have none. Write the prompt into it; or run ` +
-              "the program with this cache beneath another one, which takes over what the program uses"
-          )
-        } else {
-          const key = new Key(identity, prompt, forkPath)
-          yield key.promptHash === name
-            ? Result.succeed({ key, samples })
-            : damaged(`${folder} is not the folder of the prompt in its prompt.txt: restore that file`)
-        }
+      try {
+        yield* keysIn(path, name, identity ??= identityOf(root, path))
+      } catch (cause) {
+        if (!isFault(cause)) throw cause
+        const { message } = cause as Error
+        yield damaged(`${Path.join(root, path, name)} cannot be read: ${message}. Restore it, or move it away`)
+      }
+    }
+  }
+
+  function* keysIn(path: string, name: string, identity: Identity | undefined): Generator<Element, void> {
+    const folder = Path.join(root, path, name)
+    const prompt = readIfPresent(Path.join(folder, "prompt.txt"))
+    for (const { path: forkPath, samples } of forks(folder, [])) {
+      if (identity === undefined) {
+        yield damaged(
+          `${
+            Path.join(root, path)
+          } does not say which model it is for: restore the identity.json in it, or move it away`
+        )
+      } else if (prompt === undefined) {
+        yield damaged(
+          `${folder} has no prompt.txt, as caches of the Python original have none. Write the prompt into it; or run ` +
+            "the program with this cache beneath another one, which takes over what the program uses"
+        )
+      } else {
+        const key = new Key(identity, prompt, forkPath)
+        yield key.promptHash === name
+          ? Result.succeed({ key, samples })
+          : damaged(`${folder} is not the folder of the prompt in its prompt.txt: restore that file`)
       }
     }
   }
@@ -102,7 +119,11 @@ function* foldersIn(folder: string): Generator<string, void> {
   if (directory === undefined) return
   try {
     for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-      if (entry.isDirectory()) yield entry.name
+      // A link may lead to a folder on another disk.
+      const isFolder = entry.isSymbolicLink()
+        ? Fs.statSync(Path.join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory()
+        : entry.isDirectory()
+      if (isFolder) yield entry.name
     }
   } finally {
     directory.closeSync()

@@ -17,6 +17,9 @@ export const identityFolder = (identity: Identity): Folder => {
     "" :
     `_p-${Crypto.hash("sha256", identity.parameters, "hex").slice(0, 32)}`
   const segments = identity.name.split("/")
+  if (segments.length > 1 && segments[0] === purchasesFolder) {
+    return bad(`the alias ${JSON.stringify(identity.name)} has ${JSON.stringify(purchasesFolder)} for a folder's name`)
+  }
   for (const segment of segments) {
     // With 64 hex digits it would read as the folder of a prompt.
     if (segment === "" || segment === "." || segment === ".." || promptFolder.test(segment)) {
@@ -47,6 +50,9 @@ const folder = (segments: ReadonlyArray<string>, what: string): Folder => {
   }
   return { ok: true, path: segments.join(Path.sep) }
 }
+
+/** The name of the folder below the root that holds purchases which are being stored. */
+export const purchasesFolder = ".purchases"
 
 /** The name of a folder that holds a prompt's samples. */
 export const promptFolder = /^[0-9a-f]{64}$/

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { isUtf8 } from "node:buffer"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -151,7 +152,17 @@ class DirectoryStore implements Store {
   }
 
   get keys() {
-    return listKeys(this.#name, this.#root)
+    return Stream.unwrap(Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        try {
+          // What a killed process left half put belongs to the keys too, where it can be written.
+          this.#log.recover(clock.currentTimeMillisUnsafe(), "")
+        } catch (cause) {
+          if (!isFault(cause)) throw cause
+        }
+        return listKeys(this.#name, this.#root)
+      })
+    ))
   }
 
   #identityFolder(identity: Identity): ReturnType<typeof identityFolder> {
@@ -253,8 +264,13 @@ class DirectoryStore implements Store {
       const isFree = Fs.lstatSync(Path.join(folder, `${free}.md`), { throwIfNoEntry: false }) === undefined
       if (isFree) {
         const line = this.#journal.append(folder, free, drawn, id)
-        if (writeNew(folder, `${free}.md`, drawn.text)) return free
-        this.#journal.retract(folder, free, line)
+        let isWritten = false
+        try {
+          isWritten = writeNew(folder, `${free}.md`, drawn.text)
+        } finally {
+          if (!isWritten) this.#journal.retract(folder, free, line)
+        }
+        if (isWritten) return free
       }
       if (id !== undefined && this.#isAt(folder, free, drawn.text, id)) return free
       if (ifTaken === "drop") return undefined

@@ -2,6 +2,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import type { Entry } from "../Sample.ts"
+import { purchasesFolder } from "./directoryNames.ts"
 import { ifPresent, isMissing, list, writeNew } from "./files.ts"
 
 /** After this time, in milliseconds, a purchase is taken over also from a process that cannot be seen to have ended. */
@@ -33,7 +34,7 @@ export class PurchaseLog {
   #seen = 0
 
   constructor(root: string, place: Place) {
-    this.#folder = Path.join(root, ".purchases")
+    this.#folder = Path.join(root, purchasesFolder)
     this.#place = place
   }
 

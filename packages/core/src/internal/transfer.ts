@@ -97,7 +97,8 @@ export const transfer = Effect.fnUntraced(function*(
       const own = yield* Effect.forEach(taken, ({ position }) => ours(key, position), { concurrency: atOnce })
       for (const [i, entry] of taken.entries()) {
         const sample = own[i]
-        if (sample !== undefined && isSame(sample, entry.drawn)) moved.present++
+        if (sample === "damaged") moved.kept++
+        else if (sample !== undefined && isSame(sample, entry.drawn)) moved.present++
         else if (ifDifferent === "ours") moved.kept++
         else if (ifDifferent === "fail" && sample !== undefined) {
           const [ours, theirs] = [sample.text, entry.drawn.text]
@@ -106,26 +107,37 @@ export const transfer = Effect.fnUntraced(function*(
       }
     })
 
-  // A damaged sample can be replaced.
-  const ours = (key: Key, position: number): Effect.Effect<Drawn | undefined, StoreError> =>
+  // A damaged sample can be replaced, or passed over.
+  const ours = (key: Key, position: number): Effect.Effect<Drawn | "damaged" | undefined, StoreError> =>
     Effect.catchIf(
       to.get(key, position),
-      (error) => error.kind === "Damaged" && ifDifferent === "theirs",
-      () => Effect.undefined
+      (error) => error.kind === "Damaged" && (ifDifferent === "theirs" || ifDamaged === "skip"),
+      (error): Effect.Effect<"damaged" | undefined> =>
+        Effect.sync(() => {
+          if (ifDifferent === "theirs") return undefined
+          damaged.push(error)
+          return "damaged"
+        })
     )
 
   // Behind all others, so that none of them finds its position taken by one that was appended.
-  const mend = (key: Key, { drawn, position }: Entry, held: ReadonlySet<number>) =>
+  const mend = (key: Key, entries: Arr.NonEmptyReadonlyArray<Entry>, held: ReadonlySet<number>) =>
     Effect.gen(function*() {
       if (ifDifferent === "append") {
-        const [at] = yield* to.put(key, [{ drawn, position, id: idOf(from, key, { drawn, position }) }], "append")
-        if (at !== undefined && held.has(at)) moved.present++
-        else moved.appended++
+        const named = Arr.map(entries, (entry): Entry => ({ ...entry, id: idOf(from, key, entry) }))
+        const positions = yield* to.put(key, named, "append")
+        for (const at of positions) {
+          if (at !== undefined && held.has(at)) moved.present++
+          else moved.appended++
+        }
         return
       }
-      yield* to.remove(key, [position])
-      yield* to.put(key, [{ drawn, position }], "drop")
-      moved.replaced++
+      for (const entry of entries) {
+        yield* to.remove(key, [entry.position])
+        const [at] = yield* to.put(key, [entry], "drop")
+        if (at === undefined) moved.kept++
+        else moved.replaced++
+      }
     })
 
   yield* sweep(
@@ -138,7 +150,7 @@ export const transfer = Effect.fnUntraced(function*(
         const held = new Set(yield* to.positions(key))
         const differing: Array<Entry> = []
         yield* Stream.runForEach(samples, (entries) => place(key, entries, held, differing))
-        yield* Effect.forEach(differing, (entry) => mend(key, entry, held), { discard: true })
+        for (const entries of Arr.chunksOf(differing, atATime)) yield* mend(key, entries, held)
       })
   )
   return { ...moved, damaged }

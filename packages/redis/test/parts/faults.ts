@@ -221,7 +221,8 @@ export const defineFaults = () => {
         yield* stopped
         const reading = yield* Effect.forkScoped(Effect.exit(store.get(key, 0)), { startImmediately: true })
         yield* Scope.close(scope, Exit.void)
-        const exit = yield* Fiber.join(reading)
+        // at once, not when its own time is over
+        const exit = yield* Effect.timeout(Fiber.join(reading), "2 seconds")
         assert.isTrue(Exit.isFailure(exit) && Cause.hasFails(exit.cause))
       }), 20_000)
 

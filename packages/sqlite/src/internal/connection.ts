@@ -178,14 +178,18 @@ export class Connections {
     stats: Fs.Stats | undefined,
     setUp: (db: DatabaseSync) => void
   ): Connection {
-    const db = new DatabaseSync(location, { readOnly: mode !== "write", timeout: patience })
-    try {
-      setUp(db)
-      db.exec(`pragma cache_size = -${cacheSize}`)
-      return { db, statements: prepareAll(db), mode, stats: stats ?? Fs.statSync(this.#file) }
-    } catch (cause) {
-      db.close()
-      throw cause
+    // Where two processes change how a new file is kept, SQLite refuses one of them at once.
+    for (const start = performance.now();;) {
+      const db = new DatabaseSync(location, { readOnly: mode !== "write", timeout: patience })
+      try {
+        setUp(db)
+        db.exec(`pragma cache_size = -${cacheSize}`)
+        return { db, statements: prepareAll(db), mode, stats: stats ?? Fs.statSync(this.#file) }
+      } catch (cause) {
+        db.close()
+        if (!isBusy(cause) || performance.now() - start > patience) throw cause
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+      }
     }
   }
 
