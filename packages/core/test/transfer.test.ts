@@ -294,7 +294,7 @@ describe("a listing of a directory", () => {
       assert.include(damaged[0]!.message, `${store.describe(q)} cannot be read`)
     }))
 
-  it.effect("has what a killed process had bought and not put yet", () =>
+  it.live("has what a killed process had bought and not put yet", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const store = yield* SampleStore.directory(root)
@@ -309,7 +309,7 @@ describe("a listing of a directory", () => {
       Fs.mkdirSync(Path.join(root, ".purchases"))
       const file = Path.join(root, ".purchases", "elsewhere_1-_gone_0.json")
       Fs.writeFileSync(file, JSON.stringify(purchase))
-      Fs.utimesSync(file, -1000, -1000)
+      Fs.utimesSync(file, 1, 1)
       assert.deepStrictEqual(yield* SampleStore.verify(store), { keys: 1, samples: 3, damaged: [] })
     }))
 
