@@ -17,7 +17,7 @@
  * - How long samples outlive the server is its own setting: with `appendonly yes` and `appendfsync everysec` a crash of
  *   its machine costs the last second, with `appendfsync always` nothing, and with snapshots alone all since the last
  *   one. Replicas are written behind the primary: a failover may cost the last writes.
- * - Needs Redis 5 or later, or a server that speaks its protocol and runs its scripts. Reading takes no script:
+ * - Needs Redis 6 or later, or a server that speaks its protocol and runs its scripts. Reading takes no script:
  *   a user with `+@read` on the prefix can replicate.
  * - Below the prefix: a hash `samples:<identity>:<prompt>` for each sequence (`:<fork>` behind it for those of forks),
  *   whose fields are positions and whose values are JSON; a sorted set `positions:<…>` beside it; `sequences`, the names

@@ -32,7 +32,7 @@ const answers: ReadonlyArray<readonly [pattern: RegExp, advice: string]> = [
   [/\bERR max number of clients\b/, "Redis takes no more connections: close some, or raise its `maxclients`"],
   [
     /unknown command/,
-    "This Redis does not have the command, or its administrator has renamed it: version 5 or later is needed"
+    "This Redis does not have the command, or its administrator has renamed it: version 6 or later is needed"
   ]
 ]
 
