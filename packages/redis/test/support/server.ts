@@ -1,4 +1,4 @@
-import { Identity, Key, LlmModel, type Sample, SampleStore } from "@llm-cache/core"
+import { LlmModel, SampleStore } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
 import { Context, Effect, Layer } from "effect"
 import { Redis } from "effect/persistence"
@@ -122,23 +122,7 @@ export const servers = (command: "pause" | "resume" | "restart") =>
 // samples
 // -----------------------------------------------------------------------------
 
-export const makeKey = (prompt = "a prompt", path: ReadonlyArray<string> = []) =>
-  Effect.map(Effect.orDie(Identity.make({ model: "mock" })), (identity) => new Key.Key(identity, prompt, path))
-
-export const entry = (position: number, text: string, id?: string): Sample.Entry => ({
-  position,
-  drawn: { text, metadata: {}, origins: [] },
-  ...(id === undefined ? {} : { id })
-})
-
-export const put = (store: SampleStore.Store, key: Key.Key, ...entries: ReadonlyArray<Sample.Entry>) =>
-  store.put(key, entries as [Sample.Entry], "append")
-
-export const textsOf = (store: SampleStore.Store, key: Key.Key) =>
-  Effect.flatMap(
-    store.positions(key),
-    (positions) => Effect.forEach(positions, (position) => Effect.map(store.get(key, position), (drawn) => drawn?.text))
-  )
+export { entry, makeKey, put, textsOf } from "../../../testing/test/support/samples.ts"
 
 /** A provider that counts what is asked of it. */
 export const makeProvider = Effect.sync(() => {

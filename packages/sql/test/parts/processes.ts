@@ -1,10 +1,9 @@
 import { describe } from "@effect/vitest"
 import { ProcessTest } from "@llm-cache/testing"
-import { Effect, Random, Schedule } from "effect"
-import * as ChildProcess from "node:child_process"
+import { Effect, Schedule } from "effect"
 import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
+import { fill, isLinux, isRoot, smallDisk } from "../../../testing/test/support/disk.ts"
 import { createRole, execute, newPlace, newPrefix, serverFolder, servers, terminate } from "../support/database.ts"
 import type { Place } from "../support/store.ts"
 
@@ -18,8 +17,8 @@ const ownPlace = Effect.suspend(() => createRole(newPrefix(), true)).pipe(
   Effect.orDie
 )
 
-const parse = (place: string): Place & { readonly role: string } => {
-  const parsed: Place = JSON.parse(place)
+const parse = (place: string): Place & { readonly role: string; readonly disk: string } => {
+  const parsed: Place & { readonly disk: string } = JSON.parse(place)
   return { ...parsed, role: new URL(parsed.url).username }
 }
 
@@ -51,11 +50,14 @@ export const defineProcesses = () => {
     }
   })
 
-  const isRoot = process.getuid?.() === 0
-  describe.skipIf(serverFolder === undefined || !isRoot || process.platform !== "linux")(
+  describe.skipIf(serverFolder === undefined || !isRoot || !isLinux)(
     "on a small disk, which root can make for a server of LLM_CACHE_TEST_SERVERS on Linux",
     () => {
-      ProcessTest.faults("PostgreSQL", { module, place: smallPlace, faults: { "the disk is full": fill } })
+      ProcessTest.faults("PostgreSQL", {
+        module,
+        place: smallPlace,
+        faults: { "the disk is full": ({ place }) => fill(parse(place).disk) }
+      })
     }
   )
 
@@ -77,19 +79,9 @@ export const defineProcesses = () => {
 // a full disk
 // -----------------------------------------------------------------------------
 
-const run = (command: string, ...args: ReadonlyArray<string>) =>
-  Effect.sync(() => ChildProcess.execFileSync(command, args, { encoding: "utf8" }))
-
 /** The tables are in a file system of their own, which is small. */
 const smallPlace = Effect.gen(function*() {
-  const disk = yield* Effect.acquireRelease(
-    Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))),
-    (disk) => Effect.sync(() => Fs.rmdirSync(disk))
-  )
-  yield* Effect.acquireRelease(
-    run("mount", "-t", "tmpfs", "-o", "size=16m,mode=777", "tmpfs", disk),
-    () => run("umount", disk)
-  )
+  const disk = yield* smallDisk("16m")
   const { uid } = Fs.statSync(Path.join(serverFolder!, "postgres"))
   const folder = Path.join(disk, "tablespace")
   Fs.mkdirSync(folder)
@@ -110,21 +102,3 @@ const smallPlace = Effect.gen(function*() {
   )
   return JSON.stringify({ ...JSON.parse(place), disk })
 })
-
-const fill = ({ place }: ProcessTest.Faulty) =>
-  Effect.gen(function*() {
-    const { disk }: { readonly disk: string } = JSON.parse(place)
-    const filler = Path.join(disk, "filler")
-    const left = yield* Random.nextIntBetween(0, 20_000)
-    yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        try {
-          for (;;) Fs.appendFileSync(filler, Buffer.alloc(10_000))
-        } catch (cause) {
-          if ((cause as NodeJS.ErrnoException).code !== "ENOSPC") throw cause
-        }
-        Fs.truncateSync(filler, Math.max(0, Fs.statSync(filler).size - left))
-      }),
-      () => Effect.sync(() => Fs.rmSync(filler))
-    )
-  })

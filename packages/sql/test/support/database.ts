@@ -1,5 +1,4 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Identity, Key, type Sample, SampleStore } from "@llm-cache/core"
 import { PgStore } from "@llm-cache/sql"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as ChildProcess from "node:child_process"
@@ -99,20 +98,4 @@ export const terminate = execute(
 // samples
 // -----------------------------------------------------------------------------
 
-export const makeKey = (prompt = "a prompt", path: ReadonlyArray<string> = []) =>
-  Effect.map(Effect.orDie(Identity.make({ model: "mock" })), (identity) => new Key.Key(identity, prompt, path))
-
-export const entry = (position: number, text: string, id?: string): Sample.Entry => ({
-  position,
-  drawn: { text, metadata: {}, origins: [] },
-  ...(id === undefined ? {} : { id })
-})
-
-export const put = (store: SampleStore.Store, key: Key.Key, ...entries: ReadonlyArray<Sample.Entry>) =>
-  store.put(key, entries as [Sample.Entry], "append")
-
-export const textsOf = (store: SampleStore.Store, key: Key.Key) =>
-  Effect.flatMap(
-    store.positions(key),
-    (positions) => Effect.forEach(positions, (position) => Effect.map(store.get(key, position), (drawn) => drawn?.text))
-  )
+export { entry, makeKey, put, textsOf } from "../../../testing/test/support/samples.ts"
