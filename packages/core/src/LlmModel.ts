@@ -208,7 +208,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
   const buy = Effect.fnUntraced(function*(request: GenerateRequest) {
     const start = yield* Clock.currentTimeMillis
     const generation = yield* Effect.scoped(options.generate(request))
-    return yield* purchased(identity, generation, start, yield* Clock.currentTimeMillis)
+    return yield* purchased(identity, crypto.randomUUID(), generation, start, yield* Clock.currentTimeMillis)
   })
   return fromDraw({
     identity,

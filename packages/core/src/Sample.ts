@@ -10,12 +10,17 @@
  * **Gotchas**
  *
  * `inputTokens`, `outputTokens` and `elapsed` belong to the whole request that brought the sample, and
- * `requestSamples` says how many samples that request brought: add them up over requests, not over samples.
+ * `requestSamples` says how many samples that request brought: add them up over requests, told apart by `request`, and
+ * not over samples.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Metadata {
+  /** A name of the request that no other request has. Together with `index`, it is a name of the sample. */
+  readonly request?: string | undefined
+  /** Which of the request's samples it is, from 0. */
+  readonly index?: number | undefined
   /** The model's name as the provider gives it in its answer. */
   readonly model?: string | undefined
   /** Why the model stopped, in the provider's words (`stop`, `length`, …). */

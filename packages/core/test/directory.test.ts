@@ -227,6 +227,8 @@ describe("samples", () => {
         const root = yield* makeDirectory
         const key = yield* keyOf({})
         const metadata = {
+          request: "r",
+          index: 1,
           model: "m-1",
           finishReason: "stop",
           createdAt: 5,

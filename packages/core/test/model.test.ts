@@ -368,7 +368,10 @@ describe("a model made from a function", () => {
       })
       yield* TestClock.setTime(10_000)
       const drawn = yield* source.draw(new Key.Key(source.identity, "p", []), 0, 2)
+      const name = drawn[0].metadata.request
+      assert.match(name!, /^[0-9a-f-]{36}$/)
       const request = {
+        request: name,
         model: "m-1",
         createdAt: 13_000,
         elapsed: 3_000,
@@ -377,8 +380,8 @@ describe("a model made from a function", () => {
         outputTokens: 7
       }
       assert.deepStrictEqual(drawn, [
-        { text: "a", metadata: { ...request, finishReason: "stop" }, origins: [] },
-        { text: "b", metadata: request, origins: [] }
+        { text: "a", metadata: { ...request, index: 0, finishReason: "stop" }, origins: [] },
+        { text: "b", metadata: { ...request, index: 1 }, origins: [] }
       ])
     }))
 

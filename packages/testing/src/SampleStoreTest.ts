@@ -124,6 +124,8 @@ export const suite = <E>(
             {
               text: "b",
               metadata: {
+                request: "3f9c6d5e-0b1a-4c57-8f0e-5d0d2b7a9c11",
+                index: 2,
                 model: "gpt-4o-2024-08-06 \u{1F600}",
                 finishReason: "length",
                 createdAt: 1_760_000_000_123,

@@ -147,6 +147,8 @@ const parse = (line: string): Record<string, unknown> | undefined => {
 }
 
 const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "number" } = {
+  request: "string",
+  index: "number",
   model: "string",
   finishReason: "string",
   createdAt: "number",

@@ -8,6 +8,7 @@ import { ProviderError, UnusableResponse } from "../SampleError.ts"
 /** The samples that a request brought: those that have a text, with what is known of them. */
 export const purchased = (
   identity: Identity,
+  request: string,
   generation: Generation,
   start: number,
   end: number
@@ -16,9 +17,11 @@ export const purchased = (
   const texts = Array.isArray(samples) ? samples : []
   const usable = texts.map((sample) => typeof sample === "string" ? { text: sample, finishReason: undefined } : sample)
     .filter((sample) => typeof sample?.text === "string")
-  const drawn = usable.map(({ finishReason, text }): Drawn => ({
+  const drawn = usable.map(({ finishReason, text }, index): Drawn => ({
     text: text.toWellFormed(),
     metadata: defined({
+      request,
+      index,
       model,
       finishReason,
       createdAt: end,
