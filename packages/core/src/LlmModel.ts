@@ -9,7 +9,6 @@
  * @since 0.1.0
  */
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,9 +16,10 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import { Events } from "./Events.ts"
 import * as Identity from "./Identity.ts"
+import { makeBuying } from "./internal/buying.ts"
 import { CurrentFork } from "./internal/currentFork.ts"
-import { purchased } from "./internal/purchased.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry } from "./Sample.ts"
 import { ProviderError, type SampleError } from "./SampleError.ts"
@@ -144,6 +144,13 @@ export interface Generation {
   readonly model?: string | undefined
   readonly inputTokens?: number | undefined
   readonly outputTokens?: number | undefined
+  /**
+   * Whether the provider brought one sample because it does not look at `n`. From then on it is asked for one at a time,
+   * by up to `concurrency` requests at once.
+   *
+   * @default false
+   */
+  readonly ignoresN?: boolean | undefined
 }
 
 /**
@@ -161,6 +168,19 @@ export interface Options<R = never> extends Identity.Options {
    * @default no limit
    */
   readonly maxBatch?: number | undefined
+  /**
+   * How many requests are sent at once to a provider that takes one sample per request: where `maxBatch` is 1, or an
+   * answer had `ignoresN`. Of a larger batch, the next ones are sent when the consumer needs them.
+   *
+   * @default 1
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * The provider's name, for spans and metrics. OpenTelemetry names the well-known ones: `openai`, `anthropic`, ….
+   *
+   * @default none
+   */
+  readonly provider?: string | undefined
 }
 
 /**
@@ -194,8 +214,9 @@ export const make = Effect.fnUntraced(function*<R = never>(
   options: Options<R>
 ): Effect.fn.Return<Model, ProviderError, Exclude<R, Scope.Scope>> {
   const identity = yield* Identity.make(options)
-  const maxBatch = options.maxBatch ?? Infinity
+  const { concurrency, maxBatch = Infinity } = options
   if (maxBatch !== Infinity) yield* checkCount("maxBatch", maxBatch)
+  if (concurrency !== undefined) yield* checkCount("concurrency", concurrency)
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   // The fork, the spans and the log of a request are those of who samples. All else is of where the model was made.
   const withServices = <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>): Effect.Effect<A, E> =>
@@ -203,44 +224,19 @@ export const make = Effect.fnUntraced(function*<R = never>(
       self,
       (caller: Context.Context<never>) => Context.merge(Context.merge(caller, services), ambient(caller))
     )
-  // as many requests as it takes, evenly filled
-  const requestSize = (missing: number) => Math.ceil(missing / Math.max(1, Math.ceil(missing / maxBatch)))
-  const buy = Effect.fnUntraced(function*(request: GenerateRequest) {
-    const start = yield* Clock.currentTimeMillis
-    const generation = yield* Effect.scoped(options.generate(request))
-    return yield* purchased(identity, crypto.randomUUID(), generation, start, yield* Clock.currentTimeMillis)
-  })
   return fromDraw({
     identity,
     sequence: "new",
-    requestSize,
+    ...makeBuying(identity, options, withServices),
     restore: undefined,
     giveBack: undefined,
-    stores: new Map(),
-    draw: (key, _, batch) => {
-      const n = requestSize(batch)
-      return buy({ prompt: key.prompt, n }).pipe(
-        withServices,
-        Effect.mapError((error) =>
-          error._tag === "ProviderError" && key.path.length > 0
-            ? new ProviderError({ provider: error.provider, reason: error.reason, path: key.path })
-            : error
-        ),
-        Effect.withSpan("LlmModel.generate", {
-          kind: "client",
-          attributes: {
-            "gen_ai.request.model": options.model,
-            "gen_ai.request.choice.count": n,
-            ...(key.path.length === 0 ? undefined : { "llm_cache.fork": key.path })
-          }
-        })
-      )
-    }
+    stores: new Map()
   })
 })
 
 const ambient = Context.pick(
   CurrentFork,
+  Events,
   Tracer.ParentSpan,
   Tracer.Tracer,
   References.CurrentLogAnnotations,

@@ -6,6 +6,7 @@
 export * as Attempt from "./Attempt.ts"
 export * as Audit from "./Audit.ts"
 export * as Estimate from "./Estimate.ts"
+export * as Events from "./Events.ts"
 export * as Fork from "./Fork.ts"
 export * as Identity from "./Identity.ts"
 export * as Independent from "./Independent.ts"

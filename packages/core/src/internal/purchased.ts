@@ -2,7 +2,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Identity } from "../Identity.ts"
 import type { Generation } from "../LlmModel.ts"
-import type { Drawn, Metadata } from "../Sample.ts"
+import type { Drawn } from "../Sample.ts"
 import { ProviderError, UnusableResponse } from "../SampleError.ts"
 
 /** The samples that a request brought: those that have a text, with what is known of them. */
@@ -40,5 +40,6 @@ export const purchased = (
   )
 }
 
-const defined = (metadata: Metadata): Metadata =>
-  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
+/** The fields that have a value. */
+export const defined = <A extends object>(fields: A): A =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as A

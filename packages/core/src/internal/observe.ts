@@ -1,0 +1,57 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as LogLevel from "effect/LogLevel"
+import { type Event, Events } from "../Events.ts"
+import type { Key } from "../Key.ts"
+
+type AnyFiber = Fiber.Fiber<unknown, unknown>
+
+const eventsOf = (fiber: AnyFiber): Events["Service"] | undefined =>
+  Context.getOrUndefined(fiber.context as Context.Context<Events>, Events)
+
+const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
+
+/** Whether anyone wants to know what happens in a fiber. It is asked at every draw. */
+export const isObserved = (fiber: AnyFiber): boolean => eventsOf(fiber) !== undefined || logsDebug(fiber)
+
+/** Tells what happens in a fiber. */
+export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    eventsOf(fiber)?.publish(event)
+    return logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
+  })
+
+/** Tells what happens in the fiber that runs the effect, where anyone wants to know. */
+export const telling = (event: () => Event): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => isObserved(fiber) ? tell(fiber, event()) : Effect.void)
+
+const inWords = (event: Event): string => {
+  switch (event._tag) {
+    case "RequestSent":
+      return `request for ${event.n}`
+    case "RequestDone":
+      return `request brought ${event.samples.length} in ${event.elapsed} ms`
+    case "RequestFailed":
+      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? "interrupted"}`
+    case "Hit":
+      return event.waited ? "hit, after a wait" : "hit"
+    case "Miss":
+      return `miss, asks ${event.asks}`
+    case "Stored":
+      return "stored"
+    case "Refused":
+      return `refused: ${event.sample.metadata.finishReason}`
+  }
+}
+
+const annotations = (event: Event): object => {
+  const { identity, path, promptHash }: Key = event.key
+  return {
+    model: identity.toString(),
+    prompt: promptHash,
+    ...(path.length === 0 ? undefined : { fork: path }),
+    position: event.position,
+    ..."store" in event ? { store: event.store } : { request: event.request }
+  }
+}
