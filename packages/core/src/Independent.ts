@@ -80,7 +80,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
 // at once share the requests of a batch, and forgets each sample when it is handed out.
 const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
   const store = makeMemory()
-  const memory = remember({ source, store, refill: false, scope, floor: (key) => readerOf(key).next })
+  const memory = remember({ source, store, refill: false, isCache: false, scope, floor: (key) => readerOf(key).next })
   const positions = new WeakMap<Drawn, number>()
   const { draw, readerOf } = reading(
     (key, position, batch) =>

@@ -120,6 +120,7 @@ export const make = Effect.fnUntraced(function*(
     source,
     store,
     refill: false,
+    isCache: true,
     scope,
     lease: store.leases && expiry !== undefined ? { leases: store.leases, expiry } : undefined,
     onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined

@@ -32,7 +32,7 @@ import type { RepeatableModel } from "./RepeatableModel.ts"
 export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     const { attach, behind } = makeRecalls(source)
-    const { draw, restore } = remember({ source, store: makeMemory(), refill: true, scope })
+    const { draw, restore } = remember({ source, store: makeMemory(), refill: true, isCache: true, scope })
     return LlmModel.fromDraw({
       identity: source.identity,
       sequence: "remembered",

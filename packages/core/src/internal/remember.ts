@@ -10,6 +10,7 @@ import { type SampleError, StoreError } from "../SampleError.ts"
 import type { Leases, Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { longer, makeWithLease } from "./lease.ts"
+import { isObserved, telling } from "./observe.ts"
 
 /**
  * One remembered sequence per key: the part that Repeatable, Persistent and an Independent over a provider have in
@@ -40,6 +41,8 @@ interface Options {
   readonly lease?: { readonly leases: Leases; readonly expiry: number } | undefined
   /** Ends the flights that are under way when it closes. */
   readonly scope: Scope.Scope
+  /** Whether what happens is told: not where the memory is no cache. */
+  readonly isCache: boolean
 }
 
 /** How many positions a flight keeps others from buying, at the most. */
@@ -49,6 +52,8 @@ interface Flight {
   readonly landed: Deferred.Deferred<ReadonlyMap<number, Drawn>, SampleError>
   /** The positions it is to fill, the one that started it first. */
   readonly positions: Array<number>
+  /** Whether the source was asked. */
+  hasAsked: boolean
 }
 
 interface Sequence {
@@ -62,11 +67,19 @@ interface Sequence {
   owed: number
 }
 
-export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, source, store }: Options): Memory => {
+export const remember = (
+  { floor = () => 0, isCache, lease, onMissing, refill, scope, source, store }: Options
+): Memory => {
   const sequences = new KeyMap<Sequence>()
   const restored = new KeyMap<true>()
   const restoreSource = source.restore
   const withLease = lease && source.sequence !== "remembered" ? makeWithLease(lease.leases, lease.expiry) : undefined
+
+  const asks = onMissing !== undefined
+    ? "nothing"
+    : source.sequence === "remembered" || source.restore !== undefined
+    ? "cache"
+    : "provider"
 
   const sequenceOf = (key: Key): Sequence => {
     let sequence = sequences.get(key)
@@ -114,25 +127,45 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
   }
 
   const draw: Model["draw"] = (key, position, batch) =>
-    Effect.suspend(() => {
+    Effect.withFiber((fiber) => {
       const flight = sequences.get(key)?.flights.get(position)
       if (flight !== undefined) return join(key, position, batch, flight)
-      return Effect.flatMap(
-        get(key, position),
-        (drawn) => drawn === undefined ? missing(key, position, batch) : Effect.succeed(one(drawn))
-      )
+      return Effect.flatMap(get(key, position), (drawn) => {
+        if (drawn === undefined) return missing(key, position, batch)
+        return isCache && isObserved(fiber) ? hit(key, position, drawn, false) : Effect.succeed(one(drawn))
+      })
     })
+
+  const hit = (key: Key, position: number, sample: Drawn, waited: boolean): ReturnType<Model["draw"]> =>
+    Effect.as(
+      isCache ? telling(() => ({ _tag: "Hit", key, position, store: store.id, sample, waited })) : Effect.void,
+      one(sample)
+    )
+
+  const miss = (key: Key, position: number): Effect.Effect<void> =>
+    isCache ? telling(() => ({ _tag: "Miss", key, position, store: store.id, asks })) : Effect.void
+
+  const stored = (key: Key, landed: ReadonlyMap<number, Drawn>): Effect.Effect<void> =>
+    isCache
+      ? Effect.forEach(
+        landed,
+        ([position, sample]) => telling(() => ({ _tag: "Stored", key, position, store: store.id, sample })),
+        { discard: true }
+      )
+      : Effect.void
 
   const join = (
     key: Key,
     position: number,
     batch: number,
-    flight: Flight
-  ): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError> =>
+    flight: Flight,
+    isPilot = false
+  ): ReturnType<Model["draw"]> =>
     Effect.flatMap(Deferred.await(flight.landed), (landed) => {
       const drawn = landed.get(position)
       // A purchase may bring less than was asked for.
-      return drawn === undefined ? draw(key, position, batch) : Effect.succeed(one(drawn))
+      if (drawn === undefined) return draw(key, position, batch)
+      return isPilot && flight.hasAsked ? Effect.succeed(one(drawn)) : hit(key, position, drawn, !isPilot)
     })
 
   const takeOff = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
@@ -144,16 +177,18 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
         if (scope.state._tag === "Closed") {
           return Effect.die(closed())
         }
-        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position] }
+        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position], hasAsked: false }
         sequence.flights.set(position, flight)
         return Effect.flatMap(
           Effect.forkIn(fly(key, sequence, flight, batch), scope, { startImmediately: true, uninterruptible: true }),
-          () => restore(join(key, position, batch, flight))
+          () => restore(join(key, position, batch, flight, true))
         )
       })
     )
 
-  const missing: Model["draw"] = onMissing ?? takeOff
+  const missing: Model["draw"] = onMissing === undefined
+    ? takeOff
+    : (key, position) => Effect.andThen(miss(key, position), onMissing(key, position))
 
   // Runs in the scope of the memory, so that no waiter's interruption ends it, and is interruptible only while it waits
   // for the source.
@@ -208,6 +243,8 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
     wanted: number
   ): Effect.fn.Return<ReadonlyMap<number, Drawn>, SampleError> {
     const position = flight.positions[0]!
+    flight.hasAsked = true
+    yield* miss(key, position)
     const drawn = yield* Effect.interruptible(source.draw(key, position, wanted))
     sequence.owed = drawn.length < flight.positions.length ? flight.positions.at(-1)! + 1 : 0
     const landed = yield* land(key, sequence, entriesOf(key, sequence, flight, drawn))
@@ -294,14 +331,14 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
     entries: ReadonlyArray<Entry>
   ): Effect.Effect<Map<number, Drawn>, StoreError> =>
     Effect.onError(
-      Effect.map(put(key, asNonEmpty(entries)), (positions) => {
+      Effect.flatMap(put(key, asNonEmpty(entries)), (positions) => {
         const landed = new Map<number, Drawn>()
         for (const [i, position] of positions.entries()) {
           if (position === undefined) continue
           landed.set(position, entries[i]!.drawn)
           sequence.present?.add(position)
         }
-        return landed
+        return Effect.as(stored(key, landed), landed)
       }),
       () =>
         Effect.sync(() => {

@@ -1,0 +1,226 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Events, Fork, Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
+
+/** An event in a few words. */
+const brief = (event: Events.Event): string => {
+  const at = `${event.key.prompt}${event.position}`
+  switch (event._tag) {
+    case "RequestSent":
+      return `sent ${at} ${event.n}`
+    case "RequestDone":
+      return `done ${at} ${event.samples.length}`
+    case "RequestFailed":
+      return `failed ${at} ${event.error?._tag}`
+    case "Hit":
+      return `${event.waited ? "waited" : "hit"} ${at}`
+    case "Miss":
+      return `miss ${at} ${event.asks}`
+    case "Stored":
+    case "Refused":
+      return `${event._tag.toLowerCase()} ${at}`
+  }
+}
+
+/** Runs an effect, and gives the events of it. */
+const eventsOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const events: Array<Events.Event> = []
+    yield* Events.listen((event) => events.push(event))
+    yield* Effect.exit(self)
+    return events
+  }).pipe(Effect.scoped, Effect.provide(Events.layer))
+
+const briefly = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.map(eventsOf(self), (events) => events.map(brief))
+
+const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+
+describe("events", () => {
+  it.effect("of a provider are its requests, with the prompt, the position and what they cost", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ maxBatch: 2 })
+      provider.gate = TestClock.adjust("3 seconds")
+      const events = yield* eventsOf(LlmModel.sampleMany("p", 3).pipe(using(provider.model)))
+      assert.deepStrictEqual(events.map(brief), ["sent p0 2", "done p0 2", "sent p2 1", "done p2 1"])
+      const [sent, done] = events
+      assert(sent?._tag === "RequestSent" && done?._tag === "RequestDone")
+      assert.strictEqual(done.request, sent.request)
+      assert.strictEqual(done.elapsed, 3000)
+      assert.deepStrictEqual(done.samples.map(({ metadata }) => metadata.request), [sent.request, sent.request])
+      assert.strictEqual(sent.key.identity, provider.model.identity)
+    }))
+
+  it.effect("tell of requests that fail, and of those that are interrupted", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      provider.failures = 1
+      const draw = LlmModel.sampleOne("p").pipe(using(provider.model))
+      assert.deepStrictEqual(yield* briefly(draw), ["sent p0 1", "failed p0 ProviderError"])
+      provider.gate = Effect.never
+      assert.deepStrictEqual(
+        yield* briefly(Effect.timeout(draw, "1 second").pipe(Effect.race(TestClock.adjust("1 minute")))),
+        [
+          "sent p0 1",
+          "failed p0 undefined"
+        ]
+      )
+    }))
+
+  it.effect("of caches: each draw is one hit or one miss of each cache that is asked", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const big = yield* memory
+      const cached = yield* Persistent.make(provider.model, big)
+      assert.deepStrictEqual(yield* briefly(LlmModel.sampleMany("p", 2).pipe(using(cached))), [
+        "miss p0 provider",
+        "sent p0 2",
+        "done p0 2",
+        "stored p0",
+        "stored p1",
+        "hit p1"
+      ])
+      const slice = yield* memory
+      const sliced = yield* Persistent.make(cached, slice)
+      const events = yield* eventsOf(LlmModel.sampleOne("p").pipe(using(sliced)))
+      assert.deepStrictEqual(events.map(brief), ["miss p0 cache", "hit p0", "stored p0"])
+      assert.deepStrictEqual(events.map((event) => "store" in event && event.store), [slice.id, big.id, slice.id])
+      const hit = events[1]!
+      assert(hit._tag === "Hit")
+      assert.strictEqual(hit.sample.text, "p #0")
+      const independent = yield* Independent.make(sliced)
+      assert.deepStrictEqual(yield* briefly(LlmModel.sampleMany("p", 2).pipe(using(independent))), [
+        "hit p0",
+        "miss p1 cache",
+        "hit p1",
+        "stored p1"
+      ])
+      const shared = yield* Repeatable.make(independent)
+      assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(shared))), [
+        "miss p0 cache",
+        "miss p2 cache",
+        "miss p2 provider",
+        "sent p2 1",
+        "done p2 1",
+        "stored p2",
+        "stored p2",
+        "stored p0"
+      ])
+    }))
+
+  it.effect("of an Independent over a provider are the provider's, and what asks it is a provider", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const independent = yield* Independent.make(provider.model)
+      const draw = LlmModel.sample("p", { batch: 2 }).pipe(Stream.take(2), Stream.runDrain)
+      assert.deepStrictEqual(yield* briefly(draw.pipe(using(independent))), ["sent p0 2", "done p0 2"])
+      const repeatable = yield* Repeatable.make(independent)
+      assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("q").pipe(using(repeatable))), [
+        "miss q0 provider",
+        // The reader numbers what it draws of a provider from where it is.
+        "sent q2 1",
+        "done q2 1",
+        "stored q0"
+      ])
+    }))
+
+  it.effect("of a replication are a miss that asks nothing", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Persistent.make(provider.model, yield* memory, { replication: true })
+      assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(model))), ["miss p0 nothing"])
+    }))
+
+  it.effect("tell who waits for another's request, and each fiber's go to whom it runs under", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      provider.gate = gate.wait
+      const model = yield* Repeatable.make(provider.model)
+      const draw = LlmModel.sampleOne("p").pipe(using(model))
+      const first = yield* Effect.forkChild(briefly(draw), { startImmediately: true })
+      const second = yield* Effect.forkChild(briefly(draw), { startImmediately: true })
+      yield* gate.open
+      assert.deepStrictEqual(yield* Fiber.join(first), ["miss p0 provider", "sent p0 1", "done p0 1", "stored p0"])
+      assert.deepStrictEqual(yield* Fiber.join(second), ["waited p0"])
+    }))
+
+  it.effect("have the fork's key", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      const events = yield* eventsOf(Fork.fork("a")(LlmModel.sampleOne("p")).pipe(using(model)))
+      assert.deepStrictEqual(events.map(({ key }) => key.path), Array(4).fill(["a"]))
+    }))
+
+  it.effect("are told to the place around, too", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const outer = yield* briefly(briefly(LlmModel.sampleOne("p").pipe(using(provider.model))))
+      assert.deepStrictEqual(outer, ["sent p0 1", "done p0 1"])
+    }))
+
+  it.effect("come as a stream", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const started = yield* Deferred.make<void>()
+      const fiber = yield* Events.stream.pipe(
+        Stream.tap(() => Deferred.succeed(started, undefined)),
+        Stream.filter(({ _tag }) => _tag === "RequestDone"),
+        Stream.take(3),
+        Stream.runCollect,
+        Effect.forkChild({ startImmediately: true })
+      )
+      const draw = LlmModel.sampleOne("p").pipe(using(provider.model))
+      yield* Effect.repeat(draw, { times: 99 })
+      assert.deepStrictEqual((yield* Fiber.join(fiber)).map(brief), Array(3).fill("done p0 1"))
+      // None is lost where the consumer is slow.
+      const all = yield* Effect.forkChild(Stream.runCollect(Stream.take(Events.stream, 1000)), {
+        startImmediately: true
+      })
+      yield* Effect.repeat(draw, { times: 499 })
+      assert.lengthOf(yield* Fiber.join(all), 1000)
+    }).pipe(Effect.provide(Events.layer)))
+
+  it.effect("end with the scope of who listens", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      let heard = 0
+      const draw = LlmModel.sampleOne("p").pipe(using(provider.model))
+      yield* Effect.scoped(Effect.andThen(Events.listen(() => heard++), draw))
+      assert.strictEqual(heard, 2)
+      yield* draw
+      assert.strictEqual(heard, 2)
+    }).pipe(Effect.provide(Events.layer)))
+
+  it.effect("are told by models whose layers were built without them", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = Layer.provide(Persistent.layerStore(), [provider.layer, SampleStore.layerMemory])
+      const inside = LlmModel.sampleOne("p").pipe(Effect.provide(model))
+      assert.lengthOf(yield* eventsOf(inside), 4)
+      const outside = eventsOf(LlmModel.sampleOne("p")).pipe(Effect.provide(model))
+      assert.lengthOf(yield* outside, 4)
+    }))
+})
+
+describe("debug logs", () => {
+  it.effect("tell each event, with its prompt by hash, and nothing above that level", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ fiber, message }) => {
+        logged.push([message, fiber.getRef(References.CurrentLogAnnotations)])
+      })
+      const draw = LlmModel.sampleOne("secret prompt").pipe(using(model), Effect.provide(Logger.layer([logger])))
+      yield* draw
+      assert.deepStrictEqual(logged, [])
+      yield* draw.pipe(Effect.provideService(References.MinimumLogLevel, "Debug"))
+      assert.lengthOf(logged, 1)
+      assert.include(JSON.stringify(logged), "hit")
+      assert.include(JSON.stringify(logged), "\"position\":0")
+      assert.notInclude(JSON.stringify(logged), "secret")
+    }))
+})
