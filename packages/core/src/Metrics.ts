@@ -1,0 +1,106 @@
+/**
+ * What a program does as metrics of Effect, for a dashboard.
+ *
+ * **Details**
+ *
+ * The names of requests are those of
+ * [OpenTelemetry's metrics for generative AI](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/), with
+ * their attributes and the boundaries that are recommended there; those of caches are the library's own.
+ *
+ * | metric | kind | attributes |
+ * | --- | --- | --- |
+ * | `gen_ai.client.operation.duration` | histogram, seconds | `gen_ai.operation.name`, `gen_ai.request.model`, `gen_ai.response.model`, `error.type` |
+ * | `gen_ai.client.token.usage` | histogram, tokens of a request | the same, and `gen_ai.token.type`: `input` or `output` |
+ * | `llm_cache.hits`, `llm_cache.misses`, `llm_cache.stored`, `llm_cache.refused` | counter | `gen_ai.request.model`, `llm_cache.store` |
+ *
+ * The model is that of the identity: its alias, where it has one.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Events from "./Events.ts"
+import { defined } from "./internal/purchased.ts"
+
+const powersOf = (base: number, first: number, count: number): ReadonlyArray<number> =>
+  Array.from({ length: count }, (_, i) => first * base ** i)
+
+const duration = Metric.histogram("gen_ai.client.operation.duration", {
+  description: "The time that requests to language models take, in seconds",
+  boundaries: powersOf(2, 0.01, 14)
+})
+
+const tokens = Metric.histogram("gen_ai.client.token.usage", {
+  description: "The tokens of requests to language models",
+  boundaries: powersOf(4, 1, 14)
+})
+
+const caches = {
+  Hit: Metric.counter("llm_cache.hits", { description: "Draws that a cache answered", incremental: true }),
+  Miss: Metric.counter("llm_cache.misses", { description: "Draws that a cache could not answer", incremental: true }),
+  Stored: Metric.counter("llm_cache.stored", { description: "Samples that a cache recorded", incremental: true }),
+  Refused: Metric.counter("llm_cache.refused", {
+    description: "Samples that a cache has and does not hand out",
+    incremental: true
+  })
+}
+
+/**
+ * Keeps metrics of the programs that the events are told of.
+ *
+ * **Example** (Metrics to a collector, by OTLP)
+ *
+ * ```ts
+ * import { Events, LlmModel, Metrics } from "@llm-cache/core"
+ * import { Effect, Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { OtlpMetrics, OtlpSerialization } from "effect/observability"
+ *
+ * const program = LlmModel.sampleOne("A number?").pipe(
+ *   Effect.provide(Metrics.layer.pipe(
+ *     Layer.provideMerge(Events.layer),
+ *     Layer.provide(OtlpMetrics.layer({ url: "http://localhost:4318/v1/metrics" })),
+ *     Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
+ *   ))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<never, never, Events.Events> = Layer.fresh(Layer.effectDiscard(
+  Effect.contextWith((context) =>
+    Events.listen((event) => {
+      const model = event.key.identity.name
+      switch (event._tag) {
+        case "RequestSent":
+          return
+        case "RequestDone":
+        case "RequestFailed": {
+          const metadata = event._tag === "RequestDone" ? event.samples[0]?.metadata ?? {} : {}
+          const attributes = defined({
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": model,
+            "gen_ai.response.model": metadata.model,
+            "error.type": event._tag === "RequestFailed" ? errorType(event) : undefined
+          }) as Record<string, string>
+          Metric.withAttributes(duration, attributes).updateUnsafe(event.elapsed / 1000, context)
+          const { inputTokens, outputTokens } = metadata
+          for (const [type, count] of [["input", inputTokens], ["output", outputTokens]] as const) {
+            if (count === undefined) continue
+            Metric.withAttributes(tokens, { ...attributes, "gen_ai.token.type": type }).updateUnsafe(count, context)
+          }
+          return
+        }
+        default: {
+          const attributes = { "gen_ai.request.model": model, "llm_cache.store": event.store }
+          Metric.withAttributes(caches[event._tag], attributes).updateUnsafe(1, context)
+        }
+      }
+    })
+  )
+))
+
+const errorType = ({ error }: Events.RequestFailed): string =>
+  error === undefined ? "interrupted" : error._tag === "ProviderError" ? error.reason._tag : error._tag

@@ -1,0 +1,125 @@
+/**
+ * Shows on the console how far a long run has come.
+ *
+ * **Details**
+ *
+ * ```text
+ * 3 in flight, 118 requests, 2 failed, 1204 hits, 356 misses, 41230 + 99713 tokens, 5.9 samples/s
+ * ```
+ *
+ * These are: requests under way, requests that were answered, those that brought nothing, draws that caches answered and
+ * those that they could not, tokens of prompts and of answers that were spent, and samples that were handed out of caches
+ * or bought, per second, in the last interval.
+ *
+ * On a terminal it is one line that changes in place; elsewhere, in a log file or in CI, a line is printed whenever
+ * something has changed in an interval. A last line is printed when the layer closes. All goes to standard error, so that
+ * the output of the program stays as it is.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Events from "./Events.ts"
+import { Tally } from "./internal/tally.ts"
+
+/**
+ * Where progress is shown.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Output {
+  readonly write: (text: string) => void
+  /** Whether a line can be changed in place. */
+  readonly isTTY?: boolean | undefined
+  /** The width of the terminal. */
+  readonly columns?: number | undefined
+}
+
+/**
+ * How progress is shown.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * How often.
+   *
+   * @default every second on a terminal, otherwise every 30 seconds
+   */
+  readonly interval?: Duration.Input | undefined
+  /**
+   * Where.
+   *
+   * @default standard error
+   */
+  readonly output?: Output | undefined
+}
+
+/**
+ * Shows the progress of the programs that the events are told of, until the layer closes.
+ *
+ * **Example** (A run that can be watched)
+ *
+ * ```ts
+ * import { Events, LlmModel, Progress } from "@llm-cache/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const prompts = Array.from({ length: 1000 }, (_, i) => `Is ${i} prime?`)
+ *
+ * const program = Effect.forEach(prompts, (prompt) => LlmModel.sampleOne(prompt), { concurrency: 16 }).pipe(
+ *   Effect.provide(Layer.provideMerge(Progress.layer(), Events.layer))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<never, never, Events.Events> =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const { output = process.stderr } = options
+    const isInPlace = output.isTTY === true
+    const interval = Duration.fromInputUnsafe(options.interval ?? (isInPlace ? "1 second" : "30 seconds"))
+    const tally = new Tally()
+    let [inFlight, changes, shown] = [0, 0, 0]
+    yield* Events.listen((event) => {
+      changes++
+      if (event._tag === "RequestSent") inFlight++
+      else if (event._tag === "RequestDone" || event._tag === "RequestFailed") inFlight--
+      tally.add(event)
+    })
+
+    let last = { time: yield* Clock.currentTimeMillis, samples: 0 }
+    const line = Effect.map(Clock.currentTimeMillis, (time) => {
+      const { failedRequests, hits, misses, spent } = tally.usage()
+      const samples = Math.max(hits + spent.requests, spent.samples)
+      const rate = (samples - last.samples) * 1000 / Math.max(1, time - last.time)
+      last = { time, samples }
+      shown = changes
+      return [
+        `${inFlight} in flight`,
+        `${spent.requests} requests`,
+        ...failedRequests === 0 ? [] : [`${failedRequests} failed`],
+        `${hits} hits`,
+        `${misses} misses`,
+        `${spent.inputTokens} + ${spent.outputTokens} tokens`,
+        `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} samples/s`
+      ].join(", ")
+    })
+    const show = Effect.map(
+      line,
+      (text) => output.write(isInPlace ? `\r\x1b[2K${text.slice(0, (output.columns ?? 80) - 1)}` : `${text}\n`)
+    )
+
+    yield* Effect.addFinalizer(() =>
+      Effect.map(line, (text) => output.write(`${isInPlace ? "\r\x1b[2K" : ""}${text}\n`))
+    )
+    yield* Effect.sleep(interval).pipe(
+      Effect.andThen(Effect.suspend(() => isInPlace || changes !== shown ? show : Effect.void)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+  }))

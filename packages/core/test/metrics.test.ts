@@ -1,0 +1,132 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Events, LlmModel, Metrics, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import { Effect, Layer, Metric, Tracer } from "effect"
+import { TestClock } from "effect/testing"
+import { makeProvider, using } from "./support/provider.ts"
+
+/** The metrics of a program, in a registry of its own. */
+const metricsOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    yield* Effect.exit(self)
+    return (yield* Metric.snapshot).filter(({ id }) => /^(gen_ai|llm_cache)\./.test(id))
+  }).pipe(
+    Effect.provide(Layer.provideMerge(Metrics.layer, Events.layer)),
+    Effect.provideService(Metric.MetricRegistry, new Map())
+  )
+
+describe("metrics", () => {
+  it.effect("of requests have the names and attributes of OpenTelemetry", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        alias: "named",
+        generate: ({ n }) =>
+          Effect.as(TestClock.adjust("1500 millis"), {
+            samples: Array(n).fill("a"),
+            model: "m-1",
+            inputTokens: 7,
+            outputTokens: 30
+          })
+      })
+      const metrics = yield* metricsOf(LlmModel.sampleMany("p", 2).pipe(using(model)))
+      const request = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "named",
+        "gen_ai.response.model": "m-1"
+      }
+      const rows = metrics.map(({ attributes, id, state }) => {
+        assert("sum" in state && "count" in state)
+        return [id, attributes, state.count, state.sum]
+      })
+      assert.deepStrictEqual(rows, [
+        ["gen_ai.client.operation.duration", request, 1, 1.5],
+        ["gen_ai.client.token.usage", { ...request, "gen_ai.token.type": "input" }, 1, 7],
+        ["gen_ai.client.token.usage", { ...request, "gen_ai.token.type": "output" }, 1, 30]
+      ])
+    }))
+
+  it.effect("of requests that fail have the error", () =>
+    Effect.gen(function*() {
+      const reason = new SampleError.RateLimited({ description: "too many" })
+      const failing = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.fail(new SampleError.ProviderError({ provider: "m", reason }))
+      })
+      const [metric, ...others] = yield* metricsOf(LlmModel.sampleOne("p").pipe(using(failing)))
+      assert.deepInclude(metric?.attributes, { "error.type": "RateLimited" })
+      assert.lengthOf(others, 0)
+    }))
+
+  it.effect("of caches count hits, misses and samples stored, by store", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const cached = yield* Persistent.make(provider.model, store)
+      const model = yield* Repeatable.make(cached)
+      const metrics = yield* metricsOf(
+        Effect.andThen(LlmModel.sampleMany("p", 3), LlmModel.sampleOne("p")).pipe(using(model))
+      )
+      const counts = metrics.filter(({ attributes, id }) =>
+        id.startsWith("llm_cache.") && attributes?.["llm_cache.store"] === store.id
+      ).map(({ id, state }) => ["count" in state && state.count, id])
+      assert.deepStrictEqual(counts.sort(), [[1, "llm_cache.misses"], [2, "llm_cache.hits"], [3, "llm_cache.stored"]])
+    }))
+})
+
+const makeTracer = () => {
+  const spans: Array<Tracer.Span> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  return { spans, tracer }
+}
+
+describe("spans", () => {
+  it.effect("of requests have the names and attributes of OpenTelemetry", () =>
+    Effect.gen(function*() {
+      const { spans, tracer } = makeTracer()
+      const model = yield* LlmModel.make({
+        model: "m",
+        provider: "openai",
+        temperature: 0.5,
+        generate: ({ n }) =>
+          Effect.succeed({
+            samples: Array(n).fill({ text: "a", finishReason: "stop" }),
+            model: "m-1",
+            inputTokens: 7,
+            outputTokens: 30
+          })
+      })
+      yield* LlmModel.sampleMany("p", 2).pipe(using(model), Effect.withTracer(tracer))
+      const [span, ...others] = spans
+      assert.lengthOf(others, 0)
+      assert(span !== undefined)
+      assert.strictEqual(span.name, "chat m")
+      assert.strictEqual(span.kind, "client")
+      const { "llm_cache.request": request, ...attributes } = Object.fromEntries(span.attributes)
+      assert.isString(request)
+      assert.deepStrictEqual(attributes, {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "m",
+        "gen_ai.request.choice.count": 2,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.response.model": "m-1",
+        "gen_ai.response.finish_reasons": ["stop", "stop"],
+        "gen_ai.usage.input_tokens": 7,
+        "gen_ai.usage.output_tokens": 30
+      })
+    }))
+
+  it.effect("of requests that fail have the reason", () =>
+    Effect.gen(function*() {
+      const { spans, tracer } = makeTracer()
+      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: [] }) })
+      yield* Effect.exit(LlmModel.sampleOne("p").pipe(using(model), Effect.withTracer(tracer)))
+      assert.strictEqual(spans[0]?.attributes.get("error.type"), "UnusableResponse")
+    }))
+})
