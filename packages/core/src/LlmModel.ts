@@ -20,6 +20,7 @@ import { Events } from "./Events.ts"
 import * as Identity from "./Identity.ts"
 import { makeBuying } from "./internal/buying.ts"
 import { CurrentFork } from "./internal/currentFork.ts"
+import { fetch, type Prefetched, type PrefetchOptions, type Wanted } from "./internal/prefetch.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry } from "./Sample.ts"
 import { ProviderError, type SampleError } from "./SampleError.ts"
@@ -427,6 +428,48 @@ export const sampleOne: Accessors<LlmModel>["sampleOne"] = ofModel.sampleOne
  * @since 0.1.0
  */
 export const sampleMany: Accessors<LlmModel>["sampleMany"] = ofModel.sampleMany
+
+export type { Prefetched, PrefetchOptions, Wanted } from "./internal/prefetch.ts"
+
+/**
+ * Fills a cache ahead of a run: draws so many samples of each prompt, from the first ones on.
+ *
+ * **Details**
+ *
+ * What the cache has is not bought again, so a prefetch that was stopped goes on where it was when it is run again. A
+ * prompt that the provider brings no sample for is passed over, and told in `failed`; a bad key, a store that fails and
+ * a miss in replication end it. Each prompt is drawn in the fork that the prefetch runs in.
+ *
+ * Fails with a `ProviderError` (`BadRequest`) where the model is no cache: what it drew would be lost.
+ *
+ * **Example** (A thousand prompts, ten samples each)
+ *
+ * ```ts
+ * import { LlmModel, Persistent } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const prompts = Array.from({ length: 1000 }, (_, i) => ({ prompt: `Is ${i} prime?`, n: 10 }))
+ *
+ * const program = LlmModel.prefetch(prompts, {
+ *   concurrency: 32,
+ *   onProgress: ({ done, rate, total }) => Effect.log(`${done} of ${total}, ${rate} per second`)
+ * }).pipe(Effect.provide(Persistent.layer({ directory: "~/.llm_cache" })))
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const prefetch = Effect.fnUntraced(function*(
+  wanted: Iterable<Wanted>,
+  options: PrefetchOptions = {}
+): Effect.fn.Return<Prefetched, SampleError, LlmModel> {
+  const items = Array.from(wanted, ({ n = 1, prompt }) => ({ n, prompt }))
+  yield* Effect.forEach(items, ({ n }) => checkCount("n", n), { discard: true })
+  const { batch, concurrency } = options
+  if (batch !== undefined) yield* checkCount("batch", batch)
+  if (concurrency !== undefined) yield* checkCount("concurrency", concurrency)
+  return yield* fetch(yield* LlmModel, sampleMany, items, options)
+})
 
 // Of the fork that the fiber runs in.
 const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>

@@ -93,7 +93,10 @@ export const layer: Layer.Layer<never, never, Events.Events> = Layer.fresh(Layer
           }
           return
         }
-        default: {
+        case "Hit":
+        case "Miss":
+        case "Stored":
+        case "Refused": {
           const attributes = { "gen_ai.request.model": model, "llm_cache.store": event.store }
           Metric.withAttributes(caches[event._tag], attributes).updateUnsafe(1, context)
         }

@@ -28,6 +28,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Identity from "./Identity.ts"
 import { cacheMiss } from "./internal/cacheMiss.ts"
+import { refusing } from "./internal/refusing.ts"
 import { remember } from "./internal/remember.ts"
 import { repeatableContext } from "./internal/repeatableContext.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -56,6 +57,20 @@ export interface StoreOptions {
    * @default no leases: what two processes buy at once is all kept, one behind the other
    */
   readonly lease?: Duration.Input | undefined
+  /**
+   * The finish reasons, in the provider's words, of samples that are recorded and not handed out: `content_filter`
+   * (OpenAI), `refusal` (Anthropic) for answers that a content policy cut off, `length`, `max_tokens` for those that
+   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails when ten
+   * samples in a row are refused.
+   *
+   * To leave samples out is to sample another distribution: that of the answers *given* that they are not refused. A
+   * success rate is then that among finished answers, and a limit of tokens becomes a preference for short ones. Where
+   * that is not what is to be measured, hand all out and let the program say what it makes of them. The refused ones stay
+   * in the store, and `Usage` and `Events` tell how many there were.
+   *
+   * @default none: every sample is handed out
+   */
+  readonly refuse?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -133,7 +148,7 @@ export const make = Effect.fnUntraced(function*(
       (error) => Effect.logError("Samples that were bought could not be stored, and are lost", error)
     ).pipe(Effect.ignore)
   )
-  return LlmModel.fromDraw({
+  const model = LlmModel.fromDraw({
     identity: source.identity,
     sequence: "remembered",
     requestSize: () => 1,
@@ -143,6 +158,8 @@ export const make = Effect.fnUntraced(function*(
     restore,
     attach: source.attach
   })
+  const { refuse = [] } = options ?? {}
+  return refuse.length === 0 ? model : refusing(model, store.id, refuse)
 })
 
 /**

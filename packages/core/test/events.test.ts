@@ -151,7 +151,7 @@ describe("events", () => {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
       const events = yield* eventsOf(Fork.fork("a")(LlmModel.sampleOne("p")).pipe(using(model)))
-      assert.deepStrictEqual(events.map(({ key }) => key.path), Array(4).fill(["a"]))
+      assert.deepStrictEqual(events.map(({ key }) => key.path.join()), Array(4).fill("a"))
     }))
 
   it.effect("are told to the place around, too", () =>

@@ -68,8 +68,8 @@ describe("metrics", () => {
       )
       const counts = metrics.filter(({ attributes, id }) =>
         id.startsWith("llm_cache.") && attributes?.["llm_cache.store"] === store.id
-      ).map(({ id, state }) => ["count" in state && state.count, id])
-      assert.deepStrictEqual(counts.sort(), [[1, "llm_cache.misses"], [2, "llm_cache.hits"], [3, "llm_cache.stored"]])
+      ).map(({ id, state }) => [id, "count" in state && state.count])
+      assert.deepStrictEqual(counts, [["llm_cache.misses", 1], ["llm_cache.stored", 3], ["llm_cache.hits", 2]])
     }))
 })
 
@@ -95,7 +95,7 @@ describe("spans", () => {
         temperature: 0.5,
         generate: ({ n }) =>
           Effect.succeed({
-            samples: Array(n).fill({ text: "a", finishReason: "stop" }),
+            samples: Array.from({ length: n }, () => ({ text: "a", finishReason: "stop" })),
             model: "m-1",
             inputTokens: 7,
             outputTokens: 30

@@ -40,6 +40,9 @@ export class Tally {
         return
       case "Refused":
         for (const counts of all) counts.refused++
+        return
+      case "RequestSent":
+      case "Stored":
     }
   }
 

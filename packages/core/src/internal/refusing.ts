@@ -1,0 +1,90 @@
+import * as Effect from "effect/Effect"
+import type { Key } from "../Key.ts"
+import { fromDraw, type Model } from "../LlmModel.ts"
+import type { Drawn } from "../Sample.ts"
+import { ContentPolicy, ProviderError, type SampleError, UnusableResponse } from "../SampleError.ts"
+import { KeyMap } from "./keyMap.ts"
+import { telling } from "./observe.ts"
+
+/** How many samples in a row may be refused: a prompt whose every answer is filtered must not be paid for for ever. */
+const mostRefused = 10
+
+/** What is known of a sequence beneath, from its first position on. */
+interface Scan {
+  /** How many of its positions were looked at. */
+  position: number
+  /** Those of them that are refused, in ascending order. */
+  readonly refused: Array<number>
+}
+
+/**
+ * The samples of a model that remembers, without those whose finish reason is refused: each of the others moves up. They
+ * say where they were, as those of a shared reader do.
+ */
+export const refusing = (source: Model, store: string, reasons: ReadonlyArray<string>): Model => {
+  const scans = new KeyMap<Scan>()
+  const isRefused = ({ metadata: { finishReason } }: Drawn) =>
+    finishReason !== undefined && reasons.includes(finishReason)
+
+  const draw = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
+    Effect.suspend(() => seek(key, scans.get(key) ?? { position: 0, refused: [] }, position, batch))
+
+  const seek = (key: Key, scan: Scan, position: number, batch: number): ReturnType<Model["draw"]> => {
+    let at = position
+    for (const refused of scan.refused) if (refused <= at) at++
+    // Where it is is not known before all samples in front of it were looked at.
+    return at <= scan.position
+      ? take(key, scan, at, batch, 1)
+      : Effect.flatMap(take(key, scan, scan.position, batch, 1), () => seek(key, scan, position, batch))
+  }
+
+  const take = (
+    key: Key,
+    scan: Scan,
+    at: number,
+    batch: number,
+    inARow: number
+  ): Effect.Effect<readonly [Drawn], SampleError> =>
+    Effect.flatMap(source.draw(key, at, batch), ([drawn]) => {
+      const refuses = isRefused(drawn)
+      // Another fiber may have been here.
+      if (at === scan.position) {
+        scan.position++
+        if (refuses) scan.refused.push(at)
+        // Of the many keys of which one sample is drawn, nothing is kept.
+        if (scan.position > 1 || refuses) scans.set(key, scan)
+      }
+      if (!refuses) return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
+      return Effect.andThen(
+        telling(() => ({ _tag: "Refused", key, position: at, store, sample: drawn })),
+        inARow < mostRefused
+          ? take(key, scan, at + 1, batch, inARow + 1)
+          : Effect.fail(tooMany(key, drawn))
+      )
+    })
+
+  return fromDraw({
+    ...source,
+    draw,
+    restore: source.restore && ((key, entries) =>
+      source.restore!(
+        key,
+        entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample }, ...entry }) =>
+          position === undefined ? [] : [{ ...entry, position, drawn: { ...sample, origins } }]
+        )
+      ))
+  })
+}
+
+const tooMany = ({ identity, path }: Key, { metadata: { finishReason } }: Drawn): ProviderError => {
+  const description = `${mostRefused} samples in a row were refused, the last one because it ended with ` +
+    `\`${finishReason}\`. They are on record. Change the prompt or the parameters, or leave that out of \`refuse\``
+  return new ProviderError({
+    provider: identity.name,
+    reason: isOfPolicy(finishReason ?? "") ? new ContentPolicy({ description }) : new UnusableResponse({ description }),
+    ...path.length === 0 ? undefined : { path }
+  })
+}
+
+// `content_filter` of OpenAI, `refusal` of Anthropic, `SAFETY` of Gemini
+const isOfPolicy = (finishReason: string): boolean => /filter|refusal|safety/i.test(finishReason)

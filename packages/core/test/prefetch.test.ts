@@ -1,0 +1,131 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Fork, Independent, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import { Effect, Exit } from "effect"
+import { TestClock } from "effect/testing"
+import { makeProvider, using } from "./support/provider.ts"
+
+const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+
+const wanted = [{ prompt: "a", n: 3 }, { prompt: "b" }, { prompt: "c", n: 2 }]
+
+describe("prefetch", () => {
+  it.effect("buys what the cache does not have, and a run after it nothing", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Persistent.make(provider.model, yield* memory)
+      yield* LlmModel.sampleOne("a").pipe(using(model))
+      const prefetched = yield* LlmModel.prefetch(wanted).pipe(using(model))
+      assert.deepStrictEqual(prefetched, { samples: 6, failed: [] })
+      assert.deepStrictEqual(provider.requests, [1, 2, 1, 2])
+      const texts = yield* LlmModel.sampleMany("a", 3).pipe(using(model))
+      assert.strictEqual(texts[0], "a #0")
+      yield* LlmModel.sampleOne("b").pipe(using(model))
+      assert.lengthOf(provider.requests, 4)
+    }))
+
+  it.effect("goes on where it was stopped", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ maxBatch: 1 })
+      const store = yield* memory
+      const many = [{ prompt: "a", n: 5 }, { prompt: "b", n: 5 }]
+      const run = Effect.scoped(Effect.flatMap(
+        Persistent.make(provider.model, store),
+        (model) => LlmModel.prefetch(many, { concurrency: 1 }).pipe(using(model))
+      ))
+      provider.gate = Effect.suspend(() => provider.requests.length === 7 ? Effect.interrupt : Effect.yieldNow)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(run)))
+      provider.gate = Effect.yieldNow
+      assert.deepStrictEqual(yield* run, { samples: 10, failed: [] })
+      assert.lengthOf(provider.requests, 11, "the one that was interrupted is sent again")
+    }))
+
+  it.effect("works on so many prompts at once, and in batches", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      const prompts = Array.from({ length: 10 }, (_, i) => ({ prompt: `${i}`, n: 4 }))
+      yield* LlmModel.prefetch(prompts, { concurrency: 3, batch: 2 }).pipe(using(model))
+      assert.deepStrictEqual(provider.requests, Array(20).fill(2))
+      assert.strictEqual(provider.mostUnderWay, 3)
+    }))
+
+  it.effect("tells its progress", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      provider.gate = TestClock.adjust("1 second")
+      const model = yield* Repeatable.make(provider.model)
+      const seen: Array<unknown> = []
+      const onProgress = (progress: SampleStore.Progress) => Effect.sync(() => seen.push(progress))
+      yield* LlmModel.prefetch(wanted, { concurrency: 1, onProgress }).pipe(using(model))
+      assert.deepStrictEqual(seen, [
+        { done: 3, total: 6, rate: 3 },
+        { done: 4, total: 6, rate: 2 },
+        { done: 6, total: 6, rate: 2 }
+      ])
+    }))
+
+  it.effect("passes over a prompt that fails, and says so", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      provider.failures = 1
+      const model = yield* Repeatable.make(provider.model)
+      const { failed, samples } = yield* LlmModel.prefetch(wanted, { concurrency: 1 }).pipe(using(model))
+      assert.strictEqual(samples, 3)
+      assert.deepStrictEqual(failed.map(({ error, n, prompt }) => [prompt, n, error.reason._tag]), [[
+        "a",
+        3,
+        "ServerFault"
+      ]])
+    }))
+
+  it.effect("ends where another prompt would fail too: a bad key, a miss in replication", () =>
+    Effect.gen(function*() {
+      const reason = new SampleError.BadKey({ description: "no key" })
+      let requests = 0
+      const refused = yield* LlmModel.make({
+        model: "m",
+        generate: () =>
+          Effect.suspend(() => {
+            requests++
+            return Effect.fail(new SampleError.ProviderError({ provider: "m", reason }))
+          })
+      })
+      const store = yield* memory
+      const model = yield* Persistent.make(refused, store)
+      const error = yield* Effect.flip(LlmModel.prefetch(wanted, { concurrency: 1 }).pipe(using(model)))
+      assert(error._tag === "ProviderError")
+      assert.strictEqual(error.reason._tag, "BadKey")
+      assert.strictEqual(requests, 1)
+      const replication = yield* Persistent.make(refused, store, { replication: true })
+      const miss = yield* Effect.flip(LlmModel.prefetch(wanted).pipe(using(replication)))
+      assert.strictEqual(miss._tag, "ReplicationCacheMiss")
+    }))
+
+  it.effect("fills the fork that it runs in", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      yield* Fork.fork("x")(LlmModel.prefetch([{ prompt: "a" }])).pipe(using(model))
+      yield* Fork.fork("x")(LlmModel.sampleOne("a")).pipe(using(model))
+      assert.lengthOf(provider.requests, 1)
+    }))
+
+  it.effect("refuses a model that would lose what it draws, and counts that are none, before any request", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const cache = yield* Repeatable.make(provider.model)
+      const refusals = [
+        LlmModel.prefetch(wanted).pipe(using(provider.model)),
+        LlmModel.prefetch(wanted).pipe(using(yield* Independent.make(cache))),
+        LlmModel.prefetch([{ prompt: "a" }, { prompt: "b", n: 0 }]).pipe(using(cache)),
+        LlmModel.prefetch(wanted, { concurrency: 0 }).pipe(using(cache)),
+        LlmModel.prefetch(wanted, { batch: NaN }).pipe(using(cache))
+      ]
+      for (const refusal of refusals) {
+        const error = yield* Effect.flip(refusal)
+        assert(error._tag === "ProviderError")
+        assert.strictEqual(error.reason._tag, "BadRequest")
+      }
+      assert.lengthOf(provider.requests, 0)
+    }))
+})

@@ -1,0 +1,159 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Events,
+  Independent,
+  Key,
+  LlmModel,
+  Persistent,
+  Repeatable,
+  SampleError,
+  SampleStore,
+  Usage
+} from "@llm-cache/core"
+import { Effect, Schema, Stream } from "effect"
+import { using } from "./support/provider.ts"
+import { count } from "./support/stack.ts"
+
+const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+
+/** A provider whose samples are numbered, and end with the reason of their number, or else with `stop`. */
+const makeEnding = (reasons: Record<number, string>) =>
+  Effect.map(Effect.sync(() => ({ next: 0, requests: 0 })), (state) => ({
+    state,
+    model: LlmModel.make({
+      model: "m",
+      generate: ({ n }) =>
+        Effect.sync(() => {
+          state.requests++
+          return {
+            samples: Array.from({ length: n }, () => {
+              const number = state.next++
+              return { text: `${number}`, finishReason: reasons[number] ?? "stop" }
+            })
+          }
+        })
+    })
+  }))
+
+const some = (n: number, batch?: number) => Stream.runCollect(Stream.take(LlmModel.sample("p", { batch }), n))
+
+describe("samples that are refused", () => {
+  it.effect("are on record, and the others move up", () =>
+    Effect.gen(function*() {
+      const { model, state } = yield* makeEnding({ 0: "length", 2: "content_filter", 3: "content_filter", 6: "length" })
+      const store = yield* memory
+      const cached = yield* Persistent.make(yield* model, store, { refuse: ["content_filter", "length"] })
+      assert.deepStrictEqual(yield* some(4).pipe(using(cached)), ["1", "4", "5", "7"])
+      assert.strictEqual(state.next, 8)
+      const all = yield* Persistent.make(yield* model, store)
+      assert.deepStrictEqual(yield* some(8).pipe(using(all)), ["0", "1", "2", "3", "4", "5", "6", "7"])
+      const filtered = yield* Persistent.make(yield* model, store, { refuse: ["content_filter"], replication: true })
+      assert.deepStrictEqual(yield* some(4).pipe(using(filtered)), ["0", "1", "4", "5"])
+      assert.strictEqual(state.next, 8)
+    }))
+
+  it.effect("are handed out by default", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length" })
+      const cached = yield* Persistent.make(yield* model, yield* memory)
+      assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(cached)), "0")
+    }))
+
+  it.effect("are not handed out by an Independent either, which goes on behind them, also after a restart", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 1: "length", 4: "length" })
+      const [big, slice] = [yield* memory, yield* memory]
+      const run = (n: number) =>
+        Effect.gen(function*() {
+          const cached = yield* Persistent.make(yield* model, big, { refuse: ["length"] })
+          const recording = yield* Persistent.make(yield* Independent.make(yield* Repeatable.make(cached)), slice)
+          return yield* some(n).pipe(using(recording))
+        })
+      assert.deepStrictEqual(yield* run(2), ["0", "2"])
+      assert.deepStrictEqual(yield* run(5), ["0", "2", "3", "5", "6"])
+    }))
+
+  it.effect("end a draw when there are ten in a row, and the next one goes on", () =>
+    Effect.gen(function*() {
+      for (const [reason, tag] of [["content_filter", "ContentPolicy"], ["length", "UnusableResponse"]] as const) {
+        const { model, state } = yield* makeEnding(Object.fromEntries(Array(12).fill(reason).entries()))
+        const store = yield* memory
+        const cached = yield* Persistent.make(yield* model, store, { refuse: [reason] })
+        const error = yield* Effect.flip(LlmModel.sampleOne("p").pipe(using(cached)))
+        assert(error._tag === "ProviderError")
+        assert.strictEqual(error.reason._tag, tag)
+        assert.include(error.message, reason)
+        assert.strictEqual(state.requests, 10)
+        assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(cached)), "12")
+        // The same again, from the store.
+        const again = yield* Persistent.make(yield* model, store, { refuse: [reason], replication: true })
+        assert.strictEqual((yield* Effect.flip(LlmModel.sampleOne("p").pipe(using(again))))._tag, "ProviderError")
+        assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(again)), "12")
+        assert.strictEqual(state.requests, 13)
+      }
+    }))
+
+  it.effect("are told and counted", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length", 1: "length" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const refused: Array<string> = []
+      const [, usage] = yield* Effect.andThen(
+        Events.listen((event) => {
+          if (event._tag === "Refused") refused.push(event.sample.text)
+        }),
+        Usage.measure(LlmModel.sampleOne("p").pipe(using(cached)))
+      ).pipe(Effect.scoped, Effect.provide(Events.layer))
+      assert.deepStrictEqual(refused, ["0", "1"])
+      assert.strictEqual(usage.refused, 2)
+      assert.strictEqual(usage.spent.samples, 3)
+    }))
+
+  it.effect("are a miss of a replication where nothing is behind them", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length" })
+      const store = yield* memory
+      yield* some(1).pipe(using(yield* Persistent.make(yield* model, store)))
+      const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"], replication: true })
+      const error = yield* Effect.flip(LlmModel.sampleOne("p").pipe(using(cached)))
+      assert(error instanceof SampleError.ReplicationCacheMiss)
+      assert.strictEqual(error.position, 1)
+    }))
+
+  it.effect.prop(
+    "leave, of any sequence, the others in their order: for any runs, batches and fibers, at once and again",
+    {
+      refused: Schema.UniqueArray(count(0, 20)).check(Schema.isMaxLength(8)),
+      runs: Schema.Array(Schema.Struct({ n: count(1, 8), batch: count(1, 4) })).check(Schema.isMaxLength(5)),
+      start: count(0, 5)
+    },
+    ({ refused, runs, start }) =>
+      Effect.gen(function*() {
+        const { model, state } = yield* makeEnding(Object.fromEntries(refused.map((number) => [number, "length"])))
+        const [big, slice] = [yield* memory, yield* memory]
+        const expected = Array.from({ length: 40 }, (_, i) => i).filter((i) => !refused.includes(i)).map(String)
+        const cached = yield* Persistent.make(yield* model, big, { refuse: ["length"] })
+        // A position that was not led to
+        if (start > 0) {
+          const key = new Key.Key(cached.identity, "p", [])
+          assert.strictEqual((yield* cached.draw(key, start, 1))[0].text, expected[start])
+        }
+        const sliced = yield* Persistent.make(cached, slice)
+        yield* Effect.forEach(
+          runs,
+          ({ batch, n }) => Effect.map(some(n, batch), (texts) => assert.deepStrictEqual(texts, expected.slice(0, n))),
+          { concurrency: "unbounded" }
+        ).pipe(using(sliced))
+        const bought = state.next
+        const again = yield* Persistent.make(
+          yield* Persistent.make(yield* model, big, { refuse: ["length"] }),
+          yield* memory
+        )
+        yield* Effect.forEach(
+          runs,
+          ({ batch, n }) => Effect.map(some(n, batch), (texts) => assert.deepStrictEqual(texts, expected.slice(0, n)))
+        ).pipe(using(again))
+        assert.strictEqual(state.next, bought)
+      })
+  )
+})
