@@ -140,3 +140,14 @@ it.effect(
     }),
   60_000
 )
+
+it.effect("accounting: what a run spends, and what it would have cost without the cache", () =>
+  Effect.gen(function*() {
+    const output = yield* run("accounting", yield* makeDirectory)
+    assert.deepStrictEqual(lines(output, "Prefetched: "), ["5 of 15", "10 of 15", "15 of 15"])
+    assert.deepStrictEqual(lines(output, "In the cache: "), ["15"])
+    assert.deepStrictEqual(lines(output, "Asked for "), ["1: Choose a number that was not prefetched."])
+    assert.match(lines(output, "Spent: ")[0]!, /^1 requests, 1 samples, 8 tokens, \d+ ms$/)
+    assert.match(lines(output, "Replayed: ")[0]!, /^2 requests, 6 samples, 21 tokens, \d+ ms$/)
+    assert.deepStrictEqual(lines(output, "Hits and misses: "), ["6, 1"])
+  }), 60_000)
