@@ -24,6 +24,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { IndependentModel } from "./IndependentModel.ts"
+import { type AtHand, atHandOf, nothing, withAtHand } from "./internal/atHand.ts"
 import { KeyMap } from "./internal/keyMap.ts"
 import { makeMemory } from "./internal/memoryStore.ts"
 import { Reader } from "./internal/reader.ts"
@@ -51,10 +52,21 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
 }
 
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
-  const { attach, behind } = makeRecalls(source)
+  const { attach, behind, isRecalled } = makeRecalls(source)
+  const beneath = atHandOf(source.draw)
   const { draw, readerOf } = reading((key, position, batch) =>
-    Effect.map(source.draw(key, position, batch), ([drawn]) => [{ ...drawn, origins: [position, ...drawn.origins] }])
+    Effect.map(source.draw(key, position, batch), ([drawn]) => [takenAt(position, drawn)])
   )
+  const atHand: AtHand | undefined = beneath && ((key) => {
+    if (!isRecalled(key)) return nothing
+    const reader = readerOf(key)
+    const position = reader.peek()
+    const [drawn] = beneath(key, position, 1)
+    if (drawn === undefined) return nothing
+    reader.take()
+    reader.settle()
+    return [takenAt(position, drawn)]
+  })
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "shared",
@@ -64,7 +76,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
       Effect.sync(() => {
         for (const { origins } of drawn.toReversed()) readerOf(key).giveBack(origins[0]!)
       }),
-    draw: behind(draw),
+    draw: withAtHand(behind(draw), atHand),
     attach,
     restore: (key, entries) => {
       const beneath = entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample } }) =>
@@ -75,6 +87,12 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     }
   })
 }
+
+const takenAt = (position: number, { metadata, origins, text }: Drawn): Drawn => ({
+  text,
+  metadata,
+  origins: [position, ...origins]
+})
 
 // A provider's draws have no positions that mean anything later. The reader numbers them, so that draws which are made
 // at once share the requests of a batch, and forgets each sample when it is handed out.

@@ -18,8 +18,11 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { Events } from "./Events.ts"
 import * as Identity from "./Identity.ts"
+import { atHandOf, nothing } from "./internal/atHand.ts"
 import { makeBuying } from "./internal/buying.ts"
 import { CurrentFork } from "./internal/currentFork.ts"
+import { keyOf } from "./internal/keyOf.ts"
+import { isObserved } from "./internal/observe.ts"
 import { fetch, type Prefetched, type PrefetchOptions, type Wanted } from "./internal/prefetch.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry } from "./Sample.ts"
@@ -295,22 +298,46 @@ export const layer = <R = never>(
  */
 export const fromDraw = (model: Omit<Model, "sample">): Model => ({
   ...model,
-  sample: (prompt, options) =>
-    Stream.fromPull(Effect.suspend(() => {
-      const batch = options?.batch ?? 1
-      return Effect.map(
-        Effect.andThen(checkCount("batch", batch), makeKey(model.identity, prompt)),
-        (key) => Effect.map(run(model, key, inBatches(batch)), Arr.map(({ text }) => text))
-      )
-    }))
+  sample: (prompt, options) => Stream.fromPull(pull(model, prompt, options))
 })
 
+type Pulled = Effect.Effect<Arr.NonEmptyReadonlyArray<string>, SampleError>
+
+const pull = (
+  model: Omit<Model, "sample">,
+  prompt: string,
+  options: SampleOptions | undefined
+): Effect.Effect<Pulled, SampleError> =>
+  Effect.withFiber((fiber) => {
+    const batch = options?.batch ?? 1
+    const key = isCount(batch) ? keyOf(fiber, model.identity, prompt) : noCount("batch", batch)
+    if (!(key instanceof Key)) return Effect.fail(key)
+    // Where reading is no act, more than one sample is read at a time: few at first, for a consumer who takes few.
+    let most = 16
+    const draw = run(model, key, inBatches(batch), () => most)
+    return Effect.succeed(Effect.map(draw, (drawn) => {
+      if (drawn.length === most) most = Math.min(most * 16, 4096)
+      return Arr.map(drawn, ({ text }) => text)
+    }))
+  })
+
 // The draws of one run, one after the other: how many samples each wants depends on how many there were, and on how many
-// the last request brought less than it was asked for.
-const run = (model: Omit<Model, "sample">, key: Key, wantedOf: (position: number, owed: number) => number) => {
+// the last request brought less than it was asked for. `most` is how many are taken of those that are at hand.
+const run = (
+  model: Omit<Model, "sample">,
+  key: Key,
+  wantedOf: (position: number, owed: number) => number,
+  mostOf: (position: number) => number
+): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError> => {
   let position = 0
   let owed = 0
-  return Effect.suspend(() => {
+  const atHand = atHandOf(model.draw)
+  return Effect.withFiber((fiber) => {
+    if (atHand !== undefined && !isObserved(fiber)) {
+      const drawn = atHand(key, position, mostOf(position))
+      position += drawn.length
+      if (Arr.isReadonlyArrayNonEmpty(drawn)) return Effect.succeed(drawn)
+    }
     const wanted = wantedOf(position, owed)
     return Effect.map(model.draw(key, position, wanted), (drawn) => {
       position += drawn.length
@@ -358,22 +385,29 @@ export interface Accessors<Service> {
  */
 export const accessors = <Service>(service: Context.Key<Service, Model>): Accessors<Service> => ({
   sample: (prompt, options) =>
-    Stream.unwrap(Effect.map(Effect.service(service), (model) => model.sample(prompt, options))),
+    Stream.fromPull(Effect.flatMap(Effect.service(service), (model) => pull(model, prompt, options))),
   sampleOne: (prompt) =>
-    Effect.flatMap(
-      Effect.service(service),
-      (model) =>
-        Effect.flatMap(makeKey(model.identity, prompt), (key) =>
-          Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text))
-    ),
+    Effect.flatMap(Effect.service(service), (model) =>
+      Effect.withFiber((fiber) => {
+        const key = keyOf(fiber, model.identity, prompt)
+        if (!(key instanceof Key)) return Effect.fail(key)
+        const [found] = isObserved(fiber) ? nothing : atHandOf(model.draw)?.(key, 0, 1) ?? nothing
+        return found !== undefined
+          ? Effect.succeed(found.text)
+          : Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)
+      })),
   sampleMany: Effect.fnUntraced(function*(prompt, n, options) {
     yield* checkCount("n", n)
     const { batch } = options ?? {}
     if (batch !== undefined) yield* checkCount("batch", batch)
     const model = yield* Effect.service(service)
-    const key = yield* makeKey(model.identity, prompt)
+    const key = yield* Effect.withFiber((fiber) => {
+      const key = keyOf(fiber, model.identity, prompt)
+      return key instanceof Key ? Effect.succeed(key) : Effect.fail(key)
+    })
     const drawn: Array<Drawn> = []
-    const draw = run(model, key, batch === undefined ? (position) => n - position : inBatches(batch))
+    const missing = (position: number) => n - position
+    const draw = run(model, key, batch === undefined ? missing : inBatches(batch), missing)
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
       body: () => draw,
@@ -471,22 +505,10 @@ export const prefetch = Effect.fnUntraced(function*(
   return yield* fetch(yield* LlmModel, sampleMany, items, options)
 })
 
-// Of the fork that the fiber runs in.
-const makeKey = (identity: Identity.Identity, prompt: string): Effect.Effect<Key, ProviderError> =>
-  Effect.flatMap(CurrentFork, ({ path }) =>
-    !prompt.isWellFormed()
-      ? Effect.fail(ProviderError.badRequest(
-        "LlmModel.sample",
-        "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
-      ))
-      : path.some((name) => name === "" || !name.isWellFormed())
-      ? Effect.fail(ProviderError.badRequest(
-        "Fork.fork",
-        `the fork ${JSON.stringify(path)} has a name that is empty, or has a lone surrogate: give it another one`
-      ))
-      : Effect.succeed(new Key(identity, prompt, path)))
+const isCount = (count: number): boolean => Number.isSafeInteger(count) && count >= 1
+
+const noCount = (name: string, count: number): ProviderError =>
+  ProviderError.badRequest("LlmModel", `${name} is ${count}: give a whole number of at least 1`)
 
 const checkCount = (name: string, count: number): Effect.Effect<void, ProviderError> =>
-  Number.isSafeInteger(count) && count >= 1 ? Effect.void : Effect.fail(
-    ProviderError.badRequest("LlmModel", `${name} is ${count}: give a whole number of at least 1`)
-  )
+  isCount(count) ? Effect.void : Effect.fail(noCount(name, count))

@@ -16,6 +16,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { withAtHand } from "./internal/atHand.ts"
 import { makeMemory } from "./internal/memoryStore.ts"
 import { makeRecalls } from "./internal/recalls.ts"
 import { remember } from "./internal/remember.ts"
@@ -32,14 +33,15 @@ import type { RepeatableModel } from "./RepeatableModel.ts"
 export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     const { attach, behind } = makeRecalls(source)
-    const { draw, restore } = remember({ source, store: makeMemory(), refill: true, isCache: true, scope })
+    const store = makeMemory()
+    const { draw, restore } = remember({ source, store, refill: true, isCache: true, scope })
     return LlmModel.fromDraw({
       identity: source.identity,
       sequence: "remembered",
       requestSize: () => 1,
       giveBack: undefined,
       stores: source.stores,
-      draw: behind(draw),
+      draw: withAtHand(behind(draw), store.peek),
       restore,
       attach
     })

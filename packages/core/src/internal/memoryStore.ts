@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Key } from "../Key.ts"
-import type { Entry } from "../Sample.ts"
+import type { Drawn, Entry } from "../Sample.ts"
 import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 
@@ -10,6 +10,8 @@ import { KeyMap } from "./keyMap.ts"
 export interface MemoryStore extends Store {
   readonly forget: (key: Key, position: number) => void
   readonly isEmpty: (key: Key) => boolean
+  /** The samples from a position on, up to the first gap, at most so many. */
+  readonly peek: (key: Key, position: number, most: number) => ReadonlyArray<Drawn>
 }
 
 interface Sequence {
@@ -62,6 +64,15 @@ export const makeMemory = (): MemoryStore => {
         }
         return [...prompts]
       }),
+    peek: (key, position, most) => {
+      const samples = sequences.get(key)?.samples
+      const found: Array<Drawn> = []
+      for (let entry = samples?.get(position); entry !== undefined; entry = samples!.get(position + found.length)) {
+        found.push(entry.drawn)
+        if (found.length >= most) break
+      }
+      return found
+    },
     isEmpty: (key) => sequences.get(key) === undefined,
     forget
   }

@@ -22,6 +22,12 @@ export class Reader {
     return this.#drawing === 0 && this.#released.length === 0
   }
 
+  /** The position that the next draw takes. */
+  peek(): number {
+    while (this.#claimed.delete(this.#next)) this.#next++
+    return this.#released.at(-1) ?? this.#next
+  }
+
   /** Takes a position for a draw, which ends by `settle` or `release`. */
   take(): number {
     this.#drawing++

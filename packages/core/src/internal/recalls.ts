@@ -23,7 +23,7 @@ export const makeRecalls = (source: Pick<Model, "attach">) => {
 
   const behind = (draw: Model["draw"]): Model["draw"] => (key, position, batch) =>
     Effect.suspend(() =>
-      recalls.size === 0 || recalled.get(key)
+      isRecalled(key)
         ? draw(key, position, batch)
         : Effect.flatMap(Effect.forEach(recalls, (recall) => recall(key), { discard: true }), () => {
           recalled.set(key, true)
@@ -31,5 +31,7 @@ export const makeRecalls = (source: Pick<Model, "attach">) => {
         })
     )
 
-  return { attach, behind }
+  const isRecalled = (key: Key): boolean => recalls.size === 0 || recalled.get(key) === true
+
+  return { attach, behind, isRecalled }
 }
