@@ -1,0 +1,101 @@
+/**
+ * Measures a row. The cases take turns in rounds, so that noise hits all alike, and ratios are of one round.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { Bench } from "tinybench"
+import { sampleLength } from "../support/payload.ts"
+import type { Case, Context, Row } from "./row.ts"
+import { type Spread, spread } from "./spread.ts"
+
+/** The microseconds of an operation, in each round. */
+export interface Timed {
+  readonly name: string
+  readonly role: Case["role"]
+  readonly rounds: ReadonlyArray<number>
+}
+
+/** The measured cases of a row. */
+export class Measured {
+  readonly cases: ReadonlyArray<Timed>
+
+  constructor(cases: ReadonlyArray<Timed>) {
+    this.cases = cases
+  }
+
+  named(name: string): Timed {
+    const found = this.cases.find((timed) => timed.name === name)
+    if (found === undefined) {
+      throw new Error(`no case is named ${name}, but ${this.cases.map(({ name }) => name).join(", ")}`)
+    }
+    return found
+  }
+
+  /** The case that the checks are of: the first one. */
+  get ours(): Timed {
+    return this.cases[0]!
+  }
+
+  /** How many times as long a case takes as another one, in each round. */
+  ratio(one: Timed, other: Timed): Spread {
+    return spread(one.rounds.map((time, i) => time / other.rounds[i]!))
+  }
+}
+
+/** How long a case is measured for in one round, in milliseconds, rough and fine. */
+const [rough, fine] = [15, 60]
+
+export const measure = async (row: Row, quick: boolean): Promise<Measured> => {
+  const ends: Array<() => unknown> = []
+  const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-benchmark-"))
+  const context: Context = { quick, folder, scope: Scope.makeUnsafe(), onEnd: (end) => ends.push(end) }
+  try {
+    const cases = await row.setup(context)
+    const tasks: Array<{ readonly one: Case; readonly calls: number; readonly rounds: Array<number> }> = []
+    for (const one of cases) tasks.push({ one, calls: await warmUp(row, one, quick), rounds: [] })
+    const rounds = quick ? Math.min(row.rounds ?? 5, 5) : row.rounds ?? 12
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < tasks.length; turn++) {
+        const { calls, one, rounds } = tasks[(round + turn) % tasks.length]!
+        rounds.push(await time(one, calls))
+      }
+    }
+    return new Measured(tasks.map(({ one: { name, role }, rounds }) => ({ name, role, rounds })))
+  } finally {
+    await Effect.runPromise(Scope.close(context.scope, Exit.void))
+    for (const end of ends.reverse()) await end()
+    Fs.rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+// Says how many calls fill a round.
+const warmUp = async (row: Row, one: Case, quick: boolean): Promise<number> => {
+  const expected = one.operations * (row.characters ?? sampleLength)
+  const call = async () => {
+    const start = performance.now()
+    const characters = await one.run()
+    if (characters !== expected) {
+      throw new Error(`${row.name}, ${one.name}: brought ${characters} characters, and not ${expected}`)
+    }
+    return performance.now() - start
+  }
+  let last = await call()
+  if (row.once) return 1
+  const budget = quick ? rough : fine
+  for (const start = performance.now(); performance.now() - start < 4 * budget;) last = await call()
+  return Math.max(1, Math.round(budget / last))
+}
+
+// The median of some calls, in microseconds of an operation.
+const time = async (one: Case, calls: number): Promise<number> => {
+  const bench = new Bench({ time: 0, iterations: calls, warmup: false, throws: true, retainSamples: true })
+  bench.add(one.name, () => one.run(), { async: true })
+  await bench.run()
+  const { result } = bench.tasks[0]!
+  if (result.state !== "completed") throw new Error(`${one.name}: ${result.state}`)
+  return result.latency.p50 * 1000 / one.operations
+}

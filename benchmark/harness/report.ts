@@ -1,0 +1,112 @@
+/**
+ * What was measured, as JSON, as tables, and as the short table of the README.
+ */
+import { type Check, isMet } from "./checks.ts"
+import type { Measured } from "./measure.ts"
+import type { Case, Row } from "./row.ts"
+import { type Spread, spread } from "./spread.ts"
+
+/** A row as it is written. */
+export interface Result {
+  readonly name: string
+  readonly title: string
+  readonly operation: string
+  /** Why it was not run. */
+  readonly notRun?: string | undefined
+  readonly note?: string | undefined
+  readonly cases: ReadonlyArray<{
+    readonly name: string
+    readonly role: Case["role"]
+    /** In microseconds of an operation. */
+    readonly microseconds: Spread
+    /** How many times as long ours takes. */
+    readonly ratio: Spread | undefined
+  }>
+  readonly checks: ReadonlyArray<{
+    readonly must: string
+    readonly measured: number
+    readonly unit: Check["unit"]
+    readonly isMet: boolean
+  }>
+}
+
+export const resultOf = (row: Row, measured: Measured): Result => ({
+  name: row.name,
+  title: row.title,
+  operation: row.operation,
+  note: row.note,
+  cases: measured.cases.map((timed) => ({
+    name: timed.name,
+    role: timed.role,
+    microseconds: spread(timed.rounds),
+    ratio: timed === measured.ours ? undefined : measured.ratio(measured.ours, timed)
+  })),
+  checks: row.checks.map((check) => {
+    const value = check.value(measured)
+    return { must: check.must, measured: value, unit: check.unit, isMet: isMet(check, value) }
+  })
+})
+
+export const notRun = ({ name, note, operation, title }: Row, why: string): Result => ({
+  name,
+  title,
+  operation,
+  notRun: why,
+  note,
+  cases: [],
+  checks: []
+})
+
+export const tableOf = ({ cases, checks, name, notRun, note, operation, title }: Result): string => {
+  const lines = [`### ${name}`, "", `${title}: µs for ${operation}.`, ""]
+  if (notRun === undefined) {
+    lines.push("| case | | min | median | max | ours takes |", "| --- | --- | --: | --: | --: | --- |")
+    for (const { microseconds: { max, median, min }, name, ratio, role } of cases) {
+      lines.push(`| ${name} | ${role} | ${time(min)} | ${time(median)} | ${time(max)} | ${ratio ? times(ratio) : ""} |`)
+    }
+    lines.push("")
+    for (const { isMet, measured, must, unit } of checks) {
+      lines.push(`- ${isMet ? "met" : "MISSED"}: ${must}: ${time(measured)} ${unit}`)
+    }
+  } else {
+    lines.push(`Not run: ${notRun}.`)
+  }
+  if (note !== undefined && (notRun !== undefined || checks.some(({ isMet }) => !isMet))) lines.push("", note)
+  return `${lines.join("\n")}\n`
+}
+
+/** A line for each row: what ours takes, the floor, the best of the others, and whether all is met. */
+export const summaryOf = (results: ReadonlyArray<Result>): string => {
+  const lines = [
+    "| row | ours | floor | ours takes | best of the others | ours takes | checks |",
+    "| --- | --: | --: | --: | --- | --: | --- |"
+  ]
+  for (const { cases, checks, name, notRun, title } of results) {
+    const [ours] = cases
+    if (ours === undefined) {
+      lines.push(`| ${title} | | | | | | not run: ${notRun} |`)
+      continue
+    }
+    const floor = cases.find(({ role }) => role === "floor")
+    const peers = cases.filter(({ role }) => role === "peer")
+    const best = peers.toSorted((a, b) => a.microseconds.median - b.microseconds.median)[0]
+    const missed = checks.filter(({ isMet }) => !isMet)
+    const cells = [
+      `${title} (\`${name}\`)`,
+      `${time(ours.microseconds.median)} µs`,
+      floor ? `${time(floor.microseconds.median)} µs` : "",
+      floor?.ratio ? `${time(floor.ratio.median)} x` : "",
+      best ? `${best.name}, ${time(best.microseconds.median)} µs` : "",
+      best?.ratio ? `${time(best.ratio.median)} x` : "",
+      missed.length === 0 ? "met" : `missed: ${missed.map(({ measured, must, unit }) => `${must} (${time(measured)} ${unit})`).join("; ")}`
+    ]
+    lines.push(`| ${cells.join(" | ")} |`)
+  }
+  return `${lines.join("\n")}\n`
+}
+
+const times = ({ max, median, min }: Spread): string => `${time(median)} x (${time(min)} to ${time(max)})`
+
+// Three digits.
+const time = (value: number): string =>
+  value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(value < 0.01 ? 1 : 3)

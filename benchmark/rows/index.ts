@@ -1,0 +1,39 @@
+import type { Row } from "../harness/row.ts"
+import { directoryPrompts, directoryPromptsLong } from "./directoryPrompts.ts"
+import { directory100, directory1000 } from "./directorySequence.ts"
+import { fibers, forks } from "./fibers.ts"
+import { independent } from "./independent.ts"
+import { listeners } from "./listeners.ts"
+import { memoryEffect } from "./memoryEffect.ts"
+import { memoryMany } from "./memoryMany.ts"
+import { memoryStream } from "./memoryStream.ts"
+import { million } from "./million.ts"
+import { recordDirectory, recordSqlite } from "./record.ts"
+import { requestAlone, requestTogether } from "./request.ts"
+import { sqlitePrompts, sqlitePromptsLong } from "./sqlitePrompts.ts"
+import { sqliteSequence } from "./sqliteSequence.ts"
+import { startUp } from "./startUp.ts"
+
+/** All rows, in the order of the table. */
+export const rows: ReadonlyArray<Row> = [
+  memoryEffect,
+  memoryStream,
+  memoryMany,
+  independent,
+  directoryPrompts,
+  directoryPromptsLong,
+  directory100,
+  directory1000,
+  sqlitePrompts,
+  sqlitePromptsLong,
+  sqliteSequence,
+  recordSqlite,
+  recordDirectory,
+  startUp,
+  million,
+  requestAlone,
+  requestTogether,
+  listeners,
+  fibers,
+  forks
+]

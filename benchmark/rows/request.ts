@@ -1,0 +1,114 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { LlmModel } from "@llm-cache/core"
+import { OpenAiCompatible } from "@llm-cache/providers"
+import * as Effect from "effect/Effect"
+import type { HttpClient } from "effect/http"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import * as Path from "node:path"
+import OpenAI from "openai"
+import { Pool } from "undici"
+import { atMost, type Check, fasterThan, fasterThanOriginal } from "../harness/checks.ts"
+import type { Context, Row } from "../harness/row.ts"
+import { run, sampleEach } from "../support/models.ts"
+import { promptsOf } from "../support/payload.ts"
+
+const count = 256
+
+const row = (name: string, title: string, concurrency: number, checks: ReadonlyArray<Check>): Row => ({
+  name,
+  title,
+  operation: "a request",
+  checks,
+  rounds: 16,
+  setup: async (context) => {
+    const { onEnd, scope } = context
+    const prompts = promptsOf(count)
+    const url = await startServer(context)
+
+    const over = async (http: Layer.Layer<HttpClient.HttpClient>): Promise<LlmModel.Model> => {
+      const services = await Effect.runPromise(Layer.buildWithScope(http, scope))
+      return Effect.runPromise(Effect.provide(
+        OpenAiCompatible.make({
+          baseUrl: `${url}/v1`,
+          apiKey: Redacted.make("none"),
+          model: "bench",
+          temperature: 1
+        }),
+        services
+      ))
+    }
+    const undici = await over(NodeHttpClient.layerUndici)
+    const nodeHttp = await over(NodeHttpClient.layerNodeHttp)
+
+    const pool = new Pool(url, { connections: concurrency })
+    onEnd(() => pool.close())
+    const viaPool = async (prompt: string): Promise<string> => {
+      const { body } = await pool.request({
+        path: "/v1/chat/completions",
+        method: "POST",
+        headers: { "content-type": "application/json", accept: "application/json", authorization: "Bearer none" },
+        body: JSON.stringify({ model: "bench", temperature: 1, n: 1, messages: [{ role: "user", content: prompt }] })
+      })
+      const completion = await body.json() as OpenAI.ChatCompletion
+      return completion.choices[0]!.message.content!
+    }
+
+    const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none" })
+    const viaClient = async (prompt: string): Promise<string> => {
+      const completion = await client.chat.completions.create({
+        model: "bench",
+        temperature: 1,
+        n: 1,
+        messages: [{ role: "user", content: prompt }]
+      })
+      return completion.choices[0]!.message.content!
+    }
+
+    const all = (ask: (prompt: string) => Promise<string>) => async () => {
+      let characters = 0
+      let next = 0
+      const worker = async () => {
+        while (next < count) {
+          const { length } = await ask(prompts[next++]!)
+          characters += length
+        }
+      }
+      await Promise.all(Array.from({ length: concurrency }, worker))
+      return characters
+    }
+    return [
+      { name: "sampleOne, undici", role: "ours", operations: count, run: () => run(undici, sampleEach(prompts, concurrency)) },
+      { name: "undici: Pool.request", role: "floor", operations: count, run: all(viaPool) },
+      {
+        name: "sampleOne, node:http",
+        role: "ours",
+        operations: count,
+        run: () => run(nodeHttp, sampleEach(prompts, concurrency))
+      },
+      { name: "openai", role: "peer", operations: count, run: all(viaClient) }
+    ]
+  }
+})
+
+const startServer = async ({ onEnd }: Context): Promise<string> => {
+  const server = spawn(process.execPath, [Path.join(import.meta.dirname, "../support/completions.ts")], {
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  onEnd(() => server.kill())
+  const [line] = await once(server.stdout, "data") as [Buffer]
+  return String(line).trim()
+}
+
+export const requestAlone = row("request", "request over loopback, one at a time", 1, [
+  atMost(1.5, "undici: Pool.request"),
+  fasterThan("openai", 1.7),
+  fasterThanOriginal(360)
+])
+
+export const requestTogether = row("request-64", "requests over loopback, 64 at once", 64, [
+  atMost(2.5, "undici: Pool.request"),
+  fasterThan("openai", 2.5)
+])

@@ -1,0 +1,26 @@
+/**
+ * The packages as they are published, in a `node_modules` of a folder: compiled, and with the exports that users get.
+ */
+import { execFileSync } from "node:child_process"
+import * as Fs from "node:fs"
+import { createRequire } from "node:module"
+import * as Path from "node:path"
+
+const root = Path.join(import.meta.dirname, "../..")
+
+export const install = (folder: string, packages: ReadonlyArray<string>): void => {
+  const require = createRequire(Path.join(root, "package.json"))
+  const tsc = Path.join(Path.dirname(require.resolve("typescript/package.json")), "bin/tsc")
+  execFileSync(process.execPath, [tsc, "-b", ...packages.map((name) => Path.join(root, "packages", name))], {
+    stdio: "inherit"
+  })
+  for (const name of packages) {
+    const source = Path.join(root, "packages", name)
+    const target = Path.join(folder, "node_modules/@llm-cache", name)
+    Fs.cpSync(Path.join(source, "dist"), Path.join(target, "dist"), { recursive: true })
+    const { publishConfig, ...description } = JSON.parse(Fs.readFileSync(Path.join(source, "package.json"), "utf8"))
+    Fs.writeFileSync(Path.join(target, "package.json"), JSON.stringify({ ...description, ...publishConfig }))
+  }
+  const effect = Path.dirname(require.resolve("effect/package.json"))
+  Fs.symlinkSync(Fs.realpathSync(effect), Path.join(folder, "node_modules/effect"))
+}
