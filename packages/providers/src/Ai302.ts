@@ -27,4 +27,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({ name: "302.ai", baseUrl: "https://api.302.ai/v1", key: "AI302_API_KEY" })
+export const layer = vendor({ name: "302.ai", id: "302.ai", baseUrl: "https://api.302.ai/v1", key: "AI302_API_KEY" })

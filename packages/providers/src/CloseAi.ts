@@ -26,4 +26,9 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({ name: "CloseAI", baseUrl: "https://api.openai-proxy.org/v1", key: "CLOSEAI_API_KEY" })
+export const layer = vendor({
+  name: "CloseAI",
+  id: "closeai",
+  baseUrl: "https://api.openai-proxy.org/v1",
+  key: "CLOSEAI_API_KEY"
+})

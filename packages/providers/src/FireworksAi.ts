@@ -29,6 +29,7 @@ import { vendor } from "./internal/vendor.ts"
  */
 export const layer = vendor({
   name: "Fireworks AI",
+  id: "fireworks",
   baseUrl: "https://api.fireworks.ai/inference/v1",
   key: "FIREWORKS_API_KEY"
 })

@@ -4,8 +4,9 @@
  *
  * **When to use**
  *
- * Use the modules of the vendors where there is one (`Ai302`, `CloseAi`, `FireworksAi`, `Xmcp`), and this one for every
- * other server: OpenAI, vLLM, llama.cpp, Ollama, a gateway.
+ * Use the modules of the vendors where there is one (`OpenAi`, `OpenRouter`, `DeepSeek`, `Together`, `Groq`, `Mistral`,
+ * `Ai302`, `CloseAi`, `FireworksAi`, `Xmcp`), `Ollama` and `Anthropic` for the servers with protocols of their own, and
+ * this one for every other server: vLLM, llama.cpp, a gateway.
  *
  * **Details**
  *
@@ -15,6 +16,7 @@
  * | answer | outcome |
  * | --- | --- |
  * | fewer choices than asked for | they are used, and the next draw asks for the rest |
+ * | one choice where several were asked for | the server does not look at `n`: from then on each request asks for one, and up to `concurrency` are sent at once |
  * | more choices than asked for | all are used: a cache above keeps them |
  * | a choice without a text (`content: null`, no `message`, only tool calls) | is dropped, the others are used |
  * | a choice with an `error` | is dropped, the others are used |
@@ -26,13 +28,14 @@
  * | no choices; none with a text | `UnusableResponse` |
  * | none with a text, and a `refusal`, or `content_filter` for a finish reason | `ContentPolicy` |
  * | 200 with `{"error": …}`, with HTML, with what is not JSON | `UnusableResponse` that quotes it |
+ * | more than 32 MiB, or no end | `UnusableResponse`; the rest is not read |
  * | no key, an empty key | `BadKey` that names what to set, before anything is sent |
  * | 401, 403 | `BadKey` |
  * | 400, 413, 422 that speaks of the context's length | `ContextTooLong` |
  * | 4xx that speaks of a content filter or policy | `ContentPolicy` |
  * | any other 4xx, 404 included | `BadRequest` |
  * | a redirect | `BadRequest` that says where it leads (see below) |
- * | 429 | `RateLimited`, retried |
+ * | 429 | `RateLimited`, retried, and the whole provider slows down (see `Limits`) |
  * | 408; no whole answer within `timeout`, headers or body | `Timeout`, retried |
  * | 409, 425, 5xx | `ServerFault`, retried |
  * | no connection; one cut before the headers or in the body | `Transport`, retried |
@@ -68,7 +71,9 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Schedule from "effect/Schedule"
 import * as ApiKey from "./internal/apiKey.ts"
-import * as ChatModel from "./internal/chatModel.ts"
+import { chatCompletions } from "./internal/chatCompletions.ts"
+import * as Provider from "./internal/provider.ts"
+import type * as Limits from "./Limits.ts"
 
 /**
  * What is sampled, and how requests are made.
@@ -90,13 +95,27 @@ export interface ModelOptions extends Identity.Options {
    */
   readonly maxBatch?: number | undefined
   /**
+   * How many requests are sent at once to a server that takes one sample per request: where `maxBatch` is 1, or where it
+   * turns out that it does not look at `n`.
+   *
+   * @default 8
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * The limits of the vendor, for this model alone.
+   *
+   * @default those of the `Limits` that the layer is built over, and without such no limit
+   */
+  readonly limits?: Limits.Options | undefined
+  /**
    * A system message before the prompt.
    *
    * @default none is sent
    */
   readonly system?: string | undefined
   /**
-   * How long a request may take, to the last byte of its answer. Each retry has as long again.
+   * How long a request may take, to the last byte of its answer. Each retry has as long again. Waiting for a limit does
+   * not count.
    *
    * @default 10 minutes
    */
@@ -161,7 +180,7 @@ export interface ConfigOptions extends Omit<ModelOptions, "model" | "temperature
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<LlmModel.Model, ProviderError, HttpClient> =>
-  ChatModel.make({ ...options, apiKey: ApiKey.fromValue(options.apiKey) })
+  Provider.make(chatCompletions, { ...options, apiKey: ApiKey.fromValue(options.apiKey) })
 
 /**
  * Provides a model.
@@ -225,7 +244,7 @@ export const layerConfig = (
     LlmModel.LlmModel,
     Effect.gen(function*() {
       const { apiKey } = options
-      return yield* ChatModel.make({
+      return yield* Provider.make(chatCompletions, {
         ...options,
         baseUrl: yield* resolve(options.baseUrl ?? Config.NonEmptyString("LLM_BASE_URL")),
         model: yield* resolve(options.model ?? Config.NonEmptyString("LLM_MODEL")),

@@ -27,4 +27,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({ name: "XMCP", baseUrl: "https://llm.xmcp.ltd", key: "XMCP_API_KEY" })
+export const layer = vendor({ name: "XMCP", id: "xmcp", baseUrl: "https://llm.xmcp.ltd", key: "XMCP_API_KEY" })

@@ -20,13 +20,13 @@ const makeCounter = Effect.map(makeMock, (mock) => {
 })
 
 describe.each(clients)("aimock over %s", (_, client) => {
-  it.effect("gives 5 samples by 5 requests, as it ignores `n`", () =>
+  it.effect("gives 5 samples by 5 requests, and is asked for one at a time once it is seen to ignore `n`", () =>
     Effect.gen(function*() {
       const mock = yield* makeCounter
       const texts = yield* sampling(client, mock.url)(LlmModel.sampleMany("count", 5))
-      assert.deepStrictEqual(texts, ["1", "2", "3", "4", "5"])
+      assert.deepStrictEqual(texts.toSorted(), ["1", "2", "3", "4", "5"])
       const asked = mock.getRequests().map(({ body }) => body !== null && "n" in body ? body["n"] : undefined)
-      assert.deepStrictEqual(asked, [5, 4, 3, 2, 1])
+      assert.deepStrictEqual(asked, [5, 1, 1, 1, 1])
     }))
 
   it.effect("is sampled through Independent, Repeatable and Persistent", () =>

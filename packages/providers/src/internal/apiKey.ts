@@ -9,8 +9,11 @@ import * as SchemaIssue from "effect/SchemaIssue"
 export interface ApiKey {
   /** What it is set by, for messages. */
   readonly name: string
-  readonly resolve: Effect.Effect<Redacted.Redacted, BadKey>
+  readonly resolve: Effect.Effect<Redacted.Redacted | undefined, BadKey>
 }
+
+/** The key of a server that needs none. */
+export const none: ApiKey = { name: "`apiKey`", resolve: Effect.undefined }
 
 export const fromValue = (key: Redacted.Redacted): ApiKey => ({ name: "`apiKey`", resolve: check(key, "`apiKey`") })
 

@@ -16,9 +16,9 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Problem } from "./protocol.ts"
 import type { Quote } from "./quote.ts"
 import { longestWait } from "./retry.ts"
+import { optional } from "./wire.ts"
 
 /** What messages tell of a request. */
 export interface Sent {
@@ -32,6 +32,19 @@ export interface Sent {
 // -----------------------------------------------------------------------------
 // what the server says
 // -----------------------------------------------------------------------------
+
+const problem = {
+  message: optional(Schema.String),
+  code: optional(Schema.Union([Schema.String, Schema.Finite])),
+  type: optional(Schema.String)
+}
+
+// What servers answer in place of samples: `{"error": {"message"}}`, `{"error"}`, `{"message"}`, `{"detail"}`.
+const Problem = Schema.fromJsonString(Schema.Struct({
+  ...problem,
+  detail: optional(Schema.String),
+  error: optional(Schema.Union([Schema.String, Schema.Struct(problem)]))
+}))
 
 const decode = Schema.decodeUnknownOption(Problem)
 
@@ -50,7 +63,7 @@ export const says = (body: string, quote: Quote): string => {
 
 const anyOf = (...patterns: ReadonlyArray<string>): RegExp => new RegExp(patterns.join("|"), "i")
 
-// The words of OpenAI, Azure, vLLM, llama.cpp, Fireworks, Anthropic, Gemini, DeepSeek, Qwen, OpenRouter and xAI.
+// The words of OpenAI, Azure, vLLM, llama.cpp, Ollama, Fireworks, Anthropic, Gemini, DeepSeek, Qwen, OpenRouter and xAI.
 const contextTooLong = anyOf(
   "context[ _](length|window|size)",
   "(prompt|input|messages?) (is|are) too (long|large)",
@@ -58,7 +71,8 @@ const contextTooLong = anyOf(
   "token count .*exceed",
   "maximum (prompt|input) length",
   "range of input length",
-  "string_above_max_length"
+  "string_above_max_length",
+  "request_too_large"
 )
 const contentPolicy = anyOf(
   "content[ _-]?(filter|policy|management|moderation)",
@@ -131,6 +145,22 @@ export const refused = (
   )
 }
 
+/** The reason for an error that came in place of the rest of an answer, after a status of success. */
+export const inStream = (body: string, status: number, { quote }: Sent): ProviderErrorReason => {
+  const text = explain(body, quote)
+  const fields = (what: string, todo: string) => ({ description: `${what}: ${todo}${says(body, quote)}`, status })
+  if (contentPolicy.test(text)) {
+    return new ContentPolicy(fields("the provider's content policy refused the prompt", "change the prompt"))
+  }
+  if (contextTooLong.test(text)) {
+    return new ContextTooLong(
+      fields("the prompt does not fit the model's context", "shorten it, or take a model with a longer context")
+    )
+  }
+  return new ServerFault(fields("the provider failed in the middle of its answer", "try again"))
+}
+
+/** How long a provider asks to wait, in seconds or until a date. */
 const retryAfterOf = ({ headers }: HttpClientResponse, now: number): Duration.Duration | undefined => {
   const value = headers["retry-after"]
   return value === undefined ? undefined : Result.getOrUndefined(

@@ -1,52 +1,78 @@
+import type { Json } from "@llm-cache/core/Identity"
+import type { Generation } from "@llm-cache/core/LlmModel"
+import { ContentPolicy, type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as Redacted from "effect/Redacted"
+import { says, type Sent } from "./failure.ts"
 
-// A field that is not what the protocol says counts as absent: it must not cost the samples that were paid for.
-const optional = <S extends Schema.Constraint>(schema: S) =>
-  Schema.optionalKey(schema).pipe(Schema.catchDecoding(() => Effect.succeedNone))
-
-// The same for an item of a list.
-const empty = () => Effect.succeedSome({})
-
-const Part = Schema.Struct({ type: optional(Schema.String), text: optional(Schema.String) })
-
-const Message = Schema.Struct({
-  content: optional(Schema.Union([Schema.String, Schema.Array(Part.pipe(Schema.catchDecoding(empty)))])),
-  refusal: optional(Schema.String)
-})
-
-const Choice = Schema.Struct({
-  message: optional(Message),
-  finish_reason: optional(Schema.String),
-  error: optional(Schema.Unknown)
-})
-
-/** A choice of a completion. */
-export type Choice = typeof Choice.Type
-
-/**
- * The answer to `POST /chat/completions`, from https://platform.openai.com/docs/api-reference/chat/object, with what
- * other servers make of it: a text in parts, an error beside or in place of the choices.
- */
-export const Completion = Schema.fromJsonString(Schema.Struct({
-  model: optional(Schema.String),
-  choices: optional(Schema.Array(Choice.pipe(Schema.catchDecoding(empty)))),
-  usage: optional(Schema.Struct({
-    prompt_tokens: optional(Schema.Finite),
-    completion_tokens: optional(Schema.Finite)
-  })),
-  error: optional(Schema.Unknown)
-}))
-
-const problem = {
-  message: optional(Schema.String),
-  code: optional(Schema.Union([Schema.String, Schema.Finite])),
-  type: optional(Schema.String)
+/** What is sampled, as a request says it. */
+export interface Sampled {
+  readonly model: string
+  readonly temperature: number | undefined
+  readonly system: string | undefined
+  readonly parameters: Parameters
 }
 
-/** What servers answer in place of a completion: `{"error": {"message"}}`, `{"error"}`, `{"message"}`, `{"detail"}`. */
-export const Problem = Schema.fromJsonString(Schema.Struct({
-  ...problem,
-  detail: optional(Schema.String),
-  error: optional(Schema.Union([Schema.String, Schema.Struct(problem)]))
-}))
+/** The sampling parameters that are no options of their own. */
+export type Parameters = { readonly [name: string]: Json | undefined }
+
+/** A protocol of chat over HTTP: all in which providers differ. */
+export interface Protocol {
+  /** The module that speaks it, for messages. */
+  readonly name: string
+  /** Where requests go, below the base URL. */
+  readonly path: string
+  /** An example of a base URL, for messages. */
+  readonly example: string
+  /** The parameters that are refused, and what to do instead. */
+  readonly reserved: { readonly [name: string]: string }
+  /** The parameter that limits how many tokens a sample has. */
+  readonly mostTokens: ReadonlyArray<string>
+  /** Puts the key and the headers that the protocol wants on a request. */
+  readonly sign: (
+    key: Redacted.Redacted | undefined
+  ) => (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
+  /** The body of a request for `n` samples. */
+  readonly body: (sampled: Sampled, prompt: string, n: number) => object
+  /** The samples of an answer with a status of success. */
+  readonly generation: (answer: Answer) => Effect.Effect<Generation, ProviderErrorReason>
+}
+
+/** An answer with a status of success, to its last byte. */
+export interface Answer {
+  readonly body: string
+  readonly status: number
+  readonly sent: Sent
+}
+
+/** Fails for an answer that holds no sample. */
+export const unusable = (what: string, { body, sent, status }: Answer) =>
+  Effect.fail(new UnusableResponse({ description: what + says(body, sent.quote), status }))
+
+/** Fails for an answer that is not of the protocol at all. */
+export const notJson = (answer: Answer) =>
+  unusable("the answer is not a JSON object: check `baseUrl`, which may be that of a web page", answer)
+
+/** Fails for an answer that is an error. */
+export const isError = (answer: Answer) =>
+  unusable("the answer is an error, though its status is one of success", answer)
+
+/** Fails for an answer that the model or a filter withheld. */
+export const withheld = (refusal: string | undefined, { sent, status }: Answer) =>
+  Effect.fail(
+    new ContentPolicy({
+      description: `the provider's content policy withheld the answer: change the prompt${
+        refusal ? `. The model says: ${sent.quote(refusal)}` : ""
+      }`,
+      status
+    })
+  )
+
+/** Fails for an answer whose choices have no text. */
+export const textless = (what: string, reasons: ReadonlyArray<string>, limit: string, answer: Answer) =>
+  unusable(
+    `${what} has a text (finish reason: ${answer.sent.quote([...new Set(reasons)].join(", ")) || "none"}): ` +
+      `check the parameters, such as \`${limit}\``,
+    answer
+  )

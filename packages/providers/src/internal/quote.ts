@@ -5,8 +5,9 @@ export type Quote = (text: string) => string
 
 const longest = 300
 
-export const quoting = (key: Redacted.Redacted): Quote => (text) => {
-  const line = text.replace(pattern(Redacted.value(key)), "<redacted>").replace(/\s+/g, " ").trim()
+export const quoting = (key: Redacted.Redacted | undefined): Quote => (text) => {
+  const safe = key === undefined ? text : text.replace(pattern(Redacted.value(key)), "<redacted>")
+  const line = safe.replace(/\s+/g, " ").trim()
   return line.length > longest ? `${line.slice(0, longest).toWellFormed()}…` : line
 }
 

@@ -5,23 +5,38 @@ import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type { VendorOptions } from "../OpenAiCompatible.ts"
 import * as ApiKey from "./apiKey.ts"
-import * as ChatModel from "./chatModel.ts"
+import { chatCompletions } from "./chatCompletions.ts"
+import * as Provider from "./provider.ts"
 
-/** What makes a vendor: its name in messages, its URL, and the configuration variable that its key is read from. */
+/** What makes a vendor. */
 export interface Vendor {
+  /** Its name in messages. */
   readonly name: string
+  /** Its name in spans, by https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/ where that has one. */
+  readonly id: string
   readonly baseUrl: string
+  /** The configuration variable that its key is read from. */
   readonly key: string
+  /** The most samples that it gives for a request, where that is known. */
+  readonly maxBatch?: number
 }
 
 /** The `layer` of a vendor's module. */
 export const vendor =
-  ({ baseUrl, key, name }: Vendor) =>
+  ({ baseUrl, id, key, maxBatch, name }: Vendor) =>
   (options: VendorOptions): Layer.Layer<LlmModel.LlmModel, ProviderError, HttpClient> =>
     Layer.effect(
       LlmModel.LlmModel,
       Effect.flatMap(
         options.apiKey === undefined ? ApiKey.fromVariable(key) : Effect.succeed(ApiKey.fromValue(options.apiKey)),
-        (apiKey) => ChatModel.make({ ...options, name, baseUrl, apiKey })
+        (apiKey) =>
+          Provider.make(chatCompletions, {
+            ...options,
+            maxBatch: options.maxBatch ?? maxBatch,
+            name,
+            id,
+            baseUrl,
+            apiKey
+          })
       )
     )

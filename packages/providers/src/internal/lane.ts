@@ -1,0 +1,113 @@
+import type { Generation } from "@llm-cache/core/LlmModel"
+import { type ProviderErrorReason, RateLimited, Transport } from "@llm-cache/core/SampleError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import type * as RateLimiter from "effect/persistence/RateLimiter"
+import * as Semaphore from "effect/Semaphore"
+import type { Options } from "../Limits.ts"
+import { longestWait } from "./retry.ts"
+
+/** Runs a request of an account when its limits let it. */
+export type Lane = (
+  tokens: number,
+  request: Effect.Effect<Generation, ProviderErrorReason>
+) => Effect.Effect<Generation, ProviderErrorReason>
+
+/** The lane of one account. Requests go through it one behind the other, in the order in which they came. */
+export const makeLane = (
+  name: string,
+  { inFlight, requestsPerMinute, tokensPerMinute }: Options,
+  limiter: RateLimiter.RateLimiter
+): Lane => {
+  const turnstile = Semaphore.makeUnsafe(1)
+  const seats = inFlight === undefined ? identity : Semaphore.makeUnsafe(inFlight).withPermits(1)
+
+  // Effect's bucket of one millisecond: what is taken is a time for which no one else may go, and it is empty until that
+  // is over. Gives how long it still was before.
+  const take = (what: string, millis: number) =>
+    limiter.consume({
+      key: `${name}:${what}`,
+      algorithm: "token-bucket",
+      onExceeded: "delay",
+      limit: 1,
+      window: Duration.millis(1),
+      tokens: millis
+    }).pipe(
+      Effect.map(({ resetAfter }) => Math.max(0, Duration.toMillis(resetAfter) - millis)),
+      Effect.mapError(({ message }) => new Transport({ description: `no answer from the rate limiter: ${message}` }))
+    )
+  const takeRequest = requestsPerMinute === undefined
+    ? Effect.succeed(0)
+    : take("requests", Math.ceil(60_000 / requestsPerMinute))
+  const takeTokens = (tokens: number) =>
+    tokensPerMinute === undefined || tokens === 0
+      ? Effect.succeed(0)
+      : take("tokens", Math.ceil((tokens * 60_000) / tokensPerMinute))
+  // What was paid for is not given up for a count.
+  const settle = (tokens: number) => Effect.ignore(takeTokens(tokens))
+
+  // Until when the vendor wants to hear nothing, how often in a row it said so without a time, and how often at all: of
+  // several requests that it refuses at once, the first is counted.
+  let pausedUntil = 0
+  let refusals = 0
+  let pauses = 0
+  const refused = (retryAfter: Duration.Duration | undefined, sentAfter: number) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      if (retryAfter !== undefined) pausedUntil = Math.max(pausedUntil, now + Duration.toMillis(retryAfter))
+      else if (sentAfter === pauses) pausedUntil = Math.max(pausedUntil, now + Math.min(60, 2 ** refusals++) * 1000)
+      pauses++
+    })
+  const left = Effect.map(Clock.currentTimeMillis, (now) => pausedUntil - now)
+  const silence: Effect.Effect<void, RateLimited> = Effect.flatMap(left, (millis) => {
+    if (millis <= 0) return Effect.void
+    const retryAfter = Duration.millis(millis)
+    return Duration.isGreaterThan(retryAfter, longestWait)
+      ? Effect.fail(
+        new RateLimited({
+          description: `the provider has asked for silence, of which ${Duration.format(retryAfter)} are left: ` +
+            "try again then, or ask another provider",
+          retryAfter
+        })
+      )
+      : Effect.andThen(Effect.sleep(retryAfter), silence)
+  })
+
+  const pass = (tokens: number) =>
+    turnstile.withPermit(Effect.gen(function*() {
+      do {
+        yield* silence
+        const forRequest = yield* takeRequest
+        const forTokens = yield* takeTokens(tokens)
+        const wait = Math.max(forRequest, forTokens)
+        if (wait > 0) yield* Effect.onInterrupt(Effect.sleep(wait), () => settle(-tokens))
+        if ((yield* left) <= 0) return
+        yield* settle(-tokens)
+      } while (true)
+    }))
+
+  return (tokens, request) =>
+    seats(Effect.gen(function*() {
+      yield* pass(tokens)
+      const sentAfter = pauses
+      return yield* request.pipe(
+        Effect.tap(({ inputTokens, outputTokens }) => {
+          if (sentAfter === pauses) refusals = 0
+          return inputTokens === undefined || outputTokens === undefined
+            ? Effect.void
+            : settle(inputTokens + outputTokens - tokens)
+        }),
+        Effect.tapError((reason) => reason._tag === "RateLimited" ? refused(reason.retryAfter, sentAfter) : Effect.void)
+      )
+    }))
+}
+
+/** The tokens that a request is estimated to take. */
+export const estimate = (
+  { n, outputTokens = 500, texts }: {
+    readonly texts: ReadonlyArray<string>
+    readonly n: number
+    readonly outputTokens: number | undefined
+  }
+): number => Math.ceil(texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 4) + n * outputTokens

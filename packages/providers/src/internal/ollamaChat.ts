@@ -1,0 +1,90 @@
+import { Transport } from "@llm-cache/core/SampleError"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Failure from "./failure.ts"
+import { notJson, type Protocol, textless } from "./protocol.ts"
+import { optional } from "./wire.ts"
+
+// -----------------------------------------------------------------------------
+// the answer, a line of JSON for each piece of the text: https://docs.ollama.com/api/chat, and in place of a line an
+// error: https://docs.ollama.com/api/errors
+// -----------------------------------------------------------------------------
+
+const Message = Schema.Struct({ content: optional(Schema.String) })
+
+const Line = Schema.fromJsonString(Schema.Struct({
+  model: optional(Schema.String),
+  message: optional(Message),
+  done: optional(Schema.Boolean),
+  done_reason: optional(Schema.String),
+  prompt_eval_count: optional(Schema.Finite),
+  eval_count: optional(Schema.Finite),
+  error: optional(Schema.Unknown)
+}))
+
+const decode = Schema.decodeUnknownOption(Line)
+
+// What a request has beside its options, by the documentation of the protocol.
+const besideOptions = ["format", "think", "keep_alive"]
+
+// -----------------------------------------------------------------------------
+// the protocol
+// -----------------------------------------------------------------------------
+
+/** `POST {baseUrl}/api/chat`: https://docs.ollama.com/api/chat */
+export const ollamaChat: Protocol = {
+  name: "Ollama",
+  path: "/api/chat",
+  example: "http://localhost:11434",
+  reserved: {
+    model: "give the option `model`",
+    messages: "the prompt is what is sampled, give the option `system` for a system message",
+    n: "ask for a `batch` when you sample, and give the option `concurrency` for how many requests are sent at once",
+    temperature: "give the option `temperature`",
+    stream: "leave it out, samples come whole",
+    system: "give the option `system`",
+    options: "give what it holds as `parameters` themselves"
+  },
+  mostTokens: ["num_predict"],
+  sign: (key) => key === undefined ? identity : HttpClientRequest.bearerToken(key),
+  body: ({ model, parameters, system, temperature }, prompt) => {
+    const messages = [{ role: "user", content: prompt }]
+    if (system !== undefined) messages.unshift({ role: "system", content: system })
+    const beside: Record<string, unknown> = {}
+    const options: Record<string, unknown> = { temperature }
+    for (const [name, value] of Object.entries(parameters)) {
+      if (besideOptions.includes(name)) beside[name] = value
+      else options[name] = value
+    }
+    return { ...beside, model, messages, stream: true, options }
+  },
+  generation: (answer) => {
+    const lines = answer.body.split("\n").filter((line) => line.trim() !== "")
+    let text: string | undefined
+    for (const [i, line] of lines.entries()) {
+      const piece = Option.getOrUndefined(decode(line))
+      // only the last line can be one that was cut
+      if (piece === undefined) return i < lines.length - 1 || i === 0 ? notJson(answer) : brokenOff(answer.status)
+      if (piece.error) return Effect.fail(Failure.inStream(line, answer.status, answer.sent))
+      if (piece.message?.content !== undefined) text = (text ?? "") + piece.message.content
+      if (!piece.done) continue
+      const { done_reason, eval_count, model, prompt_eval_count } = piece
+      if (text === undefined) {
+        return textless("no line of the answer", done_reason === undefined ? [] : [done_reason], "num_predict", answer)
+      }
+      return Effect.succeed({
+        samples: [{ text, finishReason: done_reason }],
+        model,
+        inputTokens: prompt_eval_count,
+        outputTokens: eval_count
+      })
+    }
+    return lines.length === 0 ? notJson(answer) : brokenOff(answer.status)
+  }
+}
+
+const brokenOff = (status: number) =>
+  Effect.fail(new Transport({ description: "the answer broke off before its last line: try again", status }))
