@@ -18,7 +18,7 @@
  * - **Tokens per minute** are estimated before a request and settled after it. The estimate is a token for four bytes of
  *   the prompt and the system text, and for each sample the parameter that limits its tokens (`max_tokens` and the
  *   like), or 500 where there is none. A request is sent once the tokens before it have been made up for, so that over
- *   any time there are no more than the limit gives for that time, and one request's. What the vendor counted is put in
+ *   any time there are no more than the limit gives for that time, and two requests'. What the vendor counted is put in
  *   place of the estimate when the answer comes; where it tells no count, the estimate stays.
  * - **A 429** makes every request of the account wait, also those that were not sent yet: until its `Retry-After`, or,
  *   without one, for 1 s, then 2, 4, … up to 60 s while it goes on. This is so without any option, for each model by
@@ -136,12 +136,9 @@ export const make = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<Limits["Service"], ProviderError> {
   const { inFlight, requestsPerMinute, tokensPerMinute } = options
-  if (inFlight !== undefined && !(Number.isSafeInteger(inFlight) && inFlight > 0)) {
-    return yield* invalid(`\`inFlight\` is ${inFlight}: give a whole number above zero, or leave it out for no limit`)
-  }
-  for (const [name, limit] of Object.entries({ requestsPerMinute, tokensPerMinute })) {
-    if (limit !== undefined && !(Number.isFinite(limit) && limit > 0)) {
-      return yield* invalid(`\`${name}\` is ${limit}: give a number above zero, or leave it out for no limit`)
+  for (const [name, limit] of Object.entries({ inFlight, requestsPerMinute, tokensPerMinute })) {
+    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
+      return yield* invalid(`\`${name}\` is ${limit}: give a whole number above zero, or leave it out for no limit`)
     }
   }
   const store = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)

@@ -1,6 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel, Persistent } from "@llm-cache/core"
-import { Ai302, CloseAi, FireworksAi, OpenAiCompatible, Xmcp } from "@llm-cache/providers"
+import {
+  Ai302,
+  CloseAi,
+  DeepSeek,
+  FireworksAi,
+  Groq,
+  Mistral,
+  OpenAi,
+  OpenAiCompatible,
+  OpenRouter,
+  Together,
+  Xmcp
+} from "@llm-cache/providers"
 import { Config, ConfigProvider, Effect, Layer, Redacted, Schedule } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { clients, sentTo } from "./support/clients.ts"
@@ -117,6 +129,8 @@ describe("parameters", () => {
         { parameters: { top_p: NaN } },
         { temperature: -1 },
         { maxBatch: 0 },
+        { concurrency: 0 },
+        { limits: { inFlight: 0 } },
         { timeout: 0 },
         { timeout: -5 },
         { timeout: NaN },
@@ -158,6 +172,8 @@ describe("the identity", () => {
         baseUrl: "https://elsewhere.example.com",
         apiKey: Redacted.make("sk-other"),
         maxBatch: 3,
+        concurrency: 2,
+        limits: { inFlight: 1 },
         timeout: "1 second",
         retry: Schedule.recurs(0)
       })
@@ -271,8 +287,35 @@ describe("a vendor", () => {
     ["302.ai", Ai302, "https://api.302.ai/v1/chat/completions", "AI302_API_KEY"],
     ["CloseAI", CloseAi, "https://api.openai-proxy.org/v1/chat/completions", "CLOSEAI_API_KEY"],
     ["Fireworks AI", FireworksAi, "https://api.fireworks.ai/inference/v1/chat/completions", "FIREWORKS_API_KEY"],
-    ["XMCP", Xmcp, "https://llm.xmcp.ltd/chat/completions", "XMCP_API_KEY"]
+    ["XMCP", Xmcp, "https://llm.xmcp.ltd/chat/completions", "XMCP_API_KEY"],
+    ["OpenAI", OpenAi, "https://api.openai.com/v1/chat/completions", "OPENAI_API_KEY"],
+    ["OpenRouter", OpenRouter, "https://openrouter.ai/api/v1/chat/completions", "OPENROUTER_API_KEY"],
+    ["DeepSeek", DeepSeek, "https://api.deepseek.com/chat/completions", "DEEPSEEK_API_KEY"],
+    ["Together AI", Together, "https://api.together.ai/v1/chat/completions", "TOGETHER_API_KEY"],
+    ["Groq", Groq, "https://api.groq.com/openai/v1/chat/completions", "GROQ_API_KEY"],
+    ["Mistral", Mistral, "https://api.mistral.ai/v1/chat/completions", "MISTRAL_API_KEY"]
   ] as const
+
+  const sizes: ReadonlyArray<[string, typeof OpenAi, asked: number, requests: ReadonlyArray<number>]> = [
+    ["OpenAI", OpenAi, 200, [100, 100]],
+    ["OpenRouter", OpenRouter, 200, [200]],
+    ["DeepSeek", DeepSeek, 3, [1, 1, 1]],
+    ["Together AI", Together, 200, [100, 100]],
+    ["Groq", Groq, 3, [1, 1, 1]],
+    ["Mistral", Mistral, 200, [200]]
+  ]
+  it.effect.each(sizes)(
+    "is asked for as many samples at once as it gives: %s",
+    ([, { layer }, n, requests]) =>
+      Effect.gen(function*() {
+        const server = yield* makeServer()
+        yield* LlmModel.sampleMany("p", n).pipe(
+          Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk") })),
+          Effect.provide(sentTo(server.url, FetchHttpClient.layer))
+        )
+        assert.deepStrictEqual(server.received.map(({ body }) => body.n), requests)
+      })
+  )
 
   it.effect.each(vendors)("has its path and its key: %s", ([name, { layer }, url, key]) =>
     Effect.gen(function*() {
