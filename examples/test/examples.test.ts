@@ -151,3 +151,28 @@ it.effect("accounting: what a run spends, and what it would have cost without th
     assert.match(lines(output, "Replayed: ")[0]!, /^2 requests, 6 samples, 21 tokens, \d+ ms$/)
     assert.deepStrictEqual(lines(output, "Hits and misses: "), ["6, 1"])
   }), 60_000)
+
+it.effect(
+  "fallback: the second vendor answers where the first is busy or down, and only there",
+  () =>
+    Effect.gen(function*() {
+      const output = yield* run("fallback", yield* makeDirectory)
+      const [busy] = lines(output, "The first vendor is busy: ")
+      const [again] = lines(output, "Again, from the cache: ")
+      assert.match(busy!, /^\d+ \d+ \d+; the second vendor was asked 1 times$/)
+      assert.strictEqual(again, busy)
+      assert.deepStrictEqual(lines(output, "The first vendor is busy still, and was asked "), [
+        "1 times; the second vendor was asked 2 times"
+      ])
+      assert.deepStrictEqual(lines(output, "The first vendor is down: "), [
+        "3 samples; the second vendor was asked 3 times"
+      ])
+      assert.deepStrictEqual(lines(output, "A request that no vendor would take: "), [
+        "BadRequest; the second vendor was asked 3 times"
+      ])
+      assert.deepStrictEqual(lines(output, "Not in the cache that is replicated: "), [
+        "ReplicationCacheMiss; the second vendor was asked 3 times"
+      ])
+    }),
+  60_000
+)

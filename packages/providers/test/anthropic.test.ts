@@ -44,7 +44,7 @@ describe("a request", () => {
         parameters: { max_tokens: 100, top_k: 5, stop_sequences: ["\n"] }
       }))
       const [{ body, headers }] = server.received as [typeof server.received[0]]
-      assert.deepStrictEqual(body as object, {
+      assert.deepStrictEqual<object>(body, {
         model: "claude",
         messages: [{ role: "user", content: "p" }],
         system: "Be brief.",

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel, Persistent, SampleStore } from "@llm-cache/core"
-import { Ai302, OpenAiCompatible } from "@llm-cache/providers"
+import { Ai302, Anthropic, Ollama, OpenAiCompatible } from "@llm-cache/providers"
 import {
   Cause,
   Config,
@@ -151,6 +151,44 @@ describe.each(clients)("over %s", (_, client) => {
         sampling(client, url, { apiKey: Redacted.make(secret) })(LlmModel.sampleOne("p"))
       )
       assertSilent(said, secret)
+    }))
+
+  it.effect("a key of another protocol is in nothing that is printed either", () =>
+    Effect.gen(function*() {
+      const apiKey = Redacted.make(secret)
+      const retry = Schedule.recurs(0)
+      for (
+        const [header, value, layer] of [
+          ["x-api-key", secret, (baseUrl: string) =>
+            Anthropic.layer({ baseUrl, apiKey, retry, model: "m", parameters: { max_tokens: 1 } })],
+          ["authorization", `Bearer ${secret}`, (baseUrl: string) =>
+            Ollama.layer({ baseUrl, apiKey, retry, model: "m" })]
+        ] as const
+      ) {
+        for (
+          const reply of [
+            text(200, `<html>${secret}</html>`),
+            text(200, JSON.stringify({ type: "error", error: { type: secret, message: secret } })),
+            text(200, JSON.stringify({ stop_reason: secret, done_reason: secret, done: true })),
+            text(401, JSON.stringify({ error: secret })),
+            cut
+          ]
+        ) {
+          const server = yield* makeServer(reply)
+          const { exit, said, spans } = yield* everythingSaid(
+            LlmModel.sampleOne("p").pipe(Effect.provide(layer(server.url)), Effect.provide(client))
+          )
+          assert.isTrue(Exit.isFailure(exit))
+          assertSilent(said, secret)
+          assert.include(
+            spans.map(({ name }) =>
+              name
+            ),
+            "POST"
+          )
+          assert.strictEqual(server.received[0]!.headers[header], value)
+        }
+      }
     }))
 
   it.effect("a key that no header can hold is refused before it is sent", () =>

@@ -38,7 +38,7 @@ describe("a request", () => {
         parameters: { num_predict: 100, top_p: 0.9, seed: 7, stop: ["\n"], format: "json", think: false, keep_alive: 0 }
       }))
       const [{ body, headers }] = server.received as [typeof server.received[0]]
-      assert.deepStrictEqual(body as object, {
+      assert.deepStrictEqual<object>(body, {
         model: "qwen2.5:7b",
         messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "p" }],
         stream: true,
@@ -102,10 +102,12 @@ describe("several samples", () => {
       const samples = yield* sampling(server.url, { concurrency: 3 })(purchase(3))
       assert.strictEqual(most, 3)
       assert.deepStrictEqual(
-        samples.map((
-          { metadata, text }
-        ) => [text, metadata.inputTokens, metadata.outputTokens, metadata.requestSamples])
-          .toSorted(),
+        samples.toSorted((a, b) => a.text.localeCompare(b.text)).map(({ metadata, text }) => [
+          text,
+          metadata.inputTokens,
+          metadata.outputTokens,
+          metadata.requestSamples
+        ]),
         [["sample 0", 10, 1, 1], ["sample 1", 11, 2, 1], ["sample 2", 12, 3, 1]]
       )
       assert.lengthOf(yield* sampling(server.url, { concurrency: 3 })(LlmModel.sampleMany("p", 9)), 9)

@@ -1,5 +1,20 @@
 import { LlmModel, type SampleError } from "@llm-cache/core"
-import { Ai302, CloseAi, FireworksAi, OpenAiCompatible, Xmcp } from "@llm-cache/providers"
+import {
+  Ai302,
+  Anthropic,
+  CloseAi,
+  DeepSeek,
+  FireworksAi,
+  Groq,
+  Limits,
+  Mistral,
+  Ollama,
+  OpenAi,
+  OpenAiCompatible,
+  OpenRouter,
+  Together,
+  Xmcp
+} from "@llm-cache/providers"
 import { Config, Effect, type Layer, Redacted, Schedule } from "effect"
 import { FetchHttpClient, type HttpClient } from "effect/http"
 import { describe, expect, it } from "tstyche"
@@ -43,12 +58,40 @@ describe("OpenAiCompatible", () => {
 
 describe("a vendor", () => {
   it("is a model that needs an HTTP client, and no URL or key in code", () => {
-    for (const { layer } of [Ai302, CloseAi, FireworksAi, Xmcp]) {
+    for (
+      const { layer } of [Ai302, CloseAi, DeepSeek, FireworksAi, Groq, Mistral, OpenAi, OpenRouter, Together, Xmcp]
+    ) {
       expect(layer({ model: "m" })).type.toBe<
         Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
       >()
       expect(layer).type.not.toBeCallableWith({})
       expect(layer).type.not.toBeCallableWith({ model: "m", baseUrl: "http://127.0.0.1:1" })
     }
+  })
+})
+
+describe("Ollama", () => {
+  it("is a model that needs an HTTP client, and no URL or key in code", () => {
+    expect(Ollama.layer({ model: "m" })).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+    >()
+    expect(Ollama.layer).type.not.toBeCallableWith({ model: "m", maxBatch: 2 })
+  })
+})
+
+describe("Anthropic", () => {
+  it("is a model that needs an HTTP client, and wants the most tokens of a sample", () => {
+    expect(Anthropic.layer({ model: "m", parameters: { max_tokens: 1 } })).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+    >()
+    expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m" })
+    expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m", parameters: { top_p: 1 } })
+    expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m", parameters: { max_tokens: 1 }, maxBatch: 2 })
+  })
+})
+
+describe("Limits", () => {
+  it("are a layer that needs nothing", () => {
+    expect(Limits.layer({ inFlight: 1 })).type.toBe<Layer.Layer<Limits.Limits, SampleError.ProviderError>>()
   })
 })
