@@ -43,6 +43,8 @@ export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, dige
   Zlib.crc32(text),
   Buffer.byteLength(text),
   origins.length === 0 ? null : JSON.stringify(origins),
+  ofOptional(metadata.request),
+  ofOptional(metadata.index),
   ofOptional(metadata.model),
   ofOptional(metadata.finishReason),
   ofOptional(metadata.createdAt),
@@ -62,13 +64,15 @@ export const toSample = (row: Row): Drawn | undefined => {
   const origins = row[2] === null ? [] : toNumbers(row[2])
   if (origins === undefined) return undefined
   const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } = {}
-  if (row[3] !== null) metadata.model = toText(row[3])
-  if (row[4] !== null) metadata.finishReason = toText(row[4])
-  if (row[5] !== null) metadata.createdAt = row[5] as number
-  if (row[6] !== null) metadata.elapsed = row[6] as number
-  if (row[7] !== null) metadata.requestSamples = row[7] as number
-  if (row[8] !== null) metadata.inputTokens = row[8] as number
-  if (row[9] !== null) metadata.outputTokens = row[9] as number
+  if (row[3] !== null) metadata.request = toText(row[3])
+  if (row[4] !== null) metadata.index = row[4] as number
+  if (row[5] !== null) metadata.model = toText(row[5])
+  if (row[6] !== null) metadata.finishReason = toText(row[6])
+  if (row[7] !== null) metadata.createdAt = row[7] as number
+  if (row[8] !== null) metadata.elapsed = row[8] as number
+  if (row[9] !== null) metadata.requestSamples = row[9] as number
+  if (row[10] !== null) metadata.inputTokens = row[10] as number
+  if (row[11] !== null) metadata.outputTokens = row[11] as number
   return { text, metadata, origins }
 }
 

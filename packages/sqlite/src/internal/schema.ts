@@ -32,6 +32,8 @@ export const migrations: ReadonlyArray<string> = [
     key blob not null,
     position integer not null,
     entry_id any,
+    request any,
+    request_index any,
     model any,
     finish_reason any,
     created_at any,
@@ -66,7 +68,7 @@ export const statements = {
   commit: "commit",
   rollback: "rollback",
   get: `select text, iif(octet_length(text) = bytes, crc32, null), origins,
-      model, finish_reason, created_at, elapsed, request_samples, input_tokens, output_tokens
+      request, request_index, model, finish_reason, created_at, elapsed, request_samples, input_tokens, output_tokens
     from samples where key = ? and position = ?`,
   positions: "select position from samples where key = ? order by position",
   /** The samples from a position on, as far as they are read. */
@@ -74,9 +76,9 @@ export const statements = {
   putIdentity: "insert into identities (identity) values (?) on conflict do nothing",
   putKey: `insert into keys (identity, digest, path, prompt)
     values ((select id from identities where identity = ?), ?, ?, ?) on conflict do nothing`,
-  putSample: `insert into samples (text, crc32, bytes, origins,
+  putSample: `insert into samples (text, crc32, bytes, origins, request, request_index,
       model, finish_reason, created_at, elapsed, request_samples, input_tokens, output_tokens, key, position, entry_id)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
   remove: "delete from samples where key = ? and position = ?",
   keys: `select keys.id, identities.identity, keys.path, keys.prompt, keys.digest,
       (select count(*) from samples where samples.key = keys.digest)
