@@ -10,6 +10,7 @@ import { type SampleError, StoreError } from "../SampleError.ts"
 import type { Leases, Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { longer, makeWithLease } from "./lease.ts"
+import { sampleName } from "./sampleName.ts"
 
 /**
  * One remembered sequence per key: the part that Repeatable, Persistent and an Independent over a provider have in
@@ -331,9 +332,14 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
 
   // Whether a sample that lost its position to another writer is one that the store does not have yet.
   const isUnrecorded = (key: Key, sample: Drawn): Effect.Effect<boolean, StoreError> => {
-    if (sample.origins.length === 0) return Effect.succeed(true)
+    const name = sampleName(sample)
+    if (name === undefined && sample.origins.length === 0) return Effect.succeed(true)
     const origins = sample.origins.join()
-    return Effect.map(recorded(key), (entries) => entries.every(({ drawn }) => drawn.origins.join() !== origins))
+    return Effect.map(
+      recorded(key),
+      (entries) =>
+        entries.every(({ drawn }) => name === undefined ? drawn.origins.join() !== origins : sampleName(drawn) !== name)
+    )
   }
 
   return {
