@@ -62,38 +62,20 @@ class DirectoryStore implements Store {
 
   get = (key: Key, position: number) =>
     this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
-      const file = Path.join(folder, `${position}.md`)
-      let text = readIfPresent(file)
-      if (text === undefined) {
-        const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
-        if (stats?.isSymbolicLink()) {
-          return failed({
-            kind: "Damaged",
-            description: `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the ` +
-              "position drawn again"
-          })
-        }
-        // Another process may just have stored it.
-        text = stats && readIfPresent(file)
-        if (text === undefined) return Effect.undefined
+      const found = this.#read(folder, position)
+      return typeof found === "string" ? failed({ kind: "Damaged", description: found }) : Effect.succeed(found)
+    })
+
+  getMany = (key: Key, from: number, count: number) =>
+    this.#run("get", key, from, (folder, failed): Effect.Effect<ReadonlyArray<Drawn>, StoreError> => {
+      const samples: Array<Drawn> = []
+      while (samples.length < count) {
+        const found = this.#readBehind(folder, from, samples.length)
+        if (typeof found === "object") samples.push(found)
+        else if (found === undefined || samples.length > 0) break
+        else return failed({ kind: "Damaged", description: found })
       }
-      const known = this.#journal.find(folder, position, text)
-      if (known === "differs") {
-        return failed({
-          kind: "Damaged",
-          description:
-            `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
-            `have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is`
-        })
-      }
-      // U+FFFD may be a character of the sample, or what decoding made of bytes that are no text.
-      if (known === undefined && text.includes("\uFFFD") && !isUtf8(Fs.readFileSync(file))) {
-        return failed({
-          kind: "Damaged",
-          description: `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
-        })
-      }
-      return Effect.succeed({ text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] })
+      return Effect.succeed(samples)
     })
 
   positions = (key: Key) =>
@@ -193,6 +175,42 @@ class DirectoryStore implements Store {
     if (!identity.ok) return identity
     const folder = keyFolder(key)
     return folder.ok ? { ok: true, path: `${identity.path}${Path.sep}${folder.path}` } : folder
+  }
+
+  // The sample in a folder, or what is wrong with it.
+  #read(folder: string, position: number): Drawn | string | undefined {
+    const file = Path.join(folder, `${position}.md`)
+    let text = readIfPresent(file)
+    if (text === undefined) {
+      const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
+      if (stats?.isSymbolicLink()) {
+        return `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the position ` +
+          "drawn again"
+      }
+      // Another process may just have stored it.
+      text = stats && readIfPresent(file)
+      if (text === undefined) return undefined
+    }
+    const known = this.#journal.find(folder, position, text)
+    if (known === "differs") {
+      return `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
+        "have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is"
+    }
+    // U+FFFD may be a character of the sample, or what decoding made of bytes that are no text.
+    if (known === undefined && text.includes("\uFFFD") && !isUtf8(Fs.readFileSync(file))) {
+      return `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
+    }
+    return { text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] }
+  }
+
+  // What the file system refuses behind the first is for who asks from there on.
+  #readBehind(folder: string, from: number, i: number): Drawn | string | undefined {
+    try {
+      return this.#read(folder, from + i)
+    } catch (cause) {
+      if (i > 0 && isFault(cause)) return undefined
+      throw cause
+    }
   }
 
   // Runs an operation in the folder of a key, with what the file system throws as a StoreError.

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Key } from "../Key.ts"
-import type { Entry } from "../Sample.ts"
+import type { Drawn, Entry } from "../Sample.ts"
 import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 
@@ -27,6 +27,16 @@ export const makeMemory = (): MemoryStore => {
     id: `memory ${crypto.randomUUID()}`,
     describe: () => "memory",
     get: (key, position) => Effect.sync(() => sequences.get(key)?.samples.get(position)?.drawn),
+    getMany: (key, from, count) =>
+      Effect.sync(() => {
+        const samples = sequences.get(key)?.samples
+        const found: Array<Drawn> = []
+        for (let entry = samples?.get(from); entry !== undefined && found.length < count;) {
+          found.push(entry.drawn)
+          entry = samples?.get(from + found.length)
+        }
+        return found
+      }),
     positions: (key) => Effect.sync(() => [...sequences.get(key)?.samples.keys() ?? []].sort((a, b) => a - b)),
     prepare: () => Effect.void,
     put: (key, entries, ifTaken) =>

@@ -10,6 +10,7 @@ import { type SampleError, StoreError } from "../SampleError.ts"
 import type { Leases, Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { longer, makeWithLease } from "./lease.ts"
+import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
 
 /**
@@ -99,11 +100,7 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
   }
 
   const recorded = (key: Key): Effect.Effect<ReadonlyArray<Entry>, StoreError> =>
-    Effect.flatMap(store.positions(key), (positions) =>
-      Effect.map(
-        Effect.forEach(positions, (position) => store.get(key, position)),
-        (found) => found.flatMap((drawn, i) => drawn === undefined ? [] : [{ position: positions[i]!, drawn }])
-      ))
+    Effect.flatMap(store.positions(key), (positions) => readAll(store, key, positions, Effect.fail))
 
   const get = (key: Key, position: number): Effect.Effect<Drawn | undefined, SampleError> => {
     if (restoreSource === undefined) return store.get(key, position)

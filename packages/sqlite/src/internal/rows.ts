@@ -27,9 +27,17 @@ const ofOptional = (value: string | number | undefined): SQLInputValue =>
     ? BigInt(value)
     : value
 
-/** Names a key: the first 16 bytes of the SHA-256 of all that it is. JSON has no NUL character. */
-export const digestOf = ({ identity, path, prompt }: Key): Buffer =>
-  Crypto.hash("sha256", `${identity.id}\0${JSON.stringify(path)}\0${prompt}`, "buffer").subarray(0, 16)
+const sha256 = (text: string): Buffer => Crypto.hash("sha256", text, "buffer")
+
+/** What the digests of an identity's keys begin with. */
+export const prefixOf = (identity: Identity.Identity): Buffer => sha256(identity.id).subarray(0, 4)
+
+/** Names a key, in 16 bytes: its identity, and all that it is. JSON has no NUL character. */
+export const digestOf = ({ identity, path, prompt }: Key, prefix = prefixOf(identity)): Buffer => {
+  const digest = sha256(`${identity.id}\0${JSON.stringify(path)}\0${prompt}`).subarray(0, 16)
+  prefix.copy(digest)
+  return digest
+}
 
 export const ofKey = (key: Key, digest: Buffer): ReadonlyArray<SQLInputValue> => [
   key.identity.id,
@@ -38,7 +46,7 @@ export const ofKey = (key: Key, digest: Buffer): ReadonlyArray<SQLInputValue> =>
   ofText(key.prompt)
 ]
 
-export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, digest: Buffer, position: number) => [
+export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, key: number, position: number) => [
   ofText(text),
   Zlib.crc32(text),
   Buffer.byteLength(text),
@@ -52,9 +60,9 @@ export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, dige
   ofOptional(metadata.requestSamples),
   ofOptional(metadata.inputTokens),
   ofOptional(metadata.outputTokens),
-  digest,
-  position,
-  ofOptional(id)
+  ofOptional(id),
+  key,
+  position
 ]
 
 /** The sample in a row, `undefined` where it is not what was put. */
