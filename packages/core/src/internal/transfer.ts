@@ -86,7 +86,7 @@ export const transfer = Effect.fnUntraced(function*(
         const lost: Array<Entry> = []
         for (const [i, entry] of fresh.entries()) {
           if (positions[i] === undefined) lost.push(entry)
-          else if (ifDifferent === "append") target.marks?.add(markOf(entry.drawn))
+          else if (ifDifferent === "append") note(target.marks, entry)
         }
         moved.copied += fresh.length - lost.length
         // Another writer was first.
@@ -121,10 +121,14 @@ export const transfer = Effect.fnUntraced(function*(
       return missing
     })
 
-  const marksOf = (target: Target): Effect.Effect<Set<string>, StoreError> =>
+  const marksOf = (target: Target): Effect.Effect<Marks, StoreError> =>
     target.marks !== undefined ? Effect.succeed(target.marks) : Effect.map(
       readAll(to, target.key, [...target.held].sort((a, b) => a - b), () => Effect.void),
-      (entries) => target.marks = new Set(entries.map(({ drawn }) => markOf(drawn)))
+      (entries) => {
+        const marks: Marks = target.marks = new Map()
+        for (const entry of entries) note(marks, entry)
+        return marks
+      }
     )
 
   // A damaged sample can be replaced, or passed over.
@@ -153,8 +157,10 @@ export const transfer = Effect.fnUntraced(function*(
         const placed = (yield* elsewhere(target, entries)).map((entry): Entry => {
           const { drawn } = entry
           const id = idOf(from, key, entry)
-          // One that has no name is found by its id, on the way from its position, where it may be there already.
-          if (sampleName(drawn) === undefined && marks.has(markOf(drawn))) return { ...entry, id }
+          // One that has no name is found by its id, on the way from where it may be already.
+          const at = sampleName(drawn) === undefined &&
+            marks.get(markOf(drawn))?.find((position) => position >= entry.position)
+          if (typeof at === "number") return { drawn, id, position: at }
           for (free = Math.max(free, entry.position); held.has(free);) free++
           return { drawn, id, position: free++ }
         })
@@ -165,7 +171,7 @@ export const transfer = Effect.fnUntraced(function*(
           if (held.has(at)) moved.present++
           else moved.appended++
           held.add(at)
-          marks.add(markOf(placed[i]!.drawn))
+          note(marks, { position: at, drawn: placed[i]!.drawn })
         }
       }
     })
@@ -187,7 +193,7 @@ export const transfer = Effect.fnUntraced(function*(
       Effect.gen(function*() {
         yield* to.prepare(key)
         const held = new Set(yield* to.positions(key))
-        const target: Target = { key, held, differing: [], marks: held.size === 0 ? new Set() : undefined }
+        const target: Target = { key, held, differing: [], marks: held.size === 0 ? new Map() : undefined }
         yield* Stream.runForEach(samples, (entries) => place(target, entries))
         yield* mend(target)
       })
@@ -203,7 +209,17 @@ interface Target {
   /** The samples that differ from what has their position. */
   readonly differing: Array<Entry>
   /** The samples that it has, at whatever position. */
-  marks: Set<string> | undefined
+  marks: Marks | undefined
+}
+
+/** Where samples are, by their marks, in ascending order. */
+type Marks = Map<string, Array<number>>
+
+const note = (marks: Marks | undefined, { drawn, position }: Entry): void => {
+  const mark = markOf(drawn)
+  const positions = marks?.get(mark)
+  if (positions === undefined) marks?.set(mark, [position])
+  else if (positions.at(-1)! < position) positions.push(position)
 }
 
 // The name and the text: a model may have changed the text of a sample that it handed on.
