@@ -273,7 +273,7 @@ class DirectoryStore implements Store {
 
   // A line alone says only that it was to be there.
   #isAt(folder: string, position: number, text: string, id: string): boolean {
-    return this.#journal.has(folder, position, id) && readIfPresent(Path.join(folder, `${position}.md`)) === text
+    return readIfPresent(Path.join(folder, `${position}.md`)) === text && this.#journal.has(folder, position, text, id)
   }
 
   // Stores a sample at its position, or where that is taken at the next one that is free, and says where.
@@ -281,12 +281,14 @@ class DirectoryStore implements Store {
     for (let free = position;; free++) {
       const isFree = Fs.lstatSync(Path.join(folder, `${free}.md`), { throwIfNoEntry: false }) === undefined
       if (isFree) {
-        const line = this.#journal.append(folder, free, drawn, id)
+        let line: string | undefined
         let isWritten = false
         try {
-          isWritten = writeNew(folder, `${free}.md`, drawn.text)
+          isWritten = writeNew(folder, `${free}.md`, drawn.text, (inode) => {
+            line = this.#journal.append(folder, free, drawn, id, inode)
+          })
         } finally {
-          if (!isWritten) this.#journal.retract(folder, free, line)
+          if (!isWritten && line !== undefined) this.#journal.retract(folder, free, line)
         }
         if (isWritten) return free
       }
