@@ -35,9 +35,9 @@ for (const row of chosen) {
   results.push(result)
 }
 
-const conditions = `${new Date().toISOString().slice(0, 10)}, ${Os.availableParallelism()} cores, Node ${process.version}${
-  values.quick ? ", quick" : ""
-}`
+const conditions = `${
+  new Date().toISOString().slice(0, 10)
+}, ${Os.availableParallelism()} cores, Node ${process.version}${values.quick ? ", quick" : ""}`
 const summary = summaryOf(results)
 console.log(summary)
 

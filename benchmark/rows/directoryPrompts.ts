@@ -1,6 +1,6 @@
+import { NodeServices } from "@effect/platform-node"
 import { LocalFileCache } from "@langchain/classic/cache/file_system"
 import { SampleStore } from "@llm-cache/core"
-import { NodeServices } from "@effect/platform-node"
 import * as cacache from "cacache"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -23,19 +23,21 @@ export const fibers: Row = {
     const at = (count: number, times: number) => async () => {
       let characters = 0
       for (let i = 0; i < times; i++) {
-        characters += await Effect.runPromise(Effect.scoped(Effect.flatMap(Repeatable.make(slow), (model) =>
-          Effect.provideService(
-            Effect.map(
-              Effect.forEach(
-                Array.from({ length: count }, () => prompt),
-                (prompt) => LlmModel.sampleOne(prompt),
-                { concurrency: "unbounded" }
+        characters += await Effect.runPromise(
+          Effect.scoped(Effect.flatMap(Repeatable.make(slow), (model) =>
+            Effect.provideService(
+              Effect.map(
+                Effect.forEach(
+                  Array.from({ length: count }, () => prompt),
+                  (prompt) => LlmModel.sampleOne(prompt),
+                  { concurrency: "unbounded" }
+                ),
+                lengthOf
               ),
-              lengthOf
-            ),
-            LlmModel.LlmModel,
-            model
-          ))))
+              LlmModel.LlmModel,
+              model
+            )))
+        )
       }
       return characters
     }

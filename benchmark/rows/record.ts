@@ -26,7 +26,10 @@ const freshPrompts = () => {
 }
 
 // Prompts are made before the clock starts.
-const ahead = (make: () => ReadonlyArray<string>, use: (prompts: ReadonlyArray<string>) => number | Promise<number>) => {
+const ahead = (
+  make: () => ReadonlyArray<string>,
+  use: (prompts: ReadonlyArray<string>) => number | Promise<number>
+) => {
   let prompts = make()
   return async () => {
     const brought = await use(prompts)

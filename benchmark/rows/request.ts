@@ -80,7 +80,12 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
       return characters
     }
     return [
-      { name: "sampleOne, undici", role: "ours", operations: count, run: () => run(undici, sampleEach(prompts, concurrency)) },
+      {
+        name: "sampleOne, undici",
+        role: "ours",
+        operations: count,
+        run: () => run(undici, sampleEach(prompts, concurrency))
+      },
       { name: "undici: Pool.request", role: "floor", operations: count, run: all(viaPool) },
       {
         name: "sampleOne, node:http",

@@ -48,8 +48,7 @@ export const sqliteSequence: Row = {
         name: "sample, as a Stream",
         role: "ours",
         operations: length,
-        run: () =>
-          run(ours, Effect.map(LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect), lengthOf))
+        run: () => run(ours, Effect.map(LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect), lengthOf))
       }
     ]
   }

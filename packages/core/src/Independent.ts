@@ -24,7 +24,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { IndependentModel } from "./IndependentModel.ts"
-import { type AtHand, atHandOf, nothing, withAtHand } from "./internal/atHand.ts"
+import { type AtHand, atHandOf, withAtHand } from "./internal/atHand.ts"
 import { KeyMap } from "./internal/keyMap.ts"
 import { makeMemory } from "./internal/memoryStore.ts"
 import { Reader } from "./internal/reader.ts"
@@ -53,16 +53,16 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
 
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
   const { attach, behind, isRecalled } = makeRecalls(source)
-  const beneath = atHandOf(source.draw)
+  const beneath = atHandOf(source.draw)?.now
   const { draw, readerOf } = reading((key, position, batch) =>
     Effect.map(source.draw(key, position, batch), ([drawn]) => [takenAt(position, drawn)])
   )
-  const atHand: AtHand | undefined = beneath && ((key) => {
-    if (!isRecalled(key)) return nothing
+  const now: AtHand["now"] = beneath && ((key) => {
+    if (!isRecalled(key)) return []
     const reader = readerOf(key)
     const position = reader.peek()
     const [drawn] = beneath(key, position, 1)
-    if (drawn === undefined) return nothing
+    if (drawn === undefined) return []
     reader.take()
     reader.settle()
     return [takenAt(position, drawn)]
@@ -76,7 +76,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
       Effect.sync(() => {
         for (const { origins } of drawn.toReversed()) readerOf(key).giveBack(origins[0]!)
       }),
-    draw: withAtHand(behind(draw), atHand),
+    draw: withAtHand(behind(draw), now && { now }),
     attach,
     restore: (key, entries) => {
       const beneath = entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample } }) =>

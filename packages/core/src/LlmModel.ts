@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { Events } from "./Events.ts"
 import * as Identity from "./Identity.ts"
-import { atHandOf, nothing } from "./internal/atHand.ts"
+import { atHandOf } from "./internal/atHand.ts"
 import { makeBuying } from "./internal/buying.ts"
 import { CurrentFork } from "./internal/currentFork.ts"
 import { keyOf } from "./internal/keyOf.ts"
@@ -312,39 +312,53 @@ const pull = (
     const batch = options?.batch ?? 1
     const key = isCount(batch) ? keyOf(fiber, model.identity, prompt) : noCount("batch", batch)
     if (!(key instanceof Key)) return Effect.fail(key)
-    // Where reading is no act, more than one sample is read at a time: few at first, for a consumer who takes few.
-    let most = 16
-    const draw = run(model, key, inBatches(batch), () => most)
-    return Effect.succeed(Effect.map(draw, (drawn) => {
-      if (drawn.length === most) most = Math.min(most * 16, 4096)
-      return Arr.map(drawn, ({ text }) => text)
-    }))
+    const draw = run(model, key, inBatches(batch), growing(64), growing(1))
+    return Effect.succeed(Effect.map(draw, Arr.map(({ text }) => text)))
   })
 
 // The draws of one run, one after the other: how many samples each wants depends on how many there were, and on how many
-// the last request brought less than it was asked for. `most` is how many are taken of those that are at hand.
+// the last request brought less than it was asked for. Where reading is no act, more than one are read at a time, of
+// those in memory and of those in a store at most so many.
 const run = (
   model: Omit<Model, "sample">,
   key: Key,
   wantedOf: (position: number, owed: number) => number,
-  mostOf: (position: number) => number
+  mostNow: (position: number) => number,
+  mostRecorded: (position: number) => number
 ): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError> => {
   let position = 0
   let owed = 0
-  const atHand = atHandOf(model.draw)
-  return Effect.withFiber((fiber) => {
-    if (atHand !== undefined && !isObserved(fiber)) {
-      const drawn = atHand(key, position, mostOf(position))
-      position += drawn.length
-      if (Arr.isReadonlyArrayNonEmpty(drawn)) return Effect.succeed(drawn)
-    }
+  const { now, recorded } = atHandOf(model.draw) ?? {}
+  const found = (drawn: Arr.NonEmptyReadonlyArray<Drawn>) => {
+    position += drawn.length
+    return drawn
+  }
+  const draw = Effect.suspend(() => {
     const wanted = wantedOf(position, owed)
     return Effect.map(model.draw(key, position, wanted), (drawn) => {
-      position += drawn.length
       owed = Math.max(0, model.requestSize(wanted) - drawn.length)
-      return drawn
+      return found(drawn)
     })
   })
+  if (now === undefined && recorded === undefined) return draw
+  return Effect.withFiber((fiber) => {
+    if (isObserved(fiber)) return draw
+    const drawn = now?.(key, position, mostNow(position)) ?? []
+    if (Arr.isReadonlyArrayNonEmpty(drawn)) return Effect.succeed(found(drawn))
+    const most = recorded === undefined ? 1 : mostRecorded(position)
+    if (recorded === undefined || most === 1) return draw
+    return Effect.flatMap(
+      recorded(key, position, most),
+      (drawn) => Arr.isReadonlyArrayNonEmpty(drawn) ? Effect.succeed(found(drawn)) : draw
+    )
+  })
+}
+
+// A consumer who takes much of a run takes it in few steps, and for one who takes little not much is read in vain: each
+// step is four times as long as the one before.
+const growing = (first: number) => {
+  let most = first / 4
+  return () => most = Math.min(most * 4, 4096)
 }
 
 // A batch, or the rest of one that came short.
@@ -391,7 +405,7 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
       Effect.withFiber((fiber) => {
         const key = keyOf(fiber, model.identity, prompt)
         if (!(key instanceof Key)) return Effect.fail(key)
-        const [found] = isObserved(fiber) ? nothing : atHandOf(model.draw)?.(key, 0, 1) ?? nothing
+        const [found] = isObserved(fiber) ? [] : atHandOf(model.draw)?.now?.(key, 0, 1) ?? []
         return found !== undefined
           ? Effect.succeed(found.text)
           : Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)
@@ -407,7 +421,7 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
     })
     const drawn: Array<Drawn> = []
     const missing = (position: number) => n - position
-    const draw = run(model, key, batch === undefined ? missing : inBatches(batch), missing)
+    const draw = run(model, key, batch === undefined ? missing : inBatches(batch), missing, missing)
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
       body: () => draw,

@@ -27,6 +27,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Identity from "./Identity.ts"
+import { withAtHand } from "./internal/atHand.ts"
 import { cacheMiss } from "./internal/cacheMiss.ts"
 import { refusing } from "./internal/refusing.ts"
 import { remember } from "./internal/remember.ts"
@@ -131,7 +132,7 @@ export const make = Effect.fnUntraced(function*(
     })
   }
   const scope = yield* Effect.scope
-  const { draw, recall, restore, settle } = remember({
+  const { draw, recall, recorded, restore, settle } = remember({
     source,
     store,
     refill: false,
@@ -154,7 +155,7 @@ export const make = Effect.fnUntraced(function*(
     requestSize: () => 1,
     giveBack: undefined,
     stores: new Map([...source.stores, [store.id, { isShared: false }]]),
-    draw,
+    draw: withAtHand(draw, { recorded }),
     restore,
     attach: source.attach
   })

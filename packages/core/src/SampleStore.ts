@@ -83,6 +83,15 @@ export interface Store {
    */
   readonly get: (key: Key, position: number) => Effect.Effect<Drawn | undefined, StoreError>
   /**
+   * The samples at a position and at those behind it, in order: at most `count`, up to the first position that has none,
+   * or one that cannot be read. Fails as `get` does where the first cannot be read.
+   *
+   * **Details**
+   *
+   * What a store needs for it does not grow with their number: a query, or a round trip, for some hundreds of samples.
+   */
+  readonly getMany: (key: Key, from: number, count: number) => Effect.Effect<ReadonlyArray<Drawn>, StoreError>
+  /**
    * The positions that have a sample, in ascending order. There may be gaps.
    */
   readonly positions: (key: Key) => Effect.Effect<ReadonlyArray<number>, StoreError>
@@ -324,15 +333,19 @@ export const copy = (
  *
  * **Details**
  *
- * Two samples are the same where their texts are, unless both are known to have been bought at different times. Appended
- * samples keep their order, and are appended once, however often the merge is run.
+ * Two samples are the same where request, index and text are. Where it is not known by which request they came, they are
+ * where their texts are, unless both are known to have been bought at different times. Appended samples keep their order,
+ * and are appended once, however often the merge is run. With `"append"`, a sample that `to` has at another position is
+ * there already: stores can be merged both ways, and through others.
  *
  * **Gotchas**
  *
- * `"theirs"` changes what a program that replays from `to` sees.
+ * `"theirs"` changes what a program that replays from `to` sees. It removes a sample before it puts the other one: where
+ * it is stopped in between, run it again.
  *
- * Append in one direction only: a sample that was appended is at another position, and where the two stores are merged
- * back it is taken for a further one. It goes to the next position without a sample, also into a gap.
+ * Append samples of which it is not known by which request they came in one direction only: at another position, such a
+ * sample is taken for a further one where the two stores are merged back. What is appended goes to the next position
+ * without a sample, also into a gap.
  *
  * @category moving
  * @since 0.1.0

@@ -696,6 +696,32 @@ describe("a purchase of several samples that a process did not finish storing", 
       assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 1", 3: "text 2" })
     }))
 
+  it.effect("keeps a sample that was announced where another process then put one of the same text", () =>
+    Effect.gen(function*() {
+      for (const isFirst of [true, false]) {
+        const { folder, provider, root } = yield* leave({ positions: [0] })
+        const key = new Key.Key(provider.model.identity, "p", [])
+        const other = yield* directoryStore(root)
+        const announced = { position: 1, bytes: 6, crc32: crc32("text 1"), id: "purchase 1", inode: 1, request: "gone" }
+        const announce = () => Fs.appendFileSync(Path.join(folder, "0-255.jsonl"), `\n${JSON.stringify(announced)}`)
+        const theirs = {
+          position: 1,
+          drawn: { text: "text 1", metadata: { request: "theirs", index: 0 }, origins: [] }
+        }
+        if (isFirst) announce()
+        const puts = patched(["linkSync"], (_, original) => (...args) => {
+          if (!isFirst && String(args[1]).endsWith("1.md")) announce()
+          return original(...args)
+        })
+        yield* puts(other.put(key, [theirs], "drop"))
+        yield* record(root, "q", 1, provider.model)
+        assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 1", 3: "text 2" })
+        for (const store of [other, yield* directoryStore(root)]) {
+          assert.deepStrictEqual(yield* store.get(key, 1), theirs.drawn)
+        }
+      }
+    }))
+
   it.effect("of which it was the last act is found out later by a store that found it running", () =>
     Effect.gen(function*() {
       const { folder, log, provider, root } = yield* leave({ positions: [0], owner: `${host}_${process.pid}-_other` })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
-import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import { Independent, Key, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -232,6 +232,28 @@ describe("stores", () => {
       assert.deepStrictEqual(provider.requests, [])
       assert.deepStrictEqual(yield* nested(Repeatable.layer), ["p #0", "p #1", "p #2"])
       assert.deepStrictEqual(Object.values(samplesIn(directory)), provider.given)
+    }))
+
+  it.effect("keep what two processes bought, also where their readers were at the same position", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* SampleStore.memory
+      const ready = yield* Deferred.make<void>()
+      provider.gate = Effect.suspend(() =>
+        provider.requests.length === 2 ? Deferred.succeed(ready, undefined) : Deferred.await(ready)
+      )
+      const process = LlmModel.sampleOne("p").pipe(
+        Effect.provide(Layer.provide(Persistent.layerStore(), Layer.succeed(SampleStore.SampleStore, store))),
+        Effect.provide(Independent.layer),
+        Effect.provide(Repeatable.layer),
+        Effect.provide(provider.layer)
+      )
+      const texts = yield* Effect.all([process, process], { concurrency: 2 })
+      assert.strictEqual(texts[0], texts[1])
+      const key = new Key.Key(provider.model.identity, "p", [])
+      const stored = yield* Effect.forEach(yield* store.positions(key), (position) => store.get(key, position))
+      assert.sameMembers(stored.map((drawn) => drawn!.text), provider.given)
+      assert.deepStrictEqual(stored.map((drawn) => drawn!.origins), [[0], [0]])
     }))
 
   it.effect("a store that hangs does not keep a program that gives up", () =>

@@ -227,6 +227,90 @@ describe("a merge", () => {
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a", 1: "b" })
     }))
 
+  describe("of samples of which it is known by which request they came", () => {
+    const named = (request: string, index: number, text = `${request} ${index}`): Sample.Drawn => ({
+      text,
+      metadata: { request, index, createdAt: 1 },
+      origins: []
+    })
+    const putAll = (store: SampleStore.Store, key: Key.Key, from: number, ...drawn: ReadonlyArray<Sample.Drawn>) =>
+      store.put(key, drawn.map((drawn, i) => ({ position: from + i, drawn })) as [Sample.Entry, Sample.Entry], "drop")
+    const three = Effect.all([SampleStore.memory, SampleStore.memory, SampleStore.memory])
+    const append = (from: SampleStore.Store, to: SampleStore.Store) =>
+      SampleStore.merge(from, to, { ifDifferent: "append" })
+
+    it.effect("both ways, and through a third store: has each once", () =>
+      Effect.gen(function*() {
+        const [[a, b, c], key] = yield* Effect.all([three, keyOf("p")])
+        yield* putAll(a, key, 0, named("a", 0), named("a", 1), named("a", 2))
+        yield* putAll(b, key, 0, named("b", 0), named("b", 1))
+        yield* putAll(b, key, 6, named("b", 2))
+        assert.deepStrictEqual(yield* append(a, b), { ...nothing, copied: 1, appended: 2 })
+        assert.deepStrictEqual(yield* textsOf(b, key), {
+          0: "b 0",
+          1: "b 1",
+          2: "a 2",
+          3: "a 0",
+          4: "a 1",
+          6: "b 2"
+        })
+        assert.deepStrictEqual(yield* append(b, a), { ...nothing, present: 3, copied: 1, appended: 2 })
+        yield* append(a, c)
+        for (const [from, to] of [[a, b], [b, a], [c, a], [c, b], [a, c], [b, c]] as const) {
+          assert.deepStrictEqual(yield* append(from, to), { ...nothing, present: 6 })
+        }
+        for (const store of [a, b, c]) {
+          const texts = Object.values(yield* textsOf(store, key))
+          assert.deepStrictEqual(texts.toSorted(), ["a 0", "a 1", "a 2", "b 0", "b 1", "b 2"])
+        }
+      }))
+
+    it.effect("takes them for the same whatever else is known, and not where a model has changed the text", () =>
+      Effect.gen(function*() {
+        const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
+        yield* putAll(a, key, 0, named("r", 0, "x"), named("r", 1, "y"))
+        yield* putAll(b, key, 0, { ...named("r", 0, "x"), metadata: { request: "r", index: 0, createdAt: 2 } })
+        yield* putAll(b, key, 1, named("r", 1, "Y"))
+        assert.deepInclude(yield* Effect.flip(SampleStore.copy(a, b)), { _tag: "SampleConflict", position: 1 })
+        assert.deepStrictEqual(yield* append(a, b), { ...nothing, present: 1, appended: 1 })
+        assert.deepStrictEqual(yield* textsOf(b, key), { 0: "x", 1: "Y", 2: "y" })
+      }))
+
+    it.effect("tells two samples of one text apart", () =>
+      Effect.gen(function*() {
+        const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
+        yield* putAll(a, key, 0, named("r", 0, "x"), named("r", 1, "x"))
+        yield* putAll(b, key, 0, named("s", 0, "x"))
+        for (let i = 0; i < 2; i++) yield* append(a, b)
+        assert.deepStrictEqual(yield* textsOf(b, key), { 0: "x", 1: "x", 2: "x" })
+      }))
+
+    it.effect("takes one that is there twice once", () =>
+      Effect.gen(function*() {
+        const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
+        yield* putAll(a, key, 0, named("r", 0), named("r", 0), named("r", 0))
+        yield* putAll(b, key, 0, named("s", 0))
+        assert.deepStrictEqual(yield* append(a, b), { ...nothing, copied: 1, present: 2 })
+        assert.deepStrictEqual(yield* textsOf(b, key), { 0: "s 0", 1: "r 0" })
+      }))
+
+    it.effect("loses none to another writer that is first", () =>
+      Effect.gen(function*() {
+        const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
+        yield* putAll(a, key, 0, named("a", 0), named("a", 1))
+        const racing: SampleStore.Store = {
+          ...b,
+          put: (key, entries, ifTaken) =>
+            ifTaken === "append" ? b.put(key, entries, ifTaken) : Effect.andThen(
+              putAll(b, key, 1, named("b", 0)),
+              b.put(key, entries, ifTaken)
+            )
+        }
+        yield* append(a, racing)
+        assert.deepStrictEqual(yield* textsOf(b, key), { 0: "a 0", 1: "b 0", 2: "a 1" })
+      }))
+  })
+
   it.effect("takes equal texts that were bought at different times for different samples", () =>
     Effect.gen(function*() {
       const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])

@@ -20,8 +20,9 @@
  * - A file that may only be read answers what it has; in replication none is ever made or changed. (SQLite may leave an
  *   empty `-wal` and a `-shm` beside one that it reads.)
  * - The table `samples` has a row for each sample, with what is known of it in columns; join `keys` by
- *   `keys.digest = samples.key` for its prompt, and `identities` by `identities.id = keys.identity`. A sample that was
- *   altered is a `StoreError` of kind `Damaged`; delete its row to have its position drawn again.
+ *   `keys.id = samples.key` for its prompt, and `identities` by `identities.id = keys.identity`. A sample that was altered
+ *   is a `StoreError` of kind `Damaged`; delete its row to have its position drawn again. Samples whose row in `keys` is
+ *   gone are not found any more.
  *
  * @since 0.1.0
  */

@@ -19,7 +19,7 @@ SampleStoreTest.suite("SQLite", SqliteStore.layer({ file }), {
       const db = new DatabaseSync(file)
       db.prepare(
         `update samples set text = text || 'spoilt' where position = ? and key = (
-          select digest from keys join identities on identities.id = keys.identity where identities.identity = ?)`
+          select keys.id from keys join identities on identities.id = keys.identity where identities.identity = ?)`
       ).run(position, key.identity.id)
       db.close()
     })

@@ -1,12 +1,22 @@
+import type * as Effect from "effect/Effect"
 import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
+import type { SampleError } from "../SampleError.ts"
 
 /**
- * Hands out samples from a position on as `draw` would, one or more and at most `most`, without an effect; none where it
- * takes one. Of a shared sequence it is the next sample alone. No one is told of it: see `isObserved`.
+ * Ways to several samples at once, from a position on and at most `most`, where reading them is no act. No one is told of
+ * them, so they are for fibers that no one observes.
  */
-export type AtHand = (key: Key, position: number, most: number) => ReadonlyArray<Drawn>
+export interface AtHand {
+  /**
+   * Samples that are in memory: none where there is no such sample at the position. Of a shared sequence it is the next
+   * sample alone, and it is handed out.
+   */
+  readonly now?: (key: Key, position: number, most: number) => ReadonlyArray<Drawn>
+  /** Samples that are recorded in a store: none where the one at the position is not. */
+  readonly recorded?: (key: Key, position: number, most: number) => Effect.Effect<ReadonlyArray<Drawn>, SampleError>
+}
 
 const atHand = Symbol("@llm-cache/core/atHand")
 
@@ -18,5 +28,3 @@ export const withAtHand = (draw: Model["draw"], hand: AtHand | undefined): Model
   hand === undefined ? draw : Object.assign((...of: Parameters<Model["draw"]>) => draw(...of), { [atHand]: hand })
 
 export const atHandOf = (draw: Model["draw"] & { readonly [atHand]?: AtHand }): AtHand | undefined => draw[atHand]
-
-export const nothing: ReadonlyArray<Drawn> = []

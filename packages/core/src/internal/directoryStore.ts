@@ -62,38 +62,20 @@ class DirectoryStore implements Store {
 
   get = (key: Key, position: number) =>
     this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
-      const file = Path.join(folder, `${position}.md`)
-      let text = readIfPresent(file)
-      if (text === undefined) {
-        const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
-        if (stats?.isSymbolicLink()) {
-          return failed({
-            kind: "Damaged",
-            description: `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the ` +
-              "position drawn again"
-          })
-        }
-        // Another process may just have stored it.
-        text = stats && readIfPresent(file)
-        if (text === undefined) return Effect.undefined
+      const found = this.#read(folder, position)
+      return typeof found === "string" ? failed({ kind: "Damaged", description: found }) : Effect.succeed(found)
+    })
+
+  getMany = (key: Key, from: number, count: number) =>
+    this.#run("get", key, from, (folder, failed): Effect.Effect<ReadonlyArray<Drawn>, StoreError> => {
+      const samples: Array<Drawn> = []
+      while (samples.length < count) {
+        const found = this.#readBehind(folder, from, samples.length)
+        if (typeof found === "object") samples.push(found)
+        else if (found === undefined || samples.length > 0) break
+        else return failed({ kind: "Damaged", description: found })
       }
-      const known = this.#journal.find(folder, position, text)
-      if (known === "differs") {
-        return failed({
-          kind: "Damaged",
-          description:
-            `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
-            `have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is`
-        })
-      }
-      // U+FFFD may be a character of the sample, or what decoding made of bytes that are no text.
-      if (known === undefined && text.includes("\uFFFD") && !isUtf8(Fs.readFileSync(file))) {
-        return failed({
-          kind: "Damaged",
-          description: `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
-        })
-      }
-      return Effect.succeed({ text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] })
+      return Effect.succeed(samples)
     })
 
   positions = (key: Key) =>
@@ -195,6 +177,42 @@ class DirectoryStore implements Store {
     return folder.ok ? { ok: true, path: `${identity.path}${Path.sep}${folder.path}` } : folder
   }
 
+  // The sample in a folder, or what is wrong with it.
+  #read(folder: string, position: number): Drawn | string | undefined {
+    const file = Path.join(folder, `${position}.md`)
+    let text = readIfPresent(file)
+    if (text === undefined) {
+      const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
+      if (stats?.isSymbolicLink()) {
+        return `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the position ` +
+          "drawn again"
+      }
+      // Another process may just have stored it.
+      text = stats && readIfPresent(file)
+      if (text === undefined) return undefined
+    }
+    const known = this.#journal.find(folder, position, text)
+    if (known === "differs") {
+      return `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
+        "have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is"
+    }
+    // U+FFFD may be a character of the sample, or what decoding made of bytes that are no text.
+    if (known === undefined && text.includes("\uFFFD") && !isUtf8(Fs.readFileSync(file))) {
+      return `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
+    }
+    return { text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] }
+  }
+
+  // What the file system refuses behind the first is for who asks from there on.
+  #readBehind(folder: string, from: number, i: number): Drawn | string | undefined {
+    try {
+      return this.#read(folder, from + i)
+    } catch (cause) {
+      if (i > 0 && isFault(cause)) return undefined
+      throw cause
+    }
+  }
+
   // Runs an operation in the folder of a key, with what the file system throws as a StoreError.
   #run<A>(
     operation: StoreError["operation"],
@@ -255,7 +273,7 @@ class DirectoryStore implements Store {
 
   // A line alone says only that it was to be there.
   #isAt(folder: string, position: number, text: string, id: string): boolean {
-    return this.#journal.has(folder, position, id) && readIfPresent(Path.join(folder, `${position}.md`)) === text
+    return readIfPresent(Path.join(folder, `${position}.md`)) === text && this.#journal.has(folder, position, text, id)
   }
 
   // Stores a sample at its position, or where that is taken at the next one that is free, and says where.
@@ -263,12 +281,14 @@ class DirectoryStore implements Store {
     for (let free = position;; free++) {
       const isFree = Fs.lstatSync(Path.join(folder, `${free}.md`), { throwIfNoEntry: false }) === undefined
       if (isFree) {
-        const line = this.#journal.append(folder, free, drawn, id)
+        let line: string | undefined
         let isWritten = false
         try {
-          isWritten = writeNew(folder, `${free}.md`, drawn.text)
+          isWritten = writeNew(folder, `${free}.md`, drawn.text, (inode) => {
+            line = this.#journal.append(folder, free, drawn, id, inode)
+          })
         } finally {
-          if (!isWritten) this.#journal.retract(folder, free, line)
+          if (!isWritten && line !== undefined) this.#journal.retract(folder, free, line)
         }
         if (isWritten) return free
       }

@@ -23,11 +23,20 @@ export const list = (folder: string): ReadonlyArray<string> => ifPresent(() => F
 /** A folder to be read name by name, `undefined` when there is none. */
 export const openIfPresent = (folder: string): Fs.Dir | undefined => ifPresent(() => Fs.opendirSync(folder))
 
-/** Writes a file whole or not at all, and never over another: `false` when there is one already. */
-export const writeNew = (folder: string, name: string, content: string): boolean => {
+/**
+ * Writes a file whole or not at all, and never over another: `false` when there is one already. Before it gets its name,
+ * `announce` is told its inode, which no other file has.
+ */
+export const writeNew = (
+  folder: string,
+  name: string,
+  content: string,
+  announce?: (inode: number) => void
+): boolean => {
   const temporary = Path.join(folder, `.${crypto.randomUUID()}.tmp`)
   try {
     Fs.writeFileSync(temporary, content, { flag: "wx" })
+    announce?.(Fs.statSync(temporary).ino)
     Fs.linkSync(temporary, Path.join(folder, name))
     return true
   } catch (cause) {

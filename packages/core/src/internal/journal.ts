@@ -25,15 +25,22 @@ export class Journal {
   readonly #blocks = new Map<string, Block>()
 
   /**
-   * Notes what is known of a sample, before the sample itself is written. The id is for `places`. Returns the line, for
-   * `retract`.
+   * Notes what is known of a sample, before its file gets its name. The id is for `places`; the inode of the file tells
+   * which one it is where several samples of one text were to be written. Returns the line, for `retract`.
    */
-  append(folder: string, position: number, { metadata, origins, text }: Drawn, id: string | undefined): string {
+  append(
+    folder: string,
+    position: number,
+    { metadata, origins, text }: Drawn,
+    id: string | undefined,
+    inode: number
+  ): string {
     const line = JSON.stringify({
       position,
       bytes: Buffer.byteLength(text),
       crc32: crc32(text),
       id,
+      inode,
       ...metadata,
       ...(origins.length === 0 ? undefined : { origins })
     })
@@ -58,18 +65,17 @@ export class Journal {
     const file = fileOf(folder, position)
     const cached = this.#blocks.get(file)
     if (cached !== undefined) {
-      const known = match(cached, position, text)
+      const known = match(cached, folder, position, text)
       // Someone may have appended to the file since.
       if (typeof known === "object" || cached.size === sizeOf(file)) return known
     }
-    return match(this.#read(file), position, text)
+    return match(this.#read(file), folder, position, text)
   }
 
-  /** Whether the sample with this id was written at a position. */
-  has(folder: string, position: number, id: string): boolean {
-    return standing(this.#read(fileOf(folder, position)).lines.get(position) ?? []).some((fields) =>
-      fields["id"] === id
-    )
+  /** Whether it is the sample with this id whose text is at a position. */
+  has(folder: string, position: number, text: string, id: string): boolean {
+    const found = lineOf(this.#read(fileOf(folder, position)), folder, position, text)
+    return typeof found === "object" && found["id"] === id
   }
 
   /** The positions at which the sample with this id was to be written. */
@@ -106,21 +112,33 @@ const fileOf = (folder: string, position: number): string => {
 
 const sizeOf = (file: string): number => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-const match = ({ lines }: Block, position: number, text: string): Omit<Drawn, "text"> | "differs" | undefined => {
-  const candidates = lines.get(position)
-  if (candidates === undefined) return undefined
-  let readable = false
-  for (const fields of standing(candidates)) {
-    readable = true
-    if (fields["bytes"] === Buffer.byteLength(text) && fields["crc32"] === crc32(text)) {
-      return { metadata: metadataOf(fields), origins: originsOf(fields["origins"]) }
-    }
+const match = (
+  block: Block,
+  folder: string,
+  position: number,
+  text: string
+): Omit<Drawn, "text"> | "differs" | undefined => {
+  const line = lineOf(block, folder, position, text)
+  return typeof line === "object" ? { metadata: metadataOf(line), origins: originsOf(line["origins"]) } : line
+}
+
+type Line = Readonly<Record<string, unknown>>
+
+const lineOf = ({ lines }: Block, folder: string, position: number, text: string): Line | "differs" | undefined => {
+  const all = standing(lines.get(position) ?? [])
+  if (all.length === 0) return undefined
+  const fitting = all.filter((line) => line["bytes"] === Buffer.byteLength(text) && line["crc32"] === crc32(text))
+  // Another process was killed before it had written a sample of the same text, or take its line back.
+  if (fitting.length > 1) {
+    const inode = Fs.statSync(Path.join(folder, `${position}.md`), { throwIfNoEntry: false })?.ino
+    const written = fitting.find((line) => line["inode"] === inode)
+    if (written !== undefined) return written
   }
-  return readable ? "differs" : undefined
+  return fitting[0] ?? "differs"
 }
 
 // The lines that were not taken back, the last first.
-const standing = (lines: ReadonlyArray<string>): ReadonlyArray<Record<string, unknown>> => {
+const standing = (lines: ReadonlyArray<string>): ReadonlyArray<Line> => {
   const retracted: Array<string> = []
   return lines.toReversed().flatMap((line) => {
     if (line.endsWith(retraction)) {
@@ -137,7 +155,7 @@ const standing = (lines: ReadonlyArray<string>): ReadonlyArray<Record<string, un
   })
 }
 
-const parse = (line: string): Record<string, unknown> | undefined => {
+const parse = (line: string): Line | undefined => {
   try {
     return JSON.parse(line)
   } catch {

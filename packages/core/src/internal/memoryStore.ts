@@ -10,8 +10,8 @@ import { KeyMap } from "./keyMap.ts"
 export interface MemoryStore extends Store {
   readonly forget: (key: Key, position: number) => void
   readonly isEmpty: (key: Key) => boolean
-  /** The samples from a position on, up to the first gap, at most so many. */
-  readonly peek: (key: Key, position: number, most: number) => ReadonlyArray<Drawn>
+  /** What `getMany` gives. `count` is at least 1. */
+  readonly peek: (key: Key, from: number, count: number) => ReadonlyArray<Drawn>
 }
 
 interface Sequence {
@@ -25,10 +25,20 @@ export const makeMemory = (): MemoryStore => {
     const samples = sequences.get(key)?.samples
     if (samples?.delete(position) && samples.size === 0) sequences.delete(key)
   }
+  const peek: MemoryStore["peek"] = (key, from, count) => {
+    const samples = sequences.get(key)?.samples
+    const found: Array<Drawn> = []
+    if (samples === undefined) return found
+    for (let entry = samples.get(from); entry !== undefined; entry = samples.get(from + found.length)) {
+      if (found.push(entry.drawn) >= count) break
+    }
+    return found
+  }
   return {
     id: `memory ${crypto.randomUUID()}`,
     describe: () => "memory",
     get: (key, position) => Effect.sync(() => sequences.get(key)?.samples.get(position)?.drawn),
+    getMany: (key, from, count) => Effect.sync(() => peek(key, from, count)),
     positions: (key) => Effect.sync(() => [...sequences.get(key)?.samples.keys() ?? []].sort((a, b) => a - b)),
     prepare: () => Effect.void,
     put: (key, entries, ifTaken) =>
@@ -64,15 +74,7 @@ export const makeMemory = (): MemoryStore => {
         }
         return [...prompts]
       }),
-    peek: (key, position, most) => {
-      const samples = sequences.get(key)?.samples
-      const found: Array<Drawn> = []
-      for (let entry = samples?.get(position); entry !== undefined; entry = samples!.get(position + found.length)) {
-        found.push(entry.drawn)
-        if (found.length >= most) break
-      }
-      return found
-    },
+    peek,
     isEmpty: (key) => sequences.get(key) === undefined,
     forget
   }

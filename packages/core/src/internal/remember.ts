@@ -8,9 +8,12 @@ import type { Model } from "../LlmModel.ts"
 import type { Drawn, Entry } from "../Sample.ts"
 import { type SampleError, StoreError } from "../SampleError.ts"
 import type { Leases, Store } from "../SampleStore.ts"
+import type { AtHand } from "./atHand.ts"
 import { KeyMap } from "./keyMap.ts"
 import { longer, makeWithLease } from "./lease.ts"
 import { isObserved, telling } from "./observe.ts"
+import { readAll } from "./readAll.ts"
+import { sampleName } from "./sampleName.ts"
 
 /**
  * One remembered sequence per key: the part that Repeatable, Persistent and an Independent over a provider have in
@@ -20,6 +23,8 @@ import { isObserved, telling } from "./observe.ts"
 export interface Memory {
   readonly draw: Model["draw"]
   readonly restore: Model["restore"]
+  /** Samples that are recorded, see `AtHand`. */
+  readonly recorded: NonNullable<AtHand["recorded"]>
   /** Tells the source what is recorded of a key, if it was not told yet. */
   readonly recall: (key: Key) => Effect.Effect<void, SampleError>
   /** Whether nothing of a key is under way or yet to be stored, nor owed from this position on by the last purchase. */
@@ -111,11 +116,7 @@ export const remember = (
   }
 
   const recorded = (key: Key): Effect.Effect<ReadonlyArray<Entry>, StoreError> =>
-    Effect.flatMap(store.positions(key), (positions) =>
-      Effect.map(
-        Effect.forEach(positions, (position) => store.get(key, position)),
-        (found) => found.flatMap((drawn, i) => drawn === undefined ? [] : [{ position: positions[i]!, drawn }])
-      ))
+    Effect.flatMap(store.positions(key), (positions) => readAll(store, key, positions, Effect.fail))
 
   const get = (key: Key, position: number): Effect.Effect<Drawn | undefined, SampleError> => {
     if (restoreSource === undefined) return store.get(key, position)
@@ -125,6 +126,14 @@ export const remember = (
       (drawn) => drawn === undefined ? Effect.void : restoreSource(key, [{ position, drawn }])
     )
   }
+
+  const recordedFrom = (key: Key, position: number, most: number) =>
+    restoreSource === undefined
+      ? store.getMany(key, position, most)
+      : Effect.tap(
+        Effect.flatMap(ready(key), () => store.getMany(key, position, most)),
+        (found) => restoreSource(key, found.map((drawn, i) => ({ position: position + i, drawn })))
+      )
 
   const draw: Model["draw"] = (key, position, batch) =>
     Effect.withFiber((fiber) => {
@@ -368,13 +377,19 @@ export const remember = (
 
   // Whether a sample that lost its position to another writer is one that the store does not have yet.
   const isUnrecorded = (key: Key, sample: Drawn): Effect.Effect<boolean, StoreError> => {
-    if (sample.origins.length === 0) return Effect.succeed(true)
+    const name = sampleName(sample)
+    if (name === undefined && sample.origins.length === 0) return Effect.succeed(true)
     const origins = sample.origins.join()
-    return Effect.map(recorded(key), (entries) => entries.every(({ drawn }) => drawn.origins.join() !== origins))
+    return Effect.map(
+      recorded(key),
+      (entries) =>
+        entries.every(({ drawn }) => name === undefined ? drawn.origins.join() !== origins : sampleName(drawn) !== name)
+    )
   }
 
   return {
     draw,
+    recorded: recordedFrom,
     recall: ready,
     settle: Effect.suspend(() =>
       Effect.forEach(

@@ -8,6 +8,8 @@ import type { Key } from "../Key.ts"
 import type { Drawn, Entry } from "../Sample.ts"
 import { SampleConflict, type StoreError } from "../SampleError.ts"
 import type { MergeOptions, Moved, Store, VerifyOptions } from "../SampleStore.ts"
+import { readAll } from "./readAll.ts"
+import { sampleName } from "./sampleName.ts"
 
 /** How many samples of a key are read at a time, and how many samples or keys are worked on at once. */
 const [atATime, atOnce] = [256, 16]
@@ -42,21 +44,12 @@ export const sweep = <E1, E2>(
         done += some
         return onProgress({ done, total: Math.max(done, total.samples), rate: done * 1000 / Math.max(1, now - start) })
       })
-    const readOne = (key: Key, position: number): Effect.Effect<Entry | undefined, StoreError | E1> =>
-      Effect.matchEffect(store.get(key, position), {
-        onSuccess: (drawn) => Effect.succeed(drawn && { position, drawn }),
-        onFailure: (error): Effect.Effect<undefined, StoreError | E1> =>
-          error.kind === "Damaged" ? Effect.as(onDamaged(error), undefined) : Effect.fail(error)
-      })
-    const read = (key: Key, positions: ReadonlyArray<number>) =>
-      Effect.map(
-        Effect.forEach(positions, (position) => readOne(key, position), { concurrency: atOnce }),
-        (entries) => entries.filter((entry) => entry !== undefined)
-      )
     const entriesOf = (key: Key) =>
       Stream.fromIterableEffect(Effect.map(store.positions(key), Arr.chunksOf(atATime))).pipe(
-        Stream.mapEffect((positions) => Effect.tap(read(key, positions), progress(positions.length))),
-        Stream.filter(Arr.isArrayNonEmpty)
+        Stream.mapEffect((positions) =>
+          Effect.tap(readAll(store, key, positions, onDamaged), progress(positions.length))
+        ),
+        Stream.filter(Arr.isReadonlyArrayNonEmpty)
       )
     yield* listed.pipe(
       Stream.mapEffect(
@@ -81,15 +74,20 @@ export const transfer = Effect.fnUntraced(function*(
   const damaged: Array<StoreError> = []
   const moved = { copied: 0, present: 0, kept: 0, replaced: 0, appended: 0 }
 
-  const place = (key: Key, entries: Arr.NonEmptyReadonlyArray<Entry>, held: Set<number>, differing: Array<Entry>) =>
+  const place = (target: Target, entries: Arr.NonEmptyReadonlyArray<Entry>) =>
     Effect.gen(function*(): Effect.fn.Return<void, StoreError | SampleConflict> {
+      const { differing, held, key } = target
       const isHeld = ({ position }: Entry) => held.has(position)
       const taken = entries.filter(isHeld)
-      const fresh = entries.filter((entry) => !isHeld(entry))
+      const fresh = yield* elsewhere(target, entries.filter((entry) => !isHeld(entry)))
       if (Arr.isReadonlyArrayNonEmpty(fresh)) {
         const positions = yield* to.put(key, fresh, "drop")
         for (const { position } of fresh) held.add(position)
-        const lost = fresh.filter((_, i) => positions[i] === undefined)
+        const lost: Array<Entry> = []
+        for (const [i, entry] of fresh.entries()) {
+          if (positions[i] === undefined) lost.push(entry)
+          else if (ifDifferent === "append") note(target.marks, entry)
+        }
         moved.copied += fresh.length - lost.length
         // Another writer was first.
         taken.push(...lost)
@@ -107,6 +105,32 @@ export const transfer = Effect.fnUntraced(function*(
       }
     })
 
+  // The samples that `to` does not have at another position, where that is looked at. Its own are read when the first is
+  // asked for.
+  const elsewhere = (target: Target, entries: ReadonlyArray<Entry>) =>
+    Effect.gen(function*(): Effect.fn.Return<ReadonlyArray<Entry>, StoreError> {
+      if (ifDifferent !== "append" || !entries.some(({ drawn }) => sampleName(drawn) !== undefined)) return entries
+      const marks = yield* marksOf(target)
+      const seen = new Set<string>()
+      const missing = entries.filter(({ drawn }) => {
+        const mark = markOf(drawn)
+        if (sampleName(drawn) === undefined) return true
+        return !marks.has(mark) && seen.size < seen.add(mark).size
+      })
+      moved.present += entries.length - missing.length
+      return missing
+    })
+
+  const marksOf = (target: Target): Effect.Effect<Marks, StoreError> =>
+    target.marks !== undefined ? Effect.succeed(target.marks) : Effect.map(
+      readAll(to, target.key, [...target.held].sort((a, b) => a - b), () => Effect.void),
+      (entries) => {
+        const marks: Marks = target.marks = new Map()
+        for (const entry of entries) note(marks, entry)
+        return marks
+      }
+    )
+
   // A damaged sample can be replaced, or passed over.
   const ours = (key: Key, position: number): Effect.Effect<Drawn | "damaged" | undefined, StoreError> =>
     Effect.catchIf(
@@ -121,24 +145,45 @@ export const transfer = Effect.fnUntraced(function*(
     )
 
   // Behind all others, so that none of them finds its position taken by one that was appended.
-  const mend = (key: Key, entries: Arr.NonEmptyReadonlyArray<Entry>, held: ReadonlySet<number>) =>
-    Effect.gen(function*() {
-      if (ifDifferent === "append") {
-        const named = Arr.map(entries, (entry): Entry => ({ ...entry, id: idOf(from, key, entry) }))
-        const positions = yield* to.put(key, named, "append")
-        for (const at of positions) {
-          if (at !== undefined && held.has(at)) moved.present++
+  const mend = (target: Target) => ifDifferent === "append" ? append(target) : replace(target)
+
+  const append = (target: Target) =>
+    Effect.gen(function*(): Effect.fn.Return<void, StoreError> {
+      const { differing, held, key } = target
+      // The first position that may be free: what is appended goes on from there.
+      let free = 0
+      for (const entries of Arr.chunksOf(differing, atATime)) {
+        const marks = yield* marksOf(target)
+        const placed = (yield* elsewhere(target, entries)).map((entry): Entry => {
+          const { drawn } = entry
+          const id = idOf(from, key, entry)
+          // One that has no name is found by its id, on the way from where it may be already.
+          const at = sampleName(drawn) === undefined &&
+            marks.get(markOf(drawn))?.find((position) => position >= entry.position)
+          if (typeof at === "number") return { drawn, id, position: at }
+          for (free = Math.max(free, entry.position); held.has(free);) free++
+          return { drawn, id, position: free++ }
+        })
+        if (!Arr.isReadonlyArrayNonEmpty(placed)) continue
+        const positions = yield* to.put(key, placed, "append")
+        for (const [i, at] of positions.entries()) {
+          if (at === undefined) continue
+          if (held.has(at)) moved.present++
           else moved.appended++
+          held.add(at)
+          note(marks, { position: at, drawn: placed[i]!.drawn })
         }
-        return
       }
-      for (const entry of entries) {
+    })
+
+  const replace = ({ differing, key }: Target) =>
+    Effect.forEach(differing, (entry) =>
+      Effect.gen(function*() {
         yield* to.remove(key, [entry.position])
         const [at] = yield* to.put(key, [entry], "drop")
         if (at === undefined) moved.kept++
         else moved.replaced++
-      }
-    })
+      }), { discard: true })
 
   yield* sweep(
     from,
@@ -148,32 +193,50 @@ export const transfer = Effect.fnUntraced(function*(
       Effect.gen(function*() {
         yield* to.prepare(key)
         const held = new Set(yield* to.positions(key))
-        const differing: Array<Entry> = []
-        yield* Stream.runForEach(samples, (entries) => place(key, entries, held, differing))
-        for (const entries of Arr.chunksOf(differing, atATime)) yield* mend(key, entries, held)
+        const target: Target = { key, held, differing: [], marks: held.size === 0 ? new Map() : undefined }
+        yield* Stream.runForEach(samples, (entries) => place(target, entries))
+        yield* mend(target)
       })
   )
   return { ...moved, damaged }
 })
 
-// Two samples that were bought at different times are different ones, also where their texts are the same.
+/** What is known of the place where the samples of a key go. */
+interface Target {
+  readonly key: Key
+  /** The positions that have a sample, as far as is known. */
+  readonly held: Set<number>
+  /** The samples that differ from what has their position. */
+  readonly differing: Array<Entry>
+  /** The samples that it has, at whatever position. */
+  marks: Marks | undefined
+}
+
+/** Where samples are, by their marks, in ascending order. */
+type Marks = Map<string, Array<number>>
+
+const note = (marks: Marks | undefined, { drawn, position }: Entry): void => {
+  const mark = markOf(drawn)
+  const positions = marks?.get(mark)
+  if (positions === undefined) marks?.set(mark, [position])
+  else if (positions.at(-1)! < position) positions.push(position)
+}
+
+// The name and the text: a model may have changed the text of a sample that it handed on.
+const markOf = (drawn: Drawn): string => `${sampleName(drawn) ?? ""}\n${drawn.text}`
+
+// Where it is not known which samples they are, two that were bought at different times are different ones, also where
+// their texts are the same.
 const isSame = (one: Drawn, other: Drawn): boolean =>
-  one.text === other.text && (one.metadata.createdAt ?? other.metadata.createdAt) ===
-    (other.metadata.createdAt ?? one.metadata.createdAt)
+  sampleName(one) !== undefined && sampleName(other) !== undefined
+    ? markOf(one) === markOf(other)
+    : one.text === other.text && (one.metadata.createdAt ?? other.metadata.createdAt) ===
+        (other.metadata.createdAt ?? one.metadata.createdAt)
 
 // Names a sample by what it is, so that it is appended once however often the stores are merged; and where what is known
 // of it does not tell it from another one, by where it is.
-const idOf = (store: Store, { identity, path, prompt }: Key, { drawn: { metadata, text }, position }: Entry): string =>
-  Crypto.hash(
-    "sha256",
-    JSON.stringify([
-      metadata.createdAt === undefined ? store.id : "",
-      identity.id,
-      prompt,
-      path,
-      position,
-      text,
-      metadata.createdAt
-    ]),
-    "hex"
-  )
+const idOf = (store: Store, { identity, path, prompt }: Key, { drawn, position }: Entry): string => {
+  const { createdAt } = drawn.metadata
+  const what = sampleName(drawn) !== undefined ? [] : [createdAt === undefined ? store.id : "", position, createdAt]
+  return Crypto.hash("sha256", JSON.stringify([identity.id, prompt, path, markOf(drawn), ...what]), "hex")
+}

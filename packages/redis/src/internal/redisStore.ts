@@ -1,4 +1,4 @@
-import { Identity, Key, type SampleError, type SampleStore } from "@llm-cache/core"
+import { Identity, Key, type Sample, type SampleError, type SampleStore } from "@llm-cache/core"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redis from "effect/persistence/Redis"
@@ -14,6 +14,9 @@ type Service = Redis.Redis["Service"]
 
 /** How many names of sequences are read at a time. */
 const pageSize = 100
+
+/** How many samples are read at a time. */
+const readSize = 256
 
 const digest = (text: string): string => Crypto.hash("sha256", text, "hex").slice(0, 32)
 
@@ -120,25 +123,25 @@ const makeStore = (redis: Service, prefix: string, place: Scripts.Place, id: str
     return positions.map((position) => `${prefix}:lease:${name}:${position}`)
   }
 
+  const damaged = (key: Key.Key, position: number): StoreError =>
+    storeError(
+      store,
+      "get",
+      {
+        kind: "Damaged",
+        description: `the field ${position} of ${samplesOf(nameOf(key))} is not what was stored. Restore it, or ` +
+          "`remove` the sample to have its position drawn again"
+      },
+      key,
+      position
+    )
   const read = (key: Key.Key, position: number, value: string | null): Effect.Effect<
     ReturnType<typeof decode>,
     StoreError
   > => {
     if (value === null) return Effect.undefined
     const drawn = decode(value)
-    return drawn === undefined
-      ? Effect.fail(storeError(
-        store,
-        "get",
-        {
-          kind: "Damaged",
-          description: `the field ${position} of ${samplesOf(nameOf(key))} is not what was stored. Restore it, or ` +
-            "`remove` the sample to have its position drawn again"
-        },
-        key,
-        position
-      ))
-      : Effect.succeed(drawn)
+    return drawn === undefined ? Effect.fail(damaged(key, position)) : Effect.succeed(drawn)
   }
 
   // At most so many names, in order, behind a name.
@@ -196,6 +199,24 @@ const makeStore = (redis: Service, prefix: string, place: Scripts.Place, id: str
         onSuccess: (value) => read(key, position, value),
         onFailure: (error) => Effect.fail(failing("get", key, position)(error))
       }),
+    getMany: Effect.fnUntraced(function*(key, from, count) {
+      const samples: Array<Sample.Drawn> = []
+      while (samples.length < count) {
+        const start = from + samples.length
+        const positions = Array.from({ length: Math.min(count - samples.length, readSize) }, (_, i) => `${start + i}`)
+        const values = yield* Effect.mapError(
+          redis.send<ReadonlyArray<string | null>>("HMGET", samplesOf(nameOf(key)), ...positions),
+          failing("get", key, start)
+        )
+        for (const value of values) {
+          const drawn = value === null ? undefined : decode(value)
+          if (drawn !== undefined) samples.push(drawn)
+          else if (value === null || samples.length > 0) return samples
+          else return yield* damaged(key, from)
+        }
+      }
+      return samples
+    }),
     positions: (key) =>
       Effect.mapBoth(
         redis.send<ReadonlyArray<unknown>>("ZRANGE", indexOf(nameOf(key)), "0", "-1", "WITHSCORES"),

@@ -88,6 +88,8 @@ export type Numeric = number | bigint | string
 
 /** What is known of a sample, in columns of its own. */
 interface MetadataRow {
+  readonly request: string | null
+  readonly request_index: Numeric | null
   readonly model: string | null
   readonly finish_reason: string | null
   readonly created_at: Numeric | null
@@ -112,6 +114,8 @@ export const sampleColumns = [
   "bytes",
   "crc32",
   "origins",
+  "request",
+  "request_index",
   "model",
   "finish_reason",
   "created_at",
@@ -122,8 +126,8 @@ export const sampleColumns = [
 ] as const satisfies ReadonlyArray<keyof SampleRow>
 
 export const toSampleRow = (hash: string, { drawn: { metadata, origins, text }, id, position }: Entry) => {
-  const { finishReason, model } = metadata
-  const encoding = encodingOf(text, id, model, finishReason)
+  const { finishReason, model, request } = metadata
+  const encoding = encodingOf(text, id, request, model, finishReason)
   const optional = (text: string | undefined) => text === undefined ? null : encode(text, encoding)
   return {
     key_sha256: hash,
@@ -134,6 +138,8 @@ export const toSampleRow = (hash: string, { drawn: { metadata, origins, text }, 
     bytes: Buffer.byteLength(text),
     crc32: Zlib.crc32(text),
     origins: JSON.stringify(origins),
+    request: optional(request),
+    request_index: metadata.index ?? null,
     model: optional(model),
     finish_reason: optional(finishReason),
     created_at: metadata.createdAt ?? null,
@@ -157,6 +163,8 @@ export const fromSampleRow = (row: SampleRow): Drawn | undefined => {
 
 const metadataOf = (row: MetadataRow & { readonly encoding: string }): Metadata => {
   const metadata: { -readonly [K in keyof Metadata]: Metadata[K] } = {}
+  if (row.request !== null) metadata.request = decode(row.request, row.encoding)
+  if (row.request_index !== null) metadata.index = Number(row.request_index)
   if (row.model !== null) metadata.model = decode(row.model, row.encoding)
   if (row.finish_reason !== null) metadata.finishReason = decode(row.finish_reason, row.encoding)
   if (row.created_at !== null) metadata.createdAt = Number(row.created_at)

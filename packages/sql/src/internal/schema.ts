@@ -57,6 +57,8 @@ const migrations: ReadonlyArray<
         crc32 bigint not null,
         origins ${text} not null,
         entry_id ${text},
+        request ${text},
+        request_index double precision,
         model ${text},
         finish_reason ${text},
         created_at double precision,

@@ -18,7 +18,7 @@ import { isDisturbed, isTaken, unavailable } from "./sqlErrors.ts"
 import { inTransaction, onItsOwn } from "./transactions.ts"
 
 /** How many rows one statement reads or writes: keys are longer, and a driver limits the parameters of a statement. */
-const atATime = { held: 1000, keys: 100, written: 100, removed: 1000 }
+const atATime = { read: 256, held: 1000, keys: 100, written: 100, removed: 1000 }
 
 export interface Options {
   /** Names the store in messages. */
@@ -102,6 +102,15 @@ const storeOf = (
   const damaged = (operation: StoreError["operation"], description: string, key?: Key, position?: number) =>
     new StoreError({ kind: "Damaged", store: name, operation, key, position, description })
 
+  const damagedSample = (key: Key, position: number) =>
+    damaged(
+      "get",
+      `the row of ${describe(key)}, position ${position}, is not what was put, it may have been edited. Restore ` +
+        "it, or delete it to have the position drawn again",
+      key,
+      position
+    )
+
   const get = (key: Key, position: number): Effect.Effect<Drawn | undefined, StoreError> =>
     Effect.flatMap(
       run(
@@ -114,15 +123,33 @@ const storeOf = (
       ([row]) => {
         if (row === undefined) return Effect.undefined
         const drawn = Rows.fromSampleRow(row)
-        return drawn !== undefined ? Effect.succeed(drawn) : Effect.fail(damaged(
-          "get",
-          `the row of ${describe(key)}, position ${position}, is not what was put, it may have been edited. Restore ` +
-            "it, or delete it to have the position drawn again",
-          key,
-          position
-        ))
+        return drawn !== undefined ? Effect.succeed(drawn) : Effect.fail(damagedSample(key, position))
       }
     )
+
+  const getMany: Store["getMany"] = Effect.fnUntraced(function*(key, from, count) {
+    const samples: Array<Drawn> = []
+    while (samples.length < count) {
+      const start = from + samples.length
+      const end = start + Math.min(count - samples.length, atATime.read)
+      const rows = yield* run(
+        "get",
+        key,
+        start,
+        read(sql<Rows.SampleRow & { readonly position: Rows.Numeric }>`select ${columns}, position
+          from ${tables.samples} where key_sha256 = ${hashOf(key)} and position >= ${start} and position < ${end}
+          order by position`)
+      )
+      for (const row of rows) {
+        if (Number(row.position) !== from + samples.length) return samples
+        const drawn = Rows.fromSampleRow(row)
+        if (drawn === undefined) return samples.length > 0 ? samples : yield* damagedSample(key, from)
+        samples.push(drawn)
+      }
+      if (from + samples.length < end) return samples
+    }
+    return samples
+  })
 
   const ensureKey = (key: Key): Effect.Effect<unknown, SqlError> =>
     Effect.suspend(() => {
@@ -246,6 +273,7 @@ const storeOf = (
     id: found === undefined ? name : `sql ${found.place} ${tables.samples.value} ${found.id}`,
     describe,
     get,
+    getMany,
     positions: (key) =>
       Effect.map(
         run(

@@ -43,6 +43,8 @@ export const defineRows = () => {
       Effect.gen(function*() {
         const { key, prefix, store } = yield* opened
         const metadata = {
+          request: "a request",
+          index: 2,
           model: "gpt-4o-2024-08-06",
           finishReason: "length",
           createdAt: 1_760_000_000_123,
@@ -61,6 +63,8 @@ export const defineRows = () => {
           encoding: "plain",
           bytes: 5n,
           origins: "[4,0]",
+          request: "a request",
+          request_index: 2,
           model: "gpt-4o-2024-08-06",
           finish_reason: "length",
           created_at: 1_760_000_000_123,

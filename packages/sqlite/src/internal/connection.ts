@@ -37,9 +37,6 @@ export class Connections {
     this.#isReadOnly = isReadOnly
   }
 
-  /** Keys and identities that are in the file. */
-  known = new WeakSet<object>()
-
   /** For reading: `undefined` where there is no file, or nothing in it. */
   read(): Statements | undefined {
     const current = this.#current
@@ -107,7 +104,6 @@ export class Connections {
     if (this.#isClosed) throw new Error("This store was used after the scope of its layer was closed")
     const current = this.#current
     this.#current = undefined
-    this.known = new WeakSet()
     try {
       current?.db.close()
     } catch {

@@ -27,9 +27,17 @@ const ofOptional = (value: string | number | undefined): SQLInputValue =>
     ? BigInt(value)
     : value
 
-/** Names a key: the first 16 bytes of the SHA-256 of all that it is. JSON has no NUL character. */
-export const digestOf = ({ identity, path, prompt }: Key): Buffer =>
-  Crypto.hash("sha256", `${identity.id}\0${JSON.stringify(path)}\0${prompt}`, "buffer").subarray(0, 16)
+const sha256 = (text: string): Buffer => Crypto.hash("sha256", text, "buffer")
+
+/** What the digests of an identity's keys begin with. */
+export const prefixOf = (identity: Identity.Identity): Buffer => sha256(identity.id).subarray(0, 4)
+
+/** Names a key, in 16 bytes: its identity, and all that it is. JSON has no NUL character. */
+export const digestOf = ({ identity, path, prompt }: Key, prefix = prefixOf(identity)): Buffer => {
+  const digest = sha256(`${identity.id}\0${JSON.stringify(path)}\0${prompt}`).subarray(0, 16)
+  prefix.copy(digest)
+  return digest
+}
 
 export const ofKey = (key: Key, digest: Buffer): ReadonlyArray<SQLInputValue> => [
   key.identity.id,
@@ -38,11 +46,13 @@ export const ofKey = (key: Key, digest: Buffer): ReadonlyArray<SQLInputValue> =>
   ofText(key.prompt)
 ]
 
-export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, digest: Buffer, position: number) => [
+export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, key: number, position: number) => [
   ofText(text),
   Zlib.crc32(text),
   Buffer.byteLength(text),
   origins.length === 0 ? null : JSON.stringify(origins),
+  ofOptional(metadata.request),
+  ofOptional(metadata.index),
   ofOptional(metadata.model),
   ofOptional(metadata.finishReason),
   ofOptional(metadata.createdAt),
@@ -50,9 +60,9 @@ export const ofSample = ({ drawn: { metadata, origins, text }, id }: Entry, dige
   ofOptional(metadata.requestSamples),
   ofOptional(metadata.inputTokens),
   ofOptional(metadata.outputTokens),
-  digest,
-  position,
-  ofOptional(id)
+  ofOptional(id),
+  key,
+  position
 ]
 
 /** The sample in a row, `undefined` where it is not what was put. */
@@ -62,13 +72,15 @@ export const toSample = (row: Row): Drawn | undefined => {
   const origins = row[2] === null ? [] : toNumbers(row[2])
   if (origins === undefined) return undefined
   const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } = {}
-  if (row[3] !== null) metadata.model = toText(row[3])
-  if (row[4] !== null) metadata.finishReason = toText(row[4])
-  if (row[5] !== null) metadata.createdAt = row[5] as number
-  if (row[6] !== null) metadata.elapsed = row[6] as number
-  if (row[7] !== null) metadata.requestSamples = row[7] as number
-  if (row[8] !== null) metadata.inputTokens = row[8] as number
-  if (row[9] !== null) metadata.outputTokens = row[9] as number
+  if (row[3] !== null) metadata.request = toText(row[3])
+  if (row[4] !== null) metadata.index = row[4] as number
+  if (row[5] !== null) metadata.model = toText(row[5])
+  if (row[6] !== null) metadata.finishReason = toText(row[6])
+  if (row[7] !== null) metadata.createdAt = row[7] as number
+  if (row[8] !== null) metadata.elapsed = row[8] as number
+  if (row[9] !== null) metadata.requestSamples = row[9] as number
+  if (row[10] !== null) metadata.inputTokens = row[10] as number
+  if (row[11] !== null) metadata.outputTokens = row[11] as number
   return { text, metadata, origins }
 }
 

@@ -1,4 +1,6 @@
+import type { Identity } from "@llm-cache/core/Identity"
 import type { Key } from "@llm-cache/core/Key"
+import type { Drawn } from "@llm-cache/core/Sample"
 import { StoreError } from "@llm-cache/core/SampleError"
 import type { Listed, Store } from "@llm-cache/core/SampleStore"
 import * as Effect from "effect/Effect"
@@ -11,7 +13,8 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { Connections } from "./connection.ts"
 import { makeGroupCommit, type Placed, type Put } from "./groupCommit.ts"
-import { digestOf, isHeld, ofKey, ofSample, type Row, toListed, toPrompt, toSample } from "./rows.ts"
+import { digestOf, isHeld, ofKey, prefixOf, type Row, toListed, toPrompt, toSample } from "./rows.ts"
+import * as Samples from "./samples.ts"
 import type { Statements } from "./schema.ts"
 import { explain, Refusal } from "./sqliteError.ts"
 
@@ -83,32 +86,34 @@ const make = (path: string, connections: Connections): { readonly store: Store; 
   ): Effect.Effect<A, StoreError> => attempt(name, operation, () => connections.transact(evaluate), key, position)
 
   const digests = new WeakMap<Key, Buffer>()
+  const prefixes = new WeakMap<Identity, Buffer>()
   const digest = (key: Key): Buffer => {
     let digest = digests.get(key)
-    if (digest === undefined) digests.set(key, digest = digestOf(key))
+    if (digest === undefined) {
+      let prefix = prefixes.get(key.identity)
+      if (prefix === undefined) prefixes.set(key.identity, prefix = prefixOf(key.identity))
+      digests.set(key, digest = digestOf(key, prefix))
+    }
     return digest
   }
 
+  const putKey = (statements: Statements, key: Key): number => {
+    statements.putIdentity.run(key.identity.id)
+    return (statements.putKey.get(...ofKey(key, digest(key))) as unknown as Row)[0] as number
+  }
+
   const place = (statements: Statements, { entries, ifTaken, key }: Put): Placed => {
-    const { identity } = key
-    const keyDigest = digest(key)
-    const { known } = connections
-    if (!known.has(key)) {
-      if (!known.has(identity)) statements.putIdentity.run(identity.id)
-      statements.putKey.run(...ofKey(key, keyDigest))
-      known.add(identity).add(key)
-    }
+    const number = Samples.keyOf(statements, digest(key)) ?? putKey(statements, key)
     return entries.map((entry) => {
-      const put = (position: number) => statements.putSample.run(...ofSample(entry, keyDigest, position)).changes === 1
       let { position } = entry
-      if (put(position)) return position
-      for (const row of rowsOf(statements.held.iterate(keyDigest, position))) {
+      if (Samples.put(statements, number, entry, position)) return position
+      for (const row of Samples.held(statements, number, position)) {
         if (row[0] !== position) break
         if (isHeld(row, entry.id)) return position
         if (ifTaken === "drop") return undefined
         position++
       }
-      put(position)
+      Samples.put(statements, number, entry, position)
       return position
     })
   }
@@ -132,55 +137,93 @@ const make = (path: string, connections: Connections): { readonly store: Store; 
     )
   }
 
+  const damaged = (key: Key, position: number): Effect.Effect<never, StoreError> =>
+    Effect.fail(
+      new StoreError({
+        kind: "Damaged",
+        store: name,
+        operation: "get",
+        key,
+        position,
+        description: "the sample is not what was put: its text was altered or cut off. Restore the file, or remove " +
+          "the sample to have its position drawn again"
+      })
+    )
+
+  const get: Store["get"] = (key, position) =>
+    Effect.suspend(() => {
+      try {
+        const statements = connections.read()
+        const row = statements && Samples.get(statements, digest(key), position)
+        if (row === undefined) return Effect.undefined
+        const sample = toSample(row)
+        return sample !== undefined ? Effect.succeed(sample) : damaged(key, position)
+      } catch (cause) {
+        connections.recover(cause)
+        return failed("get", cause, key, position)
+      }
+    })
+
+  const getEach = Effect.fnUntraced(function*(key: Key, from: number, count: number) {
+    const samples: Array<Drawn> = []
+    for (let i = 0; i < count; i++) {
+      const sample = yield* Effect.catch(get(key, from + i), (error) => i === 0 ? error : Effect.undefined)
+      if (sample === undefined) break
+      samples.push(sample)
+    }
+    return samples
+  })
+
   const store: Store = {
     id: `sqlite ${realPath(path)}`,
     describe: () => name,
-    get: (key, position) =>
+    get,
+    getMany: (key, from, count) =>
       Effect.suspend(() => {
         try {
-          const row = connections.read()?.get.get(digest(key), position) as Row | undefined
-          if (row === undefined) return Effect.undefined
-          const sample = toSample(row)
-          return sample !== undefined ? Effect.succeed(sample) : Effect.fail(
-            new StoreError({
-              kind: "Damaged",
-              store: name,
-              operation: "get",
-              key,
-              position,
-              description:
-                "the sample is not what was put: its text was altered or cut off. Restore the file, or remove " +
-                "the sample to have its position drawn again"
-            })
-          )
+          const statements = connections.read()
+          const samples: Array<Drawn> = []
+          for (const row of statements === undefined ? [] : Samples.getMany(statements, digest(key), from, count)) {
+            const sample = toSample(row)
+            if (sample === undefined) return samples.length > 0 ? Effect.succeed(samples) : damaged(key, from)
+            samples.push(sample)
+          }
+          return Effect.succeed(samples)
         } catch (cause) {
           connections.recover(cause)
-          return failed("get", cause, key, position)
+          // A row with a number that is none of ours stands for itself alone.
+          return count > 1 && explain(cause)?.kind === "Damaged"
+            ? getEach(key, from, count)
+            : failed("get", cause, key, from)
         }
       }),
-    positions: (key) =>
-      read("positions", [], ({ positions }) => Array.from(rowsOf(positions.all(digest(key))), toPosition), key),
+    positions: (key) => read("positions", [], (statements) => Samples.positions(statements, digest(key)), key),
     prepare: (key) => attempt(name, "prepare", () => connections.prepare(), key),
     put,
     remove: (key, positions) =>
       write(
         "remove",
-        ({ remove }) => {
-          for (const position of positions) remove.run(digest(key), position)
+        (statements) => {
+          for (const position of positions) Samples.remove(statements, digest(key), position)
         },
         key,
         positions[0]
       ),
     keys: Stream.paginate(0, (last) =>
       read("keys", [[], Option.none<number>()] as const, ({ keys }) => {
-        const rows = [...rowsOf(keys.all(last, page))]
+        const rows = [...Samples.rowsOf(keys.all(last, page))]
         return [
           rows.filter((row) => row[5] !== 0).map(listed),
           rows.length < page ? Option.none() : Option.some(Number(rows.at(-1)![0]))
         ] as const
       })),
     prompts: (identity, limit) =>
-      read("prompts", [], ({ prompts }) => Array.from(rowsOf(prompts.all(identity.id, limit)), toPrompt)),
+      read("prompts", [], ({ prompts }) => {
+        const prefix = prefixOf(identity)
+        const last = Buffer.alloc(16, 0xff)
+        prefix.copy(last)
+        return Array.from(Samples.rowsOf(prompts.all(prefix, last, identity.id, limit)), toPrompt)
+      }),
     leases: {
       acquire: (key, positions, holder, expiry) =>
         write(
@@ -190,7 +233,11 @@ const make = (path: string, connections: Connections): { readonly store: Store; 
             const isFree = positions.every((position) =>
               leaseOfAnother.get(digest(key), position, holder) === undefined
             )
-            if (isFree) { for (const position of positions) putLease.run(digest(key), position, holder, expiry) }
+            if (isFree) {
+              for (const position of positions) {
+                putLease.run(digest(key), position, holder, expiry)
+              }
+            }
             return isFree
           },
           key,
@@ -215,11 +262,6 @@ const make = (path: string, connections: Connections): { readonly store: Store; 
     }
   }
 }
-
-// As `setReturnArrays` makes them.
-const rowsOf = (rows: Iterable<unknown>) => rows as Iterable<Row>
-
-const toPosition = (row: Row): number => row[0] as number
 
 const realPath = (path: string): string => {
   try {

@@ -68,6 +68,7 @@ const watched = (store: SampleStore.Store): SampleStore.Store => ({
   id: store.id,
   describe: (key) => store.describe(key),
   get: (key, position) => store.get(key, position),
+  getMany: (key, from, count) => store.getMany(key, from, count),
   positions: (key) => store.positions(key),
   prepare: (key) => store.prepare(key),
   put: (key, entries, ifTaken) => store.put(key, entries, ifTaken),
