@@ -820,7 +820,7 @@ describe("names that can be no folder", () => {
     }))
 })
 
-it.effect("reading n samples lists no folder, and reads two files more than there are samples", () =>
+it.effect("reading n samples lists no folder, and reads three files more than there are samples", () =>
   Effect.gen(function*() {
     const root = yield* makeDirectory
     const provider = yield* makeProvider()
@@ -837,7 +837,7 @@ it.effect("reading n samples lists no folder, and reads two files more than ther
       })
     )
     assert.strictEqual(texts.length, 100)
-    assert.deepStrictEqual(calls, { readFileSync: 102, readdirSync: 0, opendirSync: 0, statSync: 1 })
+    assert.deepStrictEqual(calls, { readFileSync: 103, readdirSync: 0, opendirSync: 0, statSync: 1 })
   }))
 
 it.effect("recording in batches lists a prompt's folder once", () =>
