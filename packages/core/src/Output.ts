@@ -23,7 +23,6 @@
  *
  * @since 0.1.0
  */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
@@ -32,11 +31,27 @@ import type * as Types from "effect/Types"
 import * as Attempt from "./Attempt.ts"
 import type { IndependentModel } from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
-import { type Failure, read } from "./internal/outputReader.ts"
+import {
+  failed,
+  type OutputError,
+  OutputRefused,
+  OutputRejected,
+  OutputRenderError,
+  OutputsExhausted
+} from "./internal/outputErrors.ts"
+import { read } from "./internal/outputReader.ts"
 import { headOf, type Json, type Node } from "./internal/outputSpec.ts"
 import { write } from "./internal/outputWriter.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { SampleError } from "./SampleError.ts"
+
+export {
+  OutputError,
+  OutputRefused,
+  OutputRejected,
+  OutputRenderError,
+  OutputsExhausted
+} from "./internal/outputErrors.ts"
 
 // -----------------------------------------------------------------------------
 // models
@@ -51,8 +66,18 @@ declare const ItemTypeId: unique symbol
  * @category models
  * @since 0.1.0
  */
-export interface Spec<in out A> {
+export interface Spec<in out A> extends Any {
   readonly [TypeId]: Types.Invariant<A>
+}
+
+/**
+ * Any spec.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any {
+  readonly [TypeId]: unknown
 }
 
 /**
@@ -80,12 +105,14 @@ export type Type<S> = S extends Spec<infer A> ? A : never
  * @category models
  * @since 0.1.0
  */
-export type Sequence<Parts extends ReadonlyArray<Spec<any>>> = Parts extends readonly [Item<any>, ...ReadonlyArray<any>]
-  ? Item<{ -readonly [I in keyof Parts]: Type<Parts[I]> }>
-  : Spec<{ -readonly [I in keyof Parts]: Type<Parts[I]> }>
+export type Sequence<Parts extends ReadonlyArray<Any>> = Parts extends
+  readonly [{ readonly [ItemTypeId]: true }, ...ReadonlyArray<Any>] ? Item<Yields<Parts>>
+  : Spec<Yields<Parts>>
 
-const toSpec = <S>(node: Node): S => node as S
-const toNode = (spec: Spec<any>): Node => spec as unknown as Node
+type Yields<Parts extends ReadonlyArray<Any>> = { -readonly [I in keyof Parts]: Type<Parts[I]> }
+
+const make = (node: Node): Any => node as unknown as Any
+const nodeOf = (spec: Any): Node => spec as unknown as Node
 
 // -----------------------------------------------------------------------------
 // constructors
@@ -106,7 +133,7 @@ export const tag = (name: string): Item<string> => {
   if (!/^[^\s<>/]+$/.test(name)) {
     throw new TypeError(`Output.tag: ${JSON.stringify(name)} is no name of a tag: leave out spaces, "<", ">" and "/"`)
   }
-  return toSpec({ _tag: "Tag", open: `<${name}>`, close: `</${name}>` })
+  return make({ _tag: "Tag", open: `<${name}>`, close: `</${name}>` }) as Item<string>
 }
 
 /**
@@ -135,7 +162,7 @@ export const code = (options?: {
   if (language !== undefined && !/^[^\s`~]+$/.test(language)) {
     throw new TypeError(`Output.code: ${JSON.stringify(language)} is no language: give one word without "\`" and "~"`)
   }
-  return toSpec({ _tag: "Code", language })
+  return make({ _tag: "Code", language }) as Item<string>
 }
 
 /**
@@ -150,7 +177,7 @@ export const code = (options?: {
  * @since 0.1.0
  */
 export const json = <A>(schema: Schema.ConstraintCodec<A, unknown>): Item<A> =>
-  toSpec({ _tag: "Json", schema, language: "json" })
+  make({ _tag: "Json", schema, language: "json" }) as Item<A>
 
 /**
  * All that is left of the text, within an item of the item, as it is. It may be empty.
@@ -158,7 +185,7 @@ export const json = <A>(schema: Schema.ConstraintCodec<A, unknown>): Item<A> =>
  * @category constructors
  * @since 0.1.0
  */
-export const text: Spec<string> = toSpec({ _tag: "Text" })
+export const text: Spec<string> = make({ _tag: "Text" }) as Spec<string>
 
 /**
  * Parts, one behind the other.
@@ -179,8 +206,8 @@ export const text: Spec<string> = toSpec({ _tag: "Text" })
  * @category constructors
  * @since 0.1.0
  */
-export const sequence = <const Parts extends ReadonlyArray<Spec<any>>>(parts: Parts): Sequence<Parts> =>
-  toSpec({ _tag: "Sequence", parts: parts.map(toNode) })
+export const sequence = <const Parts extends ReadonlyArray<Any>>(parts: Parts): Sequence<Parts> =>
+  make({ _tag: "Sequence", parts: parts.map(nodeOf) }) as Sequence<Parts>
 
 /**
  * Items, as many as there are, also none.
@@ -194,54 +221,15 @@ export const sequence = <const Parts extends ReadonlyArray<Spec<any>>>(parts: Pa
  * @since 0.1.0
  */
 export const repeat = <A>(item: Item<A>): Spec<Array<A>> => {
-  const node = toNode(item)
+  const node = nodeOf(item)
   const head = headOf(node)
   if (head === undefined) throw new TypeError("Output.repeat: an item has to begin with a tag, a code or a JSON")
-  return toSpec({ _tag: "Repeat", item: node, head })
+  return make({ _tag: "Repeat", item: node, head }) as Spec<Array<A>>
 }
 
 // -----------------------------------------------------------------------------
 // parse
 // -----------------------------------------------------------------------------
-
-/**
- * A text is not of its spec.
- *
- * @category errors
- * @since 0.1.0
- */
-export class OutputError extends Data.TaggedError("OutputError")<{
-  /** What was looked for. */
-  readonly expected: string
-  /** What there is instead. */
-  readonly found: string
-  /** Where in the text, in UTF-16 code units: where the search began, or what stood in its way. */
-  readonly offset: number
-  /** The line of it, from 1 on. */
-  readonly line: number
-  /** Where in the line, from 1 on. */
-  readonly column: number
-  /** The text around it. */
-  readonly excerpt: string
-  /** The indices of parts and items that lead to what could not be read, the outermost first. */
-  readonly path: ReadonlyArray<number>
-  /** What JSON or the schema has to say. */
-  readonly cause?: unknown
-}> {
-  override get message(): string {
-    return `Line ${this.line}, column ${this.column}${
-      at(this.path)
-    }: expected ${this.expected}, and found ${this.found}. ` +
-      `The text there: ${this.excerpt}`
-  }
-
-  /** What is printed: the message, and the fields. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
-  }
-}
-
-const at = (path: ReadonlyArray<number>): string => path.length === 0 ? "" : `, part ${path.join(".")}`
 
 /**
  * Reads what a spec says from a text.
@@ -263,7 +251,7 @@ const at = (path: ReadonlyArray<number>): string => path.length === 0 ? "" : `, 
  */
 export const parse = <A>(spec: Spec<A>) =>
   Effect.fnUntraced(function*(text: string): Effect.fn.Return<A, OutputError> {
-    const reading = read(toNode(spec), text)
+    const reading = read(nodeOf(spec), text)
     if (Result.isFailure(reading)) return yield* failed(text, reading.failure)
     const { undecoded, values } = reading.success
     if (undecoded.length > 0) {
@@ -292,46 +280,9 @@ export const parse = <A>(spec: Spec<A>) =>
 // It is large, and a program that reads no JSON need not load it.
 const loadSchema = Effect.promise(() => import("effect/Schema"))
 
-const failed = (text: string, failure: Failure): OutputError => {
-  const { offset } = failure
-  let line = 1
-  let lineStart = 0
-  for (let next; (next = text.indexOf("\n", lineStart) + 1) !== 0 && next <= offset; lineStart = next) line++
-  const from = Math.max(0, offset - 20)
-  const to = Math.min(text.length, offset + 40)
-  const excerpt = `${from > 0 ? "…" : ""}${JSON.stringify(text.slice(from, to).toWellFormed())}${
-    to < text.length ? "…" : ""
-  }`
-  return new OutputError({ ...failure, line, column: offset - lineStart + 1, excerpt })
-}
-
 // -----------------------------------------------------------------------------
 // render
 // -----------------------------------------------------------------------------
-
-/**
- * A value cannot be written as its spec says.
- *
- * @category errors
- * @since 0.1.0
- */
-export class OutputRenderError extends Data.TaggedError("OutputRenderError")<{
-  /** The indices of parts and items that lead to what cannot be written, the outermost first. */
-  readonly path: ReadonlyArray<number>
-  /** Why not, and what to do about it. */
-  readonly description: string
-  /** What the schema has to say. */
-  readonly cause?: unknown
-}> {
-  override get message(): string {
-    return `The value${at(this.path)} cannot be rendered: ${this.description}`
-  }
-
-  /** What is printed: the message, and the fields. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
-  }
-}
 
 /**
  * Writes a value as its spec says, for the examples that a prompt shows. `parse` gives the value back.
@@ -360,9 +311,9 @@ export class OutputRenderError extends Data.TaggedError("OutputRenderError")<{
  */
 export const render = <A>(spec: Spec<A>) => (value: A): Effect.Effect<string, OutputRenderError> =>
   Effect.flatMap(
-    withJson(toNode(spec), value, []),
+    withJson(nodeOf(spec), value, []),
     (value) =>
-      Effect.fromResult(Result.mapError(write(toNode(spec), value), (unwritable) => new OutputRenderError(unwritable)))
+      Effect.fromResult(Result.mapError(write(nodeOf(spec), value), (unwritable) => new OutputRenderError(unwritable)))
   )
 
 // The value with the text of each JSON value in its place.
@@ -378,7 +329,9 @@ const withJson = (
       return Effect.forEach(value as Array<unknown>, (part, i) => withJson(node.parts[i]!, part, [...path, i]))
     case "Repeat":
       return Effect.forEach(value as Array<unknown>, (item, i) => withJson(node.item, item, [...path, i]))
-    default:
+    case "Tag":
+    case "Code":
+    case "Text":
       return Effect.succeed(value)
   }
 }
@@ -395,65 +348,6 @@ const encodeJson = Effect.fnUntraced(function*({ schema }: Json, value: unknown,
 // -----------------------------------------------------------------------------
 // query
 // -----------------------------------------------------------------------------
-
-/**
- * A value that was read was refused.
- *
- * @category errors
- * @since 0.1.0
- */
-export class OutputRefused extends Data.TaggedError("OutputRefused")<{
-  /** Why, where `validate` said so. */
-  readonly reason: string | undefined
-}> {
-  override get message(): string {
-    return this.reason ?? "The value was refused"
-  }
-}
-
-/**
- * A sample that could not be read, or whose value was refused.
- *
- * @category errors
- * @since 0.1.0
- */
-export class OutputRejected extends Data.TaggedError("OutputRejected")<{
-  readonly sample: string
-  readonly error: OutputError | OutputRefused
-}> {
-  override get cause(): OutputError | OutputRefused {
-    return this.error
-  }
-
-  override get message(): string {
-    return this.error.message
-  }
-}
-
-/**
- * No sample could be read and was accepted, and no more are to be drawn.
- *
- * @category errors
- * @since 0.1.0
- */
-export class OutputsExhausted extends Data.TaggedError("OutputsExhausted")<{
-  /** The samples in the order in which they were drawn, and what was wrong with each. */
-  readonly attempts: ReadonlyArray<OutputRejected>
-}> {
-  override get cause(): OutputRejected | undefined {
-    return this.attempts.at(-1)
-  }
-
-  override get message(): string {
-    const reasons = this.attempts.map(({ message }, i) => `\n  ${i + 1}. ${message}`)
-    return `None of ${this.attempts.length} samples could be used:${reasons.join("")}`
-  }
-
-  /** What is printed: the message, and the fields. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
-  }
-}
 
 /**
  * What `validate` says of a value: `true` or `undefined` accepts it, `false` refuses it, and so does a text, which says

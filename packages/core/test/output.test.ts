@@ -472,16 +472,23 @@ describe("any spec", () => {
     }), runs)
 })
 
+/** What a script beside this file prints. */
+const run = (script: string) =>
+  Effect.callback<string>((resume) => {
+    const path = Path.join(import.meta.dirname, "support", script)
+    const child = ChildProcess.execFile(process.execPath, [path], (error, stdout, stderr) => {
+      assert.strictEqual(error, null, `${stdout}${stderr}`)
+      resume(Effect.succeed(stdout))
+    })
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+it.effect("effect/Schema is loaded by who has a schema alone", () =>
+  Effect.map(run("loadsNoSchema.ts"), (output) => assert.strictEqual(output, "[false,false,true]")))
+
 it.effect("no text of 10 MB takes longer than its length has it", () =>
   Effect.gen(function*() {
-    const output = yield* Effect.callback<string>((resume) => {
-      const script = Path.join(import.meta.dirname, "support", "hugeOutputs.ts")
-      const child = ChildProcess.execFile(process.execPath, [script], (error, stdout, stderr) => {
-        assert.strictEqual(error, null, `${stdout}${stderr}`)
-        resume(Effect.succeed(stdout))
-      })
-      return Effect.sync(() => child.kill("SIGKILL"))
-    })
+    const output = yield* run("hugeOutputs.ts")
     const results = Object.fromEntries(
       output.trim().split("\n").map((line) => {
         const space = line.indexOf(" ")
