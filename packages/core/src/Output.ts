@@ -21,6 +21,9 @@
  *
  * Reading never goes back, so it takes time in proportion to the text, whatever is in it.
  *
+ * The grammar is that of the Python original. Beyond it, one line break at each end of a tag's text is left out, a fence
+ * begins a line, and nothing that has begun is passed over.
+ *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -171,7 +174,8 @@ export const code = (options?: {
  *
  * **Details**
  *
- * The schema's codec is that of `Schema.toCodecJson`: a `Schema.Date`, say, is a string in JSON.
+ * The schema's codec is that of `Schema.toCodecJson`: a `Schema.Date`, say, is a string in JSON. It is one that needs no
+ * services; what needs some goes into the `validate` of a query.
  *
  * @category constructors
  * @since 0.1.0

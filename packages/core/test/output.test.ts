@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Output } from "@llm-cache/core"
-import { Arbitrary, Effect, Result, Schema } from "effect"
+import { Arbitrary, Effect, Exit, Result, Schema } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Path from "node:path"
 import type { Node } from "../src/internal/outputSpec.ts"
@@ -167,7 +167,7 @@ describe("a JSON", () => {
         throw new TypeError("bug")
       }))
       const exit = yield* Effect.exit(parse(json(bug))(`"a"`))
-      assert.include(String(exit), "bug")
+      assert.deepStrictEqual(exit, Exit.die(new TypeError("bug")))
     }))
 })
 
@@ -296,6 +296,10 @@ describe("render", () => {
         yield* render(algorithms)(["0", [["1", "2"], ["3\n4", "```\n5\n```"]]]),
         "<problem>\n0\n</problem>\n<algorithm>\n1\n</algorithm>\n```\n2\n```\n" +
           "<algorithm>\n3\n4\n</algorithm>\n````\n```\n5\n```\n````\n"
+      )
+      assert.strictEqual(
+        yield* render(repeat(sequence([tag("a"), text])))([["1", "2"], ["3", "4\n"]]),
+        "<a>\n1\n</a>2<a>\n3\n</a>4\n"
       )
       assert.strictEqual(yield* render(code({ language: "Py" }))("a"), "```py\na\n```\n")
       assert.strictEqual(
@@ -495,10 +499,10 @@ it.effect("no text of 10 MB takes longer than its length has it", () =>
         return [line.slice(0, space), JSON.parse(line.slice(space))]
       })
     )
-    assert.strictEqual(Object.keys(results).length, 10)
+    assert.strictEqual(Object.keys(results).length, 11)
     for (const found of Object.values(results["backticks"])) assert.strictEqual(found, notClosed)
     assert.strictEqual(results["fences"].codes, 1_250_000)
     assert.strictEqual(results["openings"].tags, nothing)
     assert.strictEqual(results["tags"].items, 1_428_572)
     assert.strictEqual(results["deep"].nested, 454_546)
-  }), 120_000)
+  }), 240_000)

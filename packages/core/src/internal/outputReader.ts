@@ -45,9 +45,9 @@ const notClosed = "a code fence that is not closed"
 
 /** How far the search for something has come. As no search begins before an earlier one, none is made twice. */
 interface Cursor {
-  /** Where it is found, or `Infinity`. */
+  /** Where a token is found, or `Infinity`. */
   at: number
-  /** The first fence that does not lie behind. */
+  /** The first fence that does not lie behind, or the one that is found. */
   fence: number
 }
 
@@ -208,12 +208,11 @@ class Reader {
   private find(leaf: Leaf): number {
     if (leaf._tag === "Tag") return this.search(this.cursors, leaf, leaf.open, this.position)
     const cursor = cursorOf(this.cursors, leaf)
-    if (cursor.at >= this.position) return cursor.at
-    let fence: Fence | undefined
-    for (; (fence = this.fences[cursor.fence]) !== undefined; cursor.fence++) {
-      if (fence.start >= this.position && (leaf.language ?? languageOf(fence)) === languageOf(fence)) break
+    for (let fence; (fence = this.fences[cursor.fence]) !== undefined; cursor.fence++) {
+      if (fence.start < this.position) continue
+      if (leaf.language === undefined || leaf.language === languageOf(fence)) return fence.start
     }
-    return cursor.at = fence?.start ?? Infinity
+    return Infinity
   }
 
   // Where a token next stands outside of fences.

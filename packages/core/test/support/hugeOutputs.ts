@@ -28,6 +28,7 @@ const units = {
   less: "<",
   openings: "<t>",
   tags: "<t></t>",
+  both: "```\n```\n<t></t>\n",
   deep: "<t60></t60><t59></t59>",
   strings: "[\"<t></t>",
   lines: "\n"
