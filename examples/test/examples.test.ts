@@ -176,3 +176,17 @@ it.effect(
     }),
   60_000
 )
+
+it.effect(
+  "output: samples that cannot be read are followed by others, the same in a second run",
+  () =>
+    Effect.gen(function*() {
+      const output = yield* run("output", yield* makeDirectory)
+      assert.deepStrictEqual(lines(output, "First run: "), ["Sort numbers. With 3 requests"])
+      assert.deepStrictEqual(lines(output, "Second run: "), ["Sort numbers. With 0 requests"])
+      assert.deepStrictEqual(lines(output, "The library's: "), ["1 lines", "1 lines"])
+      assert.deepStrictEqual(lines(output, "Counting: "), ["2 lines", "2 lines"])
+      assert.deepStrictEqual(lines(output, "A query that goes on behind what is recorded: "), ["a miss at position 3"])
+    }),
+  60_000
+)

@@ -1,0 +1,52 @@
+import type * as Schema from "effect/Schema"
+
+/** What is found by its beginning in the text. */
+export type Leaf = Tag | Code | Json
+
+/** A spec of `Output`, without its types. */
+export type Node = Leaf | Text | Sequence | Repeat
+
+export interface Tag {
+  readonly _tag: "Tag"
+  readonly open: string
+  readonly close: string
+}
+
+export interface Code {
+  readonly _tag: "Code"
+  /** In lower case. */
+  readonly language: string | undefined
+}
+
+export interface Json {
+  readonly _tag: "Json"
+  readonly schema: Schema.ConstraintCodec<unknown, unknown>
+  readonly language: "json"
+}
+
+export interface Text {
+  readonly _tag: "Text"
+}
+
+export interface Sequence {
+  readonly _tag: "Sequence"
+  readonly parts: ReadonlyArray<Node>
+}
+
+export interface Repeat {
+  readonly _tag: "Repeat"
+  readonly item: Node
+  /** What an item begins with. */
+  readonly head: Leaf
+}
+
+/** What a node begins with, where that is the same whatever the text. */
+export const headOf = (node: Node): Leaf | undefined => {
+  if (node._tag === "Sequence") return node.parts[0] && headOf(node.parts[0])
+  return node._tag === "Text" || node._tag === "Repeat" ? undefined : node
+}
+
+export const nameOf = (leaf: Leaf): string => {
+  if (leaf._tag === "Tag") return leaf.open
+  return leaf.language === undefined ? "a code fence" : `a code fence of ${leaf.language}`
+}

@@ -1,0 +1,508 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Output } from "@llm-cache/core"
+import { Arbitrary, Effect, Exit, Result, Schema } from "effect"
+import * as ChildProcess from "node:child_process"
+import * as Path from "node:path"
+import type { Node } from "../src/internal/outputSpec.ts"
+import { readSlowly } from "./support/outputReference.ts"
+
+const { code, json, parse, render, repeat, sequence, tag, text } = Output
+
+const reads = <A>(spec: Output.Spec<A>, cases: Record<string, NoInfer<A>>) =>
+  Effect.forEach(
+    Object.entries(cases),
+    ([from, value]) => Effect.map(parse(spec)(from), (read) => assert.deepStrictEqual(read, value))
+  )
+
+const refuses = <A>(spec: Output.Spec<A>, from: string, expected: Partial<Output.OutputError>) =>
+  Effect.map(Effect.flip(parse(spec)(from)), (error) => {
+    assert.instanceOf(error, Output.OutputError)
+    const fields = Object.keys(expected).map((name) => [name, error[name as keyof Output.OutputError]])
+    assert.deepStrictEqual(Object.fromEntries(fields), expected)
+  })
+
+const nothing = "none from here on"
+const notClosed = "a code fence that is not closed"
+const algorithms = sequence([tag("problem"), repeat(sequence([tag("algorithm"), code()]))])
+
+describe("a tag", () => {
+  it.effect("is its text, without one line break at each end", () =>
+    reads(tag("a"), {
+      "x <a>b</a> y": "b",
+      "<a>\nb\n</a>": "b",
+      "<a>\r\nb\r\n</a>": "b",
+      "<a>\n\n b \n\n</a>": "\n b \n",
+      "<a></a>": "",
+      "<a>\n</a>": "",
+      "<a>\n\n</a>": "",
+      "<a>b\r</a>": "b\r",
+      "<a><b>c</b></a>": "<b>c</b>",
+      "<A>1</A><a>2</a>": "2",
+      "<a>1</a><a>2</a>": "1",
+      "</a><a>1</a>": "1",
+      "<a href=''>1</a><a>2</a>": "2"
+    }))
+
+  it.effect("is not looked for in a fence, and neither is its end", () =>
+    reads(tag("a"), {
+      "```\n<a>1</a>\n```\n<a>2</a>": "2",
+      "<a>1\n```\n</a>\n```\n2</a>": "1\n```\n</a>\n```\n2",
+      "`<a>1</a>`": "1",
+      "x ```\n<a>1</a>\n": "1"
+    }))
+
+  it.effect("that is missing, not closed or hidden is an error where that is", () =>
+    Effect.all([
+      refuses(tag("a"), "x\n<b>", { expected: "<a>", found: nothing, offset: 0, line: 1, column: 1, path: [] }),
+      refuses(tag("a"), "x\n <a>y", { expected: "</a>", found: nothing, offset: 6, line: 2, column: 5 }),
+      refuses(tag("a"), "x\n\n```\n<a>y</a>", { expected: "<a>", found: notClosed, offset: 3, line: 3, column: 1 }),
+      refuses(tag("a"), "<a>\n```\ny</a>", { expected: "</a>", found: notClosed, offset: 4, line: 2, column: 1 })
+    ]))
+
+  it("has a name that can be told in a text", () => {
+    for (const name of ["", "a b", "a>", "<a", "/a", "a\n"]) assert.throws(() => tag(name), /Output\.tag/)
+  })
+})
+
+describe("a code", () => {
+  it.effect("is the lines of a fence, as CommonMark has it", () =>
+    reads(code(), {
+      "x\n```py\na\n\n  b\n```\ny": "a\n\n  b",
+      "```\na\n```": "a",
+      "~~~ py ` ` x\na\n~~~": "a",
+      "```\n```": "",
+      "```\n\n```": "",
+      "```\n\n\n```": "\n",
+      "```\r\na\r\nb\r\n```\r\n": "a\r\nb",
+      "   ```\n   a\n    b\n c\n   ```": "a\n b\nc",
+      "````\n```\na\n```\n````": "```\na\n```",
+      "```\na\n`````  \t\n": "a",
+      "```\n~~~\n``` x\n    ```\n```": "~~~\n``` x\n    ```",
+      "    ```\n```\na\n```": "a",
+      "``\n```\na\n```": "a",
+      "x ```\n```\na\n```": "a",
+      "``` a`b\n```\na\n```": "a",
+      "<a>\n```\nb\n```\n</a>": "b"
+    }))
+
+  it.effect("of a language passes over others", () =>
+    reads(code({ language: "Py" }), {
+      "```\na\n```\n```python\nb\n```\n```PY {x}\nc\n```": "c",
+      "````md\n```py\na\n```\n````\n```py\nb\n```": "b"
+    }))
+
+  it.effect("that is missing or not closed is an error where that is", () =>
+    Effect.all([
+      refuses(code(), "a ```b```", { expected: "a code fence", found: nothing, offset: 0 }),
+      refuses(code(), "a\n```\nb\n``` c\n", { expected: "the end of a code fence", found: notClosed, offset: 2 }),
+      refuses(code(), "```", { found: notClosed, offset: 0 }),
+      refuses(code({ language: "py" }), "```\na\n```", { expected: "a code fence of py", found: nothing }),
+      refuses(code({ language: "py" }), "```\n```py\na\n", {
+        expected: "a code fence of py",
+        found: notClosed,
+        offset: 0
+      })
+    ]))
+
+  it("has a language of one word", () => {
+    for (const language of ["", "a b", "a`", "~"]) assert.throws(() => code({ language }), /Output\.code/)
+  })
+})
+
+describe("a JSON", () => {
+  const Person = Schema.Struct({ name: Schema.String, born: Schema.Date })
+  const person = { name: "Ada", born: new Date(0) }
+  const born = `{"name":"Ada","born":"1970-01-01T00:00:00.000Z"}`
+
+  it.effect("is in a fence, or all that is left", () =>
+    reads(json(Person), {
+      [`{} \`\`\`{}\`\`\`\n\`\`\`js\n{}\n\`\`\`\n\`\`\`JSON\n${born}\n\`\`\`\n{}`]: person,
+      [`  ${born}\n`]: person
+    }))
+
+  it.effect("is of any kind", () =>
+    reads(sequence([json(Schema.Unknown)]), {
+      "1": [1],
+      "-1": [-1],
+      "true": [true],
+      "false": [false],
+      "null": [null],
+      "\t\r\n \"a\"": ["a"],
+      "[]": [[]]
+    }))
+
+  it.effect("is decoded wherever it stands", () =>
+    reads(repeat(sequence([tag("q"), json(Person)])), {
+      [`<q>1</q>${born}<q>2</q>\n\`\`\`json\n${born}\n\`\`\`\n<q>3</q>${born}`]: [["1", person], ["2", person], [
+        "3",
+        person
+      ]]
+    }))
+
+  it.effect("that is missing, not JSON or not of the schema is an error", () =>
+    Effect.gen(function*() {
+      yield* refuses(json(Person), `Here: ${born}`, {
+        expected: "a code fence of json, or JSON and nothing else",
+        found: nothing,
+        offset: 0
+      })
+      yield* refuses(json(Person), `\`\`\`\n${born}\n\`\`\``, { found: nothing })
+      yield* refuses(json(Person), `\`\`\`json\n${born}`, { found: notClosed })
+      yield* refuses(json(Person), "```json\n\n```", { expected: "JSON", offset: 8, line: 2 })
+      const syntax = yield* Effect.flip(parse(sequence([tag("a"), json(Person)]))("<a></a>\n```json\n{]\n```"))
+      assert.deepStrictEqual([syntax.expected, syntax.offset, syntax.path], ["JSON", 16, [1]])
+      const schema = yield* Effect.flip(parse(sequence([tag("a"), json(Person)]))(`<a></a>{"name":"Ada"}`))
+      assert.deepStrictEqual([schema.expected, schema.offset, schema.path], ["JSON of the schema", 7, [1]])
+      assert.include(schema.message, "born")
+      assert.isTrue(Schema.isSchemaError(schema.cause))
+    }))
+
+  it.effect("that is nested too deeply for its schema is an error, and a schema's bug is a defect", () =>
+    Effect.gen(function*() {
+      interface Nested extends ReadonlyArray<Nested> {}
+      const Nested: Schema.Codec<Nested> = Schema.Array(Schema.suspend(() => Nested))
+      const error = yield* Effect.flip(parse(json(Nested))("[".repeat(200_000) + "]".repeat(200_000)))
+      assert.strictEqual(error.expected, "JSON of the schema")
+      const bug = Schema.String.check(Schema.makeFilter(() => {
+        throw new TypeError("bug")
+      }))
+      const exit = yield* Effect.exit(parse(json(bug))(`"a"`))
+      assert.deepStrictEqual(exit, Exit.die(new TypeError("bug")))
+    }))
+})
+
+describe("a text", () => {
+  it.effect("is all that is left", () =>
+    Effect.all([
+      reads(text, { "": "", "\na\n": "\na\n", "```": "```" }),
+      reads(sequence([tag("a"), text]), { "x<a>1</a>\n2 <a>3</a>": ["1", "\n2 <a>3</a>"], "<a>1</a>": ["1", ""] }),
+      reads(repeat(sequence([tag("a"), text])), { "x<a>1</a> 2\n<a>3</a>4": [["1", " 2\n"], ["3", "4"]] })
+    ]))
+})
+
+describe("a sequence", () => {
+  it.effect("finds each part behind the one before it", () =>
+    Effect.all([
+      reads(sequence([]), { "x": [] }),
+      reads(sequence([tag("a"), tag("b"), code()]), {
+        "<b>0</b>\n```\n0\n```\n<a>1</a>..<a>2</a><b>\n3\n</b>\n```\n4\n```": ["1", "3", "4"]
+      }),
+      refuses(sequence([tag("a"), tag("b")]), "<b>1</b>\n<a>2</a>", {
+        expected: "<b>",
+        offset: 17,
+        line: 2,
+        path: [1]
+      }),
+      // a fence begins a line
+      refuses(sequence([tag("a"), code()]), "<a>1</a>```\n2\n```", { found: notClosed, offset: 14 })
+    ]))
+})
+
+describe("a repetition", () => {
+  it.effect("takes all the items there are", () =>
+    Effect.all([
+      reads(repeat(tag("a")), { "": [], "<a>1</a>": ["1"], "<a>1</a>x<b>\n```\n<a>2</a>\n```\n<a>3</a>": ["1", "3"] }),
+      reads(sequence([repeat(tag("a")), tag("b")]), { "<a>1</a><b>0</b><a>2</a><b>3</b>": [["1", "2"], "3"] }),
+      reads(algorithms, {
+        "<problem>0</problem>": ["0", []],
+        "<problem>0</problem><algorithm>1</algorithm>\n```\n2\n```\n<algorithm>\n3\n</algorithm>\n```js\n4\n```": [
+          "0",
+          [["1", "2"], ["3", "4"]]
+        ]
+      })
+    ]))
+
+  it.effect("leaves to each item what is before the next", () =>
+    Effect.all([
+      reads(repeat(sequence([tag("s"), repeat(tag("p"))])), {
+        "<p>0</p><s>1</s><s>2</s><p>3</p><p>4</p><s>5</s><p>6</p>": [["1", []], ["2", ["3", "4"]], ["5", ["6"]]]
+      }),
+      reads(repeat(sequence([code({ language: "a" }), repeat(code())])), {
+        "```a\n1\n```\n```b\n2\n```\n```a\n3\n```\n": [["1", ["2"]], ["3", []]]
+      }),
+      reads(repeat(sequence([tag("a"), tag("a")])), { "<a>1</a><a>2</a><a>3</a><a>4</a>": [["1", "2"], ["3", "4"]] }),
+      reads(repeat(sequence([sequence([tag("a"), repeat(sequence([tag("b"), repeat(tag("c"))]))]), tag("d")])), {
+        "<a>1</a><b>2</b><c>3</c><b>4</b><d>5</d><a>6</a><d>7</d>": [[["1", [["2", ["3"]], ["4", []]]], "5"], [
+          ["6", []],
+          "7"
+        ]]
+      })
+    ]))
+
+  it.effect("does not leave out an item that has begun", () =>
+    Effect.all([
+      refuses(algorithms, "<problem>0</problem><algorithm>1</algorithm> 2", {
+        expected: "a code fence",
+        found: nothing,
+        offset: 44,
+        path: [1, 0, 1]
+      }),
+      refuses(algorithms, "<problem>0</problem>\n<algorithm>1</algorithm>\n<algorithm>2</algorithm>\n```\n3\n```", {
+        expected: "a code fence",
+        found: "<algorithm> first, which begins the next item",
+        offset: 46,
+        line: 3,
+        column: 1,
+        path: [1, 0, 1]
+      }),
+      refuses(repeat(tag("a")), "<a>1</a><a>2", { expected: "</a>", offset: 11, path: [1] }),
+      refuses(repeat(tag("a")), "<a>1</a>\n```\n<a>2</a>", { found: notClosed, offset: 9, path: [] }),
+      refuses(repeat(json(Schema.Unknown)), "```json\n1\n```\n```json\n{\n```", { expected: "JSON", path: [1] })
+    ]))
+
+  it.effect("of JSON takes what is in fences, or what is left", () =>
+    reads(repeat(json(Schema.Unknown)), {
+      "": [],
+      "x": [],
+      "1": [1],
+      "```json\n1\n```\nx\n```json\n2\n```\ny": [1, 2],
+      "```json\n1\n```\n2\n": [1, 2]
+    }))
+
+  it("is of what is seen to begin", () => {
+    const any = repeat as (item: unknown) => unknown
+    for (const item of [text, repeat(tag("a")), sequence([]), sequence([text, tag("a")])]) {
+      assert.throws(() => any(item), /Output\.repeat/)
+    }
+  })
+})
+
+describe("an error", () => {
+  it.effect("says where, in which part, what was expected and what there is", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(
+        parse(sequence([tag("a"), tag("b")]))(`${"x\n".repeat(9)}<a>0123456789\n</a>? ${"y".repeat(99)}`)
+      )
+      assert.strictEqual(
+        error.message,
+        `Line 11, column 5, part 1: expected <b>, and found none from here on. The text there: ` +
+          `…"x\\n<a>0123456789\\n</a>? ${"y".repeat(38)}"…`
+      )
+      assert.strictEqual(JSON.parse(JSON.stringify(error)).message, error.message)
+    }))
+
+  it.effect("counts lines by their line feeds", () =>
+    Effect.all([
+      refuses(sequence([tag("a"), tag("b")]), "\n\n<a></a>", { line: 3, column: 8, offset: 9 }),
+      refuses(sequence([tag("a"), tag("b")]), "<a>\n</a>\n", { line: 2, column: 5, offset: 8 }),
+      refuses(tag("b"), "\ud800\n", { line: 1, column: 1, excerpt: "\"\ufffd\\n\"" })
+    ]))
+})
+
+describe("render", () => {
+  it.effect("writes tags on lines of their own, and fences as long as they need to be", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(
+        yield* render(algorithms)(["0", [["1", "2"], ["3\n4", "```\n5\n```"]]]),
+        "<problem>\n0\n</problem>\n<algorithm>\n1\n</algorithm>\n```\n2\n```\n" +
+          "<algorithm>\n3\n4\n</algorithm>\n````\n```\n5\n```\n````\n"
+      )
+      assert.strictEqual(
+        yield* render(repeat(sequence([tag("a"), text])))([["1", "2"], ["3", "4\n"]]),
+        "<a>\n1\n</a>2<a>\n3\n</a>4\n"
+      )
+      assert.strictEqual(yield* render(code({ language: "Py" }))("a"), "```py\na\n```\n")
+      assert.strictEqual(
+        yield* render(json(Schema.Struct({ a: Schema.Date })))({ a: new Date(0) }),
+        [
+          "```json",
+          "{",
+          "  \"a\": \"1970-01-01T00:00:00.000Z\"",
+          "}",
+          "```",
+          ""
+        ].join("\n")
+      )
+    }))
+
+  it.effect("refuses what would be read as something else", () =>
+    Effect.gen(function*() {
+      const refused = <A>(spec: Output.Spec<A>, value: NoInfer<A>, path: ReadonlyArray<number>) =>
+        Effect.map(Effect.flip(render(spec)(value)), (error) => {
+          assert.instanceOf(error, Output.OutputRenderError)
+          assert.deepStrictEqual(error.path, path)
+          assert.strictEqual(JSON.parse(JSON.stringify(error)).message, error.message)
+        })
+      yield* refused(tag("a"), "x</a>y", [])
+      yield* refused(sequence([tag("a"), tag("b")]), ["1", "</b>"], [1])
+      yield* refused(sequence([tag("a"), code()]), ["```", "1"], [0])
+      yield* refused(sequence([repeat(tag("a")), tag("a")]), [["1"], "2"], [1])
+      yield* refused(repeat(sequence([tag("a"), text])), [["1", "<a>2</a>"]], [0, 1])
+      yield* refused(sequence([text, code()]), ["1", "2"], [1])
+      yield* refused(repeat(sequence([tag("a"), json(Schema.Int)])), [["1", 1.5]], [0, 1])
+      assert.isTrue(Schema.isSchemaError((yield* Effect.flip(render(json(Schema.Int))(1.5))).cause))
+    }))
+})
+
+const runs = { arbitrary: { runs: 500 } }
+
+const pick = <A>(...all: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
+  Arbitrary.map(
+    Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: all.length - 1 }))),
+    (i) => all[i]!
+  )
+
+const oneOf = <A>(...all: ReadonlyArray<Arbitrary.Arbitrary<A>>): Arbitrary.Arbitrary<A> =>
+  Arbitrary.flatMap(pick(...all), (one) => one)
+
+type AnySpec = Output.Spec<any>
+
+// Specs whose leaves are often alike.
+const anyLeaf = pick<Output.Item<any>>(tag("a"), tag("b"), code(), code({ language: "js" }))
+const specOf = (depth: number): Arbitrary.Arbitrary<AnySpec> => {
+  if (depth === 0) return oneOf<AnySpec>(anyLeaf, anyLeaf, pick<AnySpec>(text))
+  const parts = Arbitrary.array(Arbitrary.flatMap(pick(0, depth - 1), specOf), { maxLength: 3 })
+  const item = Arbitrary.map(
+    Arbitrary.all([anyLeaf, parts]),
+    ([head, parts]) => sequence([head, ...parts]) as unknown as Output.Item<any>
+  )
+  return oneOf<AnySpec>(
+    anyLeaf,
+    Arbitrary.map(parts, (parts) => sequence(parts) as AnySpec),
+    Arbitrary.map(oneOf<Output.Item<any>>(anyLeaf, item), (item) => repeat(item) as AnySpec)
+  )
+}
+const anySpec = specOf(3)
+
+// Texts of what matters to the grammar.
+const anyText = Arbitrary.map(
+  Arbitrary.array(
+    pick(
+      "<a>",
+      "</a>",
+      "<a>",
+      "</a>",
+      "<b>",
+      "</b>",
+      "\n```\n",
+      "```",
+      "\n",
+      "```js\n",
+      "````",
+      "~~~",
+      "x",
+      " ",
+      "<",
+      "`"
+    ),
+    { maxLength: 40 }
+  ),
+  (tokens) => tokens.join("")
+)
+
+const nodeOf = (spec: AnySpec) => spec as unknown as Node
+
+const valueOf = (node: Node, texts: Arbitrary.Arbitrary<string>): Arbitrary.Arbitrary<unknown> => {
+  if (node._tag === "Sequence") return Arbitrary.all(node.parts.map((part) => valueOf(part, texts)))
+  if (node._tag === "Repeat") return Arbitrary.array(valueOf(node.item, texts), { maxLength: 3 })
+  return texts
+}
+
+// Every leaf another one, so that every value of plain texts can be written.
+const distinctSpec = (name: string, depth: number): Arbitrary.Arbitrary<AnySpec> => {
+  const leaf = pick<Output.Item<any>>(tag(name), code({ language: name }))
+  if (depth === 0) return Arbitrary.map(leaf, (leaf) => leaf)
+  const parts = oneOf(
+    ...[0, 1, 2, 3].map((n) =>
+      Arbitrary.all(Array.from({ length: n }, (_, i) => distinctSpec(`${name}${i}`, depth - 1)))
+    )
+  )
+  return oneOf<AnySpec>(
+    leaf,
+    Arbitrary.map(parts, (parts) => sequence(parts)),
+    Arbitrary.map(
+      Arbitrary.all([leaf, parts]),
+      ([head, parts]) => repeat(sequence([head, ...parts]) as unknown as Output.Item<any>)
+    )
+  )
+}
+
+const plainText = Arbitrary.map(
+  Arbitrary.array(pick("a", "\n", "\r", " ", "<", ">", "</", "`", "\ud800", "é", "1"), { maxLength: 12 }),
+  (characters) => characters.join("").replaceAll("```", "`")
+)
+
+const withValue = (specs: Arbitrary.Arbitrary<AnySpec>, texts: Arbitrary.Arbitrary<string>) =>
+  Arbitrary.flatMap(specs, (spec) => Arbitrary.map(valueOf(nodeOf(spec), texts), (value) => ({ spec, value })))
+
+describe("any spec", () => {
+  it.effect.prop("gives back what was rendered, where its parts can be told apart", {
+    of: withValue(distinctSpec("t", 3), plainText)
+  }, ({ of: { spec, value } }) =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* parse(spec)(yield* render(spec)(value)), value)
+    }), runs)
+
+  it.effect.prop("gives back what was rendered, or does not render it", {
+    of: withValue(anySpec, anyText)
+  }, ({ of: { spec, value } }) =>
+    Effect.gen(function*() {
+      const rendered = yield* Effect.result(render(spec)(value))
+      if (Result.isFailure(rendered)) return assert.instanceOf(rendered.failure, Output.OutputRenderError)
+      assert.deepStrictEqual(yield* parse(spec)(rendered.success), value)
+    }), runs)
+
+  it.effect.prop("codes of any text are rendered", { text: anyText }, ({ text }) =>
+    Effect.gen(function*() {
+      const spec = repeat(sequence([code({ language: "js" }), code()]))
+      const value: Array<[string, string]> = [[text, `${text}\n`], [`\r${text}`, `${text}\r`]]
+      assert.deepStrictEqual(yield* parse(spec)(yield* render(spec)(value)), value)
+    }), runs)
+
+  it.effect.prop("reads what a reader would that searches anew each time", {
+    spec: anySpec,
+    text: anyText
+  }, ({ spec, text }) =>
+    Effect.gen(function*() {
+      const expected = readSlowly(nodeOf(spec), text)
+      const read = yield* Effect.result(parse(spec)(text))
+      assert.deepStrictEqual(
+        Result.isFailure(read) ? { path: read.failure.path } : { value: read.success },
+        expected
+      )
+    }), { arbitrary: { runs: 3000 } })
+
+  it.effect.prop("reads any text or says where it cannot", {
+    spec: anySpec,
+    text: Schema.String
+  }, ({ spec, text }) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.result(parse(spec)(text))
+      if (Result.isSuccess(error)) return
+      const { column, line, offset } = error.failure
+      assert.isAtMost(offset, text.length)
+      const lines = text.slice(0, offset).split("\n")
+      assert.deepStrictEqual([line, column], [lines.length, lines.at(-1)!.length + 1])
+    }), runs)
+})
+
+/** What a script beside this file prints. */
+const run = (script: string) =>
+  Effect.callback<string>((resume) => {
+    const path = Path.join(import.meta.dirname, "support", script)
+    const child = ChildProcess.execFile(process.execPath, [path], (error, stdout, stderr) => {
+      assert.strictEqual(error, null, `${stdout}${stderr}`)
+      resume(Effect.succeed(stdout))
+    })
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+it.effect("effect/Schema is loaded by who has a schema alone", () =>
+  Effect.map(run("loadsNoSchema.ts"), (output) => assert.strictEqual(output, "[false,false,true]")))
+
+it.effect("no text of 10 MB takes longer than its length has it", () =>
+  Effect.gen(function*() {
+    const output = yield* run("hugeOutputs.ts")
+    const results = Object.fromEntries(
+      output.trim().split("\n").map((line) => {
+        const space = line.indexOf(" ")
+        return [line.slice(0, space), JSON.parse(line.slice(space))]
+      })
+    )
+    assert.strictEqual(Object.keys(results).length, 11)
+    for (const found of Object.values(results["backticks"])) assert.strictEqual(found, notClosed)
+    assert.strictEqual(results["fences"].codes, 1_250_000)
+    assert.strictEqual(results["openings"].tags, nothing)
+    assert.strictEqual(results["tags"].items, 1_428_572)
+    assert.strictEqual(results["deep"].nested, 454_546)
+  }), 240_000)

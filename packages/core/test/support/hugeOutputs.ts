@@ -1,0 +1,44 @@
+// Parses texts of 10 MB that are made to take long, with specs that look for much, and prints what came of it. A parser
+// that goes back would not come to an end here.
+import { Output } from "@llm-cache/core"
+import { Effect, Result, Schema } from "effect"
+
+const nested = (depth: number): Output.Item<any> => {
+  const inner = depth === 1 ? Output.code() : Output.repeat(nested(depth - 1))
+  return Output.sequence([Output.tag(`t${depth}`), inner])
+}
+
+const absent = ["u", "v", "w"].map((name) => Output.repeat(Output.tag(name)))
+
+const specs: Record<string, Output.Spec<any>> = {
+  code: Output.code(),
+  codes: Output.repeat(Output.code()),
+  language: Output.repeat(Output.code({ language: "absent" })),
+  tags: Output.repeat(Output.tag("t")),
+  nested: Output.repeat(nested(60)),
+  json: Output.repeat(Output.json(Schema.Unknown)),
+  items: Output.repeat(Output.sequence([Output.tag("t"), ...absent, Output.repeat(Output.json(Schema.Unknown))]))
+}
+
+const units = {
+  backticks: "`",
+  fences: "```\n",
+  opened: "```x\n",
+  mixed: "~~~\n```\n",
+  less: "<",
+  openings: "<t>",
+  tags: "<t></t>",
+  both: "```\n```\n<t></t>\n",
+  deep: "<t60></t60><t59></t59>",
+  strings: "[\"<t></t>",
+  lines: "\n"
+}
+
+for (const [name, unit] of Object.entries(units)) {
+  const text = unit.repeat(Math.ceil(10_000_000 / unit.length))
+  const results = Object.entries(specs).map(([spec, one]) => {
+    const result = Effect.runSync(Effect.result(Output.parse(one)(text)))
+    return [spec, Result.isFailure(result) ? result.failure.found : [result.success].flat().length] as const
+  })
+  process.stdout.write(`${name} ${JSON.stringify(Object.fromEntries(results))}\n`)
+}

@@ -1,0 +1,101 @@
+import { Independent, type IndependentModel, LlmModel, Output, Repeatable, type SampleError } from "@llm-cache/core"
+import { type Context, Effect, Schedule, Schema } from "effect"
+import { describe, expect, it } from "tstyche"
+
+declare const run: <A, E>(program: Effect.Effect<A, E>) => void
+
+const { code, json, repeat, sequence, tag, text } = Output
+
+describe("what a spec yields", () => {
+  it("is in its type", () => {
+    expect(tag("a")).type.toBe<Output.Item<string>>()
+    expect(code()).type.toBe<Output.Item<string>>()
+    expect(text).type.toBe<Output.Spec<string>>()
+    expect(json(Schema.Struct({ a: Schema.Date }))).type.toBe<Output.Item<{ readonly a: Date }>>()
+    expect(repeat(tag("a"))).type.toBe<Output.Spec<Array<string>>>()
+    const answer = sequence([tag("problem"), repeat(sequence([tag("algorithm"), code()]))])
+    expect<Output.Type<typeof answer>>().type.toBe<[string, Array<[string, string]>]>()
+    expect(Output.parse(answer)("")).type.toBe<
+      Effect.Effect<[string, Array<[string, string]>], Output.OutputError>
+    >()
+    expect(Output.render(answer)).type.toBe<
+      (value: [string, Array<[string, string]>]) => Effect.Effect<string, Output.OutputRenderError>
+    >()
+  })
+
+  it("is an array for parts that are not known", () => {
+    expect(sequence([tag("a") as Output.Spec<string>] as Array<Output.Spec<string>>)).type.toBe<
+      Output.Spec<Array<string>>
+    >()
+    expect(sequence([])).type.toBe<Output.Spec<[]>>()
+  })
+
+  it("is neither more nor less", () => {
+    expect<Output.Spec<string>>().type.not.toBeAssignableTo<Output.Spec<string | number>>()
+    expect<Output.Spec<string | number>>().type.not.toBeAssignableTo<Output.Spec<string>>()
+  })
+})
+
+describe("a repetition", () => {
+  it("is of what is seen to begin", () => {
+    expect(repeat).type.toBeCallableWith(sequence([sequence([code(), text]), repeat(tag("a"))]))
+    expect(repeat).type.toBeCallableWith(json(Schema.String))
+    expect(repeat).type.not.toBeCallableWith(text)
+    expect(repeat).type.not.toBeCallableWith(repeat(tag("a")))
+    expect(repeat).type.not.toBeCallableWith(sequence([]))
+    expect(repeat).type.not.toBeCallableWith(sequence([repeat(tag("a")), tag("b")]))
+    expect(repeat).type.not.toBeCallableWith(sequence([text, tag("b")]))
+    expect(repeat).type.not.toBeCallableWith(sequence([tag("a")] as Array<Output.Item<string>>))
+  })
+})
+
+describe("a JSON", () => {
+  it("is of a schema that needs nothing", () => {
+    const needy = null as unknown as Schema.Codec<string, string, Context.Service<string, string>>
+    expect(json).type.not.toBeCallableWith(needy)
+  })
+})
+
+describe("a query", () => {
+  type E = SampleError.SampleError | Output.OutputsExhausted
+  interface Judge {
+    readonly judge: unique symbol
+  }
+  const judged = null as unknown as Effect.Effect<boolean, "no verdict", Judge>
+  const spec = sequence([tag("a"), code()])
+
+  it("yields what its spec does, and asks for independence", () => {
+    const query = Output.query("p", spec)
+    expect(query).type.toBe<Effect.Effect<[string, string], E, IndependentModel.IndependentModel>>()
+    expect(Output.query("p", spec, {})).type.toBe<typeof query>()
+    expect(Output.query("p", spec, { schedule: Schedule.recurs(1) })).type.toBe<typeof query>()
+    const model = LlmModel.layer({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+    expect(run).type.toBeCallableWith(query.pipe(Effect.provide(Independent.layer), Effect.provide(model)))
+    expect(run).type.not.toBeCallableWith(query.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
+  })
+
+  it("fails with and needs what validate and the schedule do", () => {
+    expect(Output.query("p", spec, { validate: ([a]) => a !== "" || "empty" })).type.toBe<
+      Effect.Effect<[string, string], E, IndependentModel.IndependentModel>
+    >()
+    expect(Output.query("p", spec, { validate: () => judged })).type.toBe<
+      Effect.Effect<[string, string], E | "no verdict", IndependentModel.IndependentModel | Judge>
+    >()
+    expect(Output.query("p", spec, { validate: ([a]) => Effect.map(LlmModel.sampleOne(a), (b) => b === a) })).type.toBe<
+      Effect.Effect<[string, string], E, IndependentModel.IndependentModel>
+    >()
+    const schedule = null as unknown as Schedule.Schedule<number, Output.OutputRejected, "schedule", Judge>
+    expect(Output.query("p", spec, { schedule })).type.toBe<
+      Effect.Effect<[string, string], E | "schedule", IndependentModel.IndependentModel | Judge>
+    >()
+    expect(Output.query).type.not.toBeCallableWith("p", spec, { validate: () => 1 })
+    expect(Output.query).type.not.toBeCallableWith("p", spec, { schedule: Schedule.identity<number>() })
+  })
+
+  it("does so also among others", () => {
+    const query = Output.query("p", tag("a"), { validate: () => judged, schedule: Schedule.recurs(1) })
+    expect(Effect.all([Output.query("p", tag("a")), query])).type.toBe<
+      Effect.Effect<[string, string], E | "no verdict", IndependentModel.IndependentModel | Judge>
+    >()
+  })
+})
