@@ -9,8 +9,8 @@
  *
  * **Details**
  *
- * What a program does is told to the `Events` that are provided to it, wherever its models were built. Each draw of a
- * cache is one hit or one miss. A draw that a cache beneath answers is a miss of the caches above that one.
+ * What a program does is told to the `Events` that are provided to it, wherever its models were built. Each sample that a
+ * cache hands out was one hit or one miss. One that a cache beneath had is a miss of the caches above that one.
  *
  * At the log level `Debug`, each event is a log message too, also without this layer.
  *
@@ -35,7 +35,7 @@ import type { SampleError } from "./SampleError.ts"
 export interface Fields {
   /** The model, the prompt and the fork. */
   readonly key: Key
-  /** The position in the sequence of the model that tells it; of a request, the one that it was sent for. */
+  /** The position in the sequence of the model that tells it; of a request, the one of the draw that it was sent for. */
   readonly position: number
 }
 
@@ -49,6 +49,8 @@ export interface RequestSent extends Fields {
   readonly _tag: "RequestSent"
   /** The request's name, which the metadata of its samples have too. */
   readonly request: string
+  /** The provider's name, where the model has one. */
+  readonly provider: string | undefined
   /** How many samples it asks for. */
   readonly n: number
 }
@@ -62,6 +64,7 @@ export interface RequestSent extends Fields {
 export interface RequestDone extends Fields {
   readonly _tag: "RequestDone"
   readonly request: string
+  readonly provider: string | undefined
   /** What it brought, one or more. */
   readonly samples: ReadonlyArray<Sample>
   /** How long it took, in milliseconds. */
@@ -77,6 +80,7 @@ export interface RequestDone extends Fields {
 export interface RequestFailed extends Fields {
   readonly _tag: "RequestFailed"
   readonly request: string
+  readonly provider: string | undefined
   /** Absent where the request was interrupted, or ended by a defect. */
   readonly error: SampleError | undefined
   /** How long it took, in milliseconds. */
@@ -91,7 +95,7 @@ export interface RequestFailed extends Fields {
  */
 export interface Hit extends Fields {
   readonly _tag: "Hit"
-  /** The id of the cache's store. */
+  /** The id of the cache's store, or `Repeatable` for the memory of one. */
   readonly store: string
   readonly sample: Sample
   /** Whether the draw waited for what another draw had asked for. */
@@ -106,7 +110,7 @@ export interface Hit extends Fields {
  */
 export interface Miss extends Fields {
   readonly _tag: "Miss"
-  /** The id of the cache's store. */
+  /** The id of the cache's store, or `Repeatable` for the memory of one. */
   readonly store: string
   /** What is asked next: another cache, a provider, or, in replication, nothing. */
   readonly asks: "cache" | "provider" | "nothing"
@@ -120,7 +124,7 @@ export interface Miss extends Fields {
  */
 export interface Stored extends Fields {
   readonly _tag: "Stored"
-  /** The id of the cache's store. */
+  /** The id of the cache's store, or `Repeatable` for the memory of one. */
   readonly store: string
   readonly sample: Sample
 }
@@ -133,7 +137,7 @@ export interface Stored extends Fields {
  */
 export interface Refused extends Fields {
   readonly _tag: "Refused"
-  /** The id of the cache's store. */
+  /** The id of the cache's store, or `Repeatable` for the memory of one. */
   readonly store: string
   readonly sample: Sample
 }
@@ -147,7 +151,7 @@ export interface Refused extends Fields {
 export type Event = RequestSent | RequestDone | RequestFailed | Hit | Miss | Stored | Refused
 
 /**
- * Runs at each event, at once, in the fiber that it happens in. It must not throw.
+ * Runs at each event, at once, in the fiber that it happens in. What it throws is logged, and changes nothing else.
  *
  * @category models
  * @since 0.1.0
@@ -163,7 +167,7 @@ export type Listener = (event: Event) => void
 export class Events extends Context.Service<Events, {
   /** Has a listener run at each event, until the scope closes. */
   readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
-  /** Runs all listeners. */
+  /** Runs all listeners, and throws what one of them has thrown. */
   readonly publish: Listener
 }>()("@llm-cache/core/Events") {}
 
@@ -186,8 +190,15 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
       ))
     },
     publish: (event) => {
-      for (const listener of listeners) listener(event)
-      outer?.publish(event)
+      const thrown: Array<unknown> = []
+      for (const listener of [...listeners, ...outer === undefined ? [] : [outer.publish]]) {
+        try {
+          listener(event)
+        } catch (error) {
+          thrown.push(error)
+        }
+      }
+      if (thrown.length > 0) throw thrown[0]
     }
   })
 })
@@ -212,7 +223,7 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Events> = Layer.fresh(Layer.effect(Events, make))
+export const layer: Layer.Layer<Events> = Layer.effect(Events, make)
 
 /**
  * Has a listener run at each event, until the scope closes.

@@ -98,7 +98,7 @@ const takenAt = (position: number, { metadata, origins, text }: Drawn): Drawn =>
 // at once share the requests of a batch, and forgets each sample when it is handed out.
 const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
   const store = makeMemory()
-  const memory = remember({ source, store, refill: false, isCache: false, scope, floor: (key) => readerOf(key).next })
+  const memory = remember({ source, store, refill: false, name: undefined, scope, floor: (key) => readerOf(key).next })
   const positions = new WeakMap<Drawn, number>()
   const { draw, readerOf } = reading(
     (key, position, batch) =>

@@ -173,8 +173,8 @@ export interface Options<R = never> extends Identity.Options {
    */
   readonly maxBatch?: number | undefined
   /**
-   * How many requests are sent at once to a provider that takes one sample per request: where `maxBatch` is 1, or an
-   * answer had `ignoresN`. Of a larger batch, the next ones are sent when the consumer needs them.
+   * How many requests are sent at once for one draw of several samples, to a provider that takes one sample per request:
+   * where `maxBatch` is 1, or an answer had `ignoresN`. Of a larger batch, the next ones are sent when the consumer needs them.
    *
    * @default 1
    */

@@ -9,7 +9,7 @@
  *
  * | metric | kind | attributes |
  * | --- | --- | --- |
- * | `gen_ai.client.operation.duration` | histogram, seconds | `gen_ai.operation.name`, `gen_ai.request.model`, `gen_ai.response.model`, `error.type` |
+ * | `gen_ai.client.operation.duration` | histogram, seconds | `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `gen_ai.response.model`, `error.type` |
  * | `gen_ai.client.token.usage` | histogram, tokens of a request | the same, and `gen_ai.token.type`: `input` or `output` |
  * | `llm_cache.hits`, `llm_cache.misses`, `llm_cache.stored`, `llm_cache.refused` | counter | `gen_ai.request.model`, `llm_cache.store` |
  *
@@ -69,7 +69,7 @@ const caches = {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, never, Events.Events> = Layer.fresh(Layer.effectDiscard(
+export const layer: Layer.Layer<never, never, Events.Events> = Layer.effectDiscard(
   Effect.contextWith((context) =>
     Events.listen((event) => {
       const model = event.key.identity.name
@@ -81,6 +81,7 @@ export const layer: Layer.Layer<never, never, Events.Events> = Layer.fresh(Layer
           const metadata = event._tag === "RequestDone" ? event.samples[0]?.metadata ?? {} : {}
           const attributes = defined({
             "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": event.provider,
             "gen_ai.request.model": model,
             "gen_ai.response.model": metadata.model,
             "error.type": event._tag === "RequestFailed" ? errorType(event) : undefined
@@ -103,7 +104,7 @@ export const layer: Layer.Layer<never, never, Events.Events> = Layer.fresh(Layer
       }
     })
   )
-))
+)
 
 const errorType = ({ error }: Events.RequestFailed): string =>
   error === undefined ? "interrupted" : error._tag === "ProviderError" ? error.reason._tag : error._tag

@@ -61,13 +61,16 @@ export interface StoreOptions {
   /**
    * The finish reasons, in the provider's words, of samples that are recorded and not handed out: `content_filter`
    * (OpenAI), `refusal` (Anthropic) for answers that a content policy cut off, `length`, `max_tokens` for those that
-   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails when ten
-   * samples in a row are refused.
+   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails that has
+   * ten samples in a row refused; the next one goes on behind them.
    *
    * To leave samples out is to sample another distribution: that of the answers *given* that they are not refused. A
    * success rate is then that among finished answers, and a limit of tokens becomes a preference for short ones. Where
    * that is not what is to be measured, hand all out and let the program say what it makes of them. The refused ones stay
    * in the store, and `Usage` and `Events` tell how many there were.
+   *
+   * A cache above this one has its samples without the refused ones: keep `refuse` as it is as long as such a cache is
+   * used, and give it in replication too.
    *
    * @default none: every sample is handed out
    */
@@ -91,7 +94,7 @@ export interface Options extends StoreOptions {
  * @category options
  * @since 0.1.0
  */
-export interface ReplicationOptions extends Identity.Options {
+export interface ReplicationOptions extends Identity.Options, Pick<StoreOptions, "refuse"> {
   /** The root of the cache, see `SampleStore.layerDirectory`. A `~` at its start is the home folder. */
   readonly directory: string
 }
@@ -136,7 +139,7 @@ export const make = Effect.fnUntraced(function*(
     source,
     store,
     refill: false,
-    isCache: true,
+    name: store.id,
     scope,
     lease: store.leases && expiry !== undefined ? { leases: store.leases, expiry } : undefined,
     onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
@@ -160,7 +163,7 @@ export const make = Effect.fnUntraced(function*(
     attach: source.attach
   })
   const { refuse = [] } = options ?? {}
-  return refuse.length === 0 ? model : refusing(model, store.id, refuse)
+  return refuse.length === 0 ? model : refusing(model, store, refuse)
 })
 
 /**
@@ -220,11 +223,14 @@ export const layer = (
  * @since 0.1.0
  */
 export const layerStoreReplication = (
-  options: Identity.Options
+  options: Identity.Options & Pick<StoreOptions, "refuse">
 ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, ProviderError | StoreError, SampleStore.SampleStore> =>
   Layer.effectContext(Effect.gen(function*() {
     const identity = yield* Identity.make(options)
-    const model = yield* make(nothing(identity), yield* SampleStore.SampleStore, { replication: true })
+    const model = yield* make(nothing(identity), yield* SampleStore.SampleStore, {
+      replication: true,
+      refuse: options.refuse
+    })
     return repeatableContext(model)
   }))
 

@@ -21,8 +21,10 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Events from "./Events.ts"
 import { Tally } from "./internal/tally.ts"
+import { ProviderError } from "./SampleError.ts"
 
 /**
  * Where progress is shown.
@@ -60,7 +62,8 @@ export interface Options {
 }
 
 /**
- * Shows the progress of the programs that the events are told of, until the layer closes.
+ * Shows the progress of the programs that the events are told of, until the layer closes. Fails with a `ProviderError`
+ * (`BadRequest`) for an interval that is none.
  *
  * **Example** (A run that can be watched)
  *
@@ -78,29 +81,44 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<never, never, Events.Events> =>
+export const layer = (options: Options = {}): Layer.Layer<never, ProviderError, Events.Events> =>
   Layer.effectDiscard(Effect.gen(function*() {
     const { output = process.stderr } = options
     const isInPlace = output.isTTY === true
-    const interval = Duration.fromInputUnsafe(options.interval ?? (isInPlace ? "1 second" : "30 seconds"))
+    const interval = Duration.fromInput(options.interval ?? (isInPlace ? "1 second" : "30 seconds"))
+    if (Option.isNone(interval) || !Duration.isPositive(interval.value)) {
+      return yield* ProviderError.badRequest(
+        "Progress.layer",
+        "`interval` is no time that could pass: give one above zero, or leave it out"
+      )
+    }
+    const write = (text: string): void => {
+      try {
+        output.write(text)
+      } catch {
+        // A console that is gone is no reason to stop.
+      }
+    }
     const tally = new Tally()
-    let [inFlight, changes, shown] = [0, 0, 0]
+    const inFlight = new Set<string>()
+    let [changes, shown] = [0, 0]
     yield* Events.listen((event) => {
       changes++
-      if (event._tag === "RequestSent") inFlight++
-      else if (event._tag === "RequestDone" || event._tag === "RequestFailed") inFlight--
+      if (event._tag === "RequestSent") inFlight.add(event.request)
+      else if (event._tag === "RequestDone" || event._tag === "RequestFailed") inFlight.delete(event.request)
       tally.add(event)
     })
 
     let last = { time: yield* Clock.currentTimeMillis, samples: 0 }
     const line = Effect.map(Clock.currentTimeMillis, (time) => {
       const { failedRequests, hits, misses, spent } = tally.usage()
-      const samples = Math.max(hits + spent.requests, spent.samples)
+      // of models without a cache: what was bought
+      const samples = hits + misses > 0 ? hits + misses : spent.samples
       const rate = (samples - last.samples) * 1000 / Math.max(1, time - last.time)
       last = { time, samples }
       shown = changes
       return [
-        `${inFlight} in flight`,
+        `${inFlight.size} in flight`,
         `${spent.requests} requests`,
         ...failedRequests === 0 ? [] : [`${failedRequests} failed`],
         `${hits} hits`,
@@ -111,13 +129,11 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, Events.E
     })
     const show = Effect.map(
       line,
-      (text) => output.write(isInPlace ? `\r\x1b[2K${text.slice(0, (output.columns ?? 80) - 1)}` : `${text}\n`)
+      (text) => write(isInPlace ? `\r\x1b[2K${text.slice(0, (output.columns || 80) - 1)}` : `${text}\n`)
     )
 
-    yield* Effect.addFinalizer(() =>
-      Effect.map(line, (text) => output.write(`${isInPlace ? "\r\x1b[2K" : ""}${text}\n`))
-    )
-    yield* Effect.sleep(interval).pipe(
+    yield* Effect.addFinalizer(() => Effect.map(line, (text) => write(`${isInPlace ? "\r\x1b[2K" : ""}${text}\n`)))
+    yield* Effect.sleep(interval.value).pipe(
       Effect.andThen(Effect.suspend(() => isInPlace || changes !== shown ? show : Effect.void)),
       Effect.forever,
       Effect.forkScoped

@@ -34,7 +34,7 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
   Effect.map(Effect.scope, (scope) => {
     const { attach, behind } = makeRecalls(source)
     const store = makeMemory()
-    const { draw, restore } = remember({ source, store, refill: true, isCache: true, scope })
+    const { draw, restore } = remember({ source, store, refill: true, name: "Repeatable", scope })
     return LlmModel.fromDraw({
       identity: source.identity,
       sequence: "remembered",

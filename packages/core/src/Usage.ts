@@ -12,6 +12,8 @@
  * samples were used and however often. So a run from a warm cache says what it would have cost. A sample that the program
  * has bought itself is not replayed when it comes from a cache.
  *
+ * Samples that are refused cost what they cost where they were bought: a slice does not have them, and does not know.
+ *
  * A sample that was recorded without the name of its request (by the Python original, or put there by hand) counts as a
  * sample, and its tokens are not known.
  *
@@ -76,7 +78,10 @@ export interface Counts {
   readonly replayed: Amount
   /** Requests that brought nothing: they failed, or were interrupted. */
   readonly failedRequests: number
-  /** Draws that a cache answered, also from what an earlier request of this run brought beyond its draw. */
+  /**
+   * Draws that a cache answered, also from what an earlier request of this run brought beyond its draw, and those of
+   * samples that are refused.
+   */
   readonly hits: number
   /** Draws that no cache could answer. */
   readonly misses: number
@@ -101,7 +106,7 @@ export interface ModelCounts extends Counts {
  * @since 0.1.0
  */
 export interface CacheCounts {
-  /** The id of the cache's store. */
+  /** The id of the cache's store, or `Repeatable` for the memories of all of them. */
   readonly store: string
   readonly hits: number
   readonly misses: number
@@ -174,7 +179,7 @@ export class Meter extends Context.Service<Meter, {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Meter, never, Events.Events> = Layer.fresh(Layer.effect(
+export const layer: Layer.Layer<Meter, never, Events.Events> = Layer.effect(
   Meter,
   Effect.suspend(() => {
     const tally = new Tally()
@@ -183,7 +188,7 @@ export const layer: Layer.Layer<Meter, never, Events.Events> = Layer.fresh(Layer
       { current: Effect.sync(() => tally.usage()) }
     )
   })
-))
+)
 
 /**
  * What was used since the layer was built.

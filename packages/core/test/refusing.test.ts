@@ -85,9 +85,8 @@ describe("samples that are refused", () => {
         assert.include(error.message, reason)
         assert.strictEqual(state.requests, 10)
         assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(cached)), "12")
-        // The same again, from the store.
+        // What is recorded is passed over, however much it is: so a run that is repeated comes further.
         const again = yield* Persistent.make(yield* model, store, { refuse: [reason], replication: true })
-        assert.strictEqual((yield* Effect.flip(LlmModel.sampleOne("p").pipe(using(again))))._tag, "ProviderError")
         assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(again)), "12")
         assert.strictEqual(state.requests, 13)
       }

@@ -1,12 +1,16 @@
+import type * as Arr from "effect/Array"
 import type * as Effect from "effect/Effect"
 import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
 import type { SampleError } from "../SampleError.ts"
 
+/** Lets an effect be interrupted where the caller can be. */
+export type Restore = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
 /**
- * Ways to several samples at once, from a position on and at most `most`, where reading them is no act. No one is told of
- * them, so they are for fibers that no one observes.
+ * What a model can do beside its draw. The first two are ways to several samples at once, from a position on and at most
+ * `most`, where reading them is no act. No one is told of them, so they are for fibers that no one observes.
  */
 export interface AtHand {
   /**
@@ -16,6 +20,16 @@ export interface AtHand {
   readonly now?: (key: Key, position: number, most: number) => ReadonlyArray<Drawn>
   /** Samples that are recorded in a store: none where the one at the position is not. */
   readonly recorded?: (key: Key, position: number, most: number) => Effect.Effect<ReadonlyArray<Drawn>, SampleError>
+  /**
+   * Draws of a provider, for who is not interruptible: where it is interrupted as it waits, by `restore`, it gives what
+   * has come by then, if anything has.
+   */
+  readonly buy?: (
+    key: Key,
+    position: number,
+    batch: number,
+    restore: Restore
+  ) => Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError>
 }
 
 const atHand = Symbol("@llm-cache/core/atHand")

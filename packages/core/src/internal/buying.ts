@@ -2,8 +2,9 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Event } from "../Events.ts"
 import type { Identity } from "../Identity.ts"
@@ -11,6 +12,7 @@ import type { Key } from "../Key.ts"
 import type { Model, Options } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
 import { ProviderError, type SampleError } from "../SampleError.ts"
+import { type AtHand, type Restore, withAtHand } from "./atHand.ts"
 import { isObserved, tell } from "./observe.ts"
 import { defined, purchased } from "./purchased.ts"
 
@@ -33,84 +35,88 @@ export const makeBuying = <R>(
     return Math.ceil(missing / Math.max(1, Math.ceil(missing / most)))
   }
 
-  const ask = (key: Key, position: number, n: number): Effect.Effect<Samples, SampleError> =>
+  // Interruptible only while the provider is waited for, where `restore` makes it so.
+  const ask = (key: Key, position: number, n: number, restore: Restore): Effect.Effect<Samples, SampleError> =>
     Effect.withFiber((fiber) => {
       const request = crypto.randomUUID()
-      const told = { key, position, request }
-      const publish = (event: () => Event) => isObserved(fiber) ? tell(fiber, event()) : Effect.void
+      const publish = (event: (told: typeof fields) => Event) =>
+        isObserved(fiber) ? tell(fiber, event(fields)) : Effect.void
+      const fields = { key, position, request, provider }
       return Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
-        yield* publish(() => ({ ...told, _tag: "RequestSent", n }))
+        yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const elapsed = Effect.map(Clock.currentTimeMillis, (end) => end - start)
-        return yield* withServices(Effect.scoped(generate({ prompt: key.prompt, n }))).pipe(
-          Effect.flatMap((generation) => {
-            if (generation?.ignoresN) isSingle = true
-            return Effect.flatMap(
-              Clock.currentTimeMillis,
-              (end) => purchased(identity, request, generation, start, end)
-            )
-          }),
-          Effect.mapError((error) =>
-            error._tag === "ProviderError" && key.path.length > 0
-              ? new ProviderError({ provider: error.provider, reason: error.reason, path: key.path })
-              : error
-          ),
-          Effect.onExit((exit) =>
-            Effect.flatMap(elapsed, (elapsed) =>
-              publish((): Event =>
-                exit._tag === "Success"
-                  ? { ...told, _tag: "RequestDone", samples: exit.value, elapsed }
-                  : {
-                    ...told,
-                    _tag: "RequestFailed",
-                    error: Option.getOrUndefined(Cause.findErrorOption(exit.cause)),
-                    elapsed
-                  }
-              ))
-          )
+        const answer = yield* Effect.exit(restore(withServices(Effect.scoped(generate({ prompt: key.prompt, n })))))
+        const end = yield* Clock.currentTimeMillis
+        if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
+        const exit = yield* Effect.exit(
+          Effect.flatMap(answer, (generation) => purchased(identity, request, generation, start, end))
         )
+        yield* publish((fields) =>
+          Exit.isSuccess(exit)
+            ? { ...fields, _tag: "RequestDone", samples: exit.value, elapsed: end - start }
+            : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), elapsed: end - start }
+        )
+        return yield* Effect.mapError(exit, (error) => inFork(error, key.path))
       }).pipe(
         Effect.tap(describeAnswer),
         Effect.tapError(describeError),
         Effect.withSpan(`chat ${model}`, {
           kind: "client",
-          attributes: {
+          attributes: defined({
             "gen_ai.operation.name": "chat",
-            ...(provider === undefined ? undefined : { "gen_ai.provider.name": provider }),
+            "gen_ai.provider.name": provider,
             "gen_ai.request.model": model,
             "gen_ai.request.choice.count": n,
-            ...(identity.temperature === undefined
-              ? undefined
-              : { "gen_ai.request.temperature": identity.temperature }),
-            ...(key.path.length === 0 ? undefined : { "llm_cache.fork": key.path }),
+            "gen_ai.request.temperature": identity.temperature,
+            "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
             "llm_cache.request": request
-          }
+          })
         })
       )
     })
 
-  // Keeps what some of the requests brought where others failed: the rest is asked for by who needs it.
-  const askSeveral = (key: Key, position: number, n: number): Effect.Effect<Samples, SampleError> =>
-    Effect.flatMap(
-      Effect.forEach(Arr.range(0, n - 1), (i) => Effect.result(ask(key, position + i, 1)), {
-        concurrency: "unbounded"
-      }),
-      (results) => {
-        const samples = results.flatMap((result) => Result.isSuccess(result) ? result.success : [])
-        if (Arr.isArrayNonEmpty(samples)) return Effect.succeed(samples)
-        const failed = results.find(Result.isFailure)
-        return failed === undefined ? Effect.die(new Error("requests brought nothing")) : Effect.fail(failed.failure)
-      }
+  // Keeps what some of the requests brought where others failed or were interrupted: the rest is asked for by who needs it.
+  const askSeveral = Effect.fnUntraced(function*(
+    key: Key,
+    position: number,
+    n: number,
+    restore: Restore
+  ): Effect.fn.Return<Samples, SampleError> {
+    const one = ask(key, position, 1, Effect.interruptible)
+    const fibers = yield* Effect.replicateEffect(
+      Effect.forkChild(one, { startImmediately: true, uninterruptible: true }),
+      n
     )
-
-  return {
-    requestSize,
-    draw: (key, position, batch) => {
-      const n = requestSize(batch)
-      return isSingle && n > 1 ? askSeveral(key, position, n) : ask(key, position, n)
+    yield* Effect.exit(Effect.onInterrupt(restore(Fiber.awaitAll(fibers)), () => Fiber.interruptAll(fibers)))
+    const exits = yield* Fiber.awaitAll(fibers)
+    const samples = exits.flatMap((exit) => Exit.isSuccess(exit) ? exit.value : [])
+    const failures = exits.filter(Exit.isFailure)
+    if (!Arr.isArrayNonEmpty(samples)) return yield* failures[0]!
+    for (const { cause } of failures) {
+      if (Cause.hasDies(cause)) yield* Effect.logError("A request died. What others brought is kept", cause)
     }
-  }
+    return samples
+  })
+
+  const buy: NonNullable<AtHand["buy"]> = (key, position, batch, restore) =>
+    Effect.suspend(() => {
+      const n = requestSize(batch)
+      return isSingle && n > 1 ? askSeveral(key, position, n, restore) : ask(key, position, n, restore)
+    })
+
+  const draw: Model["draw"] = (key, position, batch) =>
+    Effect.uninterruptibleMask((restore) => buy(key, position, batch, restore))
+
+  return { requestSize, draw: withAtHand(draw, { buy }) }
 }
+
+const errorOf = (cause: Cause.Cause<SampleError>): SampleError | undefined =>
+  Option.getOrUndefined(Cause.findErrorOption(cause))
+
+const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>
+  error._tag === "ProviderError" && path.length > 0
+    ? new ProviderError({ provider: error.provider, reason: error.reason, path })
+    : error
 
 // The names are those of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 const describeAnswer = ([{ metadata }, ...others]: Samples) =>

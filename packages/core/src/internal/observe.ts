@@ -18,7 +18,11 @@ export const isObserved = (fiber: AnyFiber): boolean => eventsOf(fiber) !== unde
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
-    eventsOf(fiber)?.publish(event)
+    try {
+      eventsOf(fiber)?.publish(event)
+    } catch (error) {
+      return Effect.logError("A listener of events failed", error)
+    }
     return logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
   })
 
@@ -48,7 +52,7 @@ const inWords = (event: Event): string => {
 const annotations = (event: Event): object => {
   const { identity, path, promptHash }: Key = event.key
   return {
-    model: identity.toString(),
+    model: identity.name,
     prompt: promptHash,
     ...(path.length === 0 ? undefined : { fork: path }),
     position: event.position,

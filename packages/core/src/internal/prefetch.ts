@@ -50,7 +50,7 @@ export interface PrefetchOptions {
  * @since 0.1.0
  */
 export interface Prefetched {
-  /** The samples that were asked for and are there. */
+  /** The samples of the prompts that have all that was asked for. */
   readonly samples: number
   /** The prompts of which samples are missing, and why. */
   readonly failed: ReadonlyArray<{ readonly prompt: string; readonly n: number; readonly error: ProviderError }>

@@ -3,10 +3,11 @@ import type { Key } from "../Key.ts"
 import { fromDraw, type Model } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
 import { ContentPolicy, ProviderError, type SampleError, UnusableResponse } from "../SampleError.ts"
+import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { telling } from "./observe.ts"
 
-/** How many samples in a row may be refused: a prompt whose every answer is filtered must not be paid for for ever. */
+/** How many samples in a row may be bought and refused: a prompt whose every answer is filtered must not be paid for for ever. */
 const mostRefused = 10
 
 /** What is known of a sequence beneath, from its first position on. */
@@ -21,13 +22,17 @@ interface Scan {
  * The samples of a model that remembers, without those whose finish reason is refused: each of the others moves up. They
  * say where they were, as those of a shared reader do.
  */
-export const refusing = (source: Model, store: string, reasons: ReadonlyArray<string>): Model => {
+export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<string>): Model => {
   const scans = new KeyMap<Scan>()
   const isRefused = ({ metadata: { finishReason } }: Drawn) =>
     finishReason !== undefined && reasons.includes(finishReason)
 
   const draw = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
-    Effect.suspend(() => seek(key, scans.get(key) ?? { position: 0, refused: [] }, position, batch))
+    Effect.suspend(() => {
+      let scan = scans.get(key)
+      if (scan === undefined) scans.set(key, scan = { position: 0, refused: [] })
+      return seek(key, scan, position, batch)
+    })
 
   const seek = (key: Key, scan: Scan, position: number, batch: number): ReturnType<Model["draw"]> => {
     let at = position
@@ -46,20 +51,19 @@ export const refusing = (source: Model, store: string, reasons: ReadonlyArray<st
     inARow: number
   ): Effect.Effect<readonly [Drawn], SampleError> =>
     Effect.flatMap(source.draw(key, at, batch), ([drawn]) => {
-      const refuses = isRefused(drawn)
-      // Another fiber may have been here.
-      if (at === scan.position) {
-        scan.position++
-        if (refuses) scan.refused.push(at)
+      const isNew = look(scan, at, isRefused(drawn))
+      if (!scan.refused.includes(at)) {
         // Of the many keys of which one sample is drawn, nothing is kept.
-        if (scan.position > 1 || refuses) scans.set(key, scan)
+        if (scan.position <= 1 && scan.refused.length === 0) scans.delete(key)
+        return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
       }
-      if (!refuses) return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
       return Effect.andThen(
-        telling(() => ({ _tag: "Refused", key, position: at, store, sample: drawn })),
-        inARow < mostRefused
-          ? take(key, scan, at + 1, batch, inARow + 1)
-          : Effect.fail(tooMany(key, drawn))
+        isNew ? telling(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn })) : Effect.void,
+        Effect.flatMap(store.get(key, at + 1), (recorded) => {
+          // What is recorded costs nothing, and is passed over.
+          const bought = recorded === undefined ? inARow + 1 : inARow
+          return bought > mostRefused ? Effect.fail(tooMany(key, drawn)) : take(key, scan, at + 1, batch, bought)
+        })
       )
     })
 
@@ -74,6 +78,17 @@ export const refusing = (source: Model, store: string, reasons: ReadonlyArray<st
         )
       ))
   })
+}
+
+// Notes whether a position is refused. Returns whether that is news: another fiber may have been there before, or someone
+// may have had a sample drawn again that was handed out.
+const look = (scan: Scan, at: number, refuses: boolean): boolean => {
+  const isLast = at === scan.position
+  if (isLast) scan.position++
+  if (!refuses || scan.refused.includes(at)) return false
+  scan.refused.push(at)
+  if (!isLast) scan.refused.sort((a, b) => a - b)
+  return true
 }
 
 const tooMany = ({ identity, path }: Key, { metadata: { finishReason } }: Drawn): ProviderError => {

@@ -8,7 +8,7 @@ import type { Model } from "../LlmModel.ts"
 import type { Drawn, Entry } from "../Sample.ts"
 import { type SampleError, StoreError } from "../SampleError.ts"
 import type { Leases, Store } from "../SampleStore.ts"
-import type { AtHand } from "./atHand.ts"
+import { type AtHand, atHandOf } from "./atHand.ts"
 import { KeyMap } from "./keyMap.ts"
 import { longer, makeWithLease } from "./lease.ts"
 import { isObserved, telling } from "./observe.ts"
@@ -46,8 +46,8 @@ interface Options {
   readonly lease?: { readonly leases: Leases; readonly expiry: number } | undefined
   /** Ends the flights that are under way when it closes. */
   readonly scope: Scope.Scope
-  /** Whether what happens is told: not where the memory is no cache. */
-  readonly isCache: boolean
+  /** The name of the cache, in what is told of it. Absent where the memory is no cache: then nothing is told. */
+  readonly name: string | undefined
 }
 
 /** How many positions a flight keeps others from buying, at the most. */
@@ -73,8 +73,9 @@ interface Sequence {
 }
 
 export const remember = (
-  { floor = () => 0, isCache, lease, onMissing, refill, scope, source, store }: Options
+  { floor = () => 0, lease, name, onMissing, refill, scope, source, store }: Options
 ): Memory => {
+  const buySome = atHandOf(source.draw)?.buy
   const sequences = new KeyMap<Sequence>()
   const restored = new KeyMap<true>()
   const restoreSource = source.restore
@@ -141,24 +142,24 @@ export const remember = (
       if (flight !== undefined) return join(key, position, batch, flight)
       return Effect.flatMap(get(key, position), (drawn) => {
         if (drawn === undefined) return missing(key, position, batch)
-        return isCache && isObserved(fiber) ? hit(key, position, drawn, false) : Effect.succeed(one(drawn))
+        return name !== undefined && isObserved(fiber) ? hit(key, position, drawn, false) : Effect.succeed(one(drawn))
       })
     })
 
   const hit = (key: Key, position: number, sample: Drawn, waited: boolean): ReturnType<Model["draw"]> =>
     Effect.as(
-      isCache ? telling(() => ({ _tag: "Hit", key, position, store: store.id, sample, waited })) : Effect.void,
+      name !== undefined ? telling(() => ({ _tag: "Hit", key, position, store: name, sample, waited })) : Effect.void,
       one(sample)
     )
 
   const miss = (key: Key, position: number): Effect.Effect<void> =>
-    isCache ? telling(() => ({ _tag: "Miss", key, position, store: store.id, asks })) : Effect.void
+    name !== undefined ? telling(() => ({ _tag: "Miss", key, position, store: name, asks })) : Effect.void
 
   const stored = (key: Key, landed: ReadonlyMap<number, Drawn>): Effect.Effect<void> =>
-    isCache
+    name !== undefined
       ? Effect.forEach(
         landed,
-        ([position, sample]) => telling(() => ({ _tag: "Stored", key, position, store: store.id, sample })),
+        ([position, sample]) => telling(() => ({ _tag: "Stored", key, position, store: name, sample })),
         { discard: true }
       )
       : Effect.void
@@ -254,7 +255,9 @@ export const remember = (
     const position = flight.positions[0]!
     flight.hasAsked = true
     yield* miss(key, position)
-    const drawn = yield* Effect.interruptible(source.draw(key, position, wanted))
+    const drawn = yield* buySome === undefined
+      ? Effect.interruptible(source.draw(key, position, wanted))
+      : buySome(key, position, wanted, Effect.interruptible)
     sequence.owed = drawn.length < flight.positions.length ? flight.positions.at(-1)! + 1 : 0
     const landed = yield* land(key, sequence, entriesOf(key, sequence, flight, drawn))
     if (!landed.has(position)) landed.set(position, yield* Effect.interruptible(winner(key, position)))

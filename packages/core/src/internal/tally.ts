@@ -74,11 +74,11 @@ export class Tally {
   }
 }
 
-// Of a sample that does not know it: where it is.
-const nameOf = ({ key, position, sample: { metadata: { index, request } }, store }: Hit): string =>
+// Of a sample that does not know it: where it is. In a slice it is where it is in the cache beneath.
+const nameOf = ({ key, position, sample: { metadata: { index, request } } }: Hit): string =>
   request !== undefined
     ? `${request} ${index}`
-    : JSON.stringify([store, key.identity.id, key.path, key.promptHash, position])
+    : JSON.stringify([key.identity.id, key.path, key.promptHash, position])
 
 const count = (cache: Mutable<CacheCounts>, { _tag }: Event): void => {
   if (_tag === "Hit") cache.hits++
