@@ -51,6 +51,8 @@ interface Flight {
   readonly landed: Deferred.Deferred<ReadonlyMap<number, Drawn>, SampleError>
   /** The positions it is to fill, the one that started it first. */
   readonly positions: Array<number>
+  /** How many draws wait for it. */
+  waiters: number
 }
 
 interface Sequence {
@@ -127,10 +129,16 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
     batch: number,
     flight: Flight
   ): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError> =>
-    Effect.flatMap(Deferred.await(flight.landed), (landed) => {
+    Effect.flatMap(awaited(flight), (landed) => {
       const drawn = landed.get(position)
       // A purchase may bring less than was asked for.
       return drawn === undefined ? draw(key, position, batch) : Effect.succeed(one(drawn))
+    })
+
+  const awaited = (flight: Flight) =>
+    Effect.suspend(() => {
+      flight.waiters++
+      return Effect.onInterrupt(Deferred.await(flight.landed), () => Effect.sync(() => void flight.waiters--))
     })
 
   const takeOff = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
@@ -142,7 +150,7 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
         if (scope.state._tag === "Closed") {
           return Effect.die(closed())
         }
-        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position] }
+        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position], waiters: 0 }
         sequence.flights.set(position, flight)
         return Effect.flatMap(
           Effect.forkIn(fly(key, sequence, flight, batch), scope, { startImmediately: true, uninterruptible: true }),
@@ -196,6 +204,8 @@ export const remember = ({ floor = () => 0, lease, onMissing, refill, scope, sou
       for (const reserved of flight.positions.splice(1)) sequence.flights.delete(reserved)
       sequence.present = undefined
       yield* Effect.interruptible(Effect.sleep(wait = longer(wait)))
+      // No one wants it any more. Who joins now looks again.
+      if (flight.waiters === 0) return nothing
     }
   })
 
