@@ -124,14 +124,14 @@ export const make = Effect.fnUntraced(function*(
     })
   }
   const expiry = options?.lease === undefined ? undefined : Duration.toMillis(options.lease)
-  if (expiry !== undefined && !(expiry >= 1 && Number.isFinite(expiry) && store.leases !== undefined)) {
+  if (expiry !== undefined && !(expiry >= 1 && expiry <= Number.MAX_SAFE_INTEGER && store.leases !== undefined)) {
     return yield* new StoreError({
       kind: "InvalidName",
       store: store.id,
       operation: "open",
       description: store.leases === undefined
         ? "this store has no leases: leave out `lease`, or use a store that several processes share, as SQLite is"
-        : `a lease of ${expiry} ms ends at once, or never: give a time of at least a millisecond`
+        : `a lease of ${expiry} ms ends at once, or never: give a time of at least a millisecond, and some minutes at most`
     })
   }
   const scope = yield* Effect.scope

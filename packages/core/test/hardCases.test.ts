@@ -257,7 +257,9 @@ describe("time", () => {
       let now = 0
       const tick = () => ++now
       const clock = Object.assign(Object.create(yield* Clock.Clock), {
-        currentTimeMillis: Effect.sync(tick), currentTimeMillisUnsafe: tick }
+        currentTimeMillis: Effect.sync(tick),
+        currentTimeMillisUnsafe: tick
+      })
       const { model } = yield* makeEnding({})
       const store = yield* memory
       const run = Effect.gen(function*() {

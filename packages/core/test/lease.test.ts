@@ -72,6 +72,28 @@ describe("with a lease", () => {
       assert.strictEqual(store.held.size, 0)
     }))
 
+  it.effect("who waits no more buys nothing, and who still waits gets the sample", () =>
+    Effect.gen(function*() {
+      const { gate, one, provider, store, two } = yield* makeTwo()
+      const first = yield* Effect.forkChild(many(one, 1))
+      yield* TestClock.adjust("1 millis")
+      const waiting = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(many(two, 1)))
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.interruptAll([waiting[0]!, waiting[1]!])
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.interrupt(waiting[2]!)
+      store.held.clear()
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(provider.requests, [1])
+      const again = yield* Effect.forEach([1, 2], () => Effect.forkChild(many(two, 1)))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(again[0]!)
+      yield* gate.open
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(again[1]!), ["a #0"])
+      assert.deepStrictEqual([yield* Fiber.join(first), provider.requests], [["a #0"], [1]])
+    }))
+
   it.effect("positions that no one else is buying are bought at once", () =>
     Effect.gen(function*() {
       const { gate, one, provider, two } = yield* makeTwo()
@@ -181,7 +203,7 @@ describe("with a lease", () => {
       const [plain, leased] = yield* Effect.all([SampleStore.memory, makeLeased])
       const refused = yield* Effect.flip(Persistent.make(provider.model, plain, { lease: "1 second" }))
       assert.include(refused.message, "this store has no leases")
-      for (const lease of [0, Infinity] as const) {
+      for (const lease of [0, Infinity, 1e19] as const) {
         const error = yield* Effect.flip(Persistent.make(provider.model, leased, { lease }))
         assert.include(error.message, "at least a millisecond")
       }

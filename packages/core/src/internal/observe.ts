@@ -12,8 +12,16 @@ const eventsOf = (fiber: AnyFiber): Events["Service"] | undefined =>
 
 const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
 
+// The last answer: it depends on the context alone, and one is asked for many draws.
+let last: { readonly context: Context.Context<never>; readonly isObserved: boolean } | undefined
+
 /** Whether anyone wants to know what happens in a fiber. It is asked at every draw. */
-export const isObserved = (fiber: AnyFiber): boolean => eventsOf(fiber) !== undefined || logsDebug(fiber)
+export const isObserved = (fiber: AnyFiber): boolean => {
+  if (last?.context !== fiber.context) {
+    last = { context: fiber.context, isObserved: eventsOf(fiber) !== undefined || logsDebug(fiber) }
+  }
+  return last.isObserved
+}
 
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>

@@ -59,6 +59,8 @@ interface Flight {
   readonly positions: Array<number>
   /** Whether the source was asked. */
   hasAsked: boolean
+  /** How many draws wait for it. */
+  waiters: number
 }
 
 interface Sequence {
@@ -171,11 +173,17 @@ export const remember = (
     flight: Flight,
     isPilot = false
   ): ReturnType<Model["draw"]> =>
-    Effect.flatMap(Deferred.await(flight.landed), (landed) => {
+    Effect.flatMap(awaited(flight), (landed) => {
       const drawn = landed.get(position)
       // A purchase may bring less than was asked for.
       if (drawn === undefined) return draw(key, position, batch)
       return isPilot && flight.hasAsked ? Effect.succeed(one(drawn)) : hit(key, position, drawn, !isPilot)
+    })
+
+  const awaited = (flight: Flight) =>
+    Effect.suspend(() => {
+      flight.waiters++
+      return Effect.onInterrupt(Deferred.await(flight.landed), () => Effect.sync(() => void flight.waiters--))
     })
 
   const takeOff = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
@@ -187,7 +195,7 @@ export const remember = (
         if (scope.state._tag === "Closed") {
           return Effect.die(closed())
         }
-        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position], hasAsked: false }
+        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position], hasAsked: false, waiters: 0 }
         sequence.flights.set(position, flight)
         return Effect.flatMap(
           Effect.forkIn(fly(key, sequence, flight, batch), scope, { startImmediately: true, uninterruptible: true }),
@@ -243,6 +251,8 @@ export const remember = (
       for (const reserved of flight.positions.splice(1)) sequence.flights.delete(reserved)
       sequence.present = undefined
       yield* Effect.interruptible(Effect.sleep(wait = longer(wait)))
+      // No one wants it any more. Who joins now looks again.
+      if (flight.waiters === 0) return nothing
     }
   })
 

@@ -18,7 +18,8 @@ export const get = (statements: Statements, digest: Buffer, position: number): R
 export const getMany = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Row> => {
   const key = keyOf(statements, digest)
   const found: Array<Row> = []
-  while (key !== undefined && found.length < count) {
+  if (key === undefined) return found
+  while (found.length < count) {
     const start = from + found.length
     if (start >= own) {
       const stray = get(statements, digest, start)

@@ -167,7 +167,10 @@ const make = (path: string, connections: Connections): { readonly store: Store; 
   const getEach = Effect.fnUntraced(function*(key: Key, from: number, count: number) {
     const samples: Array<Drawn> = []
     for (let i = 0; i < count; i++) {
-      const sample = yield* Effect.catch(get(key, from + i), (error) => i === 0 ? error : Effect.undefined)
+      const sample = yield* Effect.matchEffect(get(key, from + i), {
+        onSuccess: Effect.succeed,
+        onFailure: (error) => i === 0 ? Effect.fail(error) : Effect.undefined
+      })
       if (sample === undefined) break
       samples.push(sample)
     }
