@@ -98,7 +98,9 @@ export const summaryOf = (results: ReadonlyArray<Result>): string => {
       floor?.ratio ? `${time(floor.ratio.median)} x` : "",
       best ? `${best.name}, ${time(best.microseconds.median)} µs` : "",
       best?.ratio ? `${time(best.ratio.median)} x` : "",
-      missed.length === 0 ? "met" : `missed: ${missed.map(({ measured, must, unit }) => `${must} (${time(measured)} ${unit})`).join("; ")}`
+      missed.length === 0
+        ? "met"
+        : `missed: ${missed.map(({ measured, must, unit }) => `${must} (${time(measured)} ${unit})`).join("; ")}`
     ]
     lines.push(`| ${cells.join(" | ")} |`)
   }

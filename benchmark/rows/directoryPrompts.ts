@@ -1,6 +1,6 @@
+import { NodeServices } from "@effect/platform-node"
 import { LocalFileCache } from "@langchain/classic/cache/file_system"
 import { SampleStore } from "@llm-cache/core"
-import { NodeServices } from "@effect/platform-node"
 import * as cacache from "cacache"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -66,6 +66,17 @@ const row = (name: string, title: string, length: number, checks: ReadonlyArray<
           }
           return characters
         }
+      },
+      {
+        // As the first pass of a program is: nothing is remembered of the files.
+        name: "sampleOne, a store just opened",
+        role: "ours",
+        operations: count,
+        run: async () =>
+          run(
+            await persistent(await Effect.runPromise(SampleStore.directory(root)), scope, length),
+            sampleEach(prompts)
+          )
       },
       {
         name: "readFileSync + sha256, both files",

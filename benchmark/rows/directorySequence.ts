@@ -41,8 +41,7 @@ const row = (length: number, original: number): Row => ({
         name: "sample, as a Stream",
         role: "ours",
         operations: length,
-        run: () =>
-          run(ours, Effect.map(LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect), lengthOf))
+        run: () => run(ours, Effect.map(LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect), lengthOf))
       }
     ]
   }

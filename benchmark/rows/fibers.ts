@@ -11,6 +11,7 @@ export const fibers: Row = {
   name: "fibers",
   title: "10,000 fibers on one key that is not recorded yet",
   operation: "a fiber",
+  slack: 2,
   checks: [atMost(1.3, "1,000 fibers")],
   setup: async () => {
     const prompt = promptOf(0)
@@ -23,19 +24,21 @@ export const fibers: Row = {
     const at = (count: number, times: number) => async () => {
       let characters = 0
       for (let i = 0; i < times; i++) {
-        characters += await Effect.runPromise(Effect.scoped(Effect.flatMap(Repeatable.make(slow), (model) =>
-          Effect.provideService(
-            Effect.map(
-              Effect.forEach(
-                Array.from({ length: count }, () => prompt),
-                (prompt) => LlmModel.sampleOne(prompt),
-                { concurrency: "unbounded" }
+        characters += await Effect.runPromise(
+          Effect.scoped(Effect.flatMap(Repeatable.make(slow), (model) =>
+            Effect.provideService(
+              Effect.map(
+                Effect.forEach(
+                  Array.from({ length: count }, () => prompt),
+                  (prompt) => LlmModel.sampleOne(prompt),
+                  { concurrency: "unbounded" }
+                ),
+                lengthOf
               ),
-              lengthOf
-            ),
-            LlmModel.LlmModel,
-            model
-          ))))
+              LlmModel.LlmModel,
+              model
+            )))
+        )
       }
       return characters
     }

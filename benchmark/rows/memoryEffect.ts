@@ -1,8 +1,8 @@
 import { InMemoryCache } from "@langchain/core/caches"
 import { LlmModel } from "@llm-cache/core"
 import * as Effect from "effect/Effect"
-import { KeyValueStore, PersistedCache, Persistence } from "effect/persistence"
 import * as Layer from "effect/Layer"
+import { KeyValueStore, PersistedCache, Persistence } from "effect/persistence"
 import * as Scope from "effect/Scope"
 import { atMost, fasterThan, fasterThanOriginal } from "../harness/checks.ts"
 import type { Row } from "../harness/row.ts"
@@ -17,6 +17,7 @@ export const memoryEffect: Row = {
   name: "memory-effect",
   title: "memory hit, one sample, as an Effect",
   operation: "a sample",
+  slack: 2,
   checks: [
     atMost(1.4, "Map + sha256"),
     fasterThanOriginal(2.5),

@@ -23,8 +23,7 @@ export const memoryMany: Row = {
         name: "sample, take(100)",
         role: "ours",
         operations: runs * length,
-        run: () =>
-          run(ours, inTurn(runs, () => LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect)))
+        run: () => run(ours, inTurn(runs, () => LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect)))
       },
       {
         name: "Stream.fromArray",

@@ -37,7 +37,10 @@ export const memoryStream: Row = {
         role: "ours",
         operations: count * times,
         run: () =>
-          run(ours, inTurn(count * times, (i) => LlmModel.sample(prompts[i % count]!).pipe(Stream.take(1), Stream.runCollect)))
+          run(
+            ours,
+            inTurn(count * times, (i) => LlmModel.sample(prompts[i % count]!).pipe(Stream.take(1), Stream.runCollect))
+          )
       },
       {
         name: "Stream.succeed, take(1)",

@@ -34,12 +34,16 @@ export const million: Row = {
     let next = 0
     const first = (count: number) => () => {
       const prompt = promptOf(next++ * 7919 % count)
-      return Effect.runPromise(Effect.scoped(Effect.flatMap(open(count), (store) =>
-        Effect.flatMap(Persistent.make(source, store), (model) =>
-          Effect.map(
-            Effect.provideService(LlmModel.sampleOne(prompt), LlmModel.LlmModel, model),
-            lengthOf
-          )))))
+      return Effect.runPromise(
+        Effect.scoped(
+          Effect.flatMap(open(count), (store) =>
+            Effect.flatMap(Persistent.make(source, store), (model) =>
+              Effect.map(
+                Effect.provideService(LlmModel.sampleOne(prompt), LlmModel.LlmModel, model),
+                lengthOf
+              )))
+        )
+      )
     }
     for (const count of [few, many]) await Effect.runPromise(fill(count))
     return [

@@ -16,6 +16,7 @@ export const sqliteSequence: Row = {
   name: "sqlite-100-of-one",
   title: "SQLite, 100 of one prompt, warm",
   operation: "a sample",
+  slack: 2,
   checks: [atMost(1.3, "node:sqlite")],
   setup: async ({ folder, onEnd, scope }) => {
     const prompt = promptOf(0)
@@ -48,8 +49,7 @@ export const sqliteSequence: Row = {
         name: "sample, as a Stream",
         role: "ours",
         operations: length,
-        run: () =>
-          run(ours, Effect.map(LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect), lengthOf))
+        run: () => run(ours, Effect.map(LlmModel.sample(prompt).pipe(Stream.take(length), Stream.runCollect), lengthOf))
       }
     ]
   }

@@ -1,12 +1,12 @@
 /**
  * Other libraries, as their documentation has them used.
  */
-import { FakeListChatModel } from "@langchain/core/utils/testing"
 import type { BaseCache } from "@langchain/core/caches"
+import { FakeListChatModel } from "@langchain/core/utils/testing"
 import { generateText, type LanguageModelMiddleware, wrapLanguageModel } from "ai"
 import { MockLanguageModelV4 } from "ai/test"
-import * as Schema from "effect/Schema"
 import { Persistable } from "effect/persistence"
+import * as Schema from "effect/Schema"
 import { sampleLength, sampleOf, sha256 } from "./payload.ts"
 
 type Generated = Awaited<ReturnType<NonNullable<LanguageModelMiddleware["wrapGenerate"]>>>
@@ -47,7 +47,10 @@ const textOf = (prompt: ReadonlyArray<{ readonly content: unknown }>): string =>
 }
 
 /** LangChain: a chat model with a cache. */
-export const langchainCached = (cache: BaseCache, length: number = sampleLength): (prompt: string) => Promise<string> => {
+export const langchainCached = (
+  cache: BaseCache,
+  length: number = sampleLength
+): (prompt: string) => Promise<string> => {
   const model = new FakeListChatModel({ responses: [sampleOf(0, length)], cache })
   return async (prompt) => (await model.invoke(prompt)).content as string
 }
