@@ -3,11 +3,13 @@
  *
  * - `--row NAME` runs one row, and can be given several times.
  * - `--quick` runs all with less time, for a look.
+ * - `--gate` checks the stable ratios, for CI, and fails where one is missed.
  */
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { parseArgs } from "node:util"
+import { gate } from "./gate.ts"
 import { measure } from "./harness/measure.ts"
 import { notRun, type Result, resultOf, summaryOf, tableOf } from "./harness/report.ts"
 import { rows } from "./rows/index.ts"
@@ -15,7 +17,8 @@ import { rows } from "./rows/index.ts"
 const { values } = parseArgs({
   options: {
     row: { type: "string", multiple: true, default: [] },
-    quick: { type: "boolean", default: false }
+    quick: { type: "boolean", default: false },
+    gate: { type: "boolean", default: false }
   }
 })
 
@@ -26,6 +29,12 @@ if (unknown !== undefined) {
   process.exit(1)
 }
 const chosen = values.row.length === 0 ? rows : rows.filter(({ name }) => values.row.includes(name))
+
+if (values.gate) {
+  const missed = await gate(chosen)
+  if (missed.length > 0) console.error(`Too slow: ${missed.join(", ")}. \`pnpm bench --row NAME\` tells more`)
+  process.exit(missed.length === 0 ? 0 : 1)
+}
 
 const results: Array<Result> = []
 for (const row of chosen) {

@@ -9,7 +9,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { Bench } from "tinybench"
 import { sampleLength } from "../support/payload.ts"
-import type { Case, Context, Row } from "./row.ts"
+import type { Case, Row, Setting } from "./row.ts"
 import { type Spread, spread } from "./spread.ts"
 
 /** The microseconds of an operation, in each round. */
@@ -52,9 +52,9 @@ const [rough, fine] = [15, 60]
 export const measure = async (row: Row, quick: boolean): Promise<Measured> => {
   const ends: Array<() => unknown> = []
   const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-benchmark-"))
-  const context: Context = { quick, folder, scope: Scope.makeUnsafe(), onEnd: (end) => ends.push(end) }
+  const setting: Setting = { quick, folder, scope: Scope.makeUnsafe(), onEnd: (end) => ends.push(end) }
   try {
-    const cases = await row.setup(context)
+    const cases = await row.setup(setting)
     const tasks: Array<{ readonly one: Case; readonly calls: number; readonly rounds: Array<number> }> = []
     for (const one of cases) tasks.push({ one, calls: await warmUp(row, one, quick), rounds: [] })
     const rounds = quick ? Math.min(row.rounds ?? 5, 5) : row.rounds ?? 12
@@ -66,8 +66,8 @@ export const measure = async (row: Row, quick: boolean): Promise<Measured> => {
     }
     return new Measured(tasks.map(({ one: { name, role }, rounds }) => ({ name, role, rounds })))
   } finally {
-    await Effect.runPromise(Scope.close(context.scope, Exit.void))
-    for (const end of ends.reverse()) await end()
+    await Effect.runPromise(Scope.close(setting.scope, Exit.void))
+    for (const end of ends.toReversed()) await end()
     Fs.rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -19,7 +19,7 @@ export interface Case {
 }
 
 /** What a row is set up with. */
-export interface Context {
+export interface Setting {
   /** Whether rough figures will do. */
   readonly quick: boolean
   /** A folder that is removed behind the row. */
@@ -41,8 +41,10 @@ export interface Row {
   readonly rounds?: number | undefined
   /** Whether a call is measured once a round, because it cannot be repeated on the same state or takes long. */
   readonly once?: boolean | undefined
-  readonly setup: (context: Context) => Promise<ReadonlyArray<Case>>
+  readonly setup: (setting: Setting) => Promise<ReadonlyArray<Case>>
   readonly checks: ReadonlyArray<Check>
+  /** How many times a ratio may miss its limit before the gate closes. Absent where the row is not gated. */
+  readonly slack?: number | undefined
   /** Why it is not run, where it is not. */
   readonly notRun?: (() => string | undefined) | undefined
   /** What bounds it, where it cannot be reached. */

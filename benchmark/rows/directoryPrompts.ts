@@ -68,6 +68,17 @@ const row = (name: string, title: string, length: number, checks: ReadonlyArray<
         }
       },
       {
+        // As the first pass of a program is: nothing is remembered of the files.
+        name: "sampleOne, a store just opened",
+        role: "ours",
+        operations: count,
+        run: async () =>
+          run(
+            await persistent(await Effect.runPromise(SampleStore.directory(root)), scope, length),
+            sampleEach(prompts)
+          )
+      },
+      {
         name: "readFileSync + sha256, both files",
         role: "floor",
         operations: count,

@@ -11,6 +11,7 @@ export const fibers: Row = {
   name: "fibers",
   title: "10,000 fibers on one key that is not recorded yet",
   operation: "a fiber",
+  slack: 2,
   checks: [atMost(1.3, "1,000 fibers")],
   setup: async () => {
     const prompt = promptOf(0)

@@ -15,6 +15,7 @@ export const listeners: Row = {
   name: "listeners",
   title: "memory hit, with an audit that no one listens by",
   operation: "a sample",
+  slack: 1.5,
   checks: [atMost(1.05, "sampleOne, with nothing that listens")],
   setup: async ({ scope }) => {
     const prompts = promptsOf(count)

@@ -17,6 +17,7 @@ export const memoryEffect: Row = {
   name: "memory-effect",
   title: "memory hit, one sample, as an Effect",
   operation: "a sample",
+  slack: 2,
   checks: [
     atMost(1.4, "Map + sha256"),
     fasterThanOriginal(2.5),

@@ -55,7 +55,11 @@ export const recordSqlite: Row = {
         scope
       )
     const [ours, together] = [await open("ours.db"), await open("together.db")]
-    const raw = [nodeSqlite(Path.join(folder, "node.db")), betterSqlite3(Path.join(folder, "better.db"))] as const
+    const raw = [
+      nodeSqlite(Path.join(folder, "node.db")),
+      betterSqlite3(Path.join(folder, "better.db")),
+      nodeSqlite(Path.join(folder, "prompts.db"))
+    ] as const
     for (const db of raw) onEnd(() => db.close())
     const keyv = new Keyv({
       store: new KeyvSqlite({ uri: `sqlite://${Path.join(folder, "keyv.db")}`, wal: true, driver: "node:sqlite" })
@@ -90,6 +94,21 @@ export const recordSqlite: Row = {
         role: "ours",
         operations: count,
         run: ahead(freshPrompts(), (prompts) => run(together, sampleEach(prompts, 64)))
+      },
+      {
+        // As much as ours keeps.
+        name: "node:sqlite, prompt and sample, a transaction each",
+        role: "floor",
+        operations: count,
+        run: ahead(freshPrompts(), (prompts) => {
+          for (const prompt of prompts) {
+            raw[2].exec("begin immediate")
+            raw[2].putPrompt(sha256(prompt), prompt)
+            raw[2].put(sha256(prompt), 0, sampleOf(Number.parseInt(prompt, 10)))
+            raw[2].exec("commit")
+          }
+          return count * sampleLength
+        })
       },
       {
         name: "better-sqlite3, an insert each",

@@ -1,8 +1,9 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { LlmModel } from "@llm-cache/core"
 import { OpenAiCompatible } from "@llm-cache/providers"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { HttpClient } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { spawn } from "node:child_process"
@@ -11,8 +12,8 @@ import * as Path from "node:path"
 import OpenAI from "openai"
 import { Pool } from "undici"
 import { atMost, type Check, fasterThan, fasterThanOriginal } from "../harness/checks.ts"
-import type { Context, Row } from "../harness/row.ts"
-import { run, sampleEach } from "../support/models.ts"
+import type { Row, Setting } from "../harness/row.ts"
+import { lengthOf, run, sampleEach } from "../support/models.ts"
 import { promptsOf } from "../support/payload.ts"
 
 const count = 256
@@ -23,25 +24,43 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
   operation: "a request",
   checks,
   rounds: 16,
-  setup: async (context) => {
-    const { onEnd, scope } = context
+  setup: async (setting) => {
+    const { onEnd, scope } = setting
     const prompts = promptsOf(count)
-    const url = await startServer(context)
+    const url = await startServer(setting)
 
-    const over = async (http: Layer.Layer<HttpClient.HttpClient>): Promise<LlmModel.Model> => {
-      const services = await Effect.runPromise(Layer.buildWithScope(http, scope))
-      return Effect.runPromise(Effect.provide(
+    const clientOf = async (layer: Layer.Layer<HttpClient.HttpClient>) =>
+      Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), HttpClient.HttpClient)
+    const modelOver = (client: HttpClient.HttpClient): Promise<LlmModel.Model> =>
+      Effect.runPromise(Effect.provideService(
         OpenAiCompatible.make({
           baseUrl: `${url}/v1`,
           apiKey: Redacted.make("none"),
           model: "bench",
           temperature: 1
         }),
-        services
+        HttpClient.HttpClient,
+        client
       ))
-    }
-    const undici = await over(NodeHttpClient.layerUndici)
-    const nodeHttp = await over(NodeHttpClient.layerNodeHttp)
+    const viaUndici = await clientOf(NodeHttpClient.layerUndici)
+    const undici = await modelOver(viaUndici)
+    const nodeHttp = await modelOver(await clientOf(NodeHttpClient.layerNodeHttp))
+
+    const requestOf = (prompt: string) => ({
+      model: "bench",
+      temperature: 1,
+      n: 1,
+      messages: [{ role: "user" as const, content: prompt }]
+    })
+    const viaHttpClient = (prompt: string) =>
+      HttpClientRequest.post(`${url}/v1/chat/completions`).pipe(
+        HttpClientRequest.bearerToken("none"),
+        HttpClientRequest.acceptJson,
+        HttpClientRequest.bodyJsonUnsafe(requestOf(prompt)),
+        viaUndici.execute,
+        Effect.flatMap((response) => response.json),
+        Effect.map((completion) => contentOf(completion as unknown as OpenAI.ChatCompletion))
+      )
 
     const pool = new Pool(url, { connections: concurrency })
     onEnd(() => pool.close())
@@ -50,22 +69,14 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
         path: "/v1/chat/completions",
         method: "POST",
         headers: { "content-type": "application/json", accept: "application/json", authorization: "Bearer none" },
-        body: JSON.stringify({ model: "bench", temperature: 1, n: 1, messages: [{ role: "user", content: prompt }] })
+        body: JSON.stringify(requestOf(prompt))
       })
-      const completion = await body.json() as OpenAI.ChatCompletion
-      return completion.choices[0]!.message.content!
+      return contentOf(await body.json() as OpenAI.ChatCompletion)
     }
 
     const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none" })
-    const viaClient = async (prompt: string): Promise<string> => {
-      const completion = await client.chat.completions.create({
-        model: "bench",
-        temperature: 1,
-        n: 1,
-        messages: [{ role: "user", content: prompt }]
-      })
-      return completion.choices[0]!.message.content!
-    }
+    const viaClient = async (prompt: string): Promise<string> =>
+      contentOf(await client.chat.completions.create(requestOf(prompt)))
 
     const all = (ask: (prompt: string) => Promise<string>) => async () => {
       let characters = 0
@@ -88,6 +99,12 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
       },
       { name: "undici: Pool.request", role: "floor", operations: count, run: all(viaPool) },
       {
+        name: "Effect's HttpClient over undici",
+        role: "floor",
+        operations: count,
+        run: () => Effect.runPromise(Effect.map(Effect.forEach(prompts, viaHttpClient, { concurrency }), lengthOf))
+      },
+      {
         name: "sampleOne, node:http",
         role: "ours",
         operations: count,
@@ -98,7 +115,9 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
   }
 })
 
-const startServer = async ({ onEnd }: Context): Promise<string> => {
+const contentOf = ({ choices }: OpenAI.ChatCompletion): string => choices[0]!.message.content!
+
+const startServer = async ({ onEnd }: Setting): Promise<string> => {
   const server = spawn(process.execPath, [Path.join(import.meta.dirname, "../support/completions.ts")], {
     stdio: ["ignore", "pipe", "inherit"]
   })

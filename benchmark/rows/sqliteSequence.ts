@@ -16,6 +16,7 @@ export const sqliteSequence: Row = {
   name: "sqlite-100-of-one",
   title: "SQLite, 100 of one prompt, warm",
   operation: "a sample",
+  slack: 2,
   checks: [atMost(1.3, "node:sqlite")],
   setup: async ({ folder, onEnd, scope }) => {
     const prompt = promptOf(0)

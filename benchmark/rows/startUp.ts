@@ -85,7 +85,7 @@ export const startUp: Row = {
       start("directory, from the barrels", "barrel.mjs", "large")
     ]
     return [
-      ours!,
+      ours,
       {
         // What it writes, twice, is as long as a sample.
         ...start("a program that imports effect/Stream", "stream.mjs", "none", "floor"),
