@@ -22,7 +22,9 @@ export const gate = async (rows: ReadonlyArray<Row>): Promise<ReadonlyArray<stri
       const best = loose.bound === "at most" ? Math.min(...values) : Math.max(...values)
       const ok = isMet(loose, best)
       if (!ok) missed.add(row.name)
-      console.log(`${ok ? "ok" : "MISSED"} ${row.name}: ${check.must}: ${best.toFixed(2)} x (the gate: ${loose.limit})`)
+      console.log(
+        `${ok ? "ok" : "MISSED"} ${row.name}: ${check.must}: ${best.toFixed(2)} x (the gate: ${loose.limit.toFixed(2)})`
+      )
     }
   }
   return [...missed]

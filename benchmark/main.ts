@@ -31,6 +31,11 @@ if (unknown !== undefined) {
 const chosen = values.row.length === 0 ? rows : rows.filter(({ name }) => values.row.includes(name))
 
 if (values.gate) {
+  const open = chosen.filter(({ slack }) => slack === undefined).map(({ name }) => name)
+  if (values.row.length > 0 && open.length > 0) {
+    console.error(`Not in the gate: ${open.join(", ")}. Give the row a \`slack\`, or leave out --gate`)
+    process.exit(1)
+  }
   const missed = await gate(chosen)
   if (missed.length > 0) console.error(`Too slow: ${missed.join(", ")}. \`pnpm bench --row NAME\` tells more`)
   process.exit(missed.length === 0 ? 0 : 1)

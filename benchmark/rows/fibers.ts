@@ -12,7 +12,7 @@ export const fibers: Row = {
   title: "10,000 fibers on one key that is not recorded yet",
   operation: "a fiber",
   slack: 2,
-  checks: [atMost(1.3, "1,000 fibers")],
+  checks: [atMost(1.5, "1,000 fibers")],
   setup: async () => {
     const prompt = promptOf(0)
     const source = await provider()

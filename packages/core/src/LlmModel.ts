@@ -312,7 +312,7 @@ const pull = (
     const batch = options?.batch ?? 1
     const key = isCount(batch) ? keyOf(fiber, model.identity, prompt) : noCount("batch", batch)
     if (!(key instanceof Key)) return Effect.fail(key)
-    const draw = run(model, key, inBatches(batch), growing(64), growing(1))
+    const draw = run(model, key, inBatches(batch), growing(128), growing(1))
     return Effect.succeed(Effect.map(draw, Arr.map(({ text }) => text)))
   })
 

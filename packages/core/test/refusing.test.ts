@@ -155,4 +155,45 @@ describe("samples that are refused", () => {
         assert.strictEqual(state.next, bought)
       })
   )
+
+  it.effect.prop(
+    "are told apart beneath, also after restarts: no sample twice in a slice, nor by a reader beside it",
+    {
+      refused: Schema.UniqueArray(count(0, 20)).check(Schema.isMaxLength(8)),
+      runs: Schema.Array(
+        Schema.Array(Schema.Struct({ who: Schema.Literals(["slice", "reader", "beneath"]), n: count(1, 4) })).check(
+          Schema.isMaxLength(3)
+        )
+      ).check(Schema.isMaxLength(3)),
+      forgets: Schema.Boolean
+    },
+    ({ forgets, refused, runs }) =>
+      Effect.gen(function*() {
+        const { model } = yield* makeEnding(Object.fromEntries(refused.map((number) => [number, "length"])))
+        const provider = yield* model
+        const [base, big, slice] = [yield* memory, yield* memory, yield* memory]
+        let recorded: ReadonlyArray<string> = []
+        for (const run of runs) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            // A memory that is lost with the program, or a store that is not.
+            const beneath = forgets ? yield* Repeatable.make(provider) : yield* Persistent.make(provider, base)
+            const shared = yield* Independent.make(beneath)
+            const refusing = yield* Persistent.make(shared, big, { refuse: ["length"] })
+            const reader = yield* Independent.make(refusing)
+            const sliced = yield* Persistent.make(reader, slice)
+            const read: Array<string> = []
+            for (const { n, who } of run) {
+              if (who === "slice") {
+                const texts = yield* some(n).pipe(using(sliced))
+                assert.deepStrictEqual(texts.slice(0, recorded.length), recorded.slice(0, n))
+                if (texts.length > recorded.length) recorded = texts
+              } else read.push(...(yield* some(n).pipe(using(who === "reader" ? reader : shared))))
+            }
+            const all = [...recorded, ...read]
+            assert.lengthOf(new Set(all), all.length, all.join())
+            assert.isTrue(recorded.every((text) => !refused.includes(Number(text))))
+          }))
+        }
+      })
+  )
 })
