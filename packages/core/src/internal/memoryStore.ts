@@ -10,7 +10,7 @@ import { KeyMap } from "./keyMap.ts"
 export interface MemoryStore extends Store {
   readonly forget: (key: Key, position: number) => void
   readonly isEmpty: (key: Key) => boolean
-  /** What `getMany` gives. `count` is at least 1. */
+  /** What `getMany` gives. */
   readonly peek: (key: Key, from: number, count: number) => ReadonlyArray<Drawn>
 }
 
@@ -29,8 +29,10 @@ export const makeMemory = (): MemoryStore => {
     const samples = sequences.get(key)?.samples
     const found: Array<Drawn> = []
     if (samples === undefined) return found
-    for (let entry = samples.get(from); entry !== undefined; entry = samples.get(from + found.length)) {
-      if (found.push(entry.drawn) >= count) break
+    while (found.length < count) {
+      const entry = samples.get(from + found.length)
+      if (entry === undefined) break
+      found.push(entry.drawn)
     }
     return found
   }

@@ -243,7 +243,10 @@ export const defineRows = () => {
         }
         // nor is there anything but the sample to read for one that is stored
         const [, again] = yield* callsOf(sampling.pipe(using(true), Effect.provide(provider.layer)))
-        assert.deepStrictEqual([again["hget"], again["zrange"], again["zrangebylex"]], [14, undefined, undefined])
+        assert.deepStrictEqual(
+          [again["hget"], again["hmget"], again["zrange"], again["zrangebylex"]],
+          [1, 3, undefined, undefined]
+        )
       }))
   })
 
