@@ -206,6 +206,11 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
 /**
  * Provides a place where events are told, to the programs that it is provided to.
  *
+ * **Gotchas**
+ *
+ * Effect shares a layer by reference: provided within a program that has it already, it is the same place, and who listens
+ * there hears the whole program. For a place of its own, use `Layer.fresh`.
+ *
  * **Example** (What a program spends requests on)
  *
  * ```ts

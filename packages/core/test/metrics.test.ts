@@ -57,6 +57,38 @@ describe("metrics", () => {
       assert.lengthOf(others, 0)
     }))
 
+  it.effect("of requests that are interrupted say so", () =>
+    Effect.gen(function*() {
+      const slow = yield* LlmModel.make({ model: "m", generate: () => Effect.never })
+      const draw = Effect.timeout(LlmModel.sampleOne("p").pipe(using(slow)), "2 seconds")
+      const [metric, ...others] = yield* metricsOf(Effect.race(draw, TestClock.adjust("1 minute")))
+      assert.strictEqual(metric?.id, "gen_ai.client.operation.duration")
+      assert.deepInclude(metric?.attributes, { "error.type": "interrupted" })
+      assert.lengthOf(others, 0)
+    }))
+
+  it.effect("of requests have the boundaries that OpenTelemetry recommends", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: ["a"], inputTokens: 5 })
+      })
+      const boundaries = (yield* metricsOf(LlmModel.sampleOne("p").pipe(using(model)))).map(({ id, state }) => {
+        assert("buckets" in state)
+        return [id, state.buckets.map(([boundary]) => boundary)]
+      })
+      assert.deepStrictEqual(boundaries, [
+        [
+          "gen_ai.client.operation.duration",
+          [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+        ],
+        [
+          "gen_ai.client.token.usage",
+          [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
+        ]
+      ])
+    }))
+
   it.effect("of caches count hits, misses and samples stored, by store", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()

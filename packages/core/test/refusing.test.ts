@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Events,
+  Fork,
   Independent,
   Key,
   LlmModel,
@@ -90,6 +91,53 @@ describe("samples that are refused", () => {
         assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(again)), "12")
         assert.strictEqual(state.requests, 13)
       }
+    }))
+
+  it.effect("are those whose finish reason is one of the given, to the letter", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "max_length", 1: "Length", 2: "length_", 3: "leng", 4: "length", 5: "" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      assert.deepStrictEqual(yield* some(6).pipe(using(cached)), ["0", "1", "2", "3", "5", "6"])
+    }))
+
+  it.effect("leave the error of a draw the fork it was of", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding(Object.fromEntries(Array(20).fill("length").entries()))
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const draw = Effect.flip(LlmModel.sampleOne("p"))
+      const inside = yield* Fork.fork("b")(Fork.fork("a")(draw)).pipe(using(cached))
+      assert(inside._tag === "ProviderError")
+      assert.deepStrictEqual(inside.path, ["b", "a"])
+      const outside = yield* draw.pipe(using(cached))
+      assert(outside._tag === "ProviderError")
+      assert.isUndefined(outside.path)
+    }))
+
+  it.effect("are told once, and passed over by the next draw, where the store could not say what is behind them", () =>
+    Effect.gen(function*() {
+      const { model, state } = yield* makeEnding({ 0: "length" })
+      const store = yield* memory
+      let fails = true
+      const failing: SampleStore.Store = {
+        ...store,
+        get: (key, position) =>
+          position === 1 && fails
+            ? Effect.fail(
+              new SampleError.StoreError({ kind: "Unavailable", store: "mock", operation: "get", description: "down" })
+            )
+            : store.get(key, position)
+      }
+      const cached = yield* Persistent.make(yield* model, failing, { refuse: ["length"] })
+      const [, usage] = yield* Usage.measure(
+        Effect.gen(function*() {
+          const error = yield* Effect.flip(LlmModel.sampleOne("p"))
+          assert.strictEqual(error._tag, "StoreError")
+          fails = false
+          assert.strictEqual(yield* LlmModel.sampleOne("p"), "1")
+        }).pipe(using(cached))
+      )
+      assert.strictEqual(usage.refused, 1)
+      assert.strictEqual(state.next, 2)
     }))
 
   it.effect("are told and counted", () =>

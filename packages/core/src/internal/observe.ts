@@ -26,12 +26,13 @@ export const isObserved = (fiber: AnyFiber): boolean => {
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
+    const log = logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
     try {
       eventsOf(fiber)?.publish(event)
     } catch (error) {
-      return Effect.logError("A listener of events failed", error)
+      return Effect.andThen(Effect.logError("A listener of events failed", error), log)
     }
-    return logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
+    return log
   })
 
 /** Tells what happens in the fiber that runs the effect, where anyone wants to know. */
