@@ -16,6 +16,7 @@
  *
  * @since 0.1.0
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -51,6 +52,8 @@ export interface RequestSent extends Fields {
   readonly request: string
   /** The provider's name, where the model has one. */
   readonly provider: string | undefined
+  /** The provider's name of the model, which is not the key's where that has an alias. */
+  readonly model: string
   /** How many samples it asks for. */
   readonly n: number
 }
@@ -65,6 +68,7 @@ export interface RequestDone extends Fields {
   readonly _tag: "RequestDone"
   readonly request: string
   readonly provider: string | undefined
+  readonly model: string
   /** What it brought, one or more. */
   readonly samples: ReadonlyArray<Sample>
   /** How long it took, in milliseconds. */
@@ -81,8 +85,11 @@ export interface RequestFailed extends Fields {
   readonly _tag: "RequestFailed"
   readonly request: string
   readonly provider: string | undefined
+  readonly model: string
   /** Absent where the request was interrupted, or ended by a defect. */
   readonly error: SampleError | undefined
+  /** Tells those two apart, and has the defect. */
+  readonly cause: Cause.Cause<SampleError>
   /** How long it took, in milliseconds. */
   readonly elapsed: number
 }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Audit, Events, Fork, Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
-import { Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
+import { Cause, Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 
@@ -13,7 +13,7 @@ const brief = (event: Events.Event): string => {
     case "RequestDone":
       return `done ${at} ${event.samples.length}`
     case "RequestFailed":
-      return `failed ${at} ${event.error?._tag}`
+      return `failed ${at} ${event.error?._tag ?? (Cause.hasDies(event.cause) ? "defect" : "interrupt")}`
     case "Hit":
       return `${event.waited ? "waited" : "hit"} ${at}`
     case "Miss":
@@ -81,8 +81,13 @@ describe("events", () => {
         yield* briefly(Effect.timeout(draw, "1 second").pipe(Effect.race(TestClock.adjust("1 minute")))),
         [
           "sent p0 1",
-          "failed p0 undefined"
+          "failed p0 interrupt"
         ]
+      )
+      const dying = yield* LlmModel.make({ model: "m", generate: () => Effect.die(new Error("a bug")) })
+      assert.deepStrictEqual(
+        yield* briefly(LlmModel.sampleOne("p").pipe(using(dying))),
+        ["sent p0 1", "failed p0 defect"]
       )
     }))
 
@@ -207,7 +212,7 @@ describe("events", () => {
       const judge = yield* LlmModel.make({
         model: "judge",
         generate: ({ prompt }) => Effect.map(LlmModel.sampleOne(`${prompt}'`), (text) => ({ samples: [text] }))
-      }).pipe(using(provider.model))
+      }).pipe(using(provider.model), Effect.provideService(Events.Events, yield* Events.make))
       assert.deepStrictEqual(
         yield* briefly(LlmModel.sampleOne("p").pipe(using(judge))),
         ["sent p0 1", "sent p'0 1", "done p'0 1", "done p0 1"]

@@ -31,7 +31,7 @@ describe("metrics", () => {
       const metrics = yield* metricsOf(LlmModel.sampleMany("p", 2).pipe(using(model)))
       const request = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.request.model": "named",
+        "gen_ai.request.model": "m",
         "gen_ai.response.model": "m-1"
       }
       const rows = metrics.map(({ attributes, id, state }) => {
@@ -39,9 +39,9 @@ describe("metrics", () => {
         return [id, attributes, state.count, state.sum]
       })
       assert.deepStrictEqual(rows, [
-        ["gen_ai.client.operation.duration", request, 1, 1.5],
-        ["gen_ai.client.token.usage", { ...request, "gen_ai.token.type": "input" }, 1, 7],
-        ["gen_ai.client.token.usage", { ...request, "gen_ai.token.type": "output" }, 1, 30]
+        ["gen_ai.client.operation.duration", { ...request, unit: "s" }, 1, 1.5],
+        ["gen_ai.client.token.usage", { ...request, unit: "{token}", "gen_ai.token.type": "input" }, 1, 7],
+        ["gen_ai.client.token.usage", { ...request, unit: "{token}", "gen_ai.token.type": "output" }, 1, 30]
       ])
     }))
 
@@ -54,6 +54,14 @@ describe("metrics", () => {
       })
       const [metric, ...others] = yield* metricsOf(LlmModel.sampleOne("p").pipe(using(failing)))
       assert.deepInclude(metric?.attributes, { "error.type": "RateLimited" })
+      assert.lengthOf(others, 0)
+    }))
+
+  it.effect("of requests that die say so", () =>
+    Effect.gen(function*() {
+      const dying = yield* LlmModel.make({ model: "m", generate: () => Effect.die(new Error("a bug")) })
+      const [metric, ...others] = yield* metricsOf(LlmModel.sampleOne("p").pipe(using(dying)))
+      assert.deepInclude(metric?.attributes, { "error.type": "defect" })
       assert.lengthOf(others, 0)
     }))
 
@@ -100,7 +108,10 @@ describe("metrics", () => {
       )
       const counts = metrics.filter(({ attributes, id }) =>
         id.startsWith("llm_cache.") && attributes?.["llm_cache.store"] === store.id
-      ).map(({ id, state }) => [id, "count" in state && state.count])
+      ).map(({ attributes, id, state }) => {
+        assert.strictEqual(attributes?.["gen_ai.request.model"], "mock")
+        return [id, "count" in state && state.count]
+      })
       assert.deepStrictEqual(counts, [["llm_cache.misses", 1], ["llm_cache.stored", 3], ["llm_cache.hits", 2]])
     }))
 })
@@ -157,8 +168,16 @@ describe("spans", () => {
   it.effect("of requests that fail have the reason", () =>
     Effect.gen(function*() {
       const { spans, tracer } = makeTracer()
-      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: [] }) })
-      yield* Effect.exit(LlmModel.sampleOne("p").pipe(using(model), Effect.withTracer(tracer)))
-      assert.strictEqual(spans[0]?.attributes.get("error.type"), "UnusableResponse")
+      const requests: Record<string, LlmModel.Options["generate"]> = {
+        UnusableResponse: () => Effect.succeed({ samples: [] }),
+        defect: () => Effect.die(new Error("a bug")),
+        interrupted: () => Effect.interrupt
+      }
+      for (const [type, generate] of Object.entries(requests)) {
+        const model = yield* LlmModel.make({ model: "m", generate })
+        yield* Effect.exit(LlmModel.sampleOne("p").pipe(using(model), Effect.withTracer(tracer)))
+        assert.strictEqual(spans.at(-1)?.attributes.get("error.type"), type)
+      }
+      assert.lengthOf(spans, 3)
     }))
 })

@@ -4,6 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import { type Event, Events } from "../Events.ts"
 import type { Key } from "../Key.ts"
+import { failureType } from "./failureType.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -46,7 +47,7 @@ const inWords = (event: Event): string => {
     case "RequestDone":
       return `request brought ${event.samples.length} in ${event.elapsed} ms`
     case "RequestFailed":
-      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? "interrupted"}`
+      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? failureType(event.cause)}`
     case "Hit":
       return event.waited ? "hit, after a wait" : "hit"
     case "Miss":
