@@ -140,6 +140,18 @@ describe("samples that are refused", () => {
       assert.strictEqual(state.next, 2)
     }))
 
+  it.effect("are told once where two fibers find them at once, and no sample is lost between the two", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const [texts, usage] = yield* Usage.measure(
+        Effect.all([LlmModel.sampleOne("p"), LlmModel.sampleOne("p")], { concurrency: "unbounded" })
+      ).pipe(using(cached))
+      assert.deepStrictEqual(texts, ["1", "1"])
+      assert.strictEqual(usage.refused, 1)
+      assert.deepStrictEqual(yield* some(3).pipe(using(cached)), ["1", "2", "3"])
+    }))
+
   it.effect("are told and counted", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length", 1: "length" })
