@@ -24,7 +24,7 @@ const makeEnding = (reasons: Record<number, string>) =>
     model: LlmModel.make({
       model: "m",
       generate: ({ n }) =>
-        Effect.sync(() => {
+        Effect.map(Effect.yieldNow, () => {
           state.requests++
           return {
             samples: Array.from({ length: n }, () => {
@@ -150,6 +150,33 @@ describe("samples that are refused", () => {
       assert.deepStrictEqual(texts, ["1", "1"])
       assert.strictEqual(usage.refused, 1)
       assert.deepStrictEqual(yield* some(3).pipe(using(cached)), ["1", "2", "3"])
+    }))
+
+  it.effect("are looked for in front of every draw, also after two fibers have looked at once", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length", 2: "length" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const both = Effect.all([LlmModel.sampleOne("p"), LlmModel.sampleOne("p")], { concurrency: "unbounded" })
+      assert.deepStrictEqual(yield* both.pipe(using(cached)), ["1", "1"])
+      assert.strictEqual((yield* cached.draw(new Key.Key(cached.identity, "p", []), 2, 1))[0].text, "4")
+    }))
+
+  it.effect("are passed over where samples that were handed out were deleted, and are refused when drawn again", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 5: "length", 6: "length", 7: "length" })
+      const store = yield* memory
+      const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"] })
+      const key = new Key.Key(cached.identity, "p", [])
+      const at = (position: number) => Effect.map(cached.draw(key, position, 1), ([{ text }]) => text)
+      yield* store.put(
+        key,
+        [{ position: 4, drawn: { text: "recorded", metadata: { finishReason: "length" }, origins: [] } }],
+        "drop"
+      )
+      assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2, 3], at), ["0", "1", "2", "3"])
+      assert.strictEqual(yield* at(4), "4")
+      yield* store.remove(key, [0, 1, 2])
+      assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2], at), ["3", "4", "8"])
     }))
 
   it.effect("are told and counted", () =>
