@@ -152,6 +152,20 @@ describe("samples that are refused", () => {
       assert.deepStrictEqual(yield* some(3).pipe(using(cached)), ["1", "2", "3"])
     }))
 
+  it.effect("are looked for once: a run reads each sample once, and the first one again where it is not refused", () =>
+    Effect.gen(function*() {
+      for (const refused of [0, 5, 30]) {
+        const { model } = yield* makeEnding({ [refused]: "length" })
+        const store = yield* memory
+        yield* some(20).pipe(using(yield* Persistent.make(yield* model, store)))
+        const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"] })
+        const [, usage] = yield* Usage.measure(some(15).pipe(using(cached)))
+        const isRefused = refused < 15 ? 1 : 0
+        const again = refused === 0 ? 0 : 1
+        assert.deepInclude(usage, { hits: 15 + isRefused + again, misses: 0, refused: isRefused })
+      }
+    }))
+
   it.effect("are looked for in front of every draw, also after two fibers have looked at once", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length", 2: "length" })
