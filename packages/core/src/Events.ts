@@ -105,7 +105,7 @@ export interface Hit extends Fields {
   /** The id of the cache's store, or `Repeatable` for the memory of one. */
   readonly store: string
   readonly sample: Sample
-  /** Whether the draw waited for what another draw had asked for. */
+  /** Whether the draw waited for what another draw had asked for, of this process or, with a lease, of another one. */
   readonly waited: boolean
 }
 
