@@ -7,7 +7,7 @@ import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { telling } from "./observe.ts"
 
-/** How many samples in a row may be bought and refused: a prompt whose every answer is filtered must not be paid for for ever. */
+/** How often in a row what is bought may be refused: a prompt whose every answer is filtered must not be paid for for ever. */
 const mostRefused = 10
 
 type Draw = (key: Key, position: number, batch: number) => Effect.Effect<readonly [Drawn], SampleError>
@@ -88,7 +88,8 @@ const look = (scan: Scan, at: number, refuses: boolean): boolean => {
 }
 
 const tooMany = ({ identity, path }: Key, { metadata: { finishReason } }: Drawn): ProviderError => {
-  const description = `${mostRefused} samples in a row were refused, the last one because it ended with ` +
+  const description =
+    `what was bought ${mostRefused} times in a row was refused, the last sample because it ended with ` +
     `\`${finishReason}\`. They are on record. Change the prompt or the parameters, or leave that out of \`refuse\``
   return new ProviderError({
     provider: identity.name,
