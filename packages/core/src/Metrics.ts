@@ -67,7 +67,10 @@ const caches = {
  * const program = LlmModel.sampleOne("A number?").pipe(
  *   Effect.provide(Metrics.layer.pipe(
  *     Layer.provideMerge(Events.layer),
- *     Layer.provide(OtlpMetrics.layer({ url: "http://localhost:4318/v1/metrics" })),
+ *     Layer.provide(OtlpMetrics.layer({
+ *       url: "http://localhost:4318/v1/metrics",
+ *       resource: { serviceName: "agent" }
+ *     })),
  *     Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
  *   ))
  * )

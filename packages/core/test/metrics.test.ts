@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Events, LlmModel, Metrics, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
 import { Effect, Layer, Metric, Tracer } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
+import { OtlpMetrics, OtlpSerialization } from "effect/observability"
 import { TestClock } from "effect/testing"
 import { makeProvider, using } from "./support/provider.ts"
 
@@ -94,6 +96,34 @@ describe("metrics", () => {
           "gen_ai.client.token.usage",
           [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
         ]
+      ])
+    }))
+
+  it.effect("go to a collector with the units of OpenTelemetry", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: ["a"], inputTokens: 5 })
+      })
+      const sent: Array<{ readonly name: string; readonly unit: string }> = []
+      const client = HttpClient.make((request) =>
+        Effect.sync(() => {
+          assert(request.body._tag === "Uint8Array")
+          const { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] } = JSON.parse(
+            new TextDecoder().decode(request.body.body)
+          )
+          sent.push(...metrics)
+          return HttpClientResponse.fromWeb(request, new Response("{}"))
+        })
+      )
+      const collector = OtlpMetrics.layer({ url: "http://collector/v1/metrics", resource: { serviceName: "test" } })
+        .pipe(
+          Layer.provide([OtlpSerialization.layerJson, Layer.succeed(HttpClient.HttpClient, client)])
+        )
+      yield* metricsOf(LlmModel.sampleOne("p").pipe(using(model), Effect.provide(collector)))
+      assert.deepStrictEqual(sent.map(({ name, unit }) => [name, unit]), [
+        ["gen_ai.client.operation.duration", "s"],
+        ["gen_ai.client.token.usage", "{token}"]
       ])
     }))
 
