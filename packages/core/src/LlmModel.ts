@@ -11,6 +11,8 @@
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
@@ -298,40 +300,41 @@ export const layer = <R = never>(
  */
 export const fromDraw = (model: Omit<Model, "sample">): Model => ({
   ...model,
-  sample: (prompt, options) => Stream.fromPull(pull(model, prompt, options))
+  sample: (prompt, options) => sampling(() => model, prompt, options)
 })
 
-type Pulled = Effect.Effect<Arr.NonEmptyReadonlyArray<string>, SampleError>
+type AnyFiber = Fiber.Fiber<unknown, unknown>
 
-const pull = (
-  model: Omit<Model, "sample">,
+const sampling = (
+  modelOf: (fiber: AnyFiber) => Omit<Model, "sample">,
   prompt: string,
   options: SampleOptions | undefined
-): Effect.Effect<Pulled, SampleError> =>
-  Effect.withFiber((fiber) => {
+): Stream.Stream<string, SampleError> =>
+  Stream.fromPull(Effect.withFiber((fiber) => {
     const batch = options?.batch ?? 1
+    const model = modelOf(fiber)
     const key = isCount(batch) ? keyOf(fiber, model.identity, prompt) : noCount("batch", batch)
     if (!(key instanceof Key)) return Effect.fail(key)
-    const draw = run(model, key, inBatches(batch), growing(128), growing(1))
-    return Effect.succeed(Effect.map(draw, Arr.map(({ text }) => text)))
-  })
+    return Effect.succeed(run(model, key, inBatches(batch), growing(128), growing(1), Arr.map(({ text }) => text)))
+  }))
 
 // The draws of one run, one after the other: how many samples each wants depends on how many there were, and on how many
 // the last request brought less than it was asked for. Where reading is no act, more than one are read at a time, of
 // those in memory and of those in a store at most so many.
-const run = (
+const run = <A>(
   model: Omit<Model, "sample">,
   key: Key,
   wantedOf: (position: number, owed: number) => number,
   mostNow: (position: number) => number,
-  mostRecorded: (position: number) => number
-): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError> => {
+  mostRecorded: (position: number) => number,
+  handOut: (drawn: Arr.NonEmptyReadonlyArray<Drawn>) => A
+): Effect.Effect<A, SampleError> => {
   let position = 0
   let owed = 0
-  const { now, recorded } = atHandOf(model.draw) ?? {}
-  const found = (drawn: Arr.NonEmptyReadonlyArray<Drawn>) => {
+  const { now: nowOf, recorded } = atHandOf(model.draw) ?? {}
+  const found = (drawn: Arr.NonEmptyReadonlyArray<Drawn>): A => {
     position += drawn.length
-    return drawn
+    return handOut(drawn)
   }
   const draw = Effect.suspend(() => {
     const wanted = wantedOf(position, owed)
@@ -340,10 +343,11 @@ const run = (
       return found(drawn)
     })
   })
-  if (now === undefined && recorded === undefined) return draw
+  if (nowOf === undefined && recorded === undefined) return draw
+  const now = nowOf?.(key)
   return Effect.withFiber((fiber) => {
     if (isObserved(fiber)) return draw
-    const drawn = now?.(key, position, mostNow(position)) ?? []
+    const drawn = now?.(position, mostNow(position)) ?? []
     if (Arr.isReadonlyArrayNonEmpty(drawn)) return Effect.succeed(found(drawn))
     const most = recorded === undefined ? 1 : mostRecorded(position)
     if (recorded === undefined || most === 1) return draw
@@ -398,14 +402,16 @@ export interface Accessors<Service> {
  * @since 0.1.0
  */
 export const accessors = <Service>(service: Context.Key<Service, Model>): Accessors<Service> => ({
-  sample: (prompt, options) =>
-    Stream.fromPull(Effect.flatMap(Effect.service(service), (model) => pull(model, prompt, options))),
+  sample: (prompt, options) => {
+    const ofService = (fiber: AnyFiber) => Context.getUnsafe(fiber.context, service)
+    return sampling(ofService, prompt, options)
+  },
   sampleOne: (prompt) =>
     Effect.flatMap(Effect.service(service), (model) =>
       Effect.withFiber((fiber) => {
         const key = keyOf(fiber, model.identity, prompt)
         if (!(key instanceof Key)) return Effect.fail(key)
-        const [found] = isObserved(fiber) ? [] : atHandOf(model.draw)?.now?.(key, 0, 1) ?? []
+        const [found] = isObserved(fiber) ? [] : atHandOf(model.draw)?.now?.(key)(0, 1) ?? []
         return found !== undefined
           ? Effect.succeed(found.text)
           : Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)
@@ -421,7 +427,7 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
     })
     const drawn: Array<Drawn> = []
     const missing = (position: number) => n - position
-    const draw = run(model, key, batch === undefined ? missing : inBatches(batch), missing, missing)
+    const draw = run(model, key, batch === undefined ? missing : inBatches(batch), missing, missing, identity)
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
       body: () => draw,

@@ -10,8 +10,8 @@ import { KeyMap } from "./keyMap.ts"
 export interface MemoryStore extends Store {
   readonly forget: (key: Key, position: number) => void
   readonly isEmpty: (key: Key) => boolean
-  /** What `getMany` gives. */
-  readonly peek: (key: Key, from: number, count: number) => ReadonlyArray<Drawn>
+  /** What `getMany` gives, for one who asks for a key again and again. */
+  readonly peeking: (key: Key) => (from: number, count: number) => ReadonlyArray<Drawn>
 }
 
 interface Sequence {
@@ -25,22 +25,27 @@ export const makeMemory = (): MemoryStore => {
     const samples = sequences.get(key)?.samples
     if (samples?.delete(position) && samples.size === 0) sequences.delete(key)
   }
-  const peek: MemoryStore["peek"] = (key, from, count) => {
-    const samples = sequences.get(key)?.samples
-    const found: Array<Drawn> = []
-    if (samples === undefined) return found
-    while (found.length < count) {
-      const entry = samples.get(from + found.length)
-      if (entry === undefined) break
-      found.push(entry.drawn)
+  const peeking: MemoryStore["peeking"] = (key) => {
+    let samples: Sequence["samples"] | undefined
+    return (from, count) => {
+      // One that was emptied may have been let go.
+      if (!samples?.size) samples = sequences.get(key)?.samples
+      const first = samples?.get(from)
+      if (samples === undefined || first === undefined || count < 1) return []
+      const found = [first.drawn]
+      while (found.length < count) {
+        const entry = samples.get(from + found.length)
+        if (entry === undefined) break
+        found.push(entry.drawn)
+      }
+      return found
     }
-    return found
   }
   return {
     id: `memory ${crypto.randomUUID()}`,
     describe: () => "memory",
     get: (key, position) => Effect.sync(() => sequences.get(key)?.samples.get(position)?.drawn),
-    getMany: (key, from, count) => Effect.sync(() => peek(key, from, count)),
+    getMany: (key, from, count) => Effect.sync(() => peeking(key)(from, count)),
     positions: (key) => Effect.sync(() => [...sequences.get(key)?.samples.keys() ?? []].sort((a, b) => a - b)),
     prepare: () => Effect.void,
     put: (key, entries, ifTaken) =>
@@ -76,7 +81,7 @@ export const makeMemory = (): MemoryStore => {
         }
         return [...prompts]
       }),
-    peek,
+    peeking,
     isEmpty: (key) => sequences.get(key) === undefined,
     forget
   }
