@@ -63,7 +63,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     return () => {
       if (!isRecalled(key)) return []
       const position = reader.peek()
-      const [drawn] = peek(position, 1)
+      const drawn = peek(position, 1)[0]
       if (drawn === undefined) return []
       reader.take()
       reader.settle()
