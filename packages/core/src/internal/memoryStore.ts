@@ -17,28 +17,27 @@ export interface MemoryStore extends Store {
 interface Sequence {
   readonly key: Key
   readonly samples: Map<number, Entry>
+  /** Those of the first positions, as far as they were read at once. */
+  prefix: Array<Drawn>
 }
 
 export const makeMemory = (): MemoryStore => {
   const sequences = new KeyMap<Sequence>()
   const forget = (key: Key, position: number): void => {
-    const samples = sequences.get(key)?.samples
-    if (samples?.delete(position) && samples.size === 0) sequences.delete(key)
+    const sequence = sequences.get(key)
+    if (sequence === undefined || !sequence.samples.delete(position)) return
+    sequence.prefix = []
+    if (sequence.samples.size === 0) sequences.delete(key)
   }
   const peeking: MemoryStore["peeking"] = (key) => {
-    let samples: Sequence["samples"] | undefined
+    let sequence: Sequence | undefined
     return (from, count) => {
       // One that was emptied may have been let go.
-      if (!samples?.size) samples = sequences.get(key)?.samples
-      const first = samples?.get(from)
-      if (samples === undefined || first === undefined || count < 1) return []
-      const found = [first.drawn]
-      while (found.length < count) {
-        const entry = samples.get(from + found.length)
-        if (entry === undefined) break
-        found.push(entry.drawn)
-      }
-      return found
+      if (!sequence?.samples.size) sequence = sequences.get(key)
+      if (sequence === undefined) return []
+      const { prefix, samples } = sequence
+      fill(prefix, samples, 0, from + count)
+      return from <= prefix.length ? prefix.slice(from, from + count) : fill([], samples, from, count)
     }
   }
   return {
@@ -51,7 +50,7 @@ export const makeMemory = (): MemoryStore => {
     put: (key, entries, ifTaken) =>
       Effect.sync(() => {
         let sequence = sequences.get(key)
-        if (sequence === undefined) sequences.set(key, sequence = { key, samples: new Map() })
+        if (sequence === undefined) sequences.set(key, sequence = { key, samples: new Map(), prefix: [] })
         const { samples } = sequence
         return entries.map((entry) => {
           let { position } = entry
@@ -85,4 +84,14 @@ export const makeMemory = (): MemoryStore => {
     isEmpty: (key) => sequences.get(key) === undefined,
     forget
   }
+}
+
+// Puts samples into a list that are to follow one another from a position on, until it has `count`, or one is missing.
+const fill = (list: Array<Drawn>, samples: Sequence["samples"], from: number, count: number): ReadonlyArray<Drawn> => {
+  while (list.length < count) {
+    const entry = samples.get(from + list.length)
+    if (entry === undefined) break
+    list.push(entry.drawn)
+  }
+  return list
 }
