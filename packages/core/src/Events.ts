@@ -174,6 +174,8 @@ export type Listener = (event: Event) => void
 export class Events extends Context.Service<Events, {
   /** Has a listener run at each event, until the scope closes. */
   readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
+  /** Whether anyone listens. What happens need not be told where no one does. */
+  readonly hasListeners: () => boolean
   /** Runs all listeners, and throws what one of them has thrown. */
   readonly publish: Listener
 }>()("@llm-cache/core/Events") {}
@@ -196,6 +198,7 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
         () => Effect.sync(() => listeners.delete(own))
       ))
     },
+    hasListeners: () => listeners.size > 0 || (outer !== undefined && outer.hasListeners()),
     publish: (event) => {
       const thrown: Array<unknown> = []
       for (const listener of [...listeners, ...outer === undefined ? [] : [outer.publish]]) {

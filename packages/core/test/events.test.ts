@@ -290,6 +290,25 @@ describe("events", () => {
       assert.strictEqual(heard, 2)
     }).pipe(Effect.provide(Events.layer)))
 
+  it.effect("are told only where anyone listens, there or around", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const events = yield* Events.make
+      const inner = yield* Effect.provideService(Events.make, Events.Events, events)
+      let told = 0
+      const watched = { ...inner, publish: (event: Events.Event) => (told++, inner.publish(event)) }
+      const draw = LlmModel.sampleOne("p").pipe(using(provider.model), Effect.provideService(Events.Events, watched))
+      yield* draw
+      assert.deepStrictEqual([inner.hasListeners(), told], [false, 0])
+      for (const place of [inner, events]) {
+        yield* Effect.scoped(Effect.andThen(place.listen(() => {}), draw))
+        assert.strictEqual(told, 2)
+        told = 0
+      }
+      yield* draw
+      assert.deepStrictEqual([inner.hasListeners(), told], [false, 0])
+    }))
+
   it.effect("are told by models whose layers were built without them", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()

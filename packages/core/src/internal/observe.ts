@@ -13,15 +13,19 @@ const eventsOf = (fiber: AnyFiber): Events["Service"] | undefined =>
 
 const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
 
-// The last answer: it depends on the context alone, and one is asked for many draws.
-let last: { readonly context: Context.Context<never>; readonly isObserved: boolean } | undefined
+// What was found last: it depends on the context alone, and one is asked for many draws.
+let last: {
+  readonly context: Context.Context<never>
+  readonly events: Events["Service"] | undefined
+  readonly logsDebug: boolean
+} | undefined
 
 /** Whether anyone wants to know what happens in a fiber. It is asked at every draw. */
 export const isObserved = (fiber: AnyFiber): boolean => {
   if (last?.context !== fiber.context) {
-    last = { context: fiber.context, isObserved: eventsOf(fiber) !== undefined || logsDebug(fiber) }
+    last = { context: fiber.context, events: eventsOf(fiber), logsDebug: logsDebug(fiber) }
   }
-  return last.isObserved
+  return last.logsDebug || (last.events !== undefined && last.events.hasListeners())
 }
 
 /** Tells what happens in a fiber. */
