@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, Persistent } from "@llm-cache/core"
+import { Events, LlmModel, Persistent } from "@llm-cache/core"
 import {
   Ai302,
+  Anthropic,
   CloseAi,
   DeepSeek,
   FireworksAi,
   Groq,
   Mistral,
+  Ollama,
   OpenAi,
   OpenAiCompatible,
   OpenRouter,
@@ -351,6 +353,46 @@ describe("a vendor", () => {
         [new URL(url).pathname, "Bearer sk-vendor"]
       ])
     }))
+
+  it.effect("is asked for no more samples at once than the program says, whatever it gives", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      const sent = sentTo(server.url, FetchHttpClient.layer)
+      for (const { layer } of [OpenAi, OpenRouter]) {
+        yield* LlmModel.sampleMany("p", 4).pipe(
+          Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk"), maxBatch: 2 }).pipe(Layer.provide(sent)))
+        )
+      }
+      assert.deepStrictEqual(server.received.map(({ body }) => body.n), [2, 2, 2, 2])
+    }))
+
+  const apiKey = Redacted.make("sk")
+  const ids: ReadonlyArray<[string, ReturnType<typeof OpenAi.make>]> = [
+    ["302.ai", Ai302.make({ model: "m", apiKey })],
+    ["anthropic", Anthropic.make({ model: "m", apiKey, parameters: { max_tokens: 1 } })],
+    ["closeai", CloseAi.make({ model: "m", apiKey })],
+    ["deepseek", DeepSeek.make({ model: "m", apiKey })],
+    ["fireworks", FireworksAi.make({ model: "m", apiKey })],
+    ["groq", Groq.make({ model: "m", apiKey })],
+    ["mistral_ai", Mistral.make({ model: "m", apiKey })],
+    ["ollama", Ollama.make({ model: "m", apiKey })],
+    ["openai", OpenAi.make({ model: "m", apiKey })],
+    ["openrouter", OpenRouter.make({ model: "m", apiKey })],
+    ["together", Together.make({ model: "m", apiKey })],
+    ["xmcp", Xmcp.make({ model: "m", apiKey })],
+    ["127.0.0.1", OpenAiCompatible.make({ ...required, model: "m" })]
+  ]
+  it.effect.each(ids)(
+    "has a name for spans and metrics, where OpenTelemetry has one that one: %s",
+    ([id, make]) =>
+      Effect.gen(function*() {
+        const model = yield* Effect.provide(make, noRequests)
+        const told: Array<unknown> = []
+        yield* Events.listen((event) => told.push("provider" in event && [event._tag, event.provider, event.model]))
+        yield* Effect.exit(Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model))
+        assert.deepStrictEqual(told, [["RequestSent", id, "m"], ["RequestFailed", id, "m"]])
+      }).pipe(Effect.provide(Events.layer))
+  )
 
   it.effect.each(vendors)("is asked at its own host: %s", ([, { layer }, url]) =>
     Effect.gen(function*() {
