@@ -71,7 +71,7 @@ export const makeBuying = <R>(
             "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
             "llm_cache.request": request
           })
-        })
+        }, { captureStackTrace: false })
       )
     })
 
