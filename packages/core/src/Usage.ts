@@ -42,6 +42,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as Events from "./Events.ts"
 import type { Identity } from "./Identity.ts"
 import { Tally } from "./internal/tally.ts"
@@ -133,7 +134,7 @@ export interface Usage extends Counts {
  * **Details**
  *
  * A request that several wait for is spent by the one that sent it, and replayed by the others. Where the effect fails,
- * so does the measurement: measure `Effect.exit` of it to have both.
+ * so does the measurement: measure `Effect.exit` of it to have both. Its `Scope` is the caller's.
  *
  * @category measuring
  * @since 0.1.0
@@ -141,13 +142,15 @@ export interface Usage extends Counts {
 export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<[result: A, usage: Usage], E, R> =>
   Effect.flatMap(Events.make, (events) => {
     const tally = new Tally()
-    return Effect.scoped(Effect.andThen(
-      events.listen(tally.add),
-      Effect.map(
-        Effect.provideService(self, Events.Events, events),
-        (result): [A, Usage] => [result, tally.usage()]
+    return Effect.scopedWith((scope) =>
+      Effect.andThen(
+        Scope.provide(events.listen(tally.add), scope),
+        Effect.map(
+          Effect.provideService(self, Events.Events, events),
+          (result): [A, Usage] => [result, tally.usage()]
+        )
       )
-    ))
+    )
   })
 
 /**
@@ -162,6 +165,11 @@ export class Meter extends Context.Service<Meter, {
 
 /**
  * Measures what the programs use that the events are told of.
+ *
+ * **Gotchas**
+ *
+ * Effect shares a layer by reference: provided within a program that has it already, it is the same meter. For the share of
+ * a part use `measure`.
  *
  * **Example** (What a whole program used)
  *

@@ -4,6 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import { type Event, Events } from "../Events.ts"
 import type { Key } from "../Key.ts"
+import { failureType } from "./failureType.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -30,12 +31,13 @@ export const isObserved = (fiber: AnyFiber): boolean => {
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
+    const log = logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
     try {
       eventsOf(fiber)?.publish(event)
     } catch (error) {
-      return Effect.logError("A listener of events failed", error)
+      return Effect.andThen(Effect.logError("A listener of events failed", error), log)
     }
-    return logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
+    return log
   })
 
 /** Tells what happens in the fiber that runs the effect, where anyone wants to know. */
@@ -49,7 +51,7 @@ const inWords = (event: Event): string => {
     case "RequestDone":
       return `request brought ${event.samples.length} in ${event.elapsed} ms`
     case "RequestFailed":
-      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? "interrupted"}`
+      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? failureType(event.cause)}`
     case "Hit":
       return event.waited ? "hit, after a wait" : "hit"
     case "Miss":
