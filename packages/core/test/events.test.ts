@@ -68,6 +68,20 @@ describe("events", () => {
       )
     }))
 
+  it.effect("tell of requests that end by a defect, also of one that is thrown", () =>
+    Effect.gen(function*() {
+      const bug = () => {
+        throw new Error("bug")
+      }
+      for (const generate of [bug, () => Effect.die(new Error("bug"))]) {
+        const model = yield* LlmModel.make({ model: "m", generate })
+        assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(model))), [
+          "sent p0 1",
+          "failed p0 undefined"
+        ])
+      }
+    }))
+
   it.effect("of caches: each draw is one hit or one miss of each cache that is asked", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()

@@ -7,7 +7,10 @@ import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { telling } from "./observe.ts"
 
-/** How many samples in a row may be bought and refused: a prompt whose every answer is filtered must not be paid for for ever. */
+/**
+ * How many samples in a row may be bought and refused, from the last one of the first request on: a prompt whose every
+ * answer is filtered must not be paid for for ever.
+ */
 const mostRefused = 10
 
 /** What is known of a sequence beneath, from its first position on. */
@@ -16,6 +19,8 @@ interface Scan {
   position: number
   /** Those of them that are refused, in ascending order. */
   readonly refused: Array<number>
+  /** How many draws are under way. */
+  drawing: number
 }
 
 /**
@@ -29,9 +34,15 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
 
   const draw = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
     Effect.suspend(() => {
-      let scan = scans.get(key)
-      if (scan === undefined) scans.set(key, scan = { position: 0, refused: [] })
-      return seek(key, scan, position, batch)
+      const scan = scans.get(key) ?? { position: 0, refused: [], drawing: 0 }
+      if (scan.drawing++ === 0) scans.set(key, scan)
+      return Effect.ensuring(
+        seek(key, scan, position, batch),
+        Effect.sync(() => {
+          // Of the many keys of which one sample is drawn, nothing is kept.
+          if (--scan.drawing === 0 && scan.position <= 1 && scan.refused.length === 0) scans.delete(key)
+        })
+      )
     })
 
   const seek = (key: Key, scan: Scan, position: number, batch: number): ReturnType<Model["draw"]> => {
@@ -39,8 +50,8 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
     for (const refused of scan.refused) if (refused <= at) at++
     // Where it is is not known before all samples in front of it were looked at.
     return at <= scan.position
-      ? take(key, scan, at, batch, 1)
-      : Effect.flatMap(take(key, scan, scan.position, batch, 1), () => seek(key, scan, position, batch))
+      ? take(key, scan, at, batch)
+      : Effect.flatMap(take(key, scan, scan.position, batch), () => seek(key, scan, position, batch))
   }
 
   const take = (
@@ -48,21 +59,21 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
     scan: Scan,
     at: number,
     batch: number,
-    inARow: number
+    bought?: number
   ): Effect.Effect<readonly [Drawn], SampleError> =>
     Effect.flatMap(source.draw(key, at, batch), ([drawn]) => {
       const isNew = look(scan, at, isRefused(drawn))
       if (!scan.refused.includes(at)) {
-        // Of the many keys of which one sample is drawn, nothing is kept.
-        if (scan.position <= 1 && scan.refused.length === 0) scans.delete(key)
         return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
       }
       return Effect.andThen(
         isNew ? telling(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn })) : Effect.void,
         Effect.flatMap(store.get(key, at + 1), (recorded) => {
-          // What is recorded costs nothing, and is passed over.
-          const bought = recorded === undefined ? inARow + 1 : inARow
-          return bought > mostRefused ? Effect.fail(tooMany(key, drawn)) : take(key, scan, at + 1, batch, bought)
+          // What is recorded costs nothing, and is passed over, up to where this draw begins to buy.
+          const from = bought ?? (recorded === undefined ? at : undefined)
+          return from !== undefined && at - from + 1 >= mostRefused
+            ? Effect.fail(tooMany(key, drawn))
+            : take(key, scan, at + 1, batch, from)
         })
       )
     })
