@@ -169,6 +169,8 @@ export class Events extends Context.Service<Events, {
   readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
   /** Runs all listeners, and throws what one of them has thrown. */
   readonly publish: Listener
+  /** Whether there is a listener, here or in the `Events` around. Absent where there always may be one. */
+  readonly isHeard?: (() => boolean) | undefined
 }>()("@llm-cache/core/Events") {}
 
 /**
@@ -199,12 +201,18 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
         }
       }
       if (thrown.length > 0) throw thrown[0]
-    }
+    },
+    isHeard: () => listeners.size > 0 || (outer !== undefined && outer.isHeard?.() !== false)
   })
 })
 
 /**
  * Provides a place where events are told, to the programs that it is provided to.
+ *
+ * **Gotchas**
+ *
+ * Effect shares a layer by reference: provided to a part of a program that has it already, it is the same place. For one of
+ * the part's own use `Layer.fresh`.
  *
  * **Example** (What a program spends requests on)
  *

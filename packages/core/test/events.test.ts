@@ -208,6 +208,28 @@ describe("events", () => {
       assert.strictEqual(heard, 2)
     }).pipe(Effect.provide(Events.layer)))
 
+  it.effect("cost no more than elsewhere while no one listens: samples are read many at a time", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* memory
+      const reads: Array<string> = []
+      const model = yield* Persistent.make(provider.model, {
+        ...store,
+        get: (...args) => (reads.push("one"), store.get(...args)),
+        getMany: (...args) => (reads.push("many"), store.getMany(...args))
+      })
+      const draw = LlmModel.sampleMany("p", 3).pipe(using(model))
+      yield* draw
+      reads.length = 0
+      yield* draw
+      assert.deepStrictEqual(reads.splice(0), ["many"])
+      yield* Effect.scoped(Effect.andThen(Events.listen(() => {}), draw))
+      assert.deepStrictEqual(reads.splice(0), ["one", "one", "one"])
+      // a listener of the place around hears it, too
+      yield* briefly(Effect.provide(draw, Layer.fresh(Events.layer)))
+      assert.deepStrictEqual(reads.splice(0), ["one", "one", "one"])
+    }).pipe(Effect.provide(Events.layer)))
+
   it.effect("are told by models whose layers were built without them", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()

@@ -4,6 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import { type Event, Events } from "../Events.ts"
 import type { Key } from "../Key.ts"
+import { Listeners } from "./listeners.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -12,21 +13,31 @@ const eventsOf = (fiber: AnyFiber): Events["Service"] | undefined =>
 
 const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
 
-// The last answer: it depends on the context alone, and one is asked for many draws.
-let last: { readonly context: Context.Context<never>; readonly isObserved: boolean } | undefined
+// What a context says: one is asked for many draws.
+let last: {
+  readonly context: Context.Context<never>
+  readonly events: Events["Service"] | undefined
+  readonly isAlways: boolean
+} | undefined
 
 /** Whether anyone wants to know what happens in a fiber. It is asked at every draw. */
 export const isObserved = (fiber: AnyFiber): boolean => {
   if (last?.context !== fiber.context) {
-    last = { context: fiber.context, isObserved: eventsOf(fiber) !== undefined || logsDebug(fiber) }
+    last = {
+      context: fiber.context,
+      events: eventsOf(fiber),
+      isAlways: logsDebug(fiber) || fiber.getRef(Listeners).length > 0
+    }
   }
-  return last.isObserved
+  const { events, isAlways } = last
+  return isAlways || (events !== undefined && events.isHeard?.() !== false)
 }
 
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
     try {
+      for (const listener of fiber.getRef(Listeners)) listener(event)
       eventsOf(fiber)?.publish(event)
     } catch (error) {
       return Effect.logError("A listener of events failed", error)
