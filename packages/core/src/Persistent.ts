@@ -61,8 +61,9 @@ export interface StoreOptions {
   /**
    * The finish reasons, in the provider's words, of samples that are recorded and not handed out: `content_filter`
    * (OpenAI), `refusal` (Anthropic) for answers that a content policy cut off, `length`, `max_tokens` for those that
-   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails that has
-   * ten samples in a row refused; the next one goes on behind them.
+   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails when
+   * ten samples in a row that it has bought were refused, what its first request brought beyond one not counted; the next
+   * draw goes on behind them.
    *
    * To leave samples out is to sample another distribution: that of the answers *given* that they are not refused. A
    * success rate is then that among finished answers, and a limit of tokens becomes a preference for short ones. Where
