@@ -18,12 +18,20 @@ const Message = Schema.fromJsonString(Schema.Struct({
   stop_reason: optional(Schema.String),
   usage: optional(Schema.Struct({
     input_tokens: optional(Schema.Finite),
+    cache_creation_input_tokens: optional(Schema.Finite),
+    cache_read_input_tokens: optional(Schema.Finite),
     output_tokens: optional(Schema.Finite)
   })),
   error: optional(Schema.Unknown)
 }))
 
 const decode = Schema.decodeUnknownOption(Message)
+
+// Those of the prompt that the vendor has in its cache, or puts there, are counted beside the others.
+const inputTokensOf = (usage: typeof Message.Type["usage"]): number | undefined => {
+  if (usage?.input_tokens === undefined) return undefined
+  return usage.input_tokens + (usage.cache_creation_input_tokens ?? 0) + (usage.cache_read_input_tokens ?? 0)
+}
 
 // -----------------------------------------------------------------------------
 // the protocol
@@ -63,7 +71,7 @@ export const anthropicMessages: Protocol = {
       return Effect.succeed({
         samples: [{ text, finishReason: stop_reason }],
         model,
-        inputTokens: usage?.input_tokens,
+        inputTokens: inputTokensOf(usage),
         outputTokens: usage?.output_tokens
       })
     }
