@@ -68,7 +68,7 @@ export const ollamaChat: Protocol = {
       const piece = Option.getOrUndefined(decode(line))
       // only the last line can be one that was cut
       if (piece === undefined) {
-        return i < lines.length - 1 || !line.startsWith("{") ? notJson(answer) : brokenOff(answer.status)
+        return i < lines.length - 1 || (i === 0 && !line.startsWith("{")) ? notJson(answer) : brokenOff(answer.status)
       }
       if (piece.error) return Effect.fail(Failure.inStream(line, answer.status, answer.sent))
       if (piece.message?.content !== undefined) text = (text ?? "") + piece.message.content
