@@ -132,7 +132,7 @@ describe("usage", () => {
         Effect.provide(Events.layer)
       )
       assert.deepStrictEqual(usages.map(({ spent }) => spent.requests), [1, 2])
-      assert.deepStrictEqual(heard, Array(3).fill(["RequestSent", "RequestDone"]).flat())
+      assert.deepStrictEqual(heard, [1, 2, 3].flatMap(() => ["RequestSent", "RequestDone"]))
     }))
 
   it.effect("has the requests that a model makes for a sample of its own, wherever it was made", () =>

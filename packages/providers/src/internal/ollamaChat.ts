@@ -67,7 +67,9 @@ export const ollamaChat: Protocol = {
     for (const [i, line] of lines.entries()) {
       const piece = Option.getOrUndefined(decode(line))
       // only the last line can be one that was cut
-      if (piece === undefined) return i < lines.length - 1 || i === 0 ? notJson(answer) : brokenOff(answer.status)
+      if (piece === undefined) {
+        return i < lines.length - 1 || (i === 0 && !line.startsWith("{")) ? notJson(answer) : brokenOff(answer.status)
+      }
       if (piece.error) return Effect.fail(Failure.inStream(line, answer.status, answer.sent))
       if (piece.message?.content !== undefined) text = (text ?? "") + piece.message.content
       if (!piece.done) continue

@@ -42,7 +42,9 @@ export const make = Effect.fnUntraced(function*(
   const provider = `${options.name ?? url.host} (${model})`
   const failed = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
   const sampled = { model, temperature, system, parameters }
-  const outputTokens = protocol.mostTokens.map((name) => parameters[name]).find((most) => typeof most === "number")
+  const outputTokens = protocol.mostTokens.map((name) => parameters[name]).filter((most) => typeof most === "number")
+    // one below zero is no limit
+    .find((most) => most > 0)
 
   return yield* LlmModel.make({
     model,
