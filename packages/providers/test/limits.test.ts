@@ -412,6 +412,30 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.times(), [0, 20, 20, 20, 20])
     }))
 
+  it.effect("is waited for in the order in which requests came, and who comes when it is over is the last", () =>
+    Effect.gen(function*() {
+      let comes: Effect.Effect<unknown> = Effect.void
+      const vendor = makeVendor((_, i) =>
+        i === 0
+          ? Effect.sync(() => busy({ "retry-after": "20" }))
+          : Effect.andThen(
+            i === 1 ? Effect.forkDetach(comes, { startImmediately: true }) : Effect.void,
+            Effect.sync(() => success())
+          )
+      )
+      const fiber = yield* Effect.gen(function*() {
+        comes = Effect.exit(
+          Effect.provideService(LlmModel.sampleOne("last"), LlmModel.LlmModel, yield* LlmModel.LlmModel)
+        )
+        yield* Effect.result(LlmModel.sampleOne("refused"))
+        yield* prompts(3)
+      }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(fiber)
+      yield* seconds(2)
+      assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ["refused", ...ordered(3), "last"])
+    }))
+
   it.effect("reaches requests that wait for another limit, and these keep it afterwards", () =>
     Effect.gen(function*() {
       const vendor = makeVendor((_, i) =>
