@@ -174,7 +174,7 @@ export type Listener = (event: Event) => void
 export class Events extends Context.Service<Events, {
   /** Has a listener run at each event, until the scope closes. */
   readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
-  /** Whether anyone listens. What happens need not be told where no one does. */
+  /** Whether anyone listens, here or around. What happens need not be told where no one does. */
   readonly hasListeners: () => boolean
   /** Runs all listeners, and throws what one of them has thrown. */
   readonly publish: Listener

@@ -24,6 +24,7 @@ import { atHandOf } from "./internal/atHand.ts"
 import { makeBuying } from "./internal/buying.ts"
 import { CurrentFork } from "./internal/currentFork.ts"
 import { keyOf } from "./internal/keyOf.ts"
+import { Listeners } from "./internal/listeners.ts"
 import { isObserved } from "./internal/observe.ts"
 import { fetch, type Prefetched, type PrefetchOptions, type Wanted } from "./internal/prefetch.ts"
 import { Key } from "./Key.ts"
@@ -243,6 +244,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
 const ambient = Context.pick(
   CurrentFork,
   Events,
+  Listeners,
   Tracer.ParentSpan,
   Tracer.Tracer,
   References.CurrentLogAnnotations,

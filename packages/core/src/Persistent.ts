@@ -61,9 +61,9 @@ export interface StoreOptions {
   /**
    * The finish reasons, in the provider's words, of samples that are recorded and not handed out: `content_filter`
    * (OpenAI), `refusal` (Anthropic) for answers that a content policy cut off, `length`, `max_tokens` for those that
-   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails that has
-   * bought such ones ten times in a row; the next one goes on behind them. Those on record already are passed over, however
-   * many they are.
+   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails when
+   * ten samples in a row that it has bought were refused, what its first request brought beyond one not counted; the next
+   * draw goes on behind them.
    *
    * To leave samples out is to sample another distribution: that of the answers *given* that they are not refused. A
    * success rate is then that among finished answers, and a limit of tokens becomes a preference for short ones. Where
@@ -277,8 +277,8 @@ const nothing = (identity: Identity.Identity): LlmModel.Model =>
  * **Details**
  *
  * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`). Each can be given in
- * `options` instead, as it is or as a `Config`. What is refused is part of what the program means, and given in code. It is built asynchronously, because it
- * loads `effect/Config` only when it is.
+ * `options` instead, as it is or as a `Config`. What is refused is part of what the program means, and given in code. It is built
+ * asynchronously, because it loads `effect/Config` only when it is.
  *
  * @category layers
  * @since 0.1.0

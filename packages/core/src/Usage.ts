@@ -42,9 +42,9 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
 import * as Events from "./Events.ts"
 import type { Identity } from "./Identity.ts"
+import { Listeners } from "./internal/listeners.ts"
 import { Tally } from "./internal/tally.ts"
 
 /**
@@ -140,16 +140,11 @@ export interface Usage extends Counts {
  * @since 0.1.0
  */
 export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<[result: A, usage: Usage], E, R> =>
-  Effect.flatMap(Events.make, (events) => {
+  Effect.suspend(() => {
     const tally = new Tally()
-    return Effect.scopedWith((scope) =>
-      Effect.andThen(
-        Scope.provide(events.listen(tally.add), scope),
-        Effect.map(
-          Effect.provideService(self, Events.Events, events),
-          (result): [A, Usage] => [result, tally.usage()]
-        )
-      )
+    return Effect.map(
+      Effect.updateService(self, Listeners, (outer) => [...outer, tally.add]),
+      (result): [A, Usage] => [result, tally.usage()]
     )
   })
 

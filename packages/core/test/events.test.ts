@@ -84,11 +84,20 @@ describe("events", () => {
           "failed p0 interrupt"
         ]
       )
-      const dying = yield* LlmModel.make({ model: "m", generate: () => Effect.die(new Error("a bug")) })
-      assert.deepStrictEqual(
-        yield* briefly(LlmModel.sampleOne("p").pipe(using(dying))),
-        ["sent p0 1", "failed p0 defect"]
-      )
+    }))
+
+  it.effect("tell of requests that end by a defect, also of one that is thrown", () =>
+    Effect.gen(function*() {
+      const bug = () => {
+        throw new Error("bug")
+      }
+      for (const generate of [bug, () => Effect.die(new Error("bug"))]) {
+        const model = yield* LlmModel.make({ model: "m", generate })
+        assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(model))), [
+          "sent p0 1",
+          "failed p0 defect"
+        ])
+      }
     }))
 
   it.effect("of caches: each draw is one hit or one miss of each cache that is asked", () =>
@@ -308,6 +317,27 @@ describe("events", () => {
       yield* draw
       assert.deepStrictEqual([inner.hasListeners(), told], [false, 0])
     }))
+  it.effect("cost no more than elsewhere while no one listens: samples are read many at a time", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* memory
+      const reads: Array<string> = []
+      const model = yield* Persistent.make(provider.model, {
+        ...store,
+        get: (...args) => (reads.push("one"), store.get(...args)),
+        getMany: (...args) => (reads.push("many"), store.getMany(...args))
+      })
+      const draw = LlmModel.sampleMany("p", 3).pipe(using(model))
+      yield* draw
+      reads.length = 0
+      yield* draw
+      assert.deepStrictEqual(reads.splice(0), ["many"])
+      yield* Effect.scoped(Effect.andThen(Events.listen(() => {}), draw))
+      assert.deepStrictEqual(reads.splice(0), ["one", "one", "one"])
+      // a listener of the place around hears it, too
+      yield* briefly(Effect.provide(draw, Layer.fresh(Events.layer)))
+      assert.deepStrictEqual(reads.splice(0), ["one", "one", "one"])
+    }).pipe(Effect.provide(Events.layer)))
 
   it.effect("are told by models whose layers were built without them", () =>
     Effect.gen(function*() {

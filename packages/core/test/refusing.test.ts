@@ -18,11 +18,13 @@ import { count } from "./support/stack.ts"
 const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
 
 /** A provider whose samples are numbered, and end with the reason of their number, or else with `stop`. */
-const makeEnding = (reasons: Record<number, string>) =>
+const makeEnding = (reasons: Record<number, string>, maxBatch?: number) =>
   Effect.map(Effect.sync(() => ({ next: 0, requests: 0 })), (state) => ({
     state,
     model: LlmModel.make({
       model: "m",
+      maxBatch,
+      concurrency: 20,
       generate: ({ n }) =>
         Effect.map(Effect.yieldNow, () => {
           state.requests++
@@ -191,6 +193,29 @@ describe("samples that are refused", () => {
       assert.strictEqual(yield* at(4), "4")
       yield* store.remove(key, [0, 1, 2])
       assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2], at), ["3", "4", "8"])
+    }))
+
+  it.effect("end a draw of a batch with its second request, be it one of several samples or several of one", () =>
+    Effect.gen(function*() {
+      for (const maxBatch of [undefined, 1]) {
+        const { model, state } = yield* makeEnding(Object.fromEntries(Array(45).fill("length").entries()), maxBatch)
+        const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+        const draw = LlmModel.sampleMany("p", 20).pipe(using(cached))
+        const error = yield* Effect.flip(draw)
+        assert(error._tag === "ProviderError")
+        assert.strictEqual(error.reason._tag, "UnusableResponse")
+        assert.strictEqual(state.next, 40)
+        assert.lengthOf(yield* draw, 20)
+      }
+    }))
+
+  it.effect("are told once, also where draws at once come upon them", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 1: "length" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const one = LlmModel.sampleOne("p").pipe(using(yield* Independent.make(cached)))
+      const [, usage] = yield* Usage.measure(Effect.andThen(Effect.all([one, one], { concurrency: 2 }), one))
+      assert.strictEqual(usage.refused, 1)
     }))
 
   it.effect("are told and counted", () =>

@@ -120,6 +120,35 @@ describe("usage", () => {
       assert.strictEqual(whole.replayed.requests, 0)
     }))
 
+  it.effect("of a part is its own, whatever events the program around it and the part itself are told", () =>
+    Effect.gen(function*() {
+      const model = yield* makeMetered()
+      const heard: Array<string> = []
+      const part = Effect.andThen(
+        Events.listen(({ _tag }) => heard.push(_tag)),
+        LlmModel.sampleOne("p").pipe(using(model))
+      ).pipe(Effect.scoped, Effect.provide(Events.layer))
+      const usages = yield* Effect.all([usageOf(part), usageOf(Effect.andThen(part, usageOf(part)))]).pipe(
+        Effect.provide(Events.layer)
+      )
+      assert.deepStrictEqual(usages.map(({ spent }) => spent.requests), [1, 2])
+      assert.deepStrictEqual(heard, [1, 2, 3].flatMap(() => ["RequestSent", "RequestDone"]))
+    }))
+
+  it.effect("has the requests that a model makes for a sample of its own, wherever it was made", () =>
+    Effect.gen(function*() {
+      const inner = yield* makeMetered()
+      const [outer] = yield* Usage.measure(LlmModel.make({
+        model: "outer",
+        generate: () => Effect.map(LlmModel.sampleMany("p", 2).pipe(using(inner)), (samples) => ({ samples }))
+      }))
+      const { models } = yield* usageOf(LlmModel.sampleOne("q").pipe(using(outer)))
+      assert.deepStrictEqual(models.map(({ identity, spent }) => [identity.name, spent.samples]), [
+        ["outer", 2],
+        ["metered", 2]
+      ])
+    }))
+
   it.effect("is told by model and by cache", () =>
     Effect.gen(function*() {
       const [big, slice] = [yield* memory, yield* memory]

@@ -45,7 +45,8 @@ export const makeBuying = <R>(
       return Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const answer = yield* Effect.exit(restore(withServices(Effect.scoped(generate({ prompt: key.prompt, n })))))
+        const asked = Effect.suspend(() => generate({ prompt: key.prompt, n }))
+        const answer = yield* Effect.exit(restore(withServices(Effect.scoped(asked))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
         const exit = yield* Effect.exit(
@@ -71,7 +72,7 @@ export const makeBuying = <R>(
             "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
             "llm_cache.request": request
           })
-        })
+        }, { captureStackTrace: false })
       )
     })
 

@@ -5,6 +5,7 @@ import * as LogLevel from "effect/LogLevel"
 import { type Event, Events } from "../Events.ts"
 import type { Key } from "../Key.ts"
 import { failureType } from "./failureType.ts"
+import { Listeners } from "./listeners.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -17,15 +18,19 @@ const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fib
 let last: {
   readonly context: Context.Context<never>
   readonly events: Events["Service"] | undefined
-  readonly logsDebug: boolean
+  readonly isAlways: boolean
 } | undefined
 
 /** Whether anyone wants to know what happens in a fiber. It is asked at every draw. */
 export const isObserved = (fiber: AnyFiber): boolean => {
   if (last?.context !== fiber.context) {
-    last = { context: fiber.context, events: eventsOf(fiber), logsDebug: logsDebug(fiber) }
+    last = {
+      context: fiber.context,
+      events: eventsOf(fiber),
+      isAlways: logsDebug(fiber) || fiber.getRef(Listeners).length > 0
+    }
   }
-  return last.logsDebug || (last.events !== undefined && last.events.hasListeners())
+  return last.isAlways || (last.events !== undefined && last.events.hasListeners())
 }
 
 /** Tells what happens in a fiber. */
@@ -33,6 +38,7 @@ export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
     const log = logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
     try {
+      for (const listener of fiber.getRef(Listeners)) listener(event)
       eventsOf(fiber)?.publish(event)
     } catch (error) {
       return Effect.andThen(Effect.logError("A listener of events failed", error), log)

@@ -51,11 +51,29 @@ export const encodeJson = (
   }
 }
 
-const encode = Effect.fnUntraced(function*({ schema }: Json, value: unknown, path: ReadonlyArray<number>) {
-  const { encodeUnknownEffect, toCodecJson } = yield* loadSchema
-  const encoded = yield* Effect.mapError(
-    encodeUnknownEffect(toCodecJson(schema))(value),
-    (cause) => new OutputRenderError({ path, description: `it is not of its schema: ${cause.message}`, cause })
+const encode = ({ schema }: Json, value: unknown, path: ReadonlyArray<number>) => {
+  const refused = (description: string) => (cause?: Error) =>
+    new OutputRenderError({ path, description: `${description}${cause ? `: ${cause.message}` : ""}`, cause })
+  return Effect.gen(function*() {
+    const { decodeUnknownEffect, encodeUnknownEffect, toCodecJson, toEquivalence } = yield* loadSchema
+    const codec = toCodecJson(schema)
+    const encoded = yield* Effect.mapError(encodeUnknownEffect(codec)(value), refused("it is not of its schema"))
+    const [text, json] = yield* Effect.try({
+      try: () => {
+        const text = JSON.stringify(encoded, undefined, 2)
+        return [text, JSON.parse(text) as unknown] as const
+      },
+      catch: (error) => refused("its schema makes no JSON of it")(error as Error)
+    })
+    const decoded = yield* Effect.mapError(decodeUnknownEffect(codec)(json), refused("its JSON is not of its schema"))
+    if (!toEquivalence(codec)(decoded, value)) return yield* refused("its JSON would be read as another value")()
+    return text
+  }).pipe(
+    // nested more deeply than the stack
+    Effect.catchDefect((defect) =>
+      defect instanceof RangeError
+        ? Effect.fail(refused("it is nested too deeply")(defect))
+        : Effect.die(defect)
+    )
   )
-  return JSON.stringify(encoded, undefined, 2)
-})
+}

@@ -7,7 +7,10 @@ import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { telling } from "./observe.ts"
 
-/** How often in a row what is bought may be refused: a prompt whose every answer is filtered must not be paid for for ever. */
+/**
+ * How many samples in a row may be bought and refused, from the last one of the first request on: a prompt whose every
+ * answer is filtered must not be paid for for ever.
+ */
 const mostRefused = 10
 
 type Draw = (key: Key, position: number, batch: number) => Effect.Effect<readonly [Drawn], SampleError>
@@ -43,11 +46,11 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
       for (const refused of scan?.refused ?? []) if (refused <= at) at++
       // Where it is is not known before all samples in front of it were looked at.
       return scan === undefined || at <= scan.position
-        ? take(key, at, batch, 1)
-        : Effect.flatMap(take(key, scan.position, batch, 1), () => draw(key, position, batch))
+        ? take(key, at, batch)
+        : Effect.flatMap(take(key, scan.position, batch), () => draw(key, position, batch))
     })
 
-  const take = (key: Key, at: number, batch: number, inARow: number): ReturnType<Draw> =>
+  const take = (key: Key, at: number, batch: number, bought?: number): ReturnType<Draw> =>
     Effect.flatMap(source.draw(key, at, batch), ([drawn]) => {
       const refuses = isRefused(drawn)
       const scan = refuses ? scanOf(key) : scans.get(key)
@@ -56,9 +59,11 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
       return Effect.andThen(
         isNew ? telling(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn })) : Effect.void,
         Effect.flatMap(store.get(key, at + 1), (recorded) => {
-          // What is recorded costs nothing, and is passed over.
-          const bought = recorded === undefined ? inARow + 1 : inARow
-          return bought > mostRefused ? Effect.fail(tooMany(key, drawn)) : take(key, at + 1, batch, bought)
+          // What is recorded costs nothing, and is passed over, up to where this draw begins to buy.
+          const from = bought ?? (recorded === undefined ? at : undefined)
+          return from !== undefined && at - from + 1 >= mostRefused
+            ? Effect.fail(tooMany(key, drawn))
+            : take(key, at + 1, batch, from)
         })
       )
     })
@@ -88,8 +93,7 @@ const look = (scan: Scan, at: number, refuses: boolean): boolean => {
 }
 
 const tooMany = ({ identity, path }: Key, { metadata: { finishReason } }: Drawn): ProviderError => {
-  const description =
-    `what was bought ${mostRefused} times in a row was refused, the last sample because it ended with ` +
+  const description = `${mostRefused} samples in a row were refused, the last one because it ended with ` +
     `\`${finishReason}\`. They are on record. Change the prompt or the parameters, or leave that out of \`refuse\``
   return new ProviderError({
     provider: identity.name,
