@@ -445,18 +445,23 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.times(), [0, 0, 30])
     }))
 
-  it.effect("without a Retry-After makes all wait for longer each time, once for all that are refused together", () =>
-    Effect.gen(function*() {
-      const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy() : success()))
-      const fiber = yield* Effect.gen(function*() {
-        yield* prompts(4)
-        for (let i = 0; i < 6; i++) yield* Effect.result(LlmModel.sampleOne("next"))
-      }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.join(fiber)
-      // 1 s, 2 s and 4 s, and 1 s again after a success
-      assert.deepStrictEqual(vendor.times(), [0, 0, 0, 0, 1, 3, 7, 7, 7, 8])
-    }))
+  it.effect.each<Record<string, string>>([{}, { "retry-after": "0" }, {
+    "retry-after": new Date(0).toUTCString()
+  }])(
+    "with %o makes all wait for longer each time, once for all that are refused together",
+    (headers) =>
+      Effect.gen(function*() {
+        const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy(headers) : success()))
+        const fiber = yield* Effect.gen(function*() {
+          yield* prompts(4)
+          for (let i = 0; i < 6; i++) yield* Effect.result(LlmModel.sampleOne("next"))
+        }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(fiber)
+        // 1 s, 2 s and 4 s, and 1 s again after a success
+        assert.deepStrictEqual(vendor.times(), [0, 0, 0, 0, 1, 3, 7, 7, 7, 8])
+      })
+  )
 
   it.effect("that asks for more than is waited for gives an error to all, until that is over", () =>
     Effect.gen(function*() {

@@ -76,7 +76,9 @@ export const makeLane = (
   let pauses = 0
   const refused = (retryAfter: Duration.Duration | undefined, sentAfter: number) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
-      if (retryAfter !== undefined) pausedUntil = Math.max(pausedUntil, now + Duration.toMillis(retryAfter))
+      // no time may be one that is over by the clock of this machine
+      const wait = retryAfter === undefined ? 0 : Duration.toMillis(retryAfter)
+      if (wait > 0) pausedUntil = Math.max(pausedUntil, now + wait)
       else if (sentAfter === pauses) pausedUntil = Math.max(pausedUntil, now + Math.min(60, 2 ** refusals++) * 1000)
       pauses++
     })
