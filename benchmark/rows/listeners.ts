@@ -1,4 +1,4 @@
-import { Audit, LlmModel } from "@llm-cache/core"
+import { Audit, Events, LlmModel } from "@llm-cache/core"
 import * as Effect from "effect/Effect"
 import { atMost } from "../harness/checks.ts"
 import type { Row } from "../harness/row.ts"
@@ -13,10 +13,13 @@ const [count, times] = [1000, 5]
  */
 export const listeners: Row = {
   name: "listeners",
-  title: "memory hit, with an audit that no one listens by",
+  title: "memory hit, with an audit and with events that no one listens by",
   operation: "a sample",
   slack: 1.5,
-  checks: [atMost(1.05, "sampleOne, with nothing that listens")],
+  checks: [
+    atMost(1.05, "sampleOne, with nothing that listens"),
+    atMost(1.05, "sampleOne, with nothing that listens", "sampleOne, events that no one hears")
+  ],
   setup: async ({ scope }) => {
     const prompts = promptsOf(count)
     const model = await repeatable(scope)
@@ -24,12 +27,19 @@ export const listeners: Row = {
     const audit = await Effect.runPromise(Audit.make)
     const all = inTurn(count * times, (i) => LlmModel.sampleOne(prompts[i % count]!))
     const watched = audit.watch(model, "bench")
+    const events = await Effect.runPromise(Events.make)
     return [
       {
         name: "sampleOne, an audit that does not watch",
         role: "ours",
         operations: count * times,
         run: () => run(model, Effect.provideService(all, Audit.Audit, audit))
+      },
+      {
+        name: "sampleOne, events that no one hears",
+        role: "ours",
+        operations: count * times,
+        run: () => run(model, Effect.provideService(all, Events.Events, events))
       },
       {
         name: "sampleOne, with nothing that listens",
