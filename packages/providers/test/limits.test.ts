@@ -291,7 +291,7 @@ describe("tokens per minute", () => {
       const vendor = makeVendor((_, i) => Effect.sync(() => success(tokens[i])))
       const fiber = yield* Effect.forEach(tokens, () => LlmModel.sampleOne("12345678"), { concurrency: "unbounded" })
         .pipe(Effect.provide(model({ limits, ...options })), Effect.provide(vendor.client), Effect.forkChild)
-      yield* TestClock.adjust("1 hour")
+      yield* seconds(3600)
       yield* Fiber.join(fiber)
       return vendor.times().map((at) => at - vendor.times()[0]!)
     })
@@ -364,6 +364,30 @@ describe("tokens per minute", () => {
       yield* TestClock.adjust("1 hour")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(vendor.times(), [0, 30, 35, 45])
+    }))
+
+  it.effect("are settled for who waits already, too", () =>
+    Effect.gen(function*() {
+      // an estimate of 600 each, which would be a minute
+      const parameters = { max_tokens: 598 }
+      assert.deepStrictEqual(yield* run({ tokensPerMinute: 600 }, [10, 20, 300, 10], { parameters }), [0, 1, 3, 33])
+      const all = { max_tokens: Number.MAX_SAFE_INTEGER }
+      assert.deepStrictEqual(
+        (yield* run({ tokensPerMinute: 600 }, [10, 20, 10], { parameters: all })).map(Math.round),
+        [0, 1, 3]
+      )
+      const vendor = makeVendor((_, i) =>
+        Effect.delay(Effect.sync(() => success(i === 0 ? 900 : 10)), i === 0 ? "50 seconds" : 0)
+      )
+      const fiber = yield* prompts(2).pipe(
+        Effect.provide(model({ parameters, limits: { tokensPerMinute: 600 } })),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(100)
+      yield* Fiber.join(fiber)
+      const [first, second] = vendor.times()
+      assert.strictEqual(Math.floor(second! - first!), 90)
     }))
 
   it.effect("are at most the limit's for any time, and two requests'", () =>
@@ -469,18 +493,23 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.times(), [0, 0, 30])
     }))
 
-  it.effect("without a Retry-After makes all wait for longer each time, once for all that are refused together", () =>
-    Effect.gen(function*() {
-      const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy() : success()))
-      const fiber = yield* Effect.gen(function*() {
-        yield* prompts(4)
-        for (let i = 0; i < 6; i++) yield* Effect.result(LlmModel.sampleOne("next"))
-      }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.join(fiber)
-      // 1 s, 2 s and 4 s, and 1 s again after a success
-      assert.deepStrictEqual(vendor.times(), [0, 0, 0, 0, 1, 3, 7, 7, 7, 8])
-    }))
+  it.effect.each<Record<string, string>>([{}, { "retry-after": "0" }, {
+    "retry-after": new Date(0).toUTCString()
+  }])(
+    "with %o makes all wait for longer each time, once for all that are refused together",
+    (headers) =>
+      Effect.gen(function*() {
+        const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy(headers) : success()))
+        const fiber = yield* Effect.gen(function*() {
+          yield* prompts(4)
+          for (let i = 0; i < 6; i++) yield* Effect.result(LlmModel.sampleOne("next"))
+        }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(fiber)
+        // 1 s, 2 s and 4 s, and 1 s again after a success
+        assert.deepStrictEqual(vendor.times(), [0, 0, 0, 0, 1, 3, 7, 7, 7, 8])
+      })
+  )
 
   it.effect("that asks for more than is waited for gives an error to all, until that is over", () =>
     Effect.gen(function*() {
