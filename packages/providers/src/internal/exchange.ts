@@ -8,6 +8,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as Failure from "./failure.ts"
 import type { Protocol } from "./protocol.ts"
 
@@ -33,7 +34,12 @@ const ask = (
   request: HttpClientRequest.HttpClientRequest,
   sent: Failure.Sent
 ): Effect.Effect<Generation, ProviderErrorReason> => {
-  const responded = client.execute(request).pipe(
+  const responded = Effect.withFiber(({ cache: { span, tracer } }) =>
+    // What no one would see of a request is not made: its span, and the headers that tell the server of it.
+    span === undefined && tracer === undefined
+      ? Effect.provideService(client.execute(request), Tracer.DisablePropagation, true)
+      : client.execute(request)
+  ).pipe(
     Effect.catch((error) =>
       // A client may come with a filter of its own.
       error.reason._tag === "StatusCodeError"
