@@ -1,7 +1,7 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Failure from "./failure.ts"
+import { inTime } from "./inTime.ts"
 import type { Protocol } from "./protocol.ts"
 
 /** The longest answer that is read, in bytes. */
@@ -23,10 +24,7 @@ export const exchange = (
   timeout: Duration.Duration,
   sent: Failure.Sent
 ): Effect.Effect<Generation, ProviderErrorReason> =>
-  Effect.timeoutOrElse(ask(client, protocol, request, sent), {
-    duration: timeout,
-    orElse: () => Effect.fail(Failure.timedOut(timeout, sent))
-  })
+  inTime(ask(client, protocol, request, sent), timeout, () => Failure.timedOut(timeout, sent))
 
 const ask = (
   client: HttpClient,
