@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Events, LlmModel, Metrics, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
-import { Effect, Layer, Metric, Tracer } from "effect"
+import { Effect, Layer, Metric, Option, Tracer } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { OtlpMetrics, OtlpSerialization } from "effect/observability"
 import { TestClock } from "effect/testing"
@@ -193,6 +193,25 @@ describe("spans", () => {
         "gen_ai.usage.input_tokens": 7,
         "gen_ai.usage.output_tokens": 30
       })
+    }))
+
+  it.effect("are made where a tracer or a span around would see them, and nowhere else", () =>
+    Effect.gen(function*() {
+      const seen: Array<string | undefined> = []
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () =>
+          Effect.map(Effect.option(Effect.currentSpan), (span) => {
+            seen.push(Option.getOrUndefined(span)?.name)
+            return { samples: ["a"] }
+          })
+      })
+      const draw = using(model)(LlmModel.sampleOne("p"))
+      yield* draw
+      yield* Effect.withSpan(draw, "around")
+      yield* Effect.withTracer(draw, makeTracer().tracer)
+      yield* draw
+      assert.deepStrictEqual(seen, [undefined, "chat m", "chat m", undefined])
     }))
 
   it.effect("of requests that fail have the reason", () =>

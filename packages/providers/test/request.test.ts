@@ -15,7 +15,7 @@ import {
   Together,
   Xmcp
 } from "@llm-cache/providers"
-import { Config, ConfigProvider, Effect, Layer, Redacted, Schedule } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Redacted, Schedule, Tracer } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { clients, sentTo } from "./support/clients.ts"
 import { makeDirectory } from "./support/directory.ts"
@@ -74,6 +74,34 @@ describe.each(clients)("over %s", (_, client) => {
         { model: "gpt-mock", n: 1, messages: [{ role: "user", content: "p" }] },
         { model: "gpt-mock", temperature: 0, n: 1, messages: [{ role: "user", content: "p" }] }
       ])
+    }))
+
+  it.effect("a request tells the server of its trace, where someone traces", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const parents = () => server.received.map(({ headers }) => headers["traceparent"])
+      const draw = sampling(client, server.url)(LlmModel.sampleOne("p"))
+      yield* draw
+      assert.deepStrictEqual(parents(), [undefined])
+      yield* Effect.withTracer(draw, tracer)
+      assert.deepStrictEqual(spans.map(({ name }) => name), ["chat gpt-mock", "POST"])
+      assert.include(parents()[1], spans[1]!.spanId)
+      // one that is carried on
+      yield* Effect.withParentSpan(draw, Tracer.externalSpan({ traceId: "a".repeat(32), spanId: "b".repeat(16) }))
+      assert.include(parents()[2], "a".repeat(32))
+      // one that the model brings along
+      spans.length = 0
+      const model = yield* LlmModel.LlmModel.pipe(sampling(client, server.url), Effect.withTracer(tracer))
+      yield* Effect.exit(Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model))
+      assert.include(spans.map(({ name }) => name), "POST")
     }))
 })
 
