@@ -11,6 +11,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { atMost, fasterThan, fasterThanOriginal } from "../harness/checks.ts"
 import type { Row } from "../harness/row.ts"
+import { ahead } from "../support/ahead.ts"
 import { persistent, run, sampleEach } from "../support/models.ts"
 import { promptOf, sampleLength, sampleOf, sha256 } from "../support/payload.ts"
 import { askEach, langchainCached } from "../support/peers.ts"
@@ -23,19 +24,6 @@ const count = 500
 const freshPrompts = () => {
   let next = 0
   return () => Array.from({ length: count }, () => promptOf(next++))
-}
-
-// Prompts are made before the clock starts.
-const ahead = (
-  make: () => ReadonlyArray<string>,
-  use: (prompts: ReadonlyArray<string>) => number | Promise<number>
-) => {
-  let prompts = make()
-  return async () => {
-    const brought = await use(prompts)
-    queueMicrotask(() => (prompts = make()))
-    return brought
-  }
 }
 
 export const recordSqlite: Row = {
