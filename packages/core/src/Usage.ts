@@ -62,7 +62,10 @@ export interface Amount {
   readonly inputTokens: number
   /** Completion tokens, as far as providers told them. */
   readonly outputTokens: number
-  /** The time that the requests took, also of those at once: the sum over all. */
+  /**
+   * The time that the requests took, also of those at once: the sum over all. Retries, and what they waited for `Limits` of
+   * the provider, are in it.
+   */
   readonly requestTime: Duration.Duration
 }
 

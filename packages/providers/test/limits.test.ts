@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, type SampleError } from "@llm-cache/core"
+import { LlmModel, type SampleError, Usage } from "@llm-cache/core"
 import { Anthropic, Limits, Ollama, OpenAiCompatible } from "@llm-cache/providers"
 import { Clock, Duration, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
 import { HttpClient } from "effect/http"
@@ -86,6 +86,21 @@ describe("requests in flight", () => {
       assert.strictEqual(vendor.open.most, 3)
       assert.deepStrictEqual(vendor.times(), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3])
       assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ordered(10))
+    }))
+
+  it.effect("take as long as they wait and are retried, for who counts the time", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor((_, i) => i === 0 ? Effect.sync(() => busy()) : slow(1)(_, i))
+      const fiber = yield* Usage.measure(prompts(2)).pipe(
+        Effect.provide(model({ limits: { inFlight: 1 }, retry: Schedule.recurs(1) })),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(10)
+      const [, { spent }] = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(vendor.times(), [0, 1, 2])
+      assert.strictEqual(spent.requests, 2)
+      assert.strictEqual(Duration.toSeconds(spent.requestTime), 5)
     }))
 
   it.effect("are as many as the program sends, where there is no limit", () =>
