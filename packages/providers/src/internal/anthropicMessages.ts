@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { isError, notJson, type Protocol, textless, withheld } from "./protocol.ts"
-import { optional, Parts, textOf } from "./wire.ts"
+import { Count, optional, Parts, textOf } from "./wire.ts"
 
 // -----------------------------------------------------------------------------
 // the answer: https://platform.claude.com/docs/en/api/messages/create
@@ -17,8 +17,8 @@ const Message = Schema.fromJsonString(Schema.Struct({
   content: optional(Parts),
   stop_reason: optional(Schema.String),
   usage: optional(Schema.Struct({
-    input_tokens: optional(Schema.Finite),
-    output_tokens: optional(Schema.Finite)
+    input_tokens: optional(Count),
+    output_tokens: optional(Count)
   })),
   error: optional(Schema.Unknown)
 }))

@@ -4,7 +4,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { isError, notJson, type Protocol, textless, unusable, withheld } from "./protocol.ts"
-import { empty, optional, Parts, textOf } from "./wire.ts"
+import { Count, empty, optional, Parts, textOf } from "./wire.ts"
 
 // -----------------------------------------------------------------------------
 // the answer: https://platform.openai.com/docs/api-reference/chat/object, and what other servers make of it: a text in
@@ -26,8 +26,8 @@ const Completion = Schema.fromJsonString(Schema.Struct({
   model: optional(Schema.String),
   choices: optional(Schema.Array(Choice.pipe(Schema.catchDecoding(() => empty)))),
   usage: optional(Schema.Struct({
-    prompt_tokens: optional(Schema.Finite),
-    completion_tokens: optional(Schema.Finite)
+    prompt_tokens: optional(Count),
+    completion_tokens: optional(Count)
   })),
   error: optional(Schema.Unknown)
 }))

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Failure from "./failure.ts"
 import { notJson, type Protocol, textless } from "./protocol.ts"
-import { optional } from "./wire.ts"
+import { Count, optional } from "./wire.ts"
 
 // -----------------------------------------------------------------------------
 // the answer, a line of JSON for each piece of the text: https://docs.ollama.com/api/chat, and in place of a line an
@@ -20,8 +20,8 @@ const Line = Schema.fromJsonString(Schema.Struct({
   message: optional(Message),
   done: optional(Schema.Boolean),
   done_reason: optional(Schema.String),
-  prompt_eval_count: optional(Schema.Finite),
-  eval_count: optional(Schema.Finite),
+  prompt_eval_count: optional(Count),
+  eval_count: optional(Count),
   error: optional(Schema.Unknown)
 }))
 

@@ -8,6 +8,9 @@ export const optional = <S extends Schema.Constraint>(schema: S) =>
 /** The same for an item of a list: one that is not what its protocol says counts as one without fields. */
 export const empty = Effect.succeedSome({})
 
+/** A count of tokens. */
+export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
 /** A part of an answer's text, or something else beside it. */
 const Part = Schema.Struct({ type: optional(Schema.String), text: optional(Schema.String) })
 
