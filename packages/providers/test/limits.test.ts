@@ -399,6 +399,22 @@ describe("tokens per minute", () => {
       assert.lengthOf(times, 200)
     }))
 
+  it.effect("leave the requests per minute as they are, also after a long wait", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor((_, i) => Effect.sync(() => success(i === 0 ? 600 : 10)))
+      const fiber = yield* prompts(20).pipe(
+        Effect.provide(
+          model({ parameters: { max_tokens: 9 }, limits: { requestsPerMinute: 6, tokensPerMinute: 600 } })
+        ),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(300)
+      yield* Fiber.join(fiber)
+      assert.isAtMost(mostInAMinute(vendor.times().map((at) => [at, 1])), 6)
+      assert.isAtLeast(vendor.times()[1]!, 60)
+    }))
+
   it.effect("of a request that was interrupted before it was sent are free again", () =>
     Effect.gen(function*() {
       const vendor = makeVendor()
