@@ -371,6 +371,11 @@ describe("tokens per minute", () => {
       // an estimate of 600 each, which would be a minute
       const parameters = { max_tokens: 598 }
       assert.deepStrictEqual(yield* run({ tokensPerMinute: 600 }, [10, 20, 300, 10], { parameters }), [0, 1, 3, 33])
+      // no whole number of milliseconds
+      assert.deepStrictEqual(
+        (yield* run({ tokensPerMinute: 700 }, [11, 22, 10], { parameters })).map((at) => at.toFixed(2)),
+        ["0.00", "0.94", "2.83"]
+      )
       const all = { max_tokens: Number.MAX_SAFE_INTEGER }
       assert.deepStrictEqual(
         (yield* run({ tokensPerMinute: 600 }, [10, 20, 10], { parameters: all })).map(Math.round),

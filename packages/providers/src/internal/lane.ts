@@ -62,7 +62,7 @@ export const makeLane = (
   let turn = -Infinity
   const until = (time: () => number): Effect.Effect<void> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const millis = time() - now
+      const millis = Math.ceil(time() - now)
       return millis <= 0
         ? Effect.void
         : Effect.andThen(Effect.raceFirst(Effect.sleep(millis), Deferred.await(moved)), until(time))
