@@ -386,6 +386,11 @@ describe("tokens per minute", () => {
       // an estimate of 600 each, which would be a minute
       const parameters = { max_tokens: 598 }
       assert.deepStrictEqual(yield* run({ tokensPerMinute: 600 }, [10, 20, 300, 10], { parameters }), [0, 1, 3, 33])
+      // no whole number of milliseconds
+      assert.deepStrictEqual(
+        (yield* run({ tokensPerMinute: 700 }, [11, 22, 10], { parameters })).map((at) => at.toFixed(2)),
+        ["0.00", "0.94", "2.83"]
+      )
       const all = { max_tokens: Number.MAX_SAFE_INTEGER }
       assert.deepStrictEqual(
         (yield* run({ tokensPerMinute: 600 }, [10, 20, 10], { parameters: all })).map(Math.round),
@@ -412,6 +417,22 @@ describe("tokens per minute", () => {
       const spent = times.map((at, i): [number, number] => [at, tokens[i]!])
       assert.isAtMost(mostInAMinute(spent), 1000 + 2 * 400)
       assert.lengthOf(times, 200)
+    }))
+
+  it.effect("leave the requests per minute as they are, also after a long wait", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor((_, i) => Effect.sync(() => success(i === 0 ? 600 : 10)))
+      const fiber = yield* prompts(20).pipe(
+        Effect.provide(
+          model({ parameters: { max_tokens: 9 }, limits: { requestsPerMinute: 6, tokensPerMinute: 600 } })
+        ),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(300)
+      yield* Fiber.join(fiber)
+      assert.isAtMost(mostInAMinute(vendor.times().map((at) => [at, 1])), 6)
+      assert.isAtLeast(vendor.times()[1]!, 60)
     }))
 
   it.effect("of a request that was interrupted before it was sent are free again", () =>

@@ -53,9 +53,13 @@ describe.each(clients)("over %s", (name, client) => {
             model: 7,
             choices: [{ message: { content: "a" }, finish_reason: 3 }],
             usage: { prompt_tokens: "many", completion_tokens: null }
+          }),
+          json(200, {
+            choices: [{ message: { content: "a" } }],
+            usage: { prompt_tokens: 1e300, completion_tokens: -1 }
           })
         )
-        for (let i = 0; i < 2; i++) {
+        for (let i = 0; i < 3; i++) {
           const [sample] = yield* sampling(client, server.url)(purchase(1))
           assert.strictEqual(sample.text, "a")
           assert.doesNotHaveAnyKeys(sample.metadata, ["model", "finishReason", "inputTokens", "outputTokens"])

@@ -55,26 +55,32 @@ export const makeLane = (
   const takeRequest = bucket("requests", requestsPerMinute)
   const takeTokens = bucket("tokens", tokensPerMinute)
 
-  // When the request that waits may go, by either limit. The first stays where it was not sent, as it was interrupted, or had
-  // to wait for longer. The second moves when what is before it is settled.
-  let turn = -Infinity
+  // When the request that waits may go, by its tokens, which moves when what is before it is settled, and by its turn, which
+  // is left to the next one where it was not sent.
   let madeUpFor = -Infinity
   let moved = Deferred.makeUnsafe<void>()
-  const reserve = (tokens: number) =>
-    Effect.gen(function*() {
-      if (turn < (yield* Clock.currentTimeMillis)) {
-        const wait = yield* takeRequest(1)
-        turn = (yield* Clock.currentTimeMillis) + wait
-      }
-      const wait = yield* takeTokens(tokens)
-      madeUpFor = (yield* Clock.currentTimeMillis) + wait
+  let turn = -Infinity
+  const until = (time: () => number): Effect.Effect<void> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const millis = Math.ceil(time() - now)
+      return millis <= 0
+        ? Effect.void
+        : Effect.andThen(Effect.raceFirst(Effect.sleep(millis), Deferred.await(moved)), until(time))
     })
-  const wait: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const millis = Math.max(turn, madeUpFor) - now
-    return millis <= 0
-      ? Effect.void
-      : Effect.andThen(Effect.raceFirst(Effect.sleep(millis), Deferred.await(moved)), wait)
-  })
+  const inFuture = (wait: number) => Effect.map(Clock.currentTimeMillis, (now) => now + wait)
+  // A turn is one only when the tokens are there: else it would be used behind its time, and so beside the next one.
+  const waitFor = (tokens: number) =>
+    Effect.gen(function*() {
+      madeUpFor = yield* Effect.flatMap(takeTokens(tokens), inFuture)
+      yield* Effect.onError(
+        Effect.gen(function*() {
+          yield* until(() => madeUpFor)
+          if (turn < (yield* Clock.currentTimeMillis)) turn = yield* Effect.flatMap(takeRequest(1), inFuture)
+          yield* until(() => turn)
+        }),
+        () => settle(-tokens)
+      )
+    })
   // What was paid for is not given up for a count, whatever becomes of that.
   const settle = (tokens: number) =>
     Effect.suspend(() => {
@@ -119,8 +125,7 @@ export const makeLane = (
     turnstile.withPermit(Effect.gen(function*() {
       do {
         yield* silence
-        yield* reserve(tokens)
-        yield* Effect.onInterrupt(wait, () => settle(-tokens))
+        yield* waitFor(tokens)
         if ((yield* left) <= 0) {
           turn = -Infinity
           return
