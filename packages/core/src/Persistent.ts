@@ -61,8 +61,9 @@ export interface StoreOptions {
   /**
    * The finish reasons, in the provider's words, of samples that are recorded and not handed out: `content_filter`
    * (OpenAI), `refusal` (Anthropic) for answers that a content policy cut off, `length`, `max_tokens` for those that
-   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails that has
-   * ten samples in a row refused; the next one goes on behind them.
+   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails when
+   * ten samples in a row that it has bought were refused, what its first request brought beyond one not counted; the next
+   * draw goes on behind them.
    *
    * To leave samples out is to sample another distribution: that of the answers *given* that they are not refused. A
    * success rate is then that among finished answers, and a limit of tokens becomes a preference for short ones. Where
@@ -97,6 +98,19 @@ export interface Options extends StoreOptions {
 export interface ReplicationOptions extends Identity.Options, Pick<StoreOptions, "refuse"> {
   /** The root of the cache, see `SampleStore.layerDirectory`. A `~` at its start is the home folder. */
   readonly directory: string
+}
+
+/**
+ * A cache of which configuration tells where it is, and whether it replicates.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConfigOptions extends Pick<StoreOptions, "refuse"> {
+  /** @default `LLM_CACHE_DIRECTORY` */
+  readonly directory?: Config.Config<string> | undefined
+  /** @default `LLM_CACHE_REPLICATION`, `true` or `false`, and `false` where that is not set */
+  readonly replication?: Config.Config<boolean> | undefined
 }
 
 /**
@@ -263,24 +277,20 @@ const nothing = (identity: Identity.Identity): LlmModel.Model =>
  * **Details**
  *
  * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`), or what `options` name
- * instead. It is built asynchronously, because it loads `effect/Config` only when it is.
+ * instead. What is refused is part of what the program means, and given in code. It is built asynchronously, because it
+ * loads `effect/Config` only when it is.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerConfig = (options?: {
-  readonly directory?: Config.Config<string> | undefined
-  readonly replication?: Config.Config<boolean> | undefined
-}): Layer.Layer<
-  LlmModel.LlmModel | RepeatableModel,
-  Config.ConfigError | StoreError,
-  LlmModel.LlmModel
-> =>
+export const layerConfig = (
+  options: ConfigOptions = {}
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, Config.ConfigError | StoreError, LlmModel.LlmModel> =>
   Layer.unwrap(Effect.gen(function*() {
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))
-    const directory = yield* options?.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")
-    const replication = yield* options?.replication ??
+    const directory = yield* options.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")
+    const replication = yield* options.replication ??
       Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
-    return layer({ directory, replication })
+    return layer({ directory, replication, refuse: options.refuse })
   }))

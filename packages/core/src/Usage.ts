@@ -44,6 +44,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Events from "./Events.ts"
 import type { Identity } from "./Identity.ts"
+import { Listeners } from "./internal/listeners.ts"
 import { Tally } from "./internal/tally.ts"
 
 /**
@@ -133,21 +134,18 @@ export interface Usage extends Counts {
  * **Details**
  *
  * A request that several wait for is spent by the one that sent it, and replayed by the others. Where the effect fails,
- * so does the measurement: measure `Effect.exit` of it to have both.
+ * so does the measurement: measure `Effect.exit` of it to have both. Its `Scope` is the caller's.
  *
  * @category measuring
  * @since 0.1.0
  */
 export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<[result: A, usage: Usage], E, R> =>
-  Effect.flatMap(Events.make, (events) => {
+  Effect.suspend(() => {
     const tally = new Tally()
-    return Effect.scoped(Effect.andThen(
-      events.listen(tally.add),
-      Effect.map(
-        Effect.provideService(self, Events.Events, events),
-        (result): [A, Usage] => [result, tally.usage()]
-      )
-    ))
+    return Effect.map(
+      Effect.updateService(self, Listeners, (outer) => [...outer, tally.add]),
+      (result): [A, Usage] => [result, tally.usage()]
+    )
   })
 
 /**
@@ -162,6 +160,11 @@ export class Meter extends Context.Service<Meter, {
 
 /**
  * Measures what the programs use that the events are told of.
+ *
+ * **Gotchas**
+ *
+ * Effect shares a layer by reference: provided within a program that has it already, it is the same meter. For the share of
+ * a part use `measure`.
  *
  * **Example** (What a whole program used)
  *

@@ -21,6 +21,9 @@ const refuses = <A>(spec: Output.Spec<A>, from: string, expected: Partial<Output
     assert.deepStrictEqual(Object.fromEntries(fields), expected)
   })
 
+interface Nested extends ReadonlyArray<Nested> {}
+const Nested: Schema.Codec<Nested> = Schema.Array(Schema.suspend(() => Nested))
+
 const nothing = "none from here on"
 const notClosed = "a code fence that is not closed"
 const algorithms = sequence([tag("problem"), repeat(sequence([tag("algorithm"), code()]))])
@@ -159,8 +162,6 @@ describe("a JSON", () => {
 
   it.effect("that is nested too deeply for its schema is an error, and a schema's bug is a defect", () =>
     Effect.gen(function*() {
-      interface Nested extends ReadonlyArray<Nested> {}
-      const Nested: Schema.Codec<Nested> = Schema.Array(Schema.suspend(() => Nested))
       const error = yield* Effect.flip(parse(json(Nested))("[".repeat(200_000) + "]".repeat(200_000)))
       assert.strictEqual(error.expected, "JSON of the schema")
       const bug = Schema.String.check(Schema.makeFilter(() => {
@@ -331,6 +332,29 @@ describe("render", () => {
       yield* refused(sequence([text, code()]), ["1", "2"], [1])
       yield* refused(repeat(sequence([tag("a"), json(Schema.Int)])), [["1", 1.5]], [0, 1])
       assert.isTrue(Schema.isSchemaError((yield* Effect.flip(render(json(Schema.Int))(1.5))).cause))
+    }))
+
+  it.effect("refuses a value that JSON of its schema does not hold, and dies of a schema's bug", () =>
+    Effect.gen(function*() {
+      const isRefused = <A>(schema: Schema.Codec<A>, value: NoInfer<A>) =>
+        Effect.map(
+          Effect.flip(render(json(schema))(value)),
+          (error) => assert.instanceOf(error, Output.OutputRenderError)
+        )
+      yield* isRefused(Schema.NullishOr(Schema.String), undefined)
+      yield* isRefused(Schema.Array(Schema.Union([Schema.String, Schema.Number])), [NaN])
+      for (const value of [Infinity, undefined, 1n, { a: undefined }]) yield* isRefused(Schema.Any, value)
+      let nested: Schema.Json = []
+      for (let depth = 0; depth < 200_000; depth++) nested = [nested]
+      yield* isRefused(Schema.Json, nested)
+      yield* isRefused(Nested, nested as Nested)
+      const spec = json(Schema.Struct({ a: Schema.UndefinedOr(Schema.Number), b: Schema.Number }))
+      const value = { a: undefined, b: NaN }
+      assert.deepStrictEqual(yield* Effect.flatMap(render(spec)(value), parse(spec)), value)
+      const bug = Schema.String.check(Schema.makeFilter(() => {
+        throw new TypeError("bug")
+      }))
+      assert.deepStrictEqual(yield* Effect.exit(render(json(bug))("a")), Exit.die(new TypeError("bug")))
     }))
 })
 

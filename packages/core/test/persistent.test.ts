@@ -392,6 +392,26 @@ describe("layerConfig", () => {
       assert.deepStrictEqual(provider.requests, [])
     }))
 
+  it.effect("refuses what the program refuses, also in replication", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      let requests = 0
+      const reasons = ["length", "stop", "length", "stop"]
+      const provider = LlmModel.layer({
+        model: "m",
+        generate: () => Effect.sync(() => ({ samples: [{ text: `${requests}`, finishReason: reasons[requests++] }] }))
+      })
+      const finished = program.pipe(
+        Effect.provide(Persistent.layerConfig({ refuse: ["length"] })),
+        Effect.provide(provider)
+      )
+      const run = (LLM_CACHE_REPLICATION: string) =>
+        finished.pipe(configured({ LLM_CACHE_DIRECTORY: directory, LLM_CACHE_REPLICATION }))
+      assert.deepStrictEqual(yield* run("false"), ["1", "3"])
+      assert.deepStrictEqual(yield* run("true"), ["1", "3"])
+      assert.strictEqual(requests, 4)
+    }))
+
   it.effect("reads the variables it is told to", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory

@@ -13,7 +13,7 @@
  *
  * - **Requests in flight** wait for one another, first come, first served.
  * - **Requests per minute** are spread evenly: at 60, one is sent each second at the most. There are never more in any
- *   minute, whenever it begins. Vendors enforce their limits so:
+ *   minute, whenever it begins. One that is interrupted before its turn leaves it to the next. Vendors enforce their limits so:
  *   https://platform.claude.com/docs/en/api/rate-limits
  * - **Tokens per minute** are estimated before a request and settled after it. The estimate is a token for four bytes of
  *   the prompt and the system text, and for each sample the parameter that limits its tokens (`max_tokens` and the

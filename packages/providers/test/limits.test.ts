@@ -121,8 +121,14 @@ describe("requests in flight", () => {
 /** The most that falls into any minute. */
 const mostInAMinute = (sent: ReadonlyArray<readonly [at: number, cost: number]>) =>
   Math.max(
-    ...sent.map(([from]) => sent.reduce((sum, [at, cost]) => at >= from && at < from + 60 ? sum + cost : sum, 0))
+    ...sent.map(([from]) =>
+      sent.reduce((sum, [at, cost]) => at >= from && Math.round((at - from) * 1000) < 60_000 ? sum + cost : sum, 0)
+    )
   )
+
+const down = new RateLimiter.RateLimiterError({
+  reason: new RateLimiter.RateLimitStoreError({ message: "Redis is gone" })
+})
 
 describe("requests per minute", () => {
   it.effect.each([1, 7, 60, 91, 600])(
@@ -171,11 +177,47 @@ describe("requests per minute", () => {
         yield* TestClock.adjust("1 second")
         yield* Fiber.interrupt(waiting)
         const fiber = yield* Effect.forkChild(LlmModel.sampleOne("last"))
-        yield* TestClock.adjust("19 seconds")
+        yield* TestClock.adjust("9 seconds")
         yield* Fiber.join(fiber)
       }).pipe(Effect.provide(model({ limits: { requestsPerMinute: 6 } })), Effect.provide(vendor.client))
-      // the one at the head of the queue had its turn
-      assert.deepStrictEqual(vendor.times(), [0, 20])
+      assert.deepStrictEqual(vendor.times(), [0, 10])
+    }))
+
+  it.effect("go on where no one waits long enough for a turn, and are still never more than the limit", () =>
+    Effect.gen(function*() {
+      for (const [pause, fewest] of [[0, 59], [5000, 10]] as const) {
+        const vendor = makeVendor()
+        const fiber = yield* Effect.forever(
+          LlmModel.sampleOne("p").pipe(
+            Effect.timeout("1100 millis"),
+            Effect.exit,
+            Effect.andThen(Effect.suspend(() => Effect.sleep((pause * vendor.sent.length * 7919) % 5003)))
+          )
+        ).pipe(
+          Effect.provide(model({ limits: { requestsPerMinute: 6 } })),
+          Effect.provide(vendor.client),
+          Effect.forkChild
+        )
+        for (let i = 0; i < 6000; i++) yield* TestClock.adjust("100 millis")
+        yield* Fiber.interrupt(fiber)
+        const times = vendor.times()
+        assert.isAtLeast(times.length, fewest)
+        assert.isAtMost(mostInAMinute(times.map((at) => [at, 1])), 6)
+      }
+    }))
+
+  it.effect("are as many as the limit, also where that is no whole number of milliseconds for each", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor()
+      const fiber = yield* prompts(401).pipe(
+        Effect.provide(model({ limits: { requestsPerMinute: 90_000 } })),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      const times = vendor.times()
+      assert.closeTo(times.at(-1)! - times[0]!, 400 * 60 / 90_000, 0.001)
     }))
 
   it.effect("do not count to `timeout` while they wait", () =>
@@ -224,9 +266,6 @@ describe("requests per minute", () => {
   it.effect("whose counts cannot be reached are an error of transport, and nothing is sent", () =>
     Effect.gen(function*() {
       const vendor = makeVendor()
-      const down = new RateLimiter.RateLimiterError({
-        reason: new RateLimiter.RateLimitStoreError({ message: "Redis is gone" })
-      })
       const store = Layer.effect(
         RateLimiter.RateLimiterStore,
         Effect.map(RateLimiter.RateLimiterStore, (store) => ({ ...store, tokenBucket: () => Effect.fail(down) }))
@@ -269,6 +308,46 @@ describe("tokens per minute", () => {
         yield* run({ tokensPerMinute: 503 }, [undefined, undefined], { system: "1234" }),
         [0, 60]
       )
+    }))
+
+  it.effect("are estimated as without a parameter where that is no limit", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor(() =>
+        Effect.sync(() => new Response("{\"message\":{\"content\":\"a\"},\"done\":true}"))
+      )
+      const fiber = yield* Effect.forEach([-1, -2, 98], (num_predict) =>
+        prompts(2).pipe(
+          Effect.provide(Ollama.layer({ model: "m", parameters: { num_predict }, limits: { tokensPerMinute: 501 } }))
+        )).pipe(Effect.provide(vendor.client), Effect.forkChild)
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.join(fiber)
+      const times = vendor.times()
+      assert.deepStrictEqual([0, 2, 4].map((i) => Math.floor(times[i + 1]! - times[i]!)), [60, 60, 11])
+    }))
+
+  it.effect("are nothing that an answer is given up for", () =>
+    Effect.gen(function*() {
+      for (const broken of [Effect.die("bug"), Effect.fail(down)]) {
+        const vendor = makeVendor(() => Effect.sync(() => success(300)))
+        let isBroken = false
+        const store = Layer.effect(
+          RateLimiter.RateLimiterStore,
+          Effect.map(RateLimiter.RateLimiterStore, (store) => ({
+            ...store,
+            tokenBucket: (options) => {
+              const taken = isBroken ? broken : store.tokenBucket(options)
+              isBroken = true
+              return taken
+            }
+          }))
+        ).pipe(Layer.provide(RateLimiter.layerStoreMemory))
+        const sample = yield* LlmModel.sampleOne("p").pipe(
+          Effect.provide(model({ limits: { tokensPerMinute: 600 } })),
+          Effect.provide(vendor.client),
+          Effect.provide(store)
+        )
+        assert.strictEqual(sample, "a")
+      }
     }))
 
   it.effect("are settled by what the provider counted, be it more or less", () =>
@@ -331,6 +410,30 @@ describe("a 429", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(vendor.times(), [0, 20, 20, 20, 20])
+    }))
+
+  it.effect("is waited for in the order in which requests came, and who comes when it is over is the last", () =>
+    Effect.gen(function*() {
+      let comes: Effect.Effect<unknown> = Effect.void
+      const vendor = makeVendor((_, i) =>
+        i === 0
+          ? Effect.sync(() => busy({ "retry-after": "20" }))
+          : Effect.andThen(
+            i === 1 ? Effect.forkDetach(comes, { startImmediately: true }) : Effect.void,
+            Effect.sync(() => success())
+          )
+      )
+      const fiber = yield* Effect.gen(function*() {
+        comes = Effect.exit(
+          Effect.provideService(LlmModel.sampleOne("last"), LlmModel.LlmModel, yield* LlmModel.LlmModel)
+        )
+        yield* Effect.result(LlmModel.sampleOne("refused"))
+        yield* prompts(3)
+      }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(fiber)
+      yield* seconds(2)
+      assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ["refused", ...ordered(3), "last"])
     }))
 
   it.effect("reaches requests that wait for another limit, and these keep it afterwards", () =>

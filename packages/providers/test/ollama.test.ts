@@ -144,8 +144,9 @@ describe("an answer", () => {
 
   it.effect("that ends before its last line is an error of transport", () =>
     Effect.gen(function*() {
-      for (const body of [lines(piece("a")), lines(piece("a"), piece("b")), lines(piece("a")) + "{\"mess"]) {
-        reasonOf(yield* failing(ndjson(body)), "Transport")
+      const whole = lines(piece("a"), piece("b"), last)
+      for (const length of [1, 40, lines(piece("a")).length - 2, whole.indexOf("\n") + 1, whole.length - 3]) {
+        reasonOf(yield* failing(ndjson(whole.slice(0, length))), "Transport")
       }
     }))
 

@@ -338,6 +338,20 @@ describe("a vendor", () => {
       assert.lengthOf(server.received, 2)
     }))
 
+  it.effect.each(vendors)("is a model without a layer, too: %s", ([, { make }, url, key]) =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      const model = yield* make({ model: "m", temperature: 1, alias: "a" }).pipe(
+        Effect.provide(sentTo(server.url, FetchHttpClient.layer)),
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ [key]: "sk-vendor" })))
+      )
+      assert.strictEqual(model.identity.name, "a")
+      yield* Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model)
+      assert.deepStrictEqual(server.received.map(({ headers, path }) => [path, headers.authorization]), [
+        [new URL(url).pathname, "Bearer sk-vendor"]
+      ])
+    }))
+
   it.effect.each(vendors)("is asked at its own host: %s", ([, { layer }, url]) =>
     Effect.gen(function*() {
       const asked: Array<string> = []

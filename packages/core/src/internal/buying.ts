@@ -4,7 +4,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Event } from "../Events.ts"
 import type { Identity } from "../Identity.ts"
@@ -13,6 +12,7 @@ import type { Model, Options } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
 import { ProviderError, type SampleError } from "../SampleError.ts"
 import { type AtHand, type Restore, withAtHand } from "./atHand.ts"
+import { errorOf, failureType } from "./failureType.ts"
 import { isObserved, tell } from "./observe.ts"
 import { defined, purchased } from "./purchased.ts"
 
@@ -41,11 +41,12 @@ export const makeBuying = <R>(
       const request = crypto.randomUUID()
       const publish = (event: (told: typeof fields) => Event) =>
         isObserved(fiber) ? tell(fiber, event(fields)) : Effect.void
-      const fields = { key, position, request, provider }
+      const fields = { key, position, request, provider, model }
       return Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const answer = yield* Effect.exit(restore(withServices(Effect.scoped(generate({ prompt: key.prompt, n })))))
+        const asked = Effect.suspend(() => generate({ prompt: key.prompt, n }))
+        const answer = yield* Effect.exit(restore(withServices(Effect.scoped(asked))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
         const exit = yield* Effect.exit(
@@ -54,12 +55,12 @@ export const makeBuying = <R>(
         yield* publish((fields) =>
           Exit.isSuccess(exit)
             ? { ...fields, _tag: "RequestDone", samples: exit.value, elapsed: end - start }
-            : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), elapsed: end - start }
+            : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), cause: exit.cause, elapsed: end - start }
         )
         return yield* Effect.mapError(exit, (error) => inFork(error, key.path))
       }).pipe(
         Effect.tap(describeAnswer),
-        Effect.tapError(describeError),
+        Effect.tapCause(describeFailure),
         Effect.withSpan(`chat ${model}`, {
           kind: "client",
           attributes: defined({
@@ -71,7 +72,7 @@ export const makeBuying = <R>(
             "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
             "llm_cache.request": request
           })
-        })
+        }, { captureStackTrace: false })
       )
     })
 
@@ -110,9 +111,6 @@ export const makeBuying = <R>(
   return { requestSize, draw: withAtHand(draw, { buy }) }
 }
 
-const errorOf = (cause: Cause.Cause<SampleError>): SampleError | undefined =>
-  Option.getOrUndefined(Cause.findErrorOption(cause))
-
 const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>
   error._tag === "ProviderError" && path.length > 0
     ? new ProviderError({ provider: error.provider, reason: error.reason, path })
@@ -129,5 +127,5 @@ const describeAnswer = ([{ metadata }, ...others]: Samples) =>
     "gen_ai.usage.output_tokens": metadata.outputTokens
   }))
 
-const describeError = (error: SampleError) =>
-  Effect.annotateCurrentSpan("error.type", error._tag === "ProviderError" ? error.reason._tag : error._tag)
+const describeFailure = (cause: Cause.Cause<SampleError>) =>
+  Effect.annotateCurrentSpan("error.type", failureType(cause))

@@ -4,6 +4,8 @@ import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import { type Event, Events } from "../Events.ts"
 import type { Key } from "../Key.ts"
+import { failureType } from "./failureType.ts"
+import { Listeners } from "./listeners.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -12,26 +14,36 @@ const eventsOf = (fiber: AnyFiber): Events["Service"] | undefined =>
 
 const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
 
-// The last answer: it depends on the context alone, and one is asked for many draws.
-let last: { readonly context: Context.Context<never>; readonly isObserved: boolean } | undefined
+// What was found last: it depends on the context alone, and one is asked for many draws.
+let last: {
+  readonly context: Context.Context<never>
+  readonly events: Events["Service"] | undefined
+  readonly isAlways: boolean
+} | undefined
 
 /** Whether anyone wants to know what happens in a fiber. It is asked at every draw. */
 export const isObserved = (fiber: AnyFiber): boolean => {
   if (last?.context !== fiber.context) {
-    last = { context: fiber.context, isObserved: eventsOf(fiber) !== undefined || logsDebug(fiber) }
+    last = {
+      context: fiber.context,
+      events: eventsOf(fiber),
+      isAlways: logsDebug(fiber) || fiber.getRef(Listeners).length > 0
+    }
   }
-  return last.isObserved
+  return last.isAlways || (last.events !== undefined && last.events.hasListeners())
 }
 
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
+    const log = logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
     try {
+      for (const listener of fiber.getRef(Listeners)) listener(event)
       eventsOf(fiber)?.publish(event)
     } catch (error) {
-      return Effect.logError("A listener of events failed", error)
+      return Effect.andThen(Effect.logError("A listener of events failed", error), log)
     }
-    return logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
+    return log
   })
 
 /** Tells what happens in the fiber that runs the effect, where anyone wants to know. */
@@ -45,7 +57,7 @@ const inWords = (event: Event): string => {
     case "RequestDone":
       return `request brought ${event.samples.length} in ${event.elapsed} ms`
     case "RequestFailed":
-      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? "interrupted"}`
+      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? failureType(event.cause)}`
     case "Hit":
       return event.waited ? "hit, after a wait" : "hit"
     case "Miss":

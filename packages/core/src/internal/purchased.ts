@@ -41,5 +41,8 @@ export const purchased = (
 }
 
 /** The fields that have a value. */
-export const defined = <A extends object>(fields: A): A =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as A
+export const defined = <A extends object>(fields: A): A => {
+  const found = {} as A
+  for (const name in fields) if (fields[name] !== undefined) found[name] = fields[name]
+  return found
+}

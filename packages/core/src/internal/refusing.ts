@@ -7,8 +7,13 @@ import type { Store } from "../SampleStore.ts"
 import { KeyMap } from "./keyMap.ts"
 import { telling } from "./observe.ts"
 
-/** How many samples in a row may be bought and refused: a prompt whose every answer is filtered must not be paid for for ever. */
+/**
+ * How many samples in a row may be bought and refused, from the last one of the first request on: a prompt whose every
+ * answer is filtered must not be paid for for ever.
+ */
 const mostRefused = 10
+
+type Draw = (key: Key, position: number, batch: number) => Effect.Effect<readonly [Drawn], SampleError>
 
 /** What is known of a sequence beneath, from its first position on. */
 interface Scan {
@@ -27,42 +32,38 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
   const isRefused = ({ metadata: { finishReason } }: Drawn) =>
     finishReason !== undefined && reasons.includes(finishReason)
 
-  const draw = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
-    Effect.suspend(() => {
-      let scan = scans.get(key)
-      if (scan === undefined) scans.set(key, scan = { position: 0, refused: [] })
-      return seek(key, scan, position, batch)
-    })
-
-  const seek = (key: Key, scan: Scan, position: number, batch: number): ReturnType<Model["draw"]> => {
-    let at = position
-    for (const refused of scan.refused) if (refused <= at) at++
-    // Where it is is not known before all samples in front of it were looked at.
-    return at <= scan.position
-      ? take(key, scan, at, batch, 1)
-      : Effect.flatMap(take(key, scan, scan.position, batch, 1), () => seek(key, scan, position, batch))
+  const scanOf = (key: Key): Scan => {
+    let scan = scans.get(key)
+    if (scan === undefined) scans.set(key, scan = { position: 0, refused: [] })
+    return scan
   }
 
-  const take = (
-    key: Key,
-    scan: Scan,
-    at: number,
-    batch: number,
-    inARow: number
-  ): Effect.Effect<readonly [Drawn], SampleError> =>
+  const draw: Draw = (key, position, batch) =>
+    Effect.suspend(() => {
+      // Of the many keys of which one sample is drawn, nothing is kept.
+      const scan = position === 0 ? scans.get(key) : scanOf(key)
+      let at = position
+      for (const refused of scan?.refused ?? []) if (refused <= at) at++
+      // Where it is is not known before all samples in front of it were looked at.
+      return scan === undefined || at <= scan.position
+        ? take(key, at, batch)
+        : Effect.flatMap(take(key, scan.position, batch), () => draw(key, position, batch))
+    })
+
+  const take = (key: Key, at: number, batch: number, bought?: number): ReturnType<Draw> =>
     Effect.flatMap(source.draw(key, at, batch), ([drawn]) => {
-      const isNew = look(scan, at, isRefused(drawn))
-      if (!scan.refused.includes(at)) {
-        // Of the many keys of which one sample is drawn, nothing is kept.
-        if (scan.position <= 1 && scan.refused.length === 0) scans.delete(key)
-        return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
-      }
+      const refuses = isRefused(drawn)
+      const scan = refuses ? scanOf(key) : scans.get(key)
+      const isNew = scan !== undefined && look(scan, at, refuses)
+      if (!scan?.refused.includes(at)) return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
       return Effect.andThen(
         isNew ? telling(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn })) : Effect.void,
         Effect.flatMap(store.get(key, at + 1), (recorded) => {
-          // What is recorded costs nothing, and is passed over.
-          const bought = recorded === undefined ? inARow + 1 : inARow
-          return bought > mostRefused ? Effect.fail(tooMany(key, drawn)) : take(key, scan, at + 1, batch, bought)
+          // What is recorded costs nothing, and is passed over, up to where this draw begins to buy.
+          const from = bought ?? (recorded === undefined ? at : undefined)
+          return from !== undefined && at - from + 1 >= mostRefused
+            ? Effect.fail(tooMany(key, drawn))
+            : take(key, at + 1, batch, from)
         })
       )
     })

@@ -26,29 +26,50 @@ export const makeLane = (
 
   // Effect's bucket of one millisecond: what is taken is a time for which no one else may go, and it is empty until that
   // is over. Gives how long it still was before.
-  const take = (what: string, millis: number) =>
-    limiter.consume({
-      key: `${name}:${what}`,
-      algorithm: "token-bucket",
-      onExceeded: "delay",
-      limit: 1,
-      window: Duration.millis(1),
-      tokens: millis
-    }).pipe(
-      Effect.map(({ resetAfter }) => Math.max(0, Duration.toMillis(resetAfter) - millis)),
-      Effect.mapError(({ message }) => new Transport({ description: `no answer from the rate limiter: ${message}` }))
-    )
-  const takeRequest = requestsPerMinute === undefined
-    ? Effect.succeed(0)
-    : take("requests", Math.ceil(60_000 / requestsPerMinute))
-  const takeTokens = (tokens: number) =>
-    tokensPerMinute === undefined || tokens === 0
-      ? Effect.succeed(0)
-      : take("tokens", Math.ceil((tokens * 60_000) / tokensPerMinute))
-  // What was paid for is not given up for a count.
-  const settle = (tokens: number) => Effect.ignore(takeTokens(tokens))
+  const bucket = (what: string, perMinute: number | undefined) => {
+    if (perMinute === undefined) return () => Effect.succeed(0)
+    // It holds whole milliseconds. How much more was taken than it should be, in parts of them: the next takes less.
+    let over = 0
+    return (amount: number): Effect.Effect<number, Transport> =>
+      Effect.suspend(() => {
+        const time = amount * 60_000 - over
+        const millis = Math.ceil(time / perMinute)
+        over = millis * perMinute - time
+        return limiter.consume({
+          key: `${name}:${what}`,
+          algorithm: "token-bucket",
+          onExceeded: "delay",
+          limit: 1,
+          window: Duration.millis(1),
+          tokens: millis
+        }).pipe(
+          Effect.map(({ resetAfter }) => Math.max(0, Duration.toMillis(resetAfter) - millis)),
+          Effect.mapError(({ message }) =>
+            new Transport({ description: `no answer from the rate limiter: ${message}` })
+          )
+        )
+      })
+  }
+  const takeRequest = bucket("requests", requestsPerMinute)
+  const takeTokens = bucket("tokens", tokensPerMinute)
+  // What was paid for is not given up for a count, whatever becomes of that.
+  const settle = (tokens: number) => Effect.ignoreCause(takeTokens(tokens))
 
-  // Until when the vendor wants to hear nothing, how often in a row it said so without a time, and how often at all: of
+  // The time for a request that was taken by one who did not send it, as it was interrupted, or had to wait for longer.
+  let turn = -Infinity
+  const takeTurn = Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) =>
+      turn >= now ?
+        Effect.succeed(turn - now) :
+        Effect.flatMap(takeRequest(1), (wait) =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            turn = now + wait
+            return wait
+          }))
+  )
+
+  // Until when the vendor wants to hear nothing (0 once that is over), how often in a row it said so without a time, and how often at all: of
   // several requests that it refuses at once, the first is counted.
   let pausedUntil = 0
   let refusals = 0
@@ -61,7 +82,10 @@ export const makeLane = (
     })
   const left = Effect.map(Clock.currentTimeMillis, (now) => pausedUntil - now)
   const silence: Effect.Effect<void, RateLimited> = Effect.flatMap(left, (millis) => {
-    if (millis <= 0) return Effect.void
+    if (millis <= 0) {
+      pausedUntil = 0
+      return Effect.void
+    }
     const retryAfter = Duration.millis(millis)
     return Duration.isGreaterThan(retryAfter, longestWait)
       ? Effect.fail(
@@ -74,24 +98,36 @@ export const makeLane = (
       : Effect.andThen(Effect.sleep(retryAfter), silence)
   })
 
-  const pass = (tokens: number) =>
+  const waitTurn = (tokens: number) =>
     turnstile.withPermit(Effect.gen(function*() {
       do {
         yield* silence
-        const forRequest = yield* takeRequest
+        const forRequest = yield* takeTurn
         const forTokens = yield* takeTokens(tokens)
         const wait = Math.max(forRequest, forTokens)
         if (wait > 0) yield* Effect.onInterrupt(Effect.sleep(wait), () => settle(-tokens))
-        if ((yield* left) <= 0) return
+        if ((yield* left) <= 0) {
+          turn = -Infinity
+          return
+        }
         yield* settle(-tokens)
       } while (true)
     }))
 
+  // Where no one counts and no one waits, there is no turn to wait for.
+  const isCounted = requestsPerMinute !== undefined || tokensPerMinute !== undefined
+  let waiting = 0
+  const pass = (tokens: number) =>
+    Effect.suspend(() => {
+      if (!isCounted && waiting === 0 && pausedUntil === 0) return Effect.void
+      waiting++
+      return Effect.ensuring(waitTurn(tokens), Effect.sync(() => waiting--))
+    })
+
   return (tokens, request) =>
-    seats(Effect.gen(function*() {
-      yield* pass(tokens)
+    seats(Effect.flatMap(pass(tokens), () => {
       const sentAfter = pauses
-      return yield* request.pipe(
+      return request.pipe(
         Effect.tap(({ inputTokens, outputTokens }) => {
           if (sentAfter === pauses) refusals = 0
           return inputTokens === undefined || outputTokens === undefined
