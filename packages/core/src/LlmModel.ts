@@ -437,9 +437,10 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
       Effect.withFiber((fiber) => {
         const key = keyOf(fiber, model.identity, prompt)
         if (!(key instanceof Key)) return Effect.fail(key)
-        const [found] = isObserved(fiber) ? [] : atHandOf(model.draw)?.now?.(key)(0, 1) ?? []
-        return found !== undefined
-          ? Effect.succeed(found.text)
+        const hand = isObserved(fiber) ? undefined : atHandOf(model.draw)
+        const text = hand?.now?.(key)(0, 1)[0]?.text ?? hand?.text?.(key, 0)
+        return text !== undefined
+          ? Effect.succeed(text)
           : Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)
       })),
   sampleMany: Effect.fnUntraced(function*(prompt, n, options) {

@@ -184,6 +184,8 @@ export const layerMemory: Layer.Layer<SampleStore> = Layer.fresh(Layer.effect(Sa
  * - A file that has no line (of the original, or put there by hand) is taken as it is, if it is UTF-8. A file that
  *   differs from its line is a `StoreError` of kind `Damaged`, also one that the original has drawn again: delete its
  *   lines to take it as it is.
+ * - The microseconds of a sample file's time are a second checksum, of its text and its place, by which a sample is handed
+ *   out without a look at its line. Where they do not fit, as in a copy without times, the line is looked at.
  * - Delete a sample's file to have that position drawn again. Files of other names are passed over.
  * - Needs Linux or macOS, and a file system with hard links. Any number of processes on one machine can share a root.
  * - What is written outlives the process at once. It is not forced to the disk: a power failure may cost the last seconds.

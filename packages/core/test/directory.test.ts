@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
+import { Fork, Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
 import { Effect, Exit, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as ChildProcess from "node:child_process"
@@ -46,6 +46,9 @@ const readOriginal = (folder: string) =>
 
 const record = (root: string, prompt: string, n: number, model: LlmModel.Model) =>
   LlmModel.sampleMany(prompt, n).pipe(Effect.provide(Persistent.layer({ directory: root })), using(model))
+
+const sampleOne = (root: string, prompt: string, model: LlmModel.Model) =>
+  LlmModel.sampleOne(prompt).pipe(Effect.provide(Persistent.layer({ directory: root })), using(model))
 
 const replicate = (root: string, prompt: string, n: number, options?: Partial<Persistent.ReplicationOptions>) =>
   LlmModel.sampleMany(prompt, n).pipe(
@@ -402,6 +405,11 @@ describe("damage", () => {
     ["emptied", (file) => Fs.truncateSync(file, 0)],
     ["made longer", (file) => Fs.appendFileSync(file, "x")],
     ["edited at the same length", (file) => Fs.writeFileSync(file, "P #1")],
+    ["edited, and given the time back that it had", (file) => {
+      const { atimeMs, mtimeMs } = Fs.statSync(file)
+      Fs.writeFileSync(file, "P #1")
+      Fs.utimesSync(file, atimeMs / 1000, mtimeMs / 1000)
+    }],
     ["not UTF-8", (file) => Fs.writeFileSync(file, Buffer.from([0x70, 0x20, 0xff, 0xfe]))],
     ["replaced by a link that leads nowhere", (file) => {
       Fs.rmSync(file)
@@ -437,14 +445,50 @@ describe("damage", () => {
       })
   )
 
+  it.effect.each(damage)(
+    "so is a first sample that is %s and asked for alone",
+    ([, hurt]) =>
+      Effect.gen(function*() {
+        const root = yield* makeDirectory
+        const provider = yield* makeProvider()
+        yield* record(root, "p", 2, provider.model)
+        const folder = originalFolder(root, "mock", "1", "p")
+        hurt(Path.join(folder, "0.md"))
+        const error = yield* Effect.flip(sampleOne(root, "p", provider.model))
+        assert.strictEqual((error as { kind?: string }).kind, "Damaged")
+        assert.strictEqual((error as { position?: number }).position, 0)
+        Fs.rmSync(Path.join(folder, "0.md"), { recursive: true })
+        assert.strictEqual(yield* sampleOne(root, "p", provider.model), "p #2")
+      })
+  )
+
+  it.effect("so is one that another one was moved over, with its time", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      for (const prompt of ["p", "q"]) yield* record(root, prompt, 2, provider.model)
+      const [p, q] = [originalFolder(root, "mock", "1", "p"), originalFolder(root, "mock", "1", "q")]
+      Fs.renameSync(Path.join(p, "1.md"), Path.join(p, "0.md"))
+      Fs.renameSync(Path.join(p, "0.md"), Path.join(q, "0.md"))
+      yield* record(root, "p", 2, provider.model)
+      Fs.renameSync(Path.join(p, "1.md"), Path.join(p, "0.md"))
+      for (const prompt of ["p", "q"]) {
+        const error = yield* Effect.flip(sampleOne(root, prompt, provider.model))
+        assert.strictEqual((error as { kind?: string }).kind, "Damaged", prompt)
+      }
+    }))
+
   it.effect("a sample of the original, of which nothing is known, must be UTF-8", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const folder = originalFolder(root, "mock", "1", "p")
       writeOriginal(folder, { "0.md": "\uFFFD is a character" })
       assert.deepStrictEqual(yield* replicate(root, "p", 1), ["\uFFFD is a character"])
+      const { model } = yield* makeProvider()
+      assert.strictEqual(yield* sampleOne(root, "p", model), "\uFFFD is a character")
       Fs.writeFileSync(Path.join(folder, "0.md"), Buffer.from([0x61, 0xc3]))
       assert.strictEqual((yield* Effect.flip(replicate(root, "p", 1)))._tag, "StoreError")
+      assert.strictEqual((yield* Effect.flip(sampleOne(root, "p", model)))._tag, "StoreError")
     }))
 
   it.effect("a journal that is lost or spoilt takes no sample with it", () =>
@@ -457,6 +501,115 @@ describe("damage", () => {
       assert.deepStrictEqual(yield* replicate(root, "p", 3), before)
       Fs.rmSync(journal)
       assert.deepStrictEqual(yield* replicate(root, "p", 3), before)
+    }))
+})
+
+describe("the seal of a sample, by which it is known without the journal", () => {
+  /** Samples the first one of a prompt, and says which files that opened. */
+  const opened = Effect.fnUntraced(function*(root: string, prompt: string, model: LlmModel.Model) {
+    const files: Array<string> = []
+    const text = yield* sampleOne(root, prompt, model).pipe(
+      patched(["openSync"], (_, original) => (...args) => {
+        files.push(Path.basename(String(args[0])))
+        return original(...args)
+      })
+    )
+    return [text, ...files]
+  })
+
+  it.effect("is in its file's time, which stays what it was to the second", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      for (let i = 0; i < 100; i++) {
+        const before = Math.floor(Date.now() / 1000)
+        const text = yield* sampleOne(root, `${i}`, provider.model)
+        assert.deepStrictEqual(yield* opened(root, `${i}`, provider.model), [text, "0.md"])
+        const { mtimeMs } = Fs.statSync(Path.join(originalFolder(root, "mock", "1", `${i}`), "0.md"))
+        assert.isTrue(before <= mtimeMs / 1000 && mtimeMs < Date.now() + 1000)
+      }
+      assert.strictEqual(provider.requests.length, 100)
+    }))
+
+  it.effect("is had by samples of purchases, of forks, and where the root was moved", () =>
+    Effect.gen(function*() {
+      const root = Path.join(yield* makeDirectory, "root")
+      const provider = yield* makeProvider()
+      yield* record(root, "p", 3, provider.model)
+      const forked = Fork.fork("trial")(sampleOne(root, "p", provider.model))
+      assert.strictEqual(yield* forked, "p #3")
+      Fs.renameSync(root, `${root} of another name`)
+      assert.deepStrictEqual(yield* opened(`${root} of another name`, "p", provider.model), ["p #0", "0.md"])
+      const fork = Fork.fork("trial")(opened(`${root} of another name`, "p", provider.model))
+      assert.deepStrictEqual(yield* fork, ["p #3", "0.md"])
+    }))
+
+  it.effect("is lost with the file's time, and where the file system keeps none: the journal tells then", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const refusing = patched(["utimesSync"], () => () => {
+        throw Object.assign(new Error("EPERM: operation not permitted"), { code: "EPERM" })
+      })
+      const texts = {
+        p: yield* refusing(sampleOne(root, "p", provider.model)),
+        q: yield* sampleOne(root, "q", provider.model)
+      }
+      Fs.utimesSync(Path.join(originalFolder(root, "mock", "1", "q"), "0.md"), 1, 1)
+      for (const [prompt, text] of Object.entries(texts)) {
+        assert.deepStrictEqual(yield* opened(root, prompt, provider.model), [text, "0.md", "0-255.jsonl"])
+      }
+    }))
+
+  it.effect("does not hide what a store does that wraps the directory", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      yield* record(root, "p", 1, provider.model)
+      const store = yield* directoryStore(root)
+      const wrapped: SampleStore.Store = {
+        ...store,
+        get: (key, position) => Effect.map(store.get(key, position), (found) => found && drawn(`<${found.text}>`))
+      }
+      const model = yield* Persistent.make(provider.model, wrapped)
+      assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(model)), "<p #0>")
+    }))
+
+  it.effect("does not hide what the file system refuses", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      yield* record(root, "p", 1, provider.model)
+      for (const name of ["openSync", "readSync", "fstatSync"] as const) {
+        const faulty = patched([name], (_, original) => (...args) => {
+          if (name === "openSync" && !String(args[0]).endsWith(".md")) return original(...args)
+          throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" })
+        })
+        const read = faulty(Effect.result(sampleOne(root, "p", provider.model)))
+        // the time alone is not needed
+        if (name === "fstatSync") assert.strictEqual(yield* Effect.fromResult(yield* read), "p #0")
+        else assert.strictEqual((yield* Effect.flip(Effect.fromResult(yield* read)))._tag, "StoreError")
+      }
+      assert.strictEqual(provider.requests.length, 1)
+    }))
+
+  it.effect("does not keep a shared reader beneath from being told what is recorded", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const make = Effect.gen(function*() {
+        const big = yield* Persistent.make(provider.model, yield* directoryStore(Path.join(root, "big")))
+        const reader = yield* Independent.make(big)
+        return { reader, recording: yield* Persistent.make(reader, yield* directoryStore(Path.join(root, "slice"))) }
+      })
+      const [one, two] = [yield* make, yield* make]
+      for (const { reader } of [one, two]) {
+        assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(reader)), "p #0")
+      }
+      for (const { recording } of [one, two]) {
+        assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(recording)), "p #1")
+      }
+      assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(two.reader)), "p #2")
     }))
 })
 

@@ -4,12 +4,13 @@ import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
 import type { SampleError } from "../SampleError.ts"
+import type { TextOf } from "./textOf.ts"
 
 /** Lets an effect be interrupted where the caller can be. */
 export type Restore = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
 /**
- * What a model can do beside its draw. The first two are ways to several samples at once, from a position on and at most
+ * What a model can do beside its draw. The first three are ways to several samples at once, from a position on and at most
  * `most`, where reading them is no act. No one is told of them, so they are for fibers that no one observes.
  */
 export interface AtHand {
@@ -18,6 +19,8 @@ export interface AtHand {
    * sample alone, and it is handed out. A run looks the key up once.
    */
   readonly now?: (key: Key) => (position: number, most: number) => ReadonlyArray<Drawn>
+  /** The text of one sample that is recorded in a store, where it can be read at once; `undefined` where it cannot. */
+  readonly text?: TextOf | undefined
   /** Samples that are recorded in a store: none where the one at the position is not. */
   readonly recorded?: (key: Key, position: number, most: number) => Effect.Effect<ReadonlyArray<Drawn>, SampleError>
   /**

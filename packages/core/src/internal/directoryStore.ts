@@ -3,6 +3,7 @@ import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { crc32 } from "node:zlib"
 import type { Identity } from "../Identity.ts"
 import type { Key } from "../Key.ts"
 import type { Drawn, Entry } from "../Sample.ts"
@@ -11,9 +12,12 @@ import type { Store } from "../SampleStore.ts"
 import { advise, attempt, explain, type Fail, failure, isFault } from "./directoryErrors.ts"
 import { holderOf, listKeys } from "./directoryListing.ts"
 import { identityFolder, keyFolder, positionOf, promptFolder } from "./directoryNames.ts"
-import { FileReader, ifPresent, isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
+import { type Content, FileReader } from "./fileReader.ts"
+import { ifPresent, isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
 import { Journal } from "./journal.ts"
 import { type Purchase, PurchaseLog } from "./purchaseLog.ts"
+import { seal, sealIn, sealOf } from "./seal.ts"
+import { type TextOf, withTextOf } from "./textOf.ts"
 
 // The file system is used synchronously: a sample is a small file in the page cache, and reading it takes less time
 // than going through the thread pool.
@@ -60,11 +64,31 @@ class DirectoryStore implements Store {
     return identity.ok && prompt.ok ? Path.join(this.#root, identity.path, prompt.path) : this.#name
   }
 
-  get = (key: Key, position: number) =>
-    this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
-      const found = this.#read(folder, position)
-      return typeof found === "string" ? failed({ kind: "Damaged", description: found }) : Effect.succeed(found)
-    })
+  // A sample that is sealed needs no look at the journal. What is wrong with another one is for `get` to say.
+  readonly #textOf: TextOf = (key, position) => {
+    try {
+      const folder = this.#folder(key)
+      if (!folder.ok) return undefined
+      const file = fileOf(folder.path, position)
+      const content = this.#reader.read(file, true)
+      if (content === undefined) return undefined
+      if (sealIn(content.modified) === this.#sealOf(file, content.crc32)) return content.text
+      const found = this.#known(folder.path, position, content)
+      return typeof found === "object" ? found.text : undefined
+    } catch (cause) {
+      if (!isFault(cause)) throw cause
+      return undefined
+    }
+  }
+
+  get = withTextOf(
+    (key: Key, position: number) =>
+      this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
+        const found = this.#read(folder, position)
+        return typeof found === "string" ? failed({ kind: "Damaged", description: found }) : Effect.succeed(found)
+      }),
+    this.#textOf
+  )
 
   getMany = (key: Key, from: number, count: number) =>
     this.#run("get", key, from, (folder, failed): Effect.Effect<ReadonlyArray<Drawn>, StoreError> => {
@@ -179,8 +203,8 @@ class DirectoryStore implements Store {
 
   // The sample in a folder, or what is wrong with it.
   #read(folder: string, position: number): Drawn | string | undefined {
-    const file = `${folder}${Path.sep}${position}.md`
-    let content = this.#reader.content(file)
+    const file = fileOf(folder, position)
+    let content = this.#reader.read(file)
     if (content === undefined) {
       const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
       if (stats?.isSymbolicLink()) {
@@ -188,18 +212,29 @@ class DirectoryStore implements Store {
           "drawn again"
       }
       // Another process may just have stored it.
-      content = stats && this.#reader.content(file)
+      content = stats && this.#reader.read(file)
       if (content === undefined) return undefined
     }
+    return this.#known(folder, position, content)
+  }
+
+  // A sample by what is in its file, or what is wrong with it.
+  #known(folder: string, position: number, content: Content): Drawn | string {
     const known = this.#journal.find(folder, position, content)
     if (known === "differs") {
-      return `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
+      return `${
+        fileOf(folder, position)
+      } is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
         "have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is"
     }
-    if (known === undefined && !content.isUtf8) {
-      return `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
+    if (known === undefined && !content.isText) {
+      return `${fileOf(folder, position)} is not UTF-8. Restore it, or delete it to have the position drawn again`
     }
     return { text: content.text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] }
+  }
+
+  #sealOf(file: string, content: number): number {
+    return sealOf(file.slice(this.#root.length), content)
   }
 
   // What the file system refuses behind the first is for who asks from there on.
@@ -272,20 +307,22 @@ class DirectoryStore implements Store {
 
   // A line alone says only that it was to be there.
   #isAt(folder: string, position: number, text: string, id: string): boolean {
-    const content = this.#reader.content(Path.join(folder, `${position}.md`))
+    const content = this.#reader.read(fileOf(folder, position))
     return content?.text === text && this.#journal.has(folder, position, content, id)
   }
 
   // Stores a sample at its position, or where that is taken at the next one that is free, and says where.
   #place(folder: string, { drawn, id, position }: Entry, ifTaken: "append" | "drop"): number | undefined {
     for (let free = position;; free++) {
-      const isFree = Fs.lstatSync(Path.join(folder, `${free}.md`), { throwIfNoEntry: false }) === undefined
+      const file = fileOf(folder, free)
+      const isFree = Fs.lstatSync(file, { throwIfNoEntry: false }) === undefined
       if (isFree) {
         let line: string | undefined
         let isWritten = false
         try {
-          isWritten = writeNew(folder, `${free}.md`, drawn.text, (inode) => {
-            line = this.#journal.append(folder, free, drawn, id, inode)
+          isWritten = writeNew(folder, `${free}.md`, drawn.text, (temporary, { ino, mtimeMs }) => {
+            line = this.#journal.append(folder, free, drawn, id, ino)
+            seal(temporary, mtimeMs, this.#sealOf(file, crc32(drawn.text)))
           })
         } finally {
           if (!isWritten && line !== undefined) this.#journal.retract(folder, free, line)
@@ -297,3 +334,5 @@ class DirectoryStore implements Store {
     }
   }
 }
+
+const fileOf = (folder: string, position: number): string => `${folder}${Path.sep}${position}.md`

@@ -2,7 +2,8 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { crc32 } from "node:zlib"
 import type { Drawn, Metadata } from "../Sample.ts"
-import { type Content, type FileReader, list } from "./files.ts"
+import type { Content, FileReader } from "./fileReader.ts"
+import { list } from "./files.ts"
 
 /** How many positions one file of the journal covers: it is read whole, however long the sequence is. */
 const blockSize = 256
@@ -96,7 +97,7 @@ export class Journal {
   }
 
   #read(file: string): Block {
-    const content = this.#reader.content(file)
+    const content = this.#reader.read(file)
     const block = { size: content?.bytes ?? 0, lines: linesOf(content?.text ?? "") }
     this.#blocks.delete(file)
     this.#blocks.set(file, block)
