@@ -90,8 +90,8 @@ export const makeLane = (
       return Effect.ignoreCause(takeTokens(tokens))
     })
 
-  // Until when the vendor wants to hear nothing (0 once that is over), how often in a row it said so without a time, and how often at all: of
-  // several requests that it refuses at once, the first is counted.
+  // Until when the vendor wants to hear nothing (0 once that is over), how often in a row it said so without a time, and
+  // how often at all: of several requests that it refuses at once, the first is counted.
   let pausedUntil = 0
   let refusals = 0
   let pauses = 0
