@@ -39,9 +39,9 @@ export const recordSqlite: Row = {
   note:
     "Prompt and sample in a transaction by hand take twice as long as the insert, since four trees are written to and not two. " +
     "In a profile of ours, one at a time, the transaction is 44 % of the time (28 % its begin and commit, 14 % its inserts), the two " +
-    "looks before the request 10 %, and the rest the fibers of the request: about as long as the insert of the floor. No commit " +
-    "waits for the disk, so that what 64 fibers share is the 28 %: without them ours would be 1.4 x as fast, and it is faster by the " +
-    "pages that they share too.",
+    "looks before the request are 10 %, and the rest is the fibers of the request, which over a store that does nothing take up to " +
+    "twice as long as the insert. No commit waits for the disk, so that what 64 fibers share is the 28 %: without them ours would be " +
+    "1.4 x as fast, and it is faster by the pages that they share too.",
   setup: async ({ folder, onEnd, scope }) => {
     const open = async (name: string) =>
       persistent(
