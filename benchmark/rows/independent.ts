@@ -13,6 +13,7 @@ export const independent: Row = {
   name: "independent",
   title: "Independent's shared reader over recorded samples",
   operation: "a sample",
+  slack: 2,
   checks: [atMost(1.3, "a bare stream of one per pull")],
   setup: async ({ scope }) => {
     const prompt = promptOf(0)

@@ -12,6 +12,7 @@ export const memoryMany: Row = {
   name: "memory-many",
   title: "memory hits, 100 of one prompt, as a Stream",
   operation: "a sample",
+  slack: 2,
   checks: [atMost(1.3, "Stream.fromArray"), within(0.13)],
   setup: async ({ scope }) => {
     const prompt = promptOf(0)

@@ -14,6 +14,7 @@ export const memoryStream: Row = {
   name: "memory-stream",
   title: "memory hit, one sample, as a Stream",
   operation: "a sample",
+  slack: 2,
   checks: [
     atMost(1.7, "Stream.succeed, take(1)"),
     fasterThan("ai: generateText", 12),

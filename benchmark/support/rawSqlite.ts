@@ -8,6 +8,7 @@ export const setUp = [
   "pragma page_size = 8192",
   "pragma journal_mode = wal",
   "pragma synchronous = normal",
+  "pragma wal_autocheckpoint = 4000",
   "pragma cache_size = -16384",
   "create table samples (key text not null, position integer not null, text text not null, primary key (key, position))",
   "create table prompts (key text primary key, prompt text not null)"

@@ -16,6 +16,7 @@
  *
  * @since 0.1.0
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -51,6 +52,8 @@ export interface RequestSent extends Fields {
   readonly request: string
   /** The provider's name, where the model has one. */
   readonly provider: string | undefined
+  /** The provider's name of the model, which is not the key's where that has an alias. */
+  readonly model: string
   /** How many samples it asks for. */
   readonly n: number
 }
@@ -65,9 +68,10 @@ export interface RequestDone extends Fields {
   readonly _tag: "RequestDone"
   readonly request: string
   readonly provider: string | undefined
+  readonly model: string
   /** What it brought, one or more. */
   readonly samples: ReadonlyArray<Sample>
-  /** How long it took, in milliseconds. */
+  /** How long it took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
   readonly elapsed: number
 }
 
@@ -81,9 +85,12 @@ export interface RequestFailed extends Fields {
   readonly _tag: "RequestFailed"
   readonly request: string
   readonly provider: string | undefined
+  readonly model: string
   /** Absent where the request was interrupted, or ended by a defect. */
   readonly error: SampleError | undefined
-  /** How long it took, in milliseconds. */
+  /** Tells those two apart, and has the defect. */
+  readonly cause: Cause.Cause<SampleError>
+  /** How long it took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
   readonly elapsed: number
 }
 
@@ -98,7 +105,7 @@ export interface Hit extends Fields {
   /** The id of the cache's store, or `Repeatable` for the memory of one. */
   readonly store: string
   readonly sample: Sample
-  /** Whether the draw waited for what another draw had asked for. */
+  /** Whether the draw waited for what another draw had asked for, of this process or, with a lease, of another one. */
   readonly waited: boolean
 }
 
@@ -167,10 +174,10 @@ export type Listener = (event: Event) => void
 export class Events extends Context.Service<Events, {
   /** Has a listener run at each event, until the scope closes. */
   readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
+  /** Whether anyone listens, here or around. What happens need not be told where no one does. */
+  readonly hasListeners: () => boolean
   /** Runs all listeners, and throws what one of them has thrown. */
   readonly publish: Listener
-  /** Whether there is a listener, here or in the `Events` around. Absent where there always may be one. */
-  readonly isHeard?: (() => boolean) | undefined
 }>()("@llm-cache/core/Events") {}
 
 /**
@@ -191,6 +198,7 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
         () => Effect.sync(() => listeners.delete(own))
       ))
     },
+    hasListeners: () => listeners.size > 0 || (outer !== undefined && outer.hasListeners()),
     publish: (event) => {
       const thrown: Array<unknown> = []
       for (const listener of [...listeners, ...outer === undefined ? [] : [outer.publish]]) {
@@ -201,8 +209,7 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
         }
       }
       if (thrown.length > 0) throw thrown[0]
-    },
-    isHeard: () => listeners.size > 0 || (outer !== undefined && outer.isHeard?.() !== false)
+    }
   })
 })
 
@@ -211,8 +218,8 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
  *
  * **Gotchas**
  *
- * Effect shares a layer by reference: provided to a part of a program that has it already, it is the same place. For one of
- * the part's own use `Layer.fresh`.
+ * Effect shares a layer by reference: provided within a program that has it already, it is the same place, and who listens
+ * there hears the whole program. For a place of its own, use `Layer.fresh`.
  *
  * **Example** (What a program spends requests on)
  *

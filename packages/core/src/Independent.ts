@@ -58,14 +58,17 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     Effect.map(source.draw(key, position, batch), ([drawn]) => [takenAt(position, drawn)])
   )
   const now: AtHand["now"] = beneath && ((key) => {
-    if (!isRecalled(key)) return []
+    const peek = beneath(key)
     const reader = readerOf(key)
-    const position = reader.peek()
-    const [drawn] = beneath(key, position, 1)
-    if (drawn === undefined) return []
-    reader.take()
-    reader.settle()
-    return [takenAt(position, drawn)]
+    return () => {
+      if (!isRecalled(key)) return []
+      const position = reader.peek()
+      const drawn = peek(position, 1)[0]
+      if (drawn === undefined) return []
+      reader.take()
+      reader.settle()
+      return [takenAt(position, drawn)]
+    }
   })
   return LlmModel.fromDraw({
     identity: source.identity,
@@ -91,7 +94,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
 const takenAt = (position: number, { metadata, origins, text }: Drawn): Drawn => ({
   text,
   metadata,
-  origins: [position, ...origins]
+  origins: origins.length === 0 ? [position] : [position, ...origins]
 })
 
 // A provider's draws have no positions that mean anything later. The reader numbers them, so that draws which are made

@@ -11,6 +11,8 @@
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
@@ -224,11 +226,11 @@ export const make = Effect.fnUntraced(function*<R = never>(
   if (concurrency !== undefined) yield* checkCount("concurrency", concurrency)
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   // The fork, the spans and the log of a request are those of who samples. All else is of where the model was made.
+  const inContext = ofLast((caller: Context.Context<never>) =>
+    Context.merge(Context.merge(caller, services), ambient(caller))
+  )
   const withServices = <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>): Effect.Effect<A, E> =>
-    Effect.updateContext(
-      self,
-      (caller: Context.Context<never>) => Context.merge(Context.merge(caller, services), ambient(caller))
-    )
+    Effect.updateContext(self, inContext)
   return fromDraw({
     identity,
     sequence: "new",
@@ -238,6 +240,15 @@ export const make = Effect.fnUntraced(function*<R = never>(
     stores: new Map()
   })
 })
+
+// One caller mostly asks for many requests.
+const ofLast = <A, B>(f: (a: A) => B) => {
+  let last: { readonly a: A; readonly b: B } | undefined
+  return (a: A): B => {
+    if (last === undefined || last.a !== a) last = { a, b: f(a) }
+    return last.b
+  }
+}
 
 const ambient = Context.pick(
   CurrentFork,
@@ -300,71 +311,88 @@ export const layer = <R = never>(
  */
 export const fromDraw = (model: Omit<Model, "sample">): Model => ({
   ...model,
-  sample: (prompt, options) => Stream.fromPull(pull(model, prompt, options))
+  sample: (prompt, options) => sampling(() => model, prompt, options)
 })
 
-type Pulled = Effect.Effect<Arr.NonEmptyReadonlyArray<string>, SampleError>
+const textsOf = (drawn: Arr.NonEmptyReadonlyArray<Drawn>): Arr.NonEmptyReadonlyArray<string> => {
+  const texts: Arr.NonEmptyArray<string> = [drawn[0].text]
+  for (let i = 1; i < drawn.length; i++) texts.push(drawn[i]!.text)
+  return texts
+}
 
-const pull = (
-  model: Omit<Model, "sample">,
+type AnyFiber = Fiber.Fiber<unknown, unknown>
+
+const sampling = (
+  modelOf: (fiber: AnyFiber) => Omit<Model, "sample">,
   prompt: string,
   options: SampleOptions | undefined
-): Effect.Effect<Pulled, SampleError> =>
-  Effect.withFiber((fiber) => {
+): Stream.Stream<string, SampleError> =>
+  Stream.fromPull(Effect.withFiber((fiber) => {
     const batch = options?.batch ?? 1
+    const model = modelOf(fiber)
     const key = isCount(batch) ? keyOf(fiber, model.identity, prompt) : noCount("batch", batch)
     if (!(key instanceof Key)) return Effect.fail(key)
-    const draw = run(model, key, inBatches(batch), growing(128), growing(1))
-    return Effect.succeed(Effect.map(draw, Arr.map(({ text }) => text)))
-  })
+    return Effect.succeed(run(model, key, { batch, n: Infinity }, textsOf))
+  }))
 
-// The draws of one run, one after the other: how many samples each wants depends on how many there were, and on how many
-// the last request brought less than it was asked for. Where reading is no act, more than one are read at a time, of
-// those in memory and of those in a store at most so many.
-const run = (
+/** How much a run takes. */
+interface Extent {
+  /** How many samples, `Infinity` where the consumer decides. */
+  readonly n: number
+  /** How many are bought at a time: where absent, all that are missing. */
+  readonly batch: number | undefined
+}
+
+// The draws of one run, one after the other. How many samples each wants depends on how many there were, and on how many
+// the last request brought less than it was asked for. Where reading is no act, more than one are read at a time.
+const run = <A>(
   model: Omit<Model, "sample">,
   key: Key,
-  wantedOf: (position: number, owed: number) => number,
-  mostNow: (position: number) => number,
-  mostRecorded: (position: number) => number
-): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, SampleError> => {
+  { batch, n }: Extent,
+  handOut: (drawn: Arr.NonEmptyReadonlyArray<Drawn>) => A
+): Effect.Effect<A, SampleError> => {
   let position = 0
   let owed = 0
-  const { now, recorded } = atHandOf(model.draw) ?? {}
-  const found = (drawn: Arr.NonEmptyReadonlyArray<Drawn>) => {
+  const found = (drawn: Arr.NonEmptyReadonlyArray<Drawn>): A => {
     position += drawn.length
-    return drawn
+    return handOut(drawn)
   }
-  const draw = Effect.suspend(() => {
-    const wanted = wantedOf(position, owed)
+  const draw = () => {
+    const wanted = batch === undefined ? n - position : owed > 0 ? owed : batch
     return Effect.map(model.draw(key, position, wanted), (drawn) => {
       owed = Math.max(0, model.requestSize(wanted) - drawn.length)
       return found(drawn)
     })
-  })
-  if (now === undefined && recorded === undefined) return draw
+  }
+  const hand = atHandOf(model.draw)
+  if (hand?.now === undefined && hand?.recorded === undefined) return Effect.suspend(draw)
+  const { recorded } = hand
+  const now = hand.now?.(key)
+  // A consumer who takes much of a run takes it in few steps, and for one who takes little not much is read in vain.
+  let mostNow = firstNow
+  let mostRecorded = firstRecorded
   return Effect.withFiber((fiber) => {
-    if (isObserved(fiber)) return draw
-    const drawn = now?.(key, position, mostNow(position)) ?? []
-    if (Arr.isReadonlyArrayNonEmpty(drawn)) return Effect.succeed(found(drawn))
-    const most = recorded === undefined ? 1 : mostRecorded(position)
-    if (recorded === undefined || most === 1) return draw
+    if (isObserved(fiber)) return draw()
+    if (now !== undefined) {
+      const drawn = now(position, n === Infinity ? mostNow : n - position)
+      mostNow = longer(mostNow)
+      if (Arr.isReadonlyArrayNonEmpty(drawn)) return Effect.succeed(found(drawn))
+    }
+    const most = n === Infinity ? mostRecorded : n - position
+    mostRecorded = longer(mostRecorded)
+    if (recorded === undefined || most === 1) return draw()
     return Effect.flatMap(
       recorded(key, position, most),
-      (drawn) => Arr.isReadonlyArrayNonEmpty(drawn) ? Effect.succeed(found(drawn)) : draw
+      (drawn) => Arr.isReadonlyArrayNonEmpty(drawn) ? Effect.succeed(found(drawn)) : draw()
     )
   })
 }
 
-// A consumer who takes much of a run takes it in few steps, and for one who takes little not much is read in vain: each
-// step is four times as long as the one before.
-const growing = (first: number) => {
-  let most = first / 4
-  return () => most = Math.min(most * 4, 4096)
-}
+// How many samples are read at the first step of a run that may end at any: of those in memory, and of those in a store.
+const firstNow = 128
+const firstRecorded = 1
 
-// A batch, or the rest of one that came short.
-const inBatches = (batch: number) => (_: number, owed: number) => owed > 0 ? owed : batch
+const longer = (step: number): number => Math.min(step * 4, 4096)
 
 // -----------------------------------------------------------------------------
 // accessors
@@ -400,14 +428,16 @@ export interface Accessors<Service> {
  * @since 0.1.0
  */
 export const accessors = <Service>(service: Context.Key<Service, Model>): Accessors<Service> => ({
-  sample: (prompt, options) =>
-    Stream.fromPull(Effect.flatMap(Effect.service(service), (model) => pull(model, prompt, options))),
+  sample: (prompt, options) => {
+    const ofService = (fiber: AnyFiber) => Context.getUnsafe(fiber.context, service)
+    return sampling(ofService, prompt, options)
+  },
   sampleOne: (prompt) =>
     Effect.flatMap(Effect.service(service), (model) =>
       Effect.withFiber((fiber) => {
         const key = keyOf(fiber, model.identity, prompt)
         if (!(key instanceof Key)) return Effect.fail(key)
-        const [found] = isObserved(fiber) ? [] : atHandOf(model.draw)?.now?.(key, 0, 1) ?? []
+        const [found] = isObserved(fiber) ? [] : atHandOf(model.draw)?.now?.(key)(0, 1) ?? []
         return found !== undefined
           ? Effect.succeed(found.text)
           : Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)
@@ -422,8 +452,7 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
       return key instanceof Key ? Effect.succeed(key) : Effect.fail(key)
     })
     const drawn: Array<Drawn> = []
-    const missing = (position: number) => n - position
-    const draw = run(model, key, batch === undefined ? missing : inBatches(batch), missing, missing)
+    const draw = run(model, key, { batch, n }, identity)
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
       body: () => draw,

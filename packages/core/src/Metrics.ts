@@ -13,7 +13,12 @@
  * | `gen_ai.client.token.usage` | histogram, tokens of a request | the same, and `gen_ai.token.type`: `input` or `output` |
  * | `llm_cache.hits`, `llm_cache.misses`, `llm_cache.stored`, `llm_cache.refused` | counter | `gen_ai.request.model`, `llm_cache.store` |
  *
- * The model is that of the identity: its alias, where it has one.
+ * The model of a request is as its provider calls it, and that of a cache as the cache does: by its alias, where it has one.
+ * The time of a request has its retries in it, and what it waited for `Limits` of the provider.
+ * `error.type` is the reason of a `ProviderError`, the tag of another error, `interrupted` or `defect`.
+ *
+ * As Effect's own metrics do, the histograms have their unit (`s`, `{token}`) in the attribute `unit`, from which exporters
+ * take it.
  *
  * @since 0.1.0
  */
@@ -21,18 +26,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Events from "./Events.ts"
+import { failureType } from "./internal/failureType.ts"
 import { defined } from "./internal/purchased.ts"
 
 const powersOf = (base: number, first: number, count: number): ReadonlyArray<number> =>
   Array.from({ length: count }, (_, i) => first * base ** i)
 
 const duration = Metric.histogram("gen_ai.client.operation.duration", {
-  description: "The time that requests to language models take, in seconds",
+  description: "The time that requests to language models take",
+  attributes: { unit: "s" },
   boundaries: powersOf(2, 0.01, 14)
 })
 
 const tokens = Metric.histogram("gen_ai.client.token.usage", {
   description: "The tokens of requests to language models",
+  attributes: { unit: "{token}" },
   boundaries: powersOf(4, 1, 14)
 })
 
@@ -60,7 +68,10 @@ const caches = {
  * const program = LlmModel.sampleOne("A number?").pipe(
  *   Effect.provide(Metrics.layer.pipe(
  *     Layer.provideMerge(Events.layer),
- *     Layer.provide(OtlpMetrics.layer({ url: "http://localhost:4318/v1/metrics" })),
+ *     Layer.provide(OtlpMetrics.layer({
+ *       url: "http://localhost:4318/v1/metrics",
+ *       resource: { serviceName: "agent" }
+ *     })),
  *     Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
  *   ))
  * )
@@ -72,7 +83,6 @@ const caches = {
 export const layer: Layer.Layer<never, never, Events.Events> = Layer.effectDiscard(
   Effect.contextWith((context) =>
     Events.listen((event) => {
-      const model = event.key.identity.name
       switch (event._tag) {
         case "RequestSent":
           return
@@ -82,9 +92,9 @@ export const layer: Layer.Layer<never, never, Events.Events> = Layer.effectDisca
           const attributes = defined({
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": event.provider,
-            "gen_ai.request.model": model,
+            "gen_ai.request.model": event.model,
             "gen_ai.response.model": metadata.model,
-            "error.type": event._tag === "RequestFailed" ? errorType(event) : undefined
+            "error.type": event._tag === "RequestFailed" ? failureType(event.cause) : undefined
           }) as Record<string, string>
           Metric.withAttributes(duration, attributes).updateUnsafe(event.elapsed / 1000, context)
           const { inputTokens, outputTokens } = metadata
@@ -98,13 +108,10 @@ export const layer: Layer.Layer<never, never, Events.Events> = Layer.effectDisca
         case "Miss":
         case "Stored":
         case "Refused": {
-          const attributes = { "gen_ai.request.model": model, "llm_cache.store": event.store }
+          const attributes = { "gen_ai.request.model": event.key.identity.name, "llm_cache.store": event.store }
           Metric.withAttributes(caches[event._tag], attributes).updateUnsafe(1, context)
         }
       }
     })
   )
 )
-
-const errorType = ({ error }: Events.RequestFailed): string =>
-  error === undefined ? "interrupted" : error._tag === "ProviderError" ? error.reason._tag : error._tag

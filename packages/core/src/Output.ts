@@ -42,8 +42,9 @@ import {
   OutputRenderError,
   OutputsExhausted
 } from "./internal/outputErrors.ts"
+import { decodeJson, encodeJson } from "./internal/outputJson.ts"
 import { read } from "./internal/outputReader.ts"
-import { headOf, type Json, type Node } from "./internal/outputSpec.ts"
+import { headOf, type Node } from "./internal/outputSpec.ts"
 import { write } from "./internal/outputWriter.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { SampleError } from "./SampleError.ts"
@@ -258,31 +259,9 @@ export const parse = <A>(spec: Spec<A>) =>
     const reading = read(nodeOf(spec), text)
     if (Result.isFailure(reading)) return yield* failed(text, reading.failure)
     const { undecoded, values } = reading.success
-    if (undecoded.length > 0) {
-      const { decodeUnknownEffect, toCodecJson } = yield* loadSchema
-      for (const { json, offset, path, schema, set } of undecoded) {
-        const fail = (cause: Error) =>
-          Effect.fail(failed(text, {
-            expected: "JSON of the schema",
-            found: cause.message.replace(/\n\s*/g, " "),
-            offset,
-            path,
-            cause
-          }))
-        set(
-          yield* decodeUnknownEffect(toCodecJson(schema))(json).pipe(
-            Effect.catchTag("SchemaError", fail),
-            // JSON that is nested more deeply than the stack
-            Effect.catchDefect((defect) => defect instanceof RangeError ? fail(defect) : Effect.die(defect))
-          )
-        )
-      }
-    }
+    if (undecoded.length > 0) yield* decodeJson(text, undecoded)
     return values[0] as A
   })
-
-// It is large, and a program that reads no JSON need not load it.
-const loadSchema = Effect.promise(() => import("effect/Schema"))
 
 // -----------------------------------------------------------------------------
 // render
@@ -315,57 +294,10 @@ const loadSchema = Effect.promise(() => import("effect/Schema"))
  */
 export const render = <A>(spec: Spec<A>) => (value: A): Effect.Effect<string, OutputRenderError> =>
   Effect.flatMap(
-    withJson(nodeOf(spec), value, []),
+    encodeJson(nodeOf(spec), value, []),
     (value) =>
       Effect.fromResult(Result.mapError(write(nodeOf(spec), value), (unwritable) => new OutputRenderError(unwritable)))
   )
-
-// The value with the text of each JSON value in its place.
-const withJson = (
-  node: Node,
-  value: unknown,
-  path: ReadonlyArray<number>
-): Effect.Effect<unknown, OutputRenderError> => {
-  switch (node._tag) {
-    case "Json":
-      return encodeJson(node, value, path)
-    case "Sequence":
-      return Effect.forEach(value as Array<unknown>, (part, i) => withJson(node.parts[i]!, part, [...path, i]))
-    case "Repeat":
-      return Effect.forEach(value as Array<unknown>, (item, i) => withJson(node.item, item, [...path, i]))
-    case "Tag":
-    case "Code":
-    case "Text":
-      return Effect.succeed(value)
-  }
-}
-
-const encodeJson = ({ schema }: Json, value: unknown, path: ReadonlyArray<number>) => {
-  const refused = (description: string) => (cause?: Error) =>
-    new OutputRenderError({ path, description: `${description}${cause ? `: ${cause.message}` : ""}`, cause })
-  return Effect.gen(function*() {
-    const { decodeUnknownEffect, encodeUnknownEffect, toCodecJson, toEquivalence } = yield* loadSchema
-    const codec = toCodecJson(schema)
-    const encoded = yield* Effect.mapError(encodeUnknownEffect(codec)(value), refused("it is not of its schema"))
-    const [text, json] = yield* Effect.try({
-      try: () => {
-        const text = JSON.stringify(encoded, undefined, 2)
-        return [text, JSON.parse(text) as unknown] as const
-      },
-      catch: (error) => refused("its schema makes no JSON of it")(error as Error)
-    })
-    const decoded = yield* Effect.mapError(decodeUnknownEffect(codec)(json), refused("its JSON is not of its schema"))
-    if (!toEquivalence(codec)(decoded, value)) return yield* refused("its JSON would be read as another value")()
-    return text
-  }).pipe(
-    // nested more deeply than the stack
-    Effect.catchDefect((defect) =>
-      defect instanceof RangeError
-        ? Effect.fail(refused("it is nested too deeply")(defect))
-        : Effect.die(defect)
-    )
-  )
-}
 
 // -----------------------------------------------------------------------------
 // query

@@ -111,10 +111,11 @@ export const layer = (options: Options = {}): Layer.Layer<never, ProviderError, 
 
     let last = { time: yield* Clock.currentTimeMillis, samples: 0 }
     const line = Effect.map(Clock.currentTimeMillis, (time) => {
-      const { failedRequests, hits, misses, spent } = tally.usage()
+      const { failedRequests, hits, misses, models, spent } = tally.usage()
       // of models without a cache: what was bought
-      const samples = hits + misses > 0 ? hits + misses : spent.samples
-      const rate = (samples - last.samples) * 1000 / Math.max(1, time - last.time)
+      const samples = models.reduce((sum, of) => sum + (of.hits + of.misses || of.spent.samples), 0)
+      // A model that is drawn from without a cache, and then with one, is counted otherwise from then on.
+      const rate = Math.max(0, samples - last.samples) * 1000 / Math.max(1, time - last.time)
       last = { time, samples }
       shown = changes
       return [

@@ -41,7 +41,7 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
       requestSize: () => 1,
       giveBack: undefined,
       stores: source.stores,
-      draw: withAtHand(behind(draw), { now: store.peek }),
+      draw: withAtHand(behind(draw), { now: store.peeking }),
       restore,
       attach
     })

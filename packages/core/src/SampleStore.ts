@@ -340,8 +340,9 @@ export const copy = (
  *
  * **Gotchas**
  *
- * `"theirs"` changes what a program that replays from `to` sees. It removes a sample before it puts the other one: where
- * it is stopped in between, run it again.
+ * `"theirs"` changes what a program that replays from `to` sees. It removes a sample before it puts the other one. Where
+ * that put fails, it puts the first one back; where the process is killed in between, or the store takes neither, the
+ * position has none until the merge is run again.
  *
  * Append samples of which it is not known by which request they came in one direction only: at another position, such a
  * sample is taken for a further one where the two stores are merged back. What is appended goes to the next position

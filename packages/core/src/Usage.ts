@@ -63,7 +63,10 @@ export interface Amount {
   readonly inputTokens: number
   /** Completion tokens, as far as providers told them. */
   readonly outputTokens: number
-  /** The time that the requests took, also of those at once: the sum over all. */
+  /**
+   * The time that the requests took, also of those at once: the sum over all. Retries, and what they waited for `Limits` of
+   * the provider, are in it.
+   */
   readonly requestTime: Duration.Duration
 }
 
@@ -135,7 +138,7 @@ export interface Usage extends Counts {
  * **Details**
  *
  * A request that several wait for is spent by the one that sent it, and replayed by the others. Where the effect fails,
- * so does the measurement: measure `Effect.exit` of it to have both.
+ * so does the measurement: measure `Effect.exit` of it to have both. Its `Scope` is the caller's.
  *
  * @category measuring
  * @since 0.1.0
@@ -161,6 +164,11 @@ export class Meter extends Context.Service<Meter, {
 
 /**
  * Measures what the programs use that the events are told of.
+ *
+ * **Gotchas**
+ *
+ * Effect shares a layer by reference: provided within a program that has it already, it is the same meter. For the share of
+ * a part use `measure`.
  *
  * **Example** (What a whole program used)
  *

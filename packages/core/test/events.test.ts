@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, Fork, Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
-import { Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
+import { Audit, Events, Fork, Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Cause, Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 
@@ -13,7 +13,7 @@ const brief = (event: Events.Event): string => {
     case "RequestDone":
       return `done ${at} ${event.samples.length}`
     case "RequestFailed":
-      return `failed ${at} ${event.error?._tag}`
+      return `failed ${at} ${event.error?._tag ?? (Cause.hasDies(event.cause) ? "defect" : "interrupt")}`
     case "Hit":
       return `${event.waited ? "waited" : "hit"} ${at}`
     case "Miss":
@@ -52,6 +52,24 @@ describe("events", () => {
       assert.strictEqual(sent.key.identity, provider.model.identity)
     }))
 
+  it.effect("of several requests for one draw have the position of the draw", () =>
+    Effect.gen(function*() {
+      const single = yield* LlmModel.make({
+        model: "m",
+        maxBatch: 1,
+        concurrency: 2,
+        generate: () => Effect.succeed({ samples: ["a"] })
+      })
+      assert.deepStrictEqual(yield* briefly(LlmModel.sampleMany("p", 3).pipe(using(single))), [
+        "sent p0 1",
+        "done p0 1",
+        "sent p0 1",
+        "done p0 1",
+        "sent p2 1",
+        "done p2 1"
+      ])
+    }))
+
   it.effect("tell of requests that fail, and of those that are interrupted", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
@@ -63,7 +81,7 @@ describe("events", () => {
         yield* briefly(Effect.timeout(draw, "1 second").pipe(Effect.race(TestClock.adjust("1 minute")))),
         [
           "sent p0 1",
-          "failed p0 undefined"
+          "failed p0 interrupt"
         ]
       )
     }))
@@ -77,7 +95,7 @@ describe("events", () => {
         const model = yield* LlmModel.make({ model: "m", generate })
         assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(model))), [
           "sent p0 1",
-          "failed p0 undefined"
+          "failed p0 defect"
         ])
       }
     }))
@@ -160,6 +178,20 @@ describe("events", () => {
       assert.deepStrictEqual(yield* Fiber.join(second), ["waited p0"])
     }))
 
+  it.effect("tell of no wait where a sample was stored as it was about to be bought", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const store = yield* memory
+      yield* LlmModel.sampleOne("p").pipe(using(yield* Persistent.make(provider.model, store)))
+      let looks = 0
+      const late = {
+        ...store,
+        get: (...at: Parameters<typeof store.get>) => looks++ === 0 ? Effect.undefined : store.get(...at)
+      }
+      const model = yield* Persistent.make(provider.model, late)
+      assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(model))), ["hit p0"])
+    }))
+
   it.effect("have the fork's key", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
@@ -171,8 +203,67 @@ describe("events", () => {
   it.effect("are told to the place around, too", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const outer = yield* briefly(briefly(LlmModel.sampleOne("p").pipe(using(provider.model))))
-      assert.deepStrictEqual(outer, ["sent p0 1", "done p0 1"])
+      const all = ["sent p0 1", "done p0 1"]
+      const inner: Array<string> = []
+      const outer = yield* briefly(
+        Effect.gen(function*() {
+          yield* Events.listen((event) => inner.push(brief(event)))
+          yield* LlmModel.sampleOne("p").pipe(using(provider.model))
+        }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Events.layer)))
+      )
+      assert.deepStrictEqual(outer, all)
+      assert.deepStrictEqual(inner, all)
+    }))
+
+  it.effect("of a model that samples another one to generate are those of both, wherever they were built", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const judge = yield* LlmModel.make({
+        model: "judge",
+        generate: ({ prompt }) => Effect.map(LlmModel.sampleOne(`${prompt}'`), (text) => ({ samples: [text] }))
+      }).pipe(using(provider.model), Effect.provideService(Events.Events, yield* Events.make))
+      assert.deepStrictEqual(
+        yield* briefly(LlmModel.sampleOne("p").pipe(using(judge))),
+        ["sent p0 1", "sent p'0 1", "done p'0 1", "done p0 1"]
+      )
+    }))
+
+  it.effect("are told beneath an audit as without one", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const layer = Audit.watch(Repeatable.layer, "watched").pipe(Layer.provide([provider.layer, Audit.layer]))
+      const draw = LlmModel.sampleOne("p")
+      assert.deepStrictEqual(
+        yield* briefly(Effect.andThen(draw, draw)).pipe(Effect.provide(layer)),
+        ["miss p0 provider", "sent p0 1", "done p0 1", "stored p0", "hit p0"]
+      )
+    }))
+
+  it.effect("are heard by the others, and logged, where a listener throws", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const [heard, logged]: [Array<string>, Array<unknown>] = [[], []]
+      const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+        logged.push([logLevel, Array.isArray(message) ? message[0] : message])
+      })
+      yield* Effect.gen(function*() {
+        yield* Events.listen(() => {
+          throw new Error("listener")
+        })
+        yield* Events.listen((event) => heard.push(brief(event)))
+        yield* LlmModel.sampleOne("p").pipe(using(provider.model))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide([Events.layer, Logger.layer([logger])]),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      assert.deepStrictEqual(heard, ["sent p0 1", "done p0 1"])
+      assert.deepStrictEqual(logged, [
+        ["Error", "A listener of events failed"],
+        ["Debug", "request for 1"],
+        ["Error", "A listener of events failed"],
+        ["Debug", "request brought 1 in 0 ms"]
+      ])
     }))
 
   it.effect("come as a stream", () =>
@@ -208,6 +299,24 @@ describe("events", () => {
       assert.strictEqual(heard, 2)
     }).pipe(Effect.provide(Events.layer)))
 
+  it.effect("are told only where anyone listens, there or around", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const events = yield* Events.make
+      const inner = yield* Effect.provideService(Events.make, Events.Events, events)
+      let told = 0
+      const watched = { ...inner, publish: (event: Events.Event) => (told++, inner.publish(event)) }
+      const draw = LlmModel.sampleOne("p").pipe(using(provider.model), Effect.provideService(Events.Events, watched))
+      yield* draw
+      assert.deepStrictEqual([inner.hasListeners(), told], [false, 0])
+      for (const place of [inner, events]) {
+        yield* Effect.scoped(Effect.andThen(place.listen(() => {}), draw))
+        assert.strictEqual(told, 2)
+        told = 0
+      }
+      yield* draw
+      assert.deepStrictEqual([inner.hasListeners(), told], [false, 0])
+    }))
   it.effect("cost no more than elsewhere while no one listens: samples are read many at a time", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
@@ -258,5 +367,27 @@ describe("debug logs", () => {
       assert.include(JSON.stringify(logged), "hit")
       assert.include(JSON.stringify(logged), "\"position\":0")
       assert.notInclude(JSON.stringify(logged), "secret")
+    }))
+
+  it.effect("have the model, the prompt, the position, the request or the cache, and the fork where there is one", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ model: "m" })
+      const store = yield* memory
+      const model = yield* Persistent.make(provider.model, store)
+      const logged: Array<unknown> = []
+      const logger = Logger.make<unknown, void>(({ message }) => void logged.push(message))
+      const draw = LlmModel.sampleOne("p")
+      const [, sent] = yield* eventsOf(Effect.andThen(draw, Fork.fork("b")(Fork.fork("a")(draw)))).pipe(
+        using(model),
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      assert(sent?._tag === "RequestSent")
+      const at = { model: "m", prompt: sent.key.promptHash, position: 0 }
+      assert.deepStrictEqual(logged.slice(0, 2), [
+        ["miss, asks provider", { ...at, store: store.id }],
+        ["request for 1", { ...at, request: sent.request }]
+      ])
+      assert.deepStrictEqual(logged[4], ["miss, asks provider", { ...at, fork: ["b", "a"], store: store.id }])
     }))
 })

@@ -32,6 +32,7 @@ describe("a map by keys", () => {
           expected.delete(id)
         }
         assert.strictEqual(map.get(one), expected.get(id))
+        assert.sameMembers([...map.values()], [...expected.values()])
       }
     }), { arbitrary: { runs: 300 } })
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, type Key, LlmModel, Persistent, SampleError, SampleStore } from "@llm-cache/core"
+import { Events, Independent, type Key, LlmModel, Persistent, SampleError, SampleStore } from "@llm-cache/core"
 import { Clock, Effect, Exit, Fiber, Logger, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
@@ -70,6 +70,26 @@ describe("with a lease", () => {
       assert.deepStrictEqual(yield* Fiber.join(both), [["a #0", "a #1", "a #2"], ["a #0", "a #1", "a #2"], ["a #0"]])
       assert.deepStrictEqual(provider.requests, [3])
       assert.strictEqual(store.held.size, 0)
+    }))
+
+  it.effect("who comes second says that it has waited", () =>
+    Effect.gen(function*() {
+      const { gate, one, two } = yield* makeTwo()
+      const first = yield* Effect.forkChild(many(one, 1))
+      yield* TestClock.adjust(1)
+      const told: Array<string> = []
+      const second = yield* Effect.forkChild(
+        Effect.andThen(
+          Events.listen((event) => told.push(event._tag === "Hit" && event.waited ? "waited" : event._tag)),
+          Effect.andThen(many(two, 1), many(two, 1))
+        ).pipe(Effect.scoped, Effect.provide(Events.layer))
+      )
+      yield* TestClock.adjust("1 second")
+      yield* gate.open
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(told, ["waited", "Hit"])
     }))
 
   it.effect("who waits no more buys nothing, and who still waits gets the sample", () =>

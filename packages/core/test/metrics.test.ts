@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Events, LlmModel, Metrics, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
-import { Effect, Layer, Metric, Tracer } from "effect"
+import { Effect, Layer, Metric, Option, Tracer } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
+import { OtlpMetrics, OtlpSerialization } from "effect/observability"
 import { TestClock } from "effect/testing"
 import { makeProvider, using } from "./support/provider.ts"
 
@@ -31,7 +33,7 @@ describe("metrics", () => {
       const metrics = yield* metricsOf(LlmModel.sampleMany("p", 2).pipe(using(model)))
       const request = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.request.model": "named",
+        "gen_ai.request.model": "m",
         "gen_ai.response.model": "m-1"
       }
       const rows = metrics.map(({ attributes, id, state }) => {
@@ -39,9 +41,9 @@ describe("metrics", () => {
         return [id, attributes, state.count, state.sum]
       })
       assert.deepStrictEqual(rows, [
-        ["gen_ai.client.operation.duration", request, 1, 1.5],
-        ["gen_ai.client.token.usage", { ...request, "gen_ai.token.type": "input" }, 1, 7],
-        ["gen_ai.client.token.usage", { ...request, "gen_ai.token.type": "output" }, 1, 30]
+        ["gen_ai.client.operation.duration", { ...request, unit: "s" }, 1, 1.5],
+        ["gen_ai.client.token.usage", { ...request, unit: "{token}", "gen_ai.token.type": "input" }, 1, 7],
+        ["gen_ai.client.token.usage", { ...request, unit: "{token}", "gen_ai.token.type": "output" }, 1, 30]
       ])
     }))
 
@@ -57,6 +59,74 @@ describe("metrics", () => {
       assert.lengthOf(others, 0)
     }))
 
+  it.effect("of requests that die say so", () =>
+    Effect.gen(function*() {
+      const dying = yield* LlmModel.make({ model: "m", generate: () => Effect.die(new Error("a bug")) })
+      const [metric, ...others] = yield* metricsOf(LlmModel.sampleOne("p").pipe(using(dying)))
+      assert.deepInclude(metric?.attributes, { "error.type": "defect" })
+      assert.lengthOf(others, 0)
+    }))
+
+  it.effect("of requests that are interrupted say so", () =>
+    Effect.gen(function*() {
+      const slow = yield* LlmModel.make({ model: "m", generate: () => Effect.never })
+      const draw = Effect.timeout(LlmModel.sampleOne("p").pipe(using(slow)), "2 seconds")
+      const [metric, ...others] = yield* metricsOf(Effect.race(draw, TestClock.adjust("1 minute")))
+      assert.strictEqual(metric?.id, "gen_ai.client.operation.duration")
+      assert.deepInclude(metric?.attributes, { "error.type": "interrupted" })
+      assert.lengthOf(others, 0)
+    }))
+
+  it.effect("of requests have the boundaries that OpenTelemetry recommends", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: ["a"], inputTokens: 5 })
+      })
+      const boundaries = (yield* metricsOf(LlmModel.sampleOne("p").pipe(using(model)))).map(({ id, state }) => {
+        assert("buckets" in state)
+        return [id, state.buckets.map(([boundary]) => boundary)]
+      })
+      assert.deepStrictEqual(boundaries, [
+        [
+          "gen_ai.client.operation.duration",
+          [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+        ],
+        [
+          "gen_ai.client.token.usage",
+          [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
+        ]
+      ])
+    }))
+
+  it.effect("go to a collector with the units of OpenTelemetry", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: ["a"], inputTokens: 5 })
+      })
+      const sent: Array<{ readonly name: string; readonly unit: string }> = []
+      const client = HttpClient.make((request) =>
+        Effect.sync(() => {
+          assert(request.body._tag === "Uint8Array")
+          const { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] } = JSON.parse(
+            new TextDecoder().decode(request.body.body)
+          )
+          sent.push(...metrics)
+          return HttpClientResponse.fromWeb(request, new Response("{}"))
+        })
+      )
+      const collector = OtlpMetrics.layer({ url: "http://collector/v1/metrics", resource: { serviceName: "test" } })
+        .pipe(
+          Layer.provide([OtlpSerialization.layerJson, Layer.succeed(HttpClient.HttpClient, client)])
+        )
+      yield* metricsOf(LlmModel.sampleOne("p").pipe(using(model), Effect.provide(collector)))
+      assert.deepStrictEqual(sent.map(({ name, unit }) => [name, unit]), [
+        ["gen_ai.client.operation.duration", "s"],
+        ["gen_ai.client.token.usage", "{token}"]
+      ])
+    }))
+
   it.effect("of caches count hits, misses and samples stored, by store", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
@@ -68,7 +138,10 @@ describe("metrics", () => {
       )
       const counts = metrics.filter(({ attributes, id }) =>
         id.startsWith("llm_cache.") && attributes?.["llm_cache.store"] === store.id
-      ).map(({ id, state }) => [id, "count" in state && state.count])
+      ).map(({ attributes, id, state }) => {
+        assert.strictEqual(attributes?.["gen_ai.request.model"], "mock")
+        return [id, "count" in state && state.count]
+      })
       assert.deepStrictEqual(counts, [["llm_cache.misses", 1], ["llm_cache.stored", 3], ["llm_cache.hits", 2]])
     }))
 })
@@ -122,11 +195,38 @@ describe("spans", () => {
       })
     }))
 
+  it.effect("are made where a tracer or a span around would see them, and nowhere else", () =>
+    Effect.gen(function*() {
+      const seen: Array<string | undefined> = []
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () =>
+          Effect.map(Effect.option(Effect.currentSpan), (span) => {
+            seen.push(Option.getOrUndefined(span)?.name)
+            return { samples: ["a"] }
+          })
+      })
+      const draw = using(model)(LlmModel.sampleOne("p"))
+      yield* draw
+      yield* Effect.withSpan(draw, "around")
+      yield* Effect.withTracer(draw, makeTracer().tracer)
+      yield* draw
+      assert.deepStrictEqual(seen, [undefined, "chat m", "chat m", undefined])
+    }))
+
   it.effect("of requests that fail have the reason", () =>
     Effect.gen(function*() {
       const { spans, tracer } = makeTracer()
-      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: [] }) })
-      yield* Effect.exit(LlmModel.sampleOne("p").pipe(using(model), Effect.withTracer(tracer)))
-      assert.strictEqual(spans[0]?.attributes.get("error.type"), "UnusableResponse")
+      const requests: Record<string, LlmModel.Options["generate"]> = {
+        UnusableResponse: () => Effect.succeed({ samples: [] }),
+        defect: () => Effect.die(new Error("a bug")),
+        interrupted: () => Effect.interrupt
+      }
+      for (const [type, generate] of Object.entries(requests)) {
+        const model = yield* LlmModel.make({ model: "m", generate })
+        yield* Effect.exit(LlmModel.sampleOne("p").pipe(using(model), Effect.withTracer(tracer)))
+        assert.strictEqual(spans.at(-1)?.attributes.get("error.type"), type)
+      }
+      assert.lengthOf(spans, 3)
     }))
 })

@@ -392,6 +392,26 @@ describe("layerConfig", () => {
       assert.deepStrictEqual(provider.requests, [])
     }))
 
+  it.effect("refuses what the program refuses, also in replication", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      let requests = 0
+      const reasons = ["length", "stop", "length", "stop"]
+      const provider = LlmModel.layer({
+        model: "m",
+        generate: () => Effect.sync(() => ({ samples: [{ text: `${requests}`, finishReason: reasons[requests++] }] }))
+      })
+      const finished = program.pipe(
+        Effect.provide(Persistent.layerConfig({ refuse: ["length"] })),
+        Effect.provide(provider)
+      )
+      const run = (LLM_CACHE_REPLICATION: string) =>
+        finished.pipe(configured({ LLM_CACHE_DIRECTORY: directory, LLM_CACHE_REPLICATION }))
+      assert.deepStrictEqual(yield* run("false"), ["1", "3"])
+      assert.deepStrictEqual(yield* run("true"), ["1", "3"])
+      assert.strictEqual(requests, 4)
+    }))
+
   it.effect("reads the variables it is told to", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
@@ -404,6 +424,19 @@ describe("layerConfig", () => {
         Effect.provide(provider.layer),
         configured({ WHERE: root, OFFLINE: "no" })
       )
+      assert.strictEqual(Object.keys(samplesIn(root)).length, 2)
+    }))
+
+  it.effect("takes what the program says, and reads the rest", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const run = (options: Persistent.ConfigOptions, env: Record<string, string>) =>
+        program.pipe(Effect.provide(Persistent.layerConfig(options)), Effect.provide(provider.layer), configured(env))
+      miss(yield* Effect.flip(run({ directory: root }, { LLM_CACHE_REPLICATION: "true" })))
+      yield* run({ directory: root, replication: false }, { LLM_CACHE_DIRECTORY: "", LLM_CACHE_REPLICATION: "true" })
+      assert.deepStrictEqual(provider.requests, [2])
+      miss(yield* Effect.flip(run({ replication: true }, { LLM_CACHE_DIRECTORY: `${root}/other` })))
       assert.strictEqual(Object.keys(samplesIn(root)).length, 2)
     }))
 })

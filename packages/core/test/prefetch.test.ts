@@ -49,6 +49,14 @@ describe("prefetch", () => {
       assert.strictEqual(provider.mostUnderWay, 3)
     }))
 
+  it.effect("works on 16 prompts at once by default", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      yield* LlmModel.prefetch(Array.from({ length: 40 }, (_, i) => ({ prompt: `${i}` }))).pipe(using(model))
+      assert.strictEqual(provider.mostUnderWay, 16)
+    }))
+
   // It would not come to an end if each request cost a look at all samples that are there.
   it.effect("takes time in proportion to the samples", () =>
     Effect.gen(function*() {

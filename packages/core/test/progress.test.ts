@@ -35,6 +35,48 @@ describe("progress", () => {
       assert.lengthOf(written, 2)
     }))
 
+  it.effect("comes every 30 seconds where the output is no terminal, and no interval is given", () =>
+    Effect.gen(function*() {
+      const { output, written } = makeOutput()
+      const provider = yield* makeProvider()
+      yield* Effect.gen(function*() {
+        yield* LlmModel.sampleOne("p").pipe(using(provider.model))
+        yield* TestClock.adjust(29_999)
+        assert.lengthOf(written, 0)
+        yield* TestClock.adjust(1)
+        assert.lengthOf(written, 1)
+      }).pipe(showing({ output }))
+    }))
+
+  it.effect("has a rate with one decimal below ten, and whole from there on", () =>
+    Effect.gen(function*() {
+      const { output, written } = makeOutput()
+      const provider = yield* makeProvider()
+      yield* Effect.gen(function*() {
+        for (const n of [99, 100, 126]) {
+          yield* LlmModel.sampleMany("p", n).pipe(using(provider.model))
+          yield* TestClock.adjust("10 seconds")
+        }
+      }).pipe(showing({ interval: "10 seconds", output }))
+      const rates = written.map((line) => line.slice(line.lastIndexOf(", ") + 2))
+      assert.deepStrictEqual(rates.slice(0, 3), ["9.9 samples/s\n", "10 samples/s\n", "13 samples/s\n"])
+    }))
+
+  it.effect("counts what is bought without a cache, and beside it what caches hand out", () =>
+    Effect.gen(function*() {
+      const { output, written } = makeOutput()
+      const [one, two] = [yield* makeProvider({ model: "one" }), yield* makeProvider({ model: "two" })]
+      const cached = yield* Repeatable.make(two.model)
+      yield* Effect.gen(function*() {
+        for (const model of [one.model, cached, cached, one.model]) {
+          yield* LlmModel.sampleMany("p", 50).pipe(using(model))
+          yield* TestClock.adjust("10 seconds")
+        }
+      }).pipe(showing({ interval: "10 seconds", output }))
+      const rates = written.map((line) => line.slice(line.lastIndexOf(", ") + 2))
+      assert.deepStrictEqual(rates.slice(0, 4), Array(4).fill("5.0 samples/s\n"))
+    }))
+
   it.effect("is one line that changes in place on a terminal, no longer than it is wide", () =>
     Effect.gen(function*() {
       const { output, written } = makeOutput({ isTTY: true, columns: 20 })
@@ -44,6 +86,9 @@ describe("progress", () => {
         yield* LlmModel.sampleOne("p").pipe(using(model))
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(written, ["\r\x1b[2K0 in flight, 1 requ"])
+        // also where nothing has changed: the rate has
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(written, Array(3).fill("\r\x1b[2K0 in flight, 1 requ"))
       }).pipe(showing({ output }))
       assert.strictEqual(
         written.at(-1),

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Events,
+  Fork,
   Independent,
   Key,
   LlmModel,
@@ -10,7 +11,7 @@ import {
   SampleStore,
   Usage
 } from "@llm-cache/core"
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Layer, Schema, Stream } from "effect"
 import { using } from "./support/provider.ts"
 import { count } from "./support/stack.ts"
 
@@ -25,7 +26,7 @@ const makeEnding = (reasons: Record<number, string>, maxBatch?: number) =>
       maxBatch,
       concurrency: 20,
       generate: ({ n }) =>
-        Effect.sync(() => {
+        Effect.map(Effect.yieldNow, () => {
           state.requests++
           return {
             samples: Array.from({ length: n }, () => {
@@ -94,6 +95,106 @@ describe("samples that are refused", () => {
       }
     }))
 
+  it.effect("are those whose finish reason is one of the given, to the letter", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "max_length", 1: "Length", 2: "length_", 3: "leng", 4: "length", 5: "" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      assert.deepStrictEqual(yield* some(6).pipe(using(cached)), ["0", "1", "2", "3", "5", "6"])
+    }))
+
+  it.effect("leave the error of a draw the fork it was of", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding(Object.fromEntries(Array(20).fill("length").entries()))
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const draw = Effect.flip(LlmModel.sampleOne("p"))
+      const inside = yield* Fork.fork("b")(Fork.fork("a")(draw)).pipe(using(cached))
+      assert(inside._tag === "ProviderError")
+      assert.deepStrictEqual(inside.path, ["b", "a"])
+      const outside = yield* draw.pipe(using(cached))
+      assert(outside._tag === "ProviderError")
+      assert.isUndefined(outside.path)
+    }))
+
+  it.effect("are told once, and passed over by the next draw, where the store could not say what is behind them", () =>
+    Effect.gen(function*() {
+      const { model, state } = yield* makeEnding({ 0: "length" })
+      const store = yield* memory
+      let fails = true
+      const failing: SampleStore.Store = {
+        ...store,
+        get: (key, position) =>
+          position === 1 && fails
+            ? Effect.fail(
+              new SampleError.StoreError({ kind: "Unavailable", store: "mock", operation: "get", description: "down" })
+            )
+            : store.get(key, position)
+      }
+      const cached = yield* Persistent.make(yield* model, failing, { refuse: ["length"] })
+      const [, usage] = yield* Usage.measure(
+        Effect.gen(function*() {
+          const error = yield* Effect.flip(LlmModel.sampleOne("p"))
+          assert.strictEqual(error._tag, "StoreError")
+          fails = false
+          assert.strictEqual(yield* LlmModel.sampleOne("p"), "1")
+        }).pipe(using(cached))
+      )
+      assert.strictEqual(usage.refused, 1)
+      assert.strictEqual(state.next, 2)
+    }))
+
+  it.effect("are told once where two fibers find them at once, and no sample is lost between the two", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const [texts, usage] = yield* Usage.measure(
+        Effect.all([LlmModel.sampleOne("p"), LlmModel.sampleOne("p")], { concurrency: "unbounded" })
+      ).pipe(using(cached))
+      assert.deepStrictEqual(texts, ["1", "1"])
+      assert.strictEqual(usage.refused, 1)
+      assert.deepStrictEqual(yield* some(3).pipe(using(cached)), ["1", "2", "3"])
+    }))
+
+  it.effect("are looked for once: a run reads each sample once, and the first one again where it is not refused", () =>
+    Effect.gen(function*() {
+      for (const refused of [0, 5, 30]) {
+        const { model } = yield* makeEnding({ [refused]: "length" })
+        const store = yield* memory
+        yield* some(20).pipe(using(yield* Persistent.make(yield* model, store)))
+        const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"] })
+        const [, usage] = yield* Usage.measure(some(15).pipe(using(cached)))
+        const isRefused = refused < 15 ? 1 : 0
+        const again = refused === 0 ? 0 : 1
+        assert.deepInclude(usage, { hits: 15 + isRefused + again, misses: 0, refused: isRefused })
+      }
+    }))
+
+  it.effect("are looked for in front of every draw, also after two fibers have looked at once", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length", 2: "length" })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const both = Effect.all([LlmModel.sampleOne("p"), LlmModel.sampleOne("p")], { concurrency: "unbounded" })
+      assert.deepStrictEqual(yield* both.pipe(using(cached)), ["1", "1"])
+      assert.strictEqual((yield* cached.draw(new Key.Key(cached.identity, "p", []), 2, 1))[0].text, "4")
+    }))
+
+  it.effect("are passed over where samples that were handed out were deleted, and are refused when drawn again", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 5: "length", 6: "length", 7: "length" })
+      const store = yield* memory
+      const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"] })
+      const key = new Key.Key(cached.identity, "p", [])
+      const at = (position: number) => Effect.map(cached.draw(key, position, 1), ([{ text }]) => text)
+      yield* store.put(
+        key,
+        [{ position: 4, drawn: { text: "recorded", metadata: { finishReason: "length" }, origins: [] } }],
+        "drop"
+      )
+      assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2, 3], at), ["0", "1", "2", "3"])
+      assert.strictEqual(yield* at(4), "4")
+      yield* store.remove(key, [0, 1, 2])
+      assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2], at), ["3", "4", "8"])
+    }))
+
   it.effect("end a draw of a batch with its second request, be it one of several samples or several of one", () =>
     Effect.gen(function*() {
       for (const maxBatch of [undefined, 1]) {
@@ -131,6 +232,17 @@ describe("samples that are refused", () => {
       assert.deepStrictEqual(refused, ["0", "1"])
       assert.strictEqual(usage.refused, 2)
       assert.strictEqual(usage.spent.samples, 3)
+    }))
+
+  it.effect("are left out by a replication that has no model, too", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length" })
+      const store = yield* memory
+      yield* some(2).pipe(using(yield* Persistent.make(yield* model, store)))
+      const replication = Persistent.layerStoreReplication({ model: "m", refuse: ["length"] }).pipe(
+        Layer.provide(Layer.succeed(SampleStore.SampleStore, store))
+      )
+      assert.strictEqual(yield* Effect.provide(LlmModel.sampleOne("p"), replication), "1")
     }))
 
   it.effect("are a miss of a replication where nothing is behind them", () =>

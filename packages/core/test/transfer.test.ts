@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Identity, Key, type Sample, SampleStore } from "@llm-cache/core"
-import { Effect, Schema } from "effect"
+import { Effect, Exit, Schema } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { makeDirectory } from "./support/directory.ts"
@@ -318,6 +318,45 @@ describe("a merge", () => {
       yield* put(from, key, { 0: "42" }, { createdAt: 2 })
       yield* SampleStore.merge(from, to, { ifDifferent: "append" })
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "42", 1: "42" })
+    }))
+
+  it.effect.each(["put", "remove"] as const)(
+    "that keeps theirs and fails halfway keeps ours, as it is, and is finished when it is run again: %s",
+    (operation) =>
+      Effect.gen(function*() {
+        const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+        yield* put(to, key, { 0: "a", 1: "b", 2: "c" }, { request: "ours", index: 7, createdAt: 1 })
+        yield* put(from, key, { 0: "x", 1: "y", 2: "z" })
+        const ours = yield* to.getMany(key, 0, 3)
+        // Fails when the second sample is to be replaced: before it is put, or as a connection does that breaks before
+        // the answer comes.
+        let done = 0
+        const failing: SampleStore.Store = {
+          ...to,
+          remove: (...args) =>
+            operation === "remove" && ++done === 2
+              ? Effect.andThen(to.remove(...args), Effect.die("broken"))
+              : to.remove(...args),
+          put: (...args) => operation === "put" && ++done === 2 ? Effect.die("broken") : to.put(...args)
+        }
+        const merge = SampleStore.merge(from, failing, { ifDifferent: "theirs" })
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(merge)))
+        assert.deepStrictEqual(yield* textsOf(to, key), { 0: "x", 1: "b", 2: "c" })
+        assert.deepStrictEqual(yield* to.get(key, 1), ours[1])
+        assert.deepStrictEqual(yield* merge, { ...nothing, present: 1, replaced: 2 })
+        assert.deepStrictEqual(yield* textsOf(to, key), { 0: "x", 1: "y", 2: "z" })
+      })
+  )
+
+  it.effect("that keeps theirs is finished when it is run again, by a store that took neither sample", () =>
+    Effect.gen(function*() {
+      const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+      yield* put(to, key, { 0: "a", 1: "b" })
+      yield* put(from, key, { 0: "x", 1: "y" })
+      const merge = (to: SampleStore.Store) => SampleStore.merge(from, to, { ifDifferent: "theirs" })
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(merge(failingAfter(to, 0)))))
+      assert.deepStrictEqual(yield* merge(to), { ...nothing, copied: 1, replaced: 1 })
+      assert.deepStrictEqual(yield* textsOf(to, key), { 0: "x", 1: "y" })
     }))
 
   it.effect("that keeps theirs replaces what is damaged", () =>

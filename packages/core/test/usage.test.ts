@@ -1,5 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, Fork, Independent, Key, LlmModel, Persistent, Repeatable, SampleStore, Usage } from "@llm-cache/core"
+import {
+  Events,
+  Fork,
+  Independent,
+  Key,
+  LlmModel,
+  Persistent,
+  Repeatable,
+  type Sample,
+  SampleStore,
+  Usage
+} from "@llm-cache/core"
 import { Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory } from "./support/directory.ts"
@@ -167,6 +178,77 @@ describe("usage", () => {
       assert.isTrue(Exit.isFailure(exit))
       assert.deepInclude(usage, { failedRequests: 1, spent: none })
       assert.isTrue(Exit.isFailure(yield* Effect.exit(Usage.measure(LlmModel.sampleOne("p").pipe(using(failing))))))
+    }))
+
+  it.effect("has the time of requests that run at once twice", () =>
+    Effect.gen(function*() {
+      const provider = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.as(Effect.sleep("1 second"), { samples: ["a"] })
+      })
+      const fiber = yield* Effect.forkChild(usageOf(
+        Effect.all([LlmModel.sampleOne("p"), LlmModel.sampleOne("q")], { concurrency: 2 }).pipe(using(provider))
+      ))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual((yield* Fiber.join(fiber)).spent.requestTime, Duration.seconds(2))
+    }))
+
+  it.effect("counts a draw that a replication misses as a miss, of it and of the cache above it", () =>
+    Effect.gen(function*() {
+      const [below, above] = [yield* memory, yield* memory]
+      const replication = yield* Persistent.make(yield* makeMetered(), below, { replication: true })
+      const model = yield* Persistent.make(replication, above)
+      const usage = yield* usageOf(Effect.exit(LlmModel.sampleOne("p").pipe(using(model))))
+      assert.deepInclude(usage, { hits: 0, misses: 1, failedRequests: 0, spent: none, replayed: none })
+      assert.deepStrictEqual(usage.caches.toSorted((a) => a.store === below.id ? -1 : 1), [
+        { store: below.id, hits: 0, misses: 1, stored: 0 },
+        { store: above.id, hits: 0, misses: 1, stored: 0 }
+      ])
+    }))
+
+  it.effect("leaves the scope of what it measures to who asks", () =>
+    Effect.gen(function*() {
+      let isReleased = false
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* Usage.measure(Effect.acquireRelease(Effect.void, () => Effect.sync(() => isReleased = true)))
+        assert.isFalse(isReleased)
+      }))
+      assert.isTrue(isReleased)
+    }))
+
+  it.effect("tells samples without a name apart by model, prompt, fork and position", () =>
+    Effect.gen(function*() {
+      const store = yield* memory
+      const one = yield* Persistent.make(yield* makeMetered("one"), store)
+      const two = yield* Persistent.make(yield* makeMetered("two"), store)
+      const record = (
+        model: LlmModel.Model,
+        prompt: string,
+        path: ReadonlyArray<string>,
+        metadata: Sample.Metadata
+      ) => {
+        const drawn = { text: "old", metadata, origins: [] }
+        return store.put(
+          new Key.Key(model.identity, prompt, path),
+          [{ position: 0, drawn }, { position: 1, drawn }],
+          "drop"
+        )
+      }
+      yield* record(one, "p", [], {})
+      yield* record(one, "q", [], {})
+      yield* record(one, "p", ["a"], {})
+      yield* record(two, "p", [], {})
+      // The request is known, and which of its samples they are is not.
+      yield* record(two, "q", [], { request: "r", inputTokens: 7, outputTokens: 5, elapsed: 1000 })
+      const p = LlmModel.sampleMany("p", 2)
+      const q = LlmModel.sampleMany("q", 2)
+      const all = Effect.all([
+        Effect.all([p, q, Fork.fork("a")(p)]).pipe(using(one)),
+        Effect.all([p, q]).pipe(using(two))
+      ])
+      const usage = yield* usageOf(Effect.andThen(all, all))
+      assert.deepStrictEqual(usage.replayed, amount(1, 10, 7, 5, 1))
+      assert.strictEqual(usage.hits, 20)
     }))
 
   it.effect("counts samples of unknown requests as samples", () =>

@@ -5,11 +5,23 @@
  */
 import { vendor } from "./internal/vendor.ts"
 
+const of = vendor({ name: "302.ai", id: "302.ai", baseUrl: "https://api.302.ai/v1", key: "AI302_API_KEY" })
+
+/**
+ * Makes a model of 302.ai. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = of.make
+
 /**
  * Provides a model of 302.ai, with the key that configuration has as `AI302_API_KEY`.
  *
  * **Details**
  *
+ * An `n` is sent; where one sample comes back, the model asks for one at a time from then on, by up to `concurrency` requests
+ * at once.
  * `options.apiKey` is taken instead where it is given. Everything else is as in `OpenAiCompatible`.
  *
  * **Example** (A model)
@@ -27,4 +39,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({ name: "302.ai", id: "302.ai", baseUrl: "https://api.302.ai/v1", key: "AI302_API_KEY" })
+export const layer = of.layer

@@ -18,6 +18,7 @@
  * | `content` with blocks of type `text` | a sample: their texts, joined |
  * | no block of type `text` (no block at all, only `thinking`, `tool_use`) | `UnusableResponse` |
  * | the same with `stop_reason: "refusal"` | `ContentPolicy` |
+ * | `usage` with tokens that Anthropic's own cache has, or puts there | counted as tokens of the prompt, as the others |
  * | a text that was cut short, with `max_tokens` or `refusal` for a `stop_reason` | a sample; its metadata say so |
  * | 200 with `{"type": "error", …}` | `UnusableResponse` that quotes it |
  * | 402 (`billing_error`) | `BadRequest` |

@@ -5,6 +5,22 @@
  */
 import { vendor } from "./internal/vendor.ts"
 
+const of = vendor({
+  name: "DeepSeek",
+  id: "deepseek",
+  baseUrl: "https://api.deepseek.com",
+  key: "DEEPSEEK_API_KEY",
+  maxBatch: 1
+})
+
+/**
+ * Makes a model of DeepSeek. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = of.make
+
 /**
  * Provides a model of DeepSeek, with the key that configuration has as `DEEPSEEK_API_KEY`.
  *
@@ -28,10 +44,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({
-  name: "DeepSeek",
-  id: "deepseek",
-  baseUrl: "https://api.deepseek.com",
-  key: "DEEPSEEK_API_KEY",
-  maxBatch: 1
-})
+export const layer = of.layer

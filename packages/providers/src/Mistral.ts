@@ -5,6 +5,21 @@
  */
 import { vendor } from "./internal/vendor.ts"
 
+const of = vendor({
+  name: "Mistral",
+  id: "mistral_ai",
+  baseUrl: "https://api.mistral.ai/v1",
+  key: "MISTRAL_API_KEY"
+})
+
+/**
+ * Makes a model of Mistral. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = of.make
+
 /**
  * Provides a model of Mistral, with the key that configuration has as `MISTRAL_API_KEY`.
  *
@@ -27,9 +42,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({
-  name: "Mistral",
-  id: "mistral_ai",
-  baseUrl: "https://api.mistral.ai/v1",
-  key: "MISTRAL_API_KEY"
-})
+export const layer = of.layer

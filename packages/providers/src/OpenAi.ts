@@ -5,6 +5,22 @@
  */
 import { vendor } from "./internal/vendor.ts"
 
+const of = vendor({
+  name: "OpenAI",
+  id: "openai",
+  baseUrl: "https://api.openai.com/v1",
+  key: "OPENAI_API_KEY",
+  maxBatch: 128
+})
+
+/**
+ * Makes a model of OpenAI. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = of.make
+
 /**
  * Provides a model of OpenAI, with the key that configuration has as `OPENAI_API_KEY`.
  *
@@ -27,10 +43,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({
-  name: "OpenAI",
-  id: "openai",
-  baseUrl: "https://api.openai.com/v1",
-  key: "OPENAI_API_KEY",
-  maxBatch: 128
-})
+export const layer = of.layer

@@ -5,6 +5,21 @@
  */
 import { vendor } from "./internal/vendor.ts"
 
+const of = vendor({
+  name: "OpenRouter",
+  id: "openrouter",
+  baseUrl: "https://openrouter.ai/api/v1",
+  key: "OPENROUTER_API_KEY"
+})
+
+/**
+ * Makes a model of OpenRouter. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = of.make
+
 /**
  * Provides a model of OpenRouter, with the key that configuration has as `OPENROUTER_API_KEY`.
  *
@@ -29,9 +44,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({
-  name: "OpenRouter",
-  id: "openrouter",
-  baseUrl: "https://openrouter.ai/api/v1",
-  key: "OPENROUTER_API_KEY"
-})
+export const layer = of.layer

@@ -5,6 +5,22 @@
  */
 import { vendor } from "./internal/vendor.ts"
 
+const of = vendor({
+  name: "Together AI",
+  id: "together",
+  baseUrl: "https://api.together.ai/v1",
+  key: "TOGETHER_API_KEY",
+  maxBatch: 128
+})
+
+/**
+ * Makes a model of Together AI. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = of.make
+
 /**
  * Provides a model of Together AI, with the key that configuration has as `TOGETHER_API_KEY`.
  *
@@ -28,10 +44,4 @@ import { vendor } from "./internal/vendor.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = vendor({
-  name: "Together AI",
-  id: "together",
-  baseUrl: "https://api.together.ai/v1",
-  key: "TOGETHER_API_KEY",
-  maxBatch: 128
-})
+export const layer = of.layer

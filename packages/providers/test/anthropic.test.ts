@@ -101,6 +101,23 @@ describe("a request", () => {
 })
 
 describe("an answer", () => {
+  it.effect("counts the tokens of the prompt that are in the vendor's cache, too", () =>
+    Effect.gen(function*() {
+      const usage = {
+        input_tokens: 7,
+        cache_creation_input_tokens: 100,
+        cache_read_input_tokens: 2000,
+        output_tokens: 3
+      }
+      const server = yield* makeServer(
+        message({ content: [{ type: "text", text: "a" }], usage }),
+        message({ content: [{ type: "text", text: "a" }], usage: { ...usage, cache_creation_input_tokens: null } }),
+        message({ content: [{ type: "text", text: "a" }], usage: { ...usage, input_tokens: undefined } })
+      )
+      const tokens = yield* Effect.replicateEffect(sampling(server.url)(purchase(1)), 3)
+      assert.deepStrictEqual(tokens.map(([{ metadata }]) => metadata.inputTokens), [2107, 2007, undefined])
+    }))
+
   it.effect("is the texts of its blocks, with the model, the reason of its end and the tokens", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(message({

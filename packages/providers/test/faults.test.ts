@@ -132,25 +132,30 @@ describe.each(protocols)("%s", (_, protocol) => {
         })
     )
 
-    it.effect("an answer that does not end in time is a Timeout, and its connection is closed", () =>
-      Effect.gen(function*() {
-        const sent = yield* Latch.make()
-        const server = yield* makeServer((response) => {
-          response.writeHead(200)
-          response.write(protocol.half, () => sent.openUnsafe())
+    it.effect.each(
+      [["in chunks", {}], ["of a known length", { "content-length": 1000 }]] as const
+    )(
+      "an answer %s that does not end in time is a Timeout, and its connection is closed",
+      ([, headers]) =>
+        Effect.gen(function*() {
+          const sent = yield* Latch.make()
+          const server = yield* makeServer((response) => {
+            response.writeHead(200, headers)
+            response.write(protocol.half, () => sent.openUnsafe())
+          })
+          const fiber = yield* LlmModel.sampleOne("p").pipe(
+            sampling(server.url, { timeout: "30 seconds" }),
+            Effect.flip,
+            Effect.forkChild
+          )
+          yield* sent.await
+          yield* TestClock.adjust("29 seconds")
+          assert.isUndefined(fiber.pollUnsafe())
+          yield* TestClock.adjust("1 second")
+          assert.include(reasonOf(yield* Fiber.join(fiber), "Timeout").description, "30s")
+          yield* server.cutOff(1)
         })
-        const fiber = yield* LlmModel.sampleOne("p").pipe(
-          sampling(server.url, { timeout: "30 seconds" }),
-          Effect.flip,
-          Effect.forkChild
-        )
-        yield* sent.await
-        yield* TestClock.adjust("29 seconds")
-        assert.isUndefined(fiber.pollUnsafe())
-        yield* TestClock.adjust("1 second")
-        assert.include(reasonOf(yield* Fiber.join(fiber), "Timeout").description, "30s")
-        yield* server.cutOff(1)
-      }))
+    )
 
     it.effect("Retry-After is told, in seconds and as a date", () =>
       Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, type SampleError } from "@llm-cache/core"
+import { LlmModel, type SampleError, Usage } from "@llm-cache/core"
 import { Anthropic, Limits, Ollama, OpenAiCompatible } from "@llm-cache/providers"
 import { Clock, Duration, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
 import { HttpClient } from "effect/http"
@@ -86,6 +86,21 @@ describe("requests in flight", () => {
       assert.strictEqual(vendor.open.most, 3)
       assert.deepStrictEqual(vendor.times(), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3])
       assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ordered(10))
+    }))
+
+  it.effect("take as long as they wait and are retried, for who counts the time", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor((_, i) => i === 0 ? Effect.sync(() => busy()) : slow(1)(_, i))
+      const fiber = yield* Usage.measure(prompts(2)).pipe(
+        Effect.provide(model({ limits: { inFlight: 1 }, retry: Schedule.recurs(1) })),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(10)
+      const [, { spent }] = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(vendor.times(), [0, 1, 2])
+      assert.strictEqual(spent.requests, 2)
+      assert.strictEqual(Duration.toSeconds(spent.requestTime), 5)
     }))
 
   it.effect("are as many as the program sends, where there is no limit", () =>
@@ -455,6 +470,30 @@ describe("a 429", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(vendor.times(), [0, 20, 20, 20, 20])
+    }))
+
+  it.effect("is waited for in the order in which requests came, and who comes when it is over is the last", () =>
+    Effect.gen(function*() {
+      let comes: Effect.Effect<unknown> = Effect.void
+      const vendor = makeVendor((_, i) =>
+        i === 0
+          ? Effect.sync(() => busy({ "retry-after": "20" }))
+          : Effect.andThen(
+            i === 1 ? Effect.forkDetach(comes, { startImmediately: true }) : Effect.void,
+            Effect.sync(() => success())
+          )
+      )
+      const fiber = yield* Effect.gen(function*() {
+        comes = Effect.exit(
+          Effect.provideService(LlmModel.sampleOne("last"), LlmModel.LlmModel, yield* LlmModel.LlmModel)
+        )
+        yield* Effect.result(LlmModel.sampleOne("refused"))
+        yield* prompts(3)
+      }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(fiber)
+      yield* seconds(2)
+      assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ["refused", ...ordered(3), "last"])
     }))
 
   it.effect("reaches requests that wait for another limit, and these keep it afterwards", () =>

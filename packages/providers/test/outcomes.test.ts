@@ -3,6 +3,7 @@ import { Independent, Key, LlmModel, Persistent, Repeatable, SampleStore } from 
 import { Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
+import * as Zlib from "node:zlib"
 import { clients } from "./support/clients.ts"
 import { reasonOf, sampling } from "./support/model.ts"
 import {
@@ -15,6 +16,7 @@ import {
   hangInBody,
   json,
   makeServer,
+  type Reply,
   text
 } from "./support/server.ts"
 
@@ -22,7 +24,7 @@ import {
 const purchase = (n: number) =>
   Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, n))
 
-describe.each(clients)("over %s", (_, client) => {
+describe.each(clients)("over %s", (name, client) => {
   describe("samples", () => {
     it.effect("come with the model, the finish reason and the tokens", () =>
       Effect.gen(function*() {
@@ -186,6 +188,34 @@ describe.each(clients)("over %s", (_, client) => {
         assert.isTrue(error.message.isWellFormed())
       }))
 
+    it.effect("are read to 32 MiB, also where they are packed into fewer", () =>
+      Effect.gen(function*() {
+        const packed = Zlib.gzipSync(Buffer.alloc(33 * 1024 * 1024, " "))
+        const server = yield* makeServer((response) =>
+          response.writeHead(200, { "content-encoding": "gzip", "content-length": packed.length }).end(packed)
+        )
+        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        // the others do not unpack
+        const says = name === "fetch" ? "longer than 32 MiB" : "not a JSON object"
+        assert.include(reasonOf(error, "UnusableResponse").description, says)
+      }))
+
+    it.effect("of a length above 32 MiB are not read to their end", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer((response) => {
+          response.writeHead(200, { "content-length": 2 ** 40 })
+          const filling = Buffer.alloc(1024 * 1024, " ")
+          const more = () => {
+            while (!response.destroyed && response.write(filling));
+          }
+          response.on("drain", more)
+          more()
+        })
+        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        assert.include(reasonOf(error, "UnusableResponse").description, "longer than 32 MiB")
+        yield* server.cutOff(1)
+      }))
+
     it.effect("are refusals where the answer says so", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(
@@ -282,11 +312,24 @@ describe.each(clients)("over %s", (_, client) => {
         yield* server.cutOff(1)
       }))
 
-    it.effect("are closed when the draw is interrupted", () =>
+    it.effect.each(
+      [
+        ["before the headers", hang],
+        ["in chunks", hangInBody],
+        ["in a body of a known length", (response) => response.writeHead(200, { "content-length": 1000 }).write("{")]
+      ] satisfies ReadonlyArray<[string, Reply]>
+    )("are closed when the draw is interrupted %s", ([where, reply]) =>
       Effect.gen(function*() {
         const arrived = yield* Latch.make()
-        const server = yield* makeServer(() => arrived.openUnsafe())
-        const fiber = yield* Effect.forkChild(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        const server = yield* makeServer((response, received) => {
+          reply(response, received)
+          if (where === "before the headers") arrived.openUnsafe()
+        })
+        const telling = Layer.effect(
+          HttpClient.HttpClient,
+          Effect.map(HttpClient.HttpClient, HttpClient.tap(() => arrived.open))
+        ).pipe(Layer.provide(client))
+        const fiber = yield* Effect.forkChild(sampling(telling, server.url)(LlmModel.sampleOne("p")))
         yield* arrived.await
         yield* Fiber.interrupt(fiber)
         yield* server.cutOff(1)

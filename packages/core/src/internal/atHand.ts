@@ -15,9 +15,9 @@ export type Restore = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
 export interface AtHand {
   /**
    * Samples that are in memory: none where there is no such sample at the position. Of a shared sequence it is the next
-   * sample alone, and it is handed out.
+   * sample alone, and it is handed out. A run looks the key up once.
    */
-  readonly now?: (key: Key, position: number, most: number) => ReadonlyArray<Drawn>
+  readonly now?: (key: Key) => (position: number, most: number) => ReadonlyArray<Drawn>
   /** Samples that are recorded in a store: none where the one at the position is not. */
   readonly recorded?: (key: Key, position: number, most: number) => Effect.Effect<ReadonlyArray<Drawn>, SampleError>
   /**

@@ -4,7 +4,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Event } from "../Events.ts"
 import type { Identity } from "../Identity.ts"
@@ -13,7 +12,8 @@ import type { Model, Options } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
 import { ProviderError, type SampleError } from "../SampleError.ts"
 import { type AtHand, type Restore, withAtHand } from "./atHand.ts"
-import { isObserved, tell } from "./observe.ts"
+import { errorOf, failureType } from "./failureType.ts"
+import { isObserved, isTraced, tell } from "./observe.ts"
 import { defined, purchased } from "./purchased.ts"
 
 type Samples = Arr.NonEmptyReadonlyArray<Drawn>
@@ -41,8 +41,8 @@ export const makeBuying = <R>(
       const request = crypto.randomUUID()
       const publish = (event: (told: typeof fields) => Event) =>
         isObserved(fiber) ? tell(fiber, event(fields)) : Effect.void
-      const fields = { key, position, request, provider }
-      return Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
+      const fields = { key, position, request, provider, model }
+      const bought = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
         const asked = Effect.suspend(() => generate({ prompt: key.prompt, n }))
@@ -55,26 +55,31 @@ export const makeBuying = <R>(
         yield* publish((fields) =>
           Exit.isSuccess(exit)
             ? { ...fields, _tag: "RequestDone", samples: exit.value, elapsed: end - start }
-            : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), elapsed: end - start }
+            : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), cause: exit.cause, elapsed: end - start }
         )
         return yield* Effect.mapError(exit, (error) => inFork(error, key.path))
-      }).pipe(
-        Effect.tap(describeAnswer),
-        Effect.tapError(describeError),
-        Effect.withSpan(`chat ${model}`, {
-          kind: "client",
-          attributes: defined({
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": provider,
-            "gen_ai.request.model": model,
-            "gen_ai.request.choice.count": n,
-            "gen_ai.request.temperature": identity.temperature,
-            "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
-            "llm_cache.request": request
-          })
-        })
-      )
+      })
+      return isTraced(fiber) ? spanned(bought, key, n, request) : bought
     })
+
+  // The names are those of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+  const spanned = (bought: Effect.Effect<Samples, SampleError>, key: Key, n: number, request: string) =>
+    bought.pipe(
+      Effect.tap(describeAnswer),
+      Effect.tapCause(describeFailure),
+      Effect.withSpan(`chat ${model}`, {
+        kind: "client",
+        attributes: defined({
+          "gen_ai.operation.name": "chat",
+          "gen_ai.provider.name": provider,
+          "gen_ai.request.model": model,
+          "gen_ai.request.choice.count": n,
+          "gen_ai.request.temperature": identity.temperature,
+          "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
+          "llm_cache.request": request
+        })
+      }, { captureStackTrace: false })
+    )
 
   // Keeps what some of the requests brought where others failed or were interrupted: the rest is asked for by who needs it.
   const askSeveral = Effect.fnUntraced(function*(
@@ -111,15 +116,11 @@ export const makeBuying = <R>(
   return { requestSize, draw: withAtHand(draw, { buy }) }
 }
 
-const errorOf = (cause: Cause.Cause<SampleError>): SampleError | undefined =>
-  Option.getOrUndefined(Cause.findErrorOption(cause))
-
 const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>
   error._tag === "ProviderError" && path.length > 0
     ? new ProviderError({ provider: error.provider, reason: error.reason, path })
     : error
 
-// The names are those of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 const describeAnswer = ([{ metadata }, ...others]: Samples) =>
   Effect.annotateCurrentSpan(defined({
     "gen_ai.response.model": metadata.model,
@@ -130,5 +131,5 @@ const describeAnswer = ([{ metadata }, ...others]: Samples) =>
     "gen_ai.usage.output_tokens": metadata.outputTokens
   }))
 
-const describeError = (error: SampleError) =>
-  Effect.annotateCurrentSpan("error.type", error._tag === "ProviderError" ? error.reason._tag : error._tag)
+const describeFailure = (cause: Cause.Cause<SampleError>) =>
+  Effect.annotateCurrentSpan("error.type", failureType(cause))

@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { isUtf8 } from "node:buffer"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -12,7 +11,7 @@ import type { Store } from "../SampleStore.ts"
 import { advise, attempt, explain, type Fail, failure, isFault } from "./directoryErrors.ts"
 import { holderOf, listKeys } from "./directoryListing.ts"
 import { identityFolder, keyFolder, positionOf, promptFolder } from "./directoryNames.ts"
-import { ifPresent, isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
+import { FileReader, ifPresent, isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
 import { Journal } from "./journal.ts"
 import { type Purchase, PurchaseLog } from "./purchaseLog.ts"
 
@@ -44,7 +43,8 @@ class DirectoryStore implements Store {
   readonly id: string
   readonly #root: string
   readonly #name: string
-  readonly #journal = new Journal()
+  readonly #reader = new FileReader()
+  readonly #journal = new Journal(this.#reader)
   readonly #log: PurchaseLog
   readonly #folders = new WeakMap<Identity, ReturnType<typeof identityFolder>>()
 
@@ -179,28 +179,27 @@ class DirectoryStore implements Store {
 
   // The sample in a folder, or what is wrong with it.
   #read(folder: string, position: number): Drawn | string | undefined {
-    const file = Path.join(folder, `${position}.md`)
-    let text = readIfPresent(file)
-    if (text === undefined) {
+    const file = `${folder}${Path.sep}${position}.md`
+    let content = this.#reader.content(file)
+    if (content === undefined) {
       const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
       if (stats?.isSymbolicLink()) {
         return `${file} is a link that leads nowhere. Restore what it leads to, or delete it to have the position ` +
           "drawn again"
       }
       // Another process may just have stored it.
-      text = stats && readIfPresent(file)
-      if (text === undefined) return undefined
+      content = stats && this.#reader.content(file)
+      if (content === undefined) return undefined
     }
-    const known = this.#journal.find(folder, position, text)
+    const known = this.#journal.find(folder, position, content)
     if (known === "differs") {
       return `${file} is not what was recorded, it may have been cut off or edited. Restore it, delete it to ` +
         "have the position drawn again, or delete its lines in the .jsonl file beside it to take it as it is"
     }
-    // U+FFFD may be a character of the sample, or what decoding made of bytes that are no text.
-    if (known === undefined && text.includes("\uFFFD") && !isUtf8(Fs.readFileSync(file))) {
+    if (known === undefined && !content.isUtf8) {
       return `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
     }
-    return { text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] }
+    return { text: content.text, metadata: known?.metadata ?? {}, origins: known?.origins ?? [] }
   }
 
   // What the file system refuses behind the first is for who asks from there on.
@@ -273,7 +272,8 @@ class DirectoryStore implements Store {
 
   // A line alone says only that it was to be there.
   #isAt(folder: string, position: number, text: string, id: string): boolean {
-    return readIfPresent(Path.join(folder, `${position}.md`)) === text && this.#journal.has(folder, position, text, id)
+    const content = this.#reader.content(Path.join(folder, `${position}.md`))
+    return content?.text === text && this.#journal.has(folder, position, content, id)
   }
 
   // Stores a sample at its position, or where that is taken at the next one that is free, and says where.

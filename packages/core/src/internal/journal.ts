@@ -2,13 +2,16 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { crc32 } from "node:zlib"
 import type { Drawn, Metadata } from "../Sample.ts"
-import { list, readIfPresent } from "./files.ts"
+import { type Content, type FileReader, list } from "./files.ts"
 
 /** How many positions one file of the journal covers: it is read whole, however long the sequence is. */
 const blockSize = 256
 
 /** How many files of journals are kept in memory. */
 const kept = 32
+
+/** How a line begins. */
+const beginning = `{"position":`
 
 /** How the line ends that takes another back, which it begins with. */
 const retraction = `,"retracted":true}`
@@ -17,12 +20,17 @@ interface Block {
   /** Bytes of the file when it was read. */
   readonly size: number
   /** The lines of each position, not parsed yet. There are several where a position was written again, or raced for. */
-  readonly lines: Map<number, Array<string>>
+  readonly lines: Map<number, string | Array<string>>
 }
 
 /** What is known of a prompt's samples, a line of JSON each, in files beside them that are only ever appended to. */
 export class Journal {
+  readonly #reader: FileReader
   readonly #blocks = new Map<string, Block>()
+
+  constructor(reader: FileReader) {
+    this.#reader = reader
+  }
 
   /**
    * Notes what is known of a sample, before its file gets its name. The id is for `places`; the inode of the file tells
@@ -61,20 +69,20 @@ export class Journal {
   }
 
   /** What is known of a sample: `undefined` when nothing is, `"differs"` when something is and it does not fit. */
-  find(folder: string, position: number, text: string): Omit<Drawn, "text"> | "differs" | undefined {
+  find(folder: string, position: number, content: Content): Omit<Drawn, "text"> | "differs" | undefined {
     const file = fileOf(folder, position)
     const cached = this.#blocks.get(file)
     if (cached !== undefined) {
-      const known = match(cached, folder, position, text)
+      const known = match(cached, folder, position, content)
       // Someone may have appended to the file since.
       if (typeof known === "object" || cached.size === sizeOf(file)) return known
     }
-    return match(this.#read(file), folder, position, text)
+    return match(this.#read(file), folder, position, content)
   }
 
-  /** Whether it is the sample with this id whose text is at a position. */
-  has(folder: string, position: number, text: string, id: string): boolean {
-    const found = lineOf(this.#read(fileOf(folder, position)), folder, position, text)
+  /** Whether it is the sample with this id whose content is at a position. */
+  has(folder: string, position: number, content: Content, id: string): boolean {
+    const found = lineOf(this.#read(fileOf(folder, position)), folder, position, content)
     return typeof found === "object" && found["id"] === id
   }
 
@@ -82,22 +90,14 @@ export class Journal {
   places(folder: string, id: string): ReadonlyArray<number> {
     return list(folder).filter((name) => name.endsWith(".jsonl")).flatMap((name) =>
       [...this.#read(Path.join(folder, name)).lines].flatMap(([position, lines]) =>
-        standing(lines).some((fields) => fields["id"] === id) ? [position] : []
+        standing(typeof lines === "string" ? [lines] : lines).some((fields) => fields["id"] === id) ? [position] : []
       )
     )
   }
 
   #read(file: string): Block {
-    const content = readIfPresent(file) ?? ""
-    const lines = new Map<number, Array<string>>()
-    for (const line of content.split("\n")) {
-      const position = Number(/^\{"position":(\d+),/.exec(line)?.[1] ?? NaN)
-      if (Number.isNaN(position)) continue
-      const same = lines.get(position)
-      if (same === undefined) lines.set(position, [line])
-      else same.push(line)
-    }
-    const block = { size: Buffer.byteLength(content), lines }
+    const content = this.#reader.content(file)
+    const block = { size: content?.bytes ?? 0, lines: linesOf(content?.text ?? "") }
     this.#blocks.delete(file)
     this.#blocks.set(file, block)
     if (this.#blocks.size > kept) this.#blocks.delete(this.#blocks.keys().next().value!)
@@ -107,27 +107,59 @@ export class Journal {
 
 const fileOf = (folder: string, position: number): string => {
   const first = position - position % blockSize
-  return Path.join(folder, `${first}-${first + blockSize - 1}.jsonl`)
+  return `${folder}${Path.sep}${first}-${first + blockSize - 1}.jsonl`
 }
 
 const sizeOf = (file: string): number => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
+
+const linesOf = (text: string): Block["lines"] => {
+  const lines: Block["lines"] = new Map()
+  for (let start = 0; start < text.length;) {
+    const lineBreak = text.indexOf("\n", start)
+    const end = lineBreak < 0 ? text.length : lineBreak
+    const position = text.startsWith(beginning, start)
+      ? Number.parseInt(text.slice(start + beginning.length, end))
+      : NaN
+    if (!Number.isNaN(position)) {
+      const line = text.slice(start, end)
+      const same = lines.get(position)
+      if (same === undefined) lines.set(position, line)
+      else if (typeof same === "string") lines.set(position, [same, line])
+      else same.push(line)
+    }
+    start = end + 1
+  }
+  return lines
+}
 
 const match = (
   block: Block,
   folder: string,
   position: number,
-  text: string
+  content: Content
 ): Omit<Drawn, "text"> | "differs" | undefined => {
-  const line = lineOf(block, folder, position, text)
+  const line = lineOf(block, folder, position, content)
   return typeof line === "object" ? { metadata: metadataOf(line), origins: originsOf(line["origins"]) } : line
 }
 
 type Line = Readonly<Record<string, unknown>>
 
-const lineOf = ({ lines }: Block, folder: string, position: number, text: string): Line | "differs" | undefined => {
-  const all = standing(lines.get(position) ?? [])
+const lineOf = (
+  { lines }: Block,
+  folder: string,
+  position: number,
+  { bytes, crc32 }: Content
+): Line | "differs" | undefined => {
+  const found = lines.get(position)
+  if (found === undefined) return undefined
+  const fits = (line: Line) => line["bytes"] === bytes && line["crc32"] === crc32
+  if (typeof found === "string") {
+    const line = found.endsWith(retraction) ? undefined : parse(found)
+    return line === undefined || fits(line) ? line : "differs"
+  }
+  const all = standing(found)
   if (all.length === 0) return undefined
-  const fitting = all.filter((line) => line["bytes"] === Buffer.byteLength(text) && line["crc32"] === crc32(text))
+  const fitting = all.filter(fits)
   // Another process was killed before it had written a sample of the same text, or take its line back.
   if (fitting.length > 1) {
     const inode = Fs.statSync(Path.join(folder, `${position}.md`), { throwIfNoEntry: false })?.ino
@@ -176,10 +208,16 @@ const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "
   outputTokens: "number"
 }
 
-const metadataOf = (fields: Record<string, unknown>): Metadata =>
-  Object.fromEntries(
-    Object.entries(metadataTypes).flatMap(([name, type]) => typeof fields[name] === type ? [[name, fields[name]]] : [])
-  )
+const metadataEntries = Object.entries(metadataTypes)
+
+const metadataOf = (fields: Line): Metadata => {
+  const metadata: Record<string, unknown> = {}
+  for (const [name, type] of metadataEntries) {
+    const value = fields[name]
+    if (typeof value === type) metadata[name] = value
+  }
+  return metadata
+}
 
 const originsOf = (value: unknown): ReadonlyArray<number> =>
   Array.isArray(value) ? value.filter((origin) => Number.isSafeInteger(origin)) : []

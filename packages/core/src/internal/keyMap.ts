@@ -1,49 +1,66 @@
 import type { Key } from "../Key.ts"
 
-/** A map by the value of its keys. A look-up costs one `Map.get` by prompt while keys have no fork path. */
+/** What is kept of one fork, by prompt, and the forks inside it. */
+interface Fork<V> {
+  readonly prompts: Map<string, V>
+  inside: Map<string, Fork<V>> | undefined
+}
+
+/** A map by the value of its keys. A look-up costs a `Map.get` by prompt, and one more for each fork of the key's path. */
 export class KeyMap<V> {
-  readonly #groups = new Map<string, Map<string, V>>()
-  // All keys of one fork have one path.
-  readonly #paths = new WeakMap<ReadonlyArray<string>, string>()
+  readonly #roots = new Map<string, Fork<V>>()
+  // The last one that was asked for: most keys have one identity.
   #identity: Key["identity"] | undefined
-  #unforked: Map<string, V> | undefined
+  #root: Fork<V> | undefined
 
   get(key: Key): V | undefined {
-    return this.#group(key)?.get(key.prompt)
+    let fork = this.#rootOf(key)
+    for (const name of key.path) fork = fork?.inside?.get(name)
+    return fork?.prompts.get(key.prompt)
   }
 
   set(key: Key, value: V): void {
-    let group = this.#group(key)
-    if (group === undefined) {
-      group = new Map()
-      this.#groups.set(this.#groupId(key), group)
+    let fork = this.#rootOf(key)
+    if (fork === undefined) this.#roots.set(key.identity.id, this.#root = fork = makeFork())
+    for (const name of key.path) {
+      fork.inside ??= new Map()
+      let inside = fork.inside.get(name)
+      if (inside === undefined) fork.inside.set(name, inside = makeFork())
+      fork = inside
     }
-    group.set(key.prompt, value)
+    fork.prompts.set(key.prompt, value)
   }
 
   delete(key: Key): void {
-    const group = this.#group(key)
-    if (group?.delete(key.prompt) && group.size === 0 && group !== this.#unforked) {
-      this.#groups.delete(this.#groupId(key))
+    let fork = this.#rootOf(key)
+    const around: Array<Fork<V>> = []
+    for (const name of key.path) {
+      if (fork !== undefined) around.push(fork)
+      fork = fork?.inside?.get(name)
+    }
+    if (!fork?.prompts.delete(key.prompt)) return
+    // Nor are forks kept that nothing is kept of.
+    for (let i = around.length; i > 0 && fork.prompts.size === 0 && !fork.inside?.size;) {
+      fork = around[--i]!
+      fork.inside!.delete(key.path[i]!)
     }
   }
 
   *values(): Iterable<V> {
-    for (const group of this.#groups.values()) yield* group.values()
-  }
-
-  #group(key: Key): Map<string, V> | undefined {
-    if (key.path.length > 0) return this.#groups.get(this.#groupId(key))
-    if (key.identity !== this.#identity || this.#unforked === undefined) {
-      this.#unforked = this.#groups.get(this.#groupId(key))
-      this.#identity = key.identity
+    const forks = [...this.#roots.values()]
+    for (const { inside, prompts } of forks) {
+      yield* prompts.values()
+      for (const fork of inside?.values() ?? []) forks.push(fork)
     }
-    return this.#unforked
   }
 
-  #groupId({ identity, path }: Key): string {
-    let id = this.#paths.get(path)
-    if (id === undefined) this.#paths.set(path, id = JSON.stringify(path))
-    return identity.id + id
+  #rootOf({ identity }: Key): Fork<V> | undefined {
+    if (identity !== this.#identity || this.#root === undefined) {
+      this.#root = this.#roots.get(identity.id)
+      this.#identity = identity
+    }
+    return this.#root
   }
 }
+
+const makeFork = <V>(): Fork<V> => ({ prompts: new Map(), inside: undefined })

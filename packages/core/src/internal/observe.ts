@@ -4,6 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import { type Event, Events } from "../Events.ts"
 import type { Key } from "../Key.ts"
+import { failureType } from "./failureType.ts"
 import { Listeners } from "./listeners.ts"
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
@@ -13,7 +14,7 @@ const eventsOf = (fiber: AnyFiber): Events["Service"] | undefined =>
 
 const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
 
-// What a context says: one is asked for many draws.
+// What was found last: it depends on the context alone, and one is asked for many draws.
 let last: {
   readonly context: Context.Context<never>
   readonly events: Events["Service"] | undefined
@@ -29,20 +30,23 @@ export const isObserved = (fiber: AnyFiber): boolean => {
       isAlways: logsDebug(fiber) || fiber.getRef(Listeners).length > 0
     }
   }
-  const { events, isAlways } = last
-  return isAlways || (events !== undefined && events.isHeard?.() !== false)
+  return last.isAlways || (last.events !== undefined && last.events.hasListeners())
 }
+
+/** Whether a span of a fiber would be seen: a tracer is provided, or there is a span around. */
+export const isTraced = ({ cache }: AnyFiber): boolean => cache.tracer !== undefined || cache.span !== undefined
 
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
+    const log = logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
     try {
       for (const listener of fiber.getRef(Listeners)) listener(event)
       eventsOf(fiber)?.publish(event)
     } catch (error) {
-      return Effect.logError("A listener of events failed", error)
+      return Effect.andThen(Effect.logError("A listener of events failed", error), log)
     }
-    return logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
+    return log
   })
 
 /** Tells what happens in the fiber that runs the effect, where anyone wants to know. */
@@ -56,7 +60,7 @@ const inWords = (event: Event): string => {
     case "RequestDone":
       return `request brought ${event.samples.length} in ${event.elapsed} ms`
     case "RequestFailed":
-      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? "interrupted"}`
+      return `request failed after ${event.elapsed} ms: ${event.error?.message ?? failureType(event.cause)}`
     case "Hit":
       return event.waited ? "hit, after a wait" : "hit"
     case "Miss":

@@ -41,5 +41,8 @@ export const purchased = (
 }
 
 /** The fields that have a value. */
-export const defined = <A extends object>(fields: A): A =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as A
+export const defined = <A extends object>(fields: A): A => {
+  const kept: Partial<A> = {}
+  for (const name in fields) if (fields[name] !== undefined) kept[name] = fields[name]
+  return kept as A
+}

@@ -13,14 +13,14 @@ import { telling } from "./observe.ts"
  */
 const mostRefused = 10
 
+type Draw = (key: Key, position: number, batch: number) => Effect.Effect<readonly [Drawn], SampleError>
+
 /** What is known of a sequence beneath, from its first position on. */
 interface Scan {
   /** How many of its positions were looked at. */
   position: number
   /** Those of them that are refused, in ascending order. */
   readonly refused: Array<number>
-  /** How many draws are under way. */
-  drawing: number
 }
 
 /**
@@ -32,40 +32,30 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
   const isRefused = ({ metadata: { finishReason } }: Drawn) =>
     finishReason !== undefined && reasons.includes(finishReason)
 
-  const draw = (key: Key, position: number, batch: number): ReturnType<Model["draw"]> =>
-    Effect.suspend(() => {
-      const scan = scans.get(key) ?? { position: 0, refused: [], drawing: 0 }
-      if (scan.drawing++ === 0) scans.set(key, scan)
-      return Effect.ensuring(
-        seek(key, scan, position, batch),
-        Effect.sync(() => {
-          // Of the many keys of which one sample is drawn, nothing is kept.
-          if (--scan.drawing === 0 && scan.position <= 1 && scan.refused.length === 0) scans.delete(key)
-        })
-      )
-    })
-
-  const seek = (key: Key, scan: Scan, position: number, batch: number): ReturnType<Model["draw"]> => {
-    let at = position
-    for (const refused of scan.refused) if (refused <= at) at++
-    // Where it is is not known before all samples in front of it were looked at.
-    return at <= scan.position
-      ? take(key, scan, at, batch)
-      : Effect.flatMap(take(key, scan, scan.position, batch), () => seek(key, scan, position, batch))
+  const scanOf = (key: Key): Scan => {
+    let scan = scans.get(key)
+    if (scan === undefined) scans.set(key, scan = { position: 0, refused: [] })
+    return scan
   }
 
-  const take = (
-    key: Key,
-    scan: Scan,
-    at: number,
-    batch: number,
-    bought?: number
-  ): Effect.Effect<readonly [Drawn], SampleError> =>
+  const draw: Draw = (key, position, batch) =>
+    Effect.suspend(() => {
+      // Of the many keys of which one sample is drawn, nothing is kept.
+      const scan = position === 0 ? scans.get(key) : scanOf(key)
+      let at = position
+      for (const refused of scan?.refused ?? []) if (refused <= at) at++
+      // Where it is is not known before all samples in front of it were looked at.
+      return scan === undefined || at <= scan.position
+        ? take(key, at, batch)
+        : Effect.flatMap(take(key, scan.position, batch), () => draw(key, position, batch))
+    })
+
+  const take = (key: Key, at: number, batch: number, bought?: number): ReturnType<Draw> =>
     Effect.flatMap(source.draw(key, at, batch), ([drawn]) => {
-      const isNew = look(scan, at, isRefused(drawn))
-      if (!scan.refused.includes(at)) {
-        return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
-      }
+      const refuses = isRefused(drawn)
+      const scan = refuses ? scanOf(key) : scans.get(key)
+      const isNew = scan !== undefined && look(scan, at, refuses)
+      if (!scan?.refused.includes(at)) return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
       return Effect.andThen(
         isNew ? telling(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn })) : Effect.void,
         Effect.flatMap(store.get(key, at + 1), (recorded) => {
@@ -73,7 +63,7 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
           const from = bought ?? (recorded === undefined ? at : undefined)
           return from !== undefined && at - from + 1 >= mostRefused
             ? Effect.fail(tooMany(key, drawn))
-            : take(key, scan, at + 1, batch, from)
+            : take(key, at + 1, batch, from)
         })
       )
     })

@@ -60,6 +60,8 @@ interface Flight {
   readonly positions: Array<number>
   /** Whether the source was asked. */
   hasAsked: boolean
+  /** Whether it waited for another process that has the lease. */
+  hasWaited: boolean
   /** How many draws wait for it. */
   waiters: number
 }
@@ -178,7 +180,9 @@ export const remember = (
       const drawn = landed.get(position)
       // A purchase may bring less than was asked for.
       if (drawn === undefined) return draw(key, position, batch)
-      return isPilot && flight.hasAsked ? Effect.succeed(one(drawn)) : hit(key, position, drawn, !isPilot)
+      return isPilot && flight.hasAsked
+        ? Effect.succeed(one(drawn))
+        : hit(key, position, drawn, !isPilot || flight.hasWaited)
     })
 
   const awaited = (flight: Flight) =>
@@ -196,7 +200,13 @@ export const remember = (
         if (scope.state._tag === "Closed") {
           return Effect.die(closed())
         }
-        const flight: Flight = { landed: Deferred.makeUnsafe(), positions: [position], hasAsked: false, waiters: 0 }
+        const flight: Flight = {
+          landed: Deferred.makeUnsafe(),
+          positions: [position],
+          hasAsked: false,
+          hasWaited: false,
+          waiters: 0
+        }
         sequence.flights.set(position, flight)
         return Effect.flatMap(
           Effect.forkIn(fly(key, sequence, flight, batch), scope, { startImmediately: true, uninterruptible: true }),
@@ -251,6 +261,7 @@ export const remember = (
       if (landed !== undefined) return landed
       for (const reserved of flight.positions.splice(1)) sequence.flights.delete(reserved)
       sequence.present = undefined
+      flight.hasWaited = true
       yield* Effect.interruptible(Effect.sleep(wait = longer(wait)))
       // No one wants it any more. Who joins now looks again.
       if (flight.waiters === 0) return nothing

@@ -3,6 +3,7 @@ import type { Event, Hit } from "../Events.ts"
 import type { Identity } from "../Identity.ts"
 import type { Metadata } from "../Sample.ts"
 import type { Amount, CacheCounts, Counts, Usage } from "../Usage.ts"
+import { sampleName } from "./sampleName.ts"
 
 /** Adds up events. */
 export class Tally {
@@ -74,11 +75,9 @@ export class Tally {
   }
 }
 
-// Of a sample that does not know it: where it is. In a slice it is where it is in the cache beneath.
-const nameOf = ({ key, position, sample: { metadata: { index, request } } }: Hit): string =>
-  request !== undefined
-    ? `${request} ${index}`
-    : JSON.stringify([key.identity.id, key.path, key.promptHash, position])
+// Of a sample without a name: where it is. In a slice it is where it is in the cache beneath.
+const nameOf = ({ key, position, sample }: Hit): string =>
+  sampleName(sample) ?? JSON.stringify([key.identity.id, key.path, key.promptHash, position])
 
 const count = (cache: Mutable<CacheCounts>, { _tag }: Event): void => {
   if (_tag === "Hit") cache.hits++

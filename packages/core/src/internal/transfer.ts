@@ -176,14 +176,19 @@ export const transfer = Effect.fnUntraced(function*(
       }
     })
 
+  // Where that fails, the sample that was there is put back, as far as the store lets it.
   const replace = ({ differing, key }: Target) =>
     Effect.forEach(differing, (entry) =>
-      Effect.gen(function*() {
-        yield* to.remove(key, [entry.position])
-        const [at] = yield* to.put(key, [entry], "drop")
+      Effect.uninterruptible(Effect.gen(function*() {
+        const { position } = entry
+        const own = yield* ours(key, position)
+        const [at] = yield* Effect.onError(
+          Effect.andThen(to.remove(key, [position]), to.put(key, [entry], "drop")),
+          () => typeof own === "object" ? Effect.exit(to.put(key, [{ position, drawn: own }], "drop")) : Effect.void
+        )
         if (at === undefined) moved.kept++
         else moved.replaced++
-      }), { discard: true })
+      })), { discard: true })
 
   yield* sweep(
     from,

@@ -1,33 +1,16 @@
 import * as Effect from "effect/Effect"
 import { flow, identity } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import { isError, notJson, type Protocol, textless, withheld } from "./protocol.ts"
-import { Count, optional, Parts, textOf } from "./wire.ts"
+import { countOf, fieldsOf, itemsOf, parse, stringOf, textOf } from "./wire.ts"
 
-// -----------------------------------------------------------------------------
-// the answer: https://platform.claude.com/docs/en/api/messages/create
-// -----------------------------------------------------------------------------
-
-const Message = Schema.fromJsonString(Schema.Struct({
-  type: optional(Schema.String),
-  model: optional(Schema.String),
-  content: optional(Parts),
-  stop_reason: optional(Schema.String),
-  usage: optional(Schema.Struct({
-    input_tokens: optional(Count),
-    output_tokens: optional(Count)
-  })),
-  error: optional(Schema.Unknown)
-}))
-
-const decode = Schema.decodeUnknownOption(Message)
-
-// -----------------------------------------------------------------------------
-// the protocol
-// -----------------------------------------------------------------------------
+// Those of the prompt that the vendor has in its cache, or puts there, are counted beside the others.
+const inputTokensOf = (usage: ReturnType<typeof fieldsOf>): number | undefined => {
+  const [uncached, ...cached] = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"]
+    .map((name) => countOf(usage?.[name]))
+  return uncached === undefined ? undefined : cached.reduce<number>((sum, tokens = 0) => sum + tokens, uncached)
+}
 
 /** `POST {baseUrl}/v1/messages`: https://platform.claude.com/docs/en/api/messages/create */
 export const anthropicMessages: Protocol = {
@@ -54,21 +37,22 @@ export const anthropicMessages: Protocol = {
     return { ...parameters, model, temperature, system, messages }
   },
   generation: (answer) => {
-    const message = Option.getOrUndefined(decode(answer.body))
+    const message = parse(answer.body)
     if (message === undefined) return notJson(answer)
-    const { content = [], error, model, stop_reason, type, usage } = message
+    const { content, error, model, type, usage } = message
     if (error || type === "error") return isError(answer)
-    const text = textOf(content)
+    const text = textOf(itemsOf(content) ?? [])
+    const finishReason = stringOf(message["stop_reason"])
     if (text !== undefined) {
       return Effect.succeed({
-        samples: [{ text, finishReason: stop_reason }],
-        model,
-        inputTokens: usage?.input_tokens,
-        outputTokens: usage?.output_tokens
+        samples: [{ text, finishReason }],
+        model: stringOf(model),
+        inputTokens: inputTokensOf(fieldsOf(usage)),
+        outputTokens: countOf(fieldsOf(usage)?.["output_tokens"])
       })
     }
-    if (stop_reason === "refusal") return withheld(undefined, answer)
-    const reasons = stop_reason === undefined ? [] : [stop_reason]
+    if (finishReason === "refusal") return withheld(undefined, answer)
+    const reasons = finishReason === undefined ? [] : [finishReason]
     return textless("no block of the answer", reasons, "max_tokens", answer)
   }
 }

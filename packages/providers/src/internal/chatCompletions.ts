@@ -1,48 +1,14 @@
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import { isError, notJson, type Protocol, textless, unusable, withheld } from "./protocol.ts"
-import { Count, empty, optional, Parts, textOf } from "./wire.ts"
+import { countOf, type Fields, fieldsOf, itemsOf, parse, stringOf, textOf } from "./wire.ts"
 
-// -----------------------------------------------------------------------------
-// the answer: https://platform.openai.com/docs/api-reference/chat/object, and what other servers make of it: a text in
-// parts, an error beside or in place of the choices
-// -----------------------------------------------------------------------------
-
-const Message = Schema.Struct({
-  content: optional(Schema.Union([Schema.String, Parts])),
-  refusal: optional(Schema.String)
-})
-
-const Choice = Schema.Struct({
-  message: optional(Message),
-  finish_reason: optional(Schema.String),
-  error: optional(Schema.Unknown)
-})
-
-const Completion = Schema.fromJsonString(Schema.Struct({
-  model: optional(Schema.String),
-  choices: optional(Schema.Array(Choice.pipe(Schema.catchDecoding(() => empty)))),
-  usage: optional(Schema.Struct({
-    prompt_tokens: optional(Count),
-    completion_tokens: optional(Count)
-  })),
-  error: optional(Schema.Unknown)
-}))
-
-const decode = Schema.decodeUnknownOption(Completion)
-
-// What a server marks as failed is not a sample.
-const contentOf = ({ error, message }: typeof Choice.Type): string | undefined => {
-  const content = error ? undefined : message?.content
-  return content === undefined || typeof content === "string" ? content : textOf(content)
+const contentOf = (message: Fields): string | undefined => {
+  const { content } = message
+  const parts = itemsOf(content)
+  return parts === undefined ? stringOf(content) : textOf(parts)
 }
-
-// -----------------------------------------------------------------------------
-// the protocol
-// -----------------------------------------------------------------------------
 
 /** `POST {baseUrl}/chat/completions`: https://platform.openai.com/docs/api-reference/chat/create */
 export const chatCompletions: Protocol = {
@@ -68,28 +34,38 @@ export const chatCompletions: Protocol = {
     if (system !== undefined) messages.unshift({ role: "system", content: system })
     return { ...parameters, model, temperature, n, messages }
   },
+  // https://platform.openai.com/docs/api-reference/chat/object, and what other servers make of it: a text in parts, an
+  // error beside or in place of the choices
   generation: (answer) => {
-    const completion = Option.getOrUndefined(decode(answer.body))
+    const completion = parse(answer.body)
     if (completion === undefined) return notJson(answer)
-    const { choices = [], error, model, usage } = completion
+    const { error, model, usage } = completion
     if (error) return isError(answer)
-    const samples = choices.flatMap((choice) => {
-      const text = contentOf(choice)
-      return text === undefined ? [] : [{ text, finishReason: choice.finish_reason }]
+    const choices = (itemsOf(completion["choices"]) ?? []).map(({ error, finish_reason, message }) => ({
+      error,
+      finishReason: stringOf(finish_reason),
+      message: fieldsOf(message) ?? {}
+    }))
+    const samples = choices.flatMap(({ error, finishReason, message }) => {
+      // What a server marks as failed is not a sample.
+      const text = error ? undefined : contentOf(message)
+      return text === undefined ? [] : [{ text, finishReason }]
     })
     if (samples.length > 0) {
+      const { completion_tokens, prompt_tokens } = fieldsOf(usage) ?? {}
       return Effect.succeed({
         samples,
-        model,
-        inputTokens: usage?.prompt_tokens,
-        outputTokens: usage?.completion_tokens,
+        model: stringOf(model),
+        inputTokens: countOf(prompt_tokens),
+        outputTokens: countOf(completion_tokens),
         ignoresN: choices.length === 1 && answer.sent.n > 1
       })
     }
-    const refused = choices.find(({ finish_reason, message }) => message?.refusal || finish_reason === "content_filter")
-    if (refused !== undefined) return withheld(refused.message?.refusal, answer)
+    const refusalOf = ({ refusal }: Fields) => stringOf(refusal)
+    const refused = choices.find(({ finishReason, message }) => refusalOf(message) || finishReason === "content_filter")
+    if (refused !== undefined) return withheld(refusalOf(refused.message), answer)
     if (choices.length === 0) return unusable("the answer has no choices", answer)
-    const reasons = choices.flatMap(({ finish_reason }) => finish_reason ?? [])
+    const reasons = choices.flatMap(({ finishReason }) => finishReason ?? [])
     return textless("no choice of the answer", reasons, "max_tokens", answer)
   }
 }

@@ -1,14 +1,16 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as Failure from "./failure.ts"
+import { inTime } from "./inTime.ts"
 import type { Protocol } from "./protocol.ts"
 
 /** The longest answer that is read, in bytes. */
@@ -22,35 +24,51 @@ export const exchange = (
   timeout: Duration.Duration,
   sent: Failure.Sent
 ): Effect.Effect<Generation, ProviderErrorReason> =>
-  Effect.timeoutOrElse(ask(client, protocol, request, sent), {
-    duration: timeout,
-    orElse: () => Effect.fail(Failure.timedOut(timeout, sent))
-  })
+  inTime(ask(client, protocol, request, sent), timeout, () => Failure.timedOut(timeout, sent))
 
-const ask = Effect.fnUntraced(function*(
+const ask = (
   client: HttpClient,
   protocol: Protocol,
   request: HttpClientRequest.HttpClientRequest,
   sent: Failure.Sent
-): Effect.fn.Return<Generation, ProviderErrorReason> {
-  const response = yield* client.execute(request).pipe(
-    // A client may come with a filter of its own.
-    Effect.catchReason("HttpClientError", "StatusCodeError", ({ response }) => Effect.succeed(response)),
-    Effect.mapError((error) => Failure.broken(error, sent))
+): Effect.Effect<Generation, ProviderErrorReason> => {
+  const responded = Effect.withFiber(({ cache: { span, tracer } }) =>
+    // What no one would see of a request is not made: its span, and the headers that tell the server of it.
+    span === undefined && tracer === undefined
+      ? Effect.provideService(client.execute(request), Tracer.DisablePropagation, true)
+      : client.execute(request)
+  ).pipe(
+    Effect.catch((error) =>
+      // A client may come with a filter of its own.
+      error.reason._tag === "StatusCodeError"
+        ? Effect.succeed(error.reason.response)
+        : Effect.fail(Failure.broken(error, sent))
+    )
   )
-  const { status } = response
-  const target = redirectOf(response)
-  const isSuccess = target === undefined && status >= 200 && status < 300
-  const read = bodyOf(response, sent)
-  if (isSuccess) return yield* protocol.generation({ body: yield* read, status, sent })
-  const body = yield* Effect.orElseSucceed(read, () => "")
-  return yield* target === undefined
-    ? Failure.refused(response, body, yield* Clock.currentTimeMillis, sent)
-    : Failure.redirected(response, target, sent)
-})
+  return Effect.flatMap(responded, (response) => {
+    const { status } = response
+    const target = redirectOf(response, sent)
+    const read = bodyOf(response, sent)
+    if (target === undefined && status >= 200 && status < 300) {
+      return Effect.flatMap(read, (body) => protocol.generation({ body, status, sent }))
+    }
+    return Effect.flatMap(Effect.orElseSucceed(read, () => ""), (body) =>
+      target === undefined
+        ? Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(Failure.refused(response, body, now, sent)))
+        : Effect.fail(Failure.redirected(response, target, sent)))
+  })
+}
 
-// The whole body as text, read in pieces, so that one without an end does not fill the memory.
-const bodyOf = (response: HttpClientResponse, sent: Failure.Sent) => {
+// The whole body as text. One that does not say how long it is, or is longer when it is unpacked, is read in pieces, so
+// that it does not fill the memory.
+const bodyOf = (response: HttpClientResponse, sent: Failure.Sent): Effect.Effect<string, ProviderErrorReason> => {
+  const { headers } = response
+  return Number(headers["content-length"]) <= longestAnswer && headers["content-encoding"] === undefined
+    ? Effect.mapError(response.text, (error) => Failure.broken(error, sent))
+    : inPieces(response, sent)
+}
+
+const inPieces = (response: HttpClientResponse, sent: Failure.Sent) => {
   const decoder = new TextDecoder()
   let text = ""
   let length = 0
@@ -70,8 +88,12 @@ const tooLong = (status: number, { url }: Failure.Sent) =>
   })
 
 // Where a redirect leads, also one that the client has followed by itself, as `fetch` does.
-const redirectOf = ({ headers, request, status, url }: HttpClientResponse): string | undefined => {
+const redirectOf = (
+  { headers, request, status, url }: HttpClientResponse,
+  sent: Failure.Sent
+): string | undefined => {
   const isRedirect = status >= 300 && status < 400
+  if (!isRedirect && url === sent.url) return undefined
   const asked = Option.getOrUndefined(HttpClientRequest.toUrl(request))?.href
   const target = (isRedirect ? headers["location"] : url) ?? ""
   if (target === "" || !URL.canParse(target, asked)) return isRedirect ? "another place" : undefined

@@ -13,12 +13,10 @@ import * as Duration from "effect/Duration"
 import * as Headers from "effect/http/Headers"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type { Quote } from "./quote.ts"
 import { longestWait } from "./retry.ts"
-import { optional } from "./wire.ts"
+import { fieldsOf, numberOf, parse, stringOf } from "./wire.ts"
 
 /** What messages tell of a request. */
 export interface Sent {
@@ -33,26 +31,14 @@ export interface Sent {
 // what the server says
 // -----------------------------------------------------------------------------
 
-const problem = {
-  message: optional(Schema.String),
-  code: optional(Schema.Union([Schema.String, Schema.Finite])),
-  type: optional(Schema.String)
-}
-
-// What servers answer in place of samples: `{"error": {"message"}}`, `{"error"}`, `{"message"}`, `{"detail"}`.
-const Problem = Schema.fromJsonString(Schema.Struct({
-  ...problem,
-  detail: optional(Schema.String),
-  error: optional(Schema.Union([Schema.String, Schema.Struct(problem)]))
-}))
-
-const decode = Schema.decodeUnknownOption(Problem)
-
+// Servers answer in place of samples: `{"error": {"message"}}`, `{"error"}`, `{"message"}`, `{"detail"}`.
 const explain = (body: string, quote: Quote): string => {
-  const { detail, error, ...rest } = Option.getOrElse(decode(body), (): typeof Problem.Type => ({}))
-  const { code, message, type } = typeof error === "string" ? { ...rest, message: error } : error ?? rest
-  const kinds = [code, type].filter((kind) => kind !== undefined)
-  return quote(message || detail || body) + (kinds.length === 0 ? "" : ` (${quote(kinds.join(", "))})`)
+  const said = parse(body) ?? {}
+  const { detail, error } = said
+  const { code, message, type } = typeof error === "string" ? { ...said, message: error } : fieldsOf(error) ?? said
+  const kinds = [stringOf(code) ?? numberOf(code), stringOf(type)].filter((kind) => kind !== undefined)
+  return quote(stringOf(message) || stringOf(detail) || body) +
+    (kinds.length === 0 ? "" : ` (${quote(kinds.join(", "))})`)
 }
 
 /** The end of a message that quotes a body. */

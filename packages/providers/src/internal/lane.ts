@@ -90,7 +90,7 @@ export const makeLane = (
       return Effect.ignoreCause(takeTokens(tokens))
     })
 
-  // Until when the vendor wants to hear nothing, how often in a row it said so without a time, and how often at all: of
+  // Until when the vendor wants to hear nothing (0 once that is over), how often in a row it said so without a time, and how often at all: of
   // several requests that it refuses at once, the first is counted.
   let pausedUntil = 0
   let refusals = 0
@@ -105,7 +105,10 @@ export const makeLane = (
     })
   const left = Effect.map(Clock.currentTimeMillis, (now) => pausedUntil - now)
   const silence: Effect.Effect<void, RateLimited> = Effect.flatMap(left, (millis) => {
-    if (millis <= 0) return Effect.void
+    if (millis <= 0) {
+      pausedUntil = 0
+      return Effect.void
+    }
     const retryAfter = Duration.millis(millis)
     return Duration.isGreaterThan(retryAfter, longestWait)
       ? Effect.fail(
@@ -118,7 +121,7 @@ export const makeLane = (
       : Effect.andThen(Effect.sleep(retryAfter), silence)
   })
 
-  const pass = (tokens: number) =>
+  const waitTurn = (tokens: number) =>
     turnstile.withPermit(Effect.gen(function*() {
       do {
         yield* silence
@@ -131,11 +134,20 @@ export const makeLane = (
       } while (true)
     }))
 
+  // Where no one counts and no one waits, there is no turn to wait for.
+  const isCounted = requestsPerMinute !== undefined || tokensPerMinute !== undefined
+  let waiting = 0
+  const pass = (tokens: number) =>
+    Effect.suspend(() => {
+      if (!isCounted && waiting === 0 && pausedUntil === 0) return Effect.void
+      waiting++
+      return Effect.ensuring(waitTurn(tokens), Effect.sync(() => waiting--))
+    })
+
   return (tokens, request) =>
-    seats(Effect.gen(function*() {
-      yield* pass(tokens)
+    seats(Effect.flatMap(pass(tokens), () => {
       const sentAfter = pauses
-      return yield* request.pipe(
+      return request.pipe(
         Effect.tap(({ inputTokens, outputTokens }) => {
           if (sentAfter === pauses) refusals = 0
           return inputTokens === undefined || outputTokens === undefined

@@ -2,37 +2,12 @@ import { Transport } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Failure from "./failure.ts"
 import { notJson, type Protocol, textless } from "./protocol.ts"
-import { Count, optional } from "./wire.ts"
-
-// -----------------------------------------------------------------------------
-// the answer, a line of JSON for each piece of the text: https://docs.ollama.com/api/chat, and in place of a line an
-// error: https://docs.ollama.com/api/errors
-// -----------------------------------------------------------------------------
-
-const Message = Schema.Struct({ content: optional(Schema.String) })
-
-const Line = Schema.fromJsonString(Schema.Struct({
-  model: optional(Schema.String),
-  message: optional(Message),
-  done: optional(Schema.Boolean),
-  done_reason: optional(Schema.String),
-  prompt_eval_count: optional(Count),
-  eval_count: optional(Count),
-  error: optional(Schema.Unknown)
-}))
-
-const decode = Schema.decodeUnknownOption(Line)
+import { countOf, fieldsOf, parse, stringOf } from "./wire.ts"
 
 // What a request has beside its options, by the documentation of the protocol.
 const besideOptions = ["format", "think", "keep_alive"]
-
-// -----------------------------------------------------------------------------
-// the protocol
-// -----------------------------------------------------------------------------
 
 /** `POST {baseUrl}/api/chat`: https://docs.ollama.com/api/chat */
 export const ollamaChat: Protocol = {
@@ -61,27 +36,31 @@ export const ollamaChat: Protocol = {
     }
     return { ...beside, model, messages, stream: true, options }
   },
+  // A line of JSON for each piece of the text, and in place of a line an error: https://docs.ollama.com/api/errors
   generation: (answer) => {
     const lines = answer.body.split("\n").filter((line) => line.trim() !== "")
     let text: string | undefined
     for (const [i, line] of lines.entries()) {
-      const piece = Option.getOrUndefined(decode(line))
+      const piece = parse(line)
       // only the last line can be one that was cut
       if (piece === undefined) {
         return i < lines.length - 1 || (i === 0 && !line.startsWith("{")) ? notJson(answer) : brokenOff(answer.status)
       }
-      if (piece.error) return Effect.fail(Failure.inStream(line, answer.status, answer.sent))
-      if (piece.message?.content !== undefined) text = (text ?? "") + piece.message.content
-      if (!piece.done) continue
-      const { done_reason, eval_count, model, prompt_eval_count } = piece
+      const { done, done_reason, error, eval_count, message, model, prompt_eval_count } = piece
+      if (error) return Effect.fail(Failure.inStream(line, answer.status, answer.sent))
+      const content = stringOf(fieldsOf(message)?.["content"])
+      if (content !== undefined) text = (text ?? "") + content
+      if (done !== true) continue
+      const finishReason = stringOf(done_reason)
       if (text === undefined) {
-        return textless("no line of the answer", done_reason === undefined ? [] : [done_reason], "num_predict", answer)
+        const reasons = finishReason === undefined ? [] : [finishReason]
+        return textless("no line of the answer", reasons, "num_predict", answer)
       }
       return Effect.succeed({
-        samples: [{ text, finishReason: done_reason }],
-        model,
-        inputTokens: prompt_eval_count,
-        outputTokens: eval_count
+        samples: [{ text, finishReason }],
+        model: stringOf(model),
+        inputTokens: countOf(prompt_eval_count),
+        outputTokens: countOf(eval_count)
       })
     }
     return lines.length === 0 ? notJson(answer) : brokenOff(answer.status)

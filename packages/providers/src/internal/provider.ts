@@ -2,8 +2,9 @@ import * as LlmModel from "@llm-cache/core/LlmModel"
 import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { bodyJsonUnsafe, type HttpClientRequest, post } from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import * as Limits from "../Limits.ts"
 import type { ModelOptions } from "../OpenAiCompatible.ts"
 import type { ApiKey } from "./apiKey.ts"
@@ -42,6 +43,14 @@ export const make = Effect.fnUntraced(function*(
   const provider = `${options.name ?? url.host} (${model})`
   const failed = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
   const sampled = { model, temperature, system, parameters }
+  const resolved = Effect.mapError(apiKey.resolve, failed)
+  const unsigned = post(url)
+  // Of the last key, which is mostly that of all requests.
+  let last: { readonly key: Redacted.Redacted | undefined; readonly request: HttpClientRequest } | undefined
+  const signed = (key: Redacted.Redacted | undefined): HttpClientRequest => {
+    if (last === undefined || last.key !== key) last = { key, request: protocol.sign(key)(unsigned) }
+    return last.request
+  }
   const outputTokens = protocol.mostTokens.map((name) => parameters[name]).filter((most) => typeof most === "number")
     // one below zero is no limit
     .find((most) => most > 0)
@@ -55,12 +64,9 @@ export const make = Effect.fnUntraced(function*(
     provider: options.id ?? url.hostname,
     parameters: system === undefined ? parameters : { ...parameters, system },
     generate: ({ n, prompt }) =>
-      Effect.flatMap(Effect.mapError(apiKey.resolve, failed), (key) => {
+      Effect.flatMap(resolved, (key) => {
         const sent: Failure.Sent = { url: url.href, model, n, keyName: apiKey.name, quote: quoting(key) }
-        const request = HttpClientRequest.post(url).pipe(
-          protocol.sign(key),
-          HttpClientRequest.bodyJsonUnsafe(protocol.body(sampled, prompt, n))
-        )
+        const request = bodyJsonUnsafe(signed(key), protocol.body(sampled, prompt, n))
         const account = { host: url.host, key }
         const tokens = estimate({ texts: [prompt, system ?? ""], n, outputTokens })
         return limits.run(account, tokens, exchange(client, protocol, request, timeout, sent)).pipe(

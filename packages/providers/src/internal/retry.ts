@@ -13,10 +13,22 @@ export const defaultSchedule: Schedule.Schedule<unknown> = Schedule.exponential(
 )
 
 /** Retries what another request may mend, and waits at least as long as the provider asks. */
-export const retry =
-  (schedule: Schedule.Schedule<unknown, ProviderError>) =>
-  <A, R>(effect: Effect.Effect<A, ProviderError, R>): Effect.Effect<A, ProviderError, R> =>
-    Effect.retry(effect, { schedule: honourRetryAfter(schedule), while: isTransient })
+export const retry = (
+  schedule: Schedule.Schedule<unknown, ProviderError>
+) => {
+  const options = { schedule: honourRetryAfter(schedule), while: isTransient }
+  // The schedule is set up by the first failure: most requests have none.
+  return <A, R>(effect: Effect.Effect<A, ProviderError, R>): Effect.Effect<A, ProviderError, R> =>
+    effect.pipe(Effect.catch((error) => {
+      let isFirst = true
+      const again = Effect.suspend(() => {
+        if (!isFirst) return effect
+        isFirst = false
+        return Effect.fail(error)
+      })
+      return Effect.retry(again, options)
+    }))
+}
 
 const isTransient = ({ reason, retryAfter }: ProviderError): boolean =>
   reason.isRetryable && reason._tag !== "UnusableResponse" &&

@@ -21,22 +21,23 @@ export interface Vendor {
   readonly maxBatch?: number
 }
 
-/** The `layer` of a vendor's module. */
-export const vendor =
-  ({ baseUrl, id, key, maxBatch, name }: Vendor) =>
-  (options: VendorOptions): Layer.Layer<LlmModel.LlmModel, ProviderError, HttpClient> =>
-    Layer.effect(
-      LlmModel.LlmModel,
-      Effect.flatMap(
-        options.apiKey === undefined ? ApiKey.fromVariable(key) : Effect.succeed(ApiKey.fromValue(options.apiKey)),
-        (apiKey) =>
-          Provider.make(chatCompletions, {
-            ...options,
-            maxBatch: options.maxBatch ?? maxBatch,
-            name,
-            id,
-            baseUrl,
-            apiKey
-          })
-      )
+/** What the module of a vendor has. */
+export const vendor = ({ baseUrl, id, key, maxBatch, name }: Vendor): {
+  readonly make: (options: VendorOptions) => Effect.Effect<LlmModel.Model, ProviderError, HttpClient>
+  readonly layer: (options: VendorOptions) => Layer.Layer<LlmModel.LlmModel, ProviderError, HttpClient>
+} => {
+  const make = (options: VendorOptions) =>
+    Effect.flatMap(
+      options.apiKey === undefined ? ApiKey.fromVariable(key) : Effect.succeed(ApiKey.fromValue(options.apiKey)),
+      (apiKey) =>
+        Provider.make(chatCompletions, {
+          ...options,
+          maxBatch: options.maxBatch ?? maxBatch,
+          name,
+          id,
+          baseUrl,
+          apiKey
+        })
     )
+  return { make, layer: (options) => Layer.effect(LlmModel.LlmModel, make(options)) }
+}

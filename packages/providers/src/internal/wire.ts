@@ -1,24 +1,39 @@
-import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+/**
+ * What a server sent, of which nothing is certain. What is not what its protocol says counts as absent: it must not cost
+ * the samples that were paid for.
+ */
+export type Fields = { readonly [name: string]: unknown }
 
-/** A field that is not what its protocol says counts as absent: it must not cost the samples that were paid for. */
-export const optional = <S extends Schema.Constraint>(schema: S) =>
-  Schema.optionalKey(schema).pipe(Schema.catchDecoding(() => Effect.succeedNone))
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** The same for an item of a list: one that is not what its protocol says counts as one without fields. */
-export const empty = Effect.succeedSome({})
+/** The fields of a text that is a JSON object. `undefined` for every other text. */
+export const parse = (text: string): Fields | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isFields(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export const fieldsOf = (value: unknown): Fields | undefined => isFields(value) ? value : undefined
+
+/** The items of a list, each by its fields. One that has none counts as one without fields. */
+export const itemsOf = (value: unknown): ReadonlyArray<Fields> | undefined =>
+  Array.isArray(value) ? value.map((item) => isFields(item) ? item : {}) : undefined
+
+export const stringOf = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
+
+export const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isFinite(value) ? value : undefined
 
 /** A count of tokens. */
-export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+export const countOf = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
-/** A part of an answer's text, or something else beside it. */
-const Part = Schema.Struct({ type: optional(Schema.String), text: optional(Schema.String) })
-
-/** A text in parts. */
-export const Parts = Schema.Array(Part.pipe(Schema.catchDecoding(() => empty)))
-
-/** The texts of the parts that are texts, joined. `undefined` where none is. */
-export const textOf = (parts: typeof Parts.Type): string | undefined => {
-  const texts = parts.flatMap(({ text, type }) => type === "text" && text !== undefined ? [text] : [])
+/** The texts of those parts that are texts, joined. `undefined` where none is. */
+export const textOf = (parts: ReadonlyArray<Fields>): string | undefined => {
+  const texts = parts.flatMap(({ text, type }) => type === "text" && typeof text === "string" ? [text] : [])
   return texts.length === 0 ? undefined : texts.join("")
 }

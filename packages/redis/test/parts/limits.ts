@@ -1,75 +1,92 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, SampleError } from "@llm-cache/core"
+import { Limits } from "@llm-cache/providers"
 import { RedisStore } from "@llm-cache/redis"
-import { Context, Duration, Effect, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Redacted } from "effect"
 import { RateLimiter } from "effect/persistence"
-import { makeProvider, newPlace } from "../support/server.ts"
+import { newPlace } from "../support/server.ts"
 
-/** Rate limits over a client of their own, as another machine has them. */
-const makeLimiter = (prefix: string) =>
+/** Limits over a client of their own, as another machine has them. */
+const makeLimits = (options: Limits.Options, prefix: string) =>
   Effect.map(
     Layer.build(Layer.fresh(
-      RateLimiter.layer.pipe(
+      Limits.layer(options).pipe(
         Layer.provide(RateLimiter.layerStoreRedis({ prefix: `${prefix}:limit:` })),
         Layer.provide(RedisStore.layerClient({ url: newPlace().url }))
       )
     )),
-    Context.get(RateLimiter.RateLimiter)
+    Context.get(Limits.Limits)
   )
 
-const limit = { key: "mock", limit: 5, window: "1 hour" } as const
+/** A clock on which time passes only where one sleeps, and then at once. */
+const makeClock = Effect.map(Clock.Clock, (clock): Clock.Clock & { readonly elapsed: () => number } => {
+  const start = clock.currentTimeMillisUnsafe()
+  let elapsed = 0
+  const now = () => start + elapsed
+  const nanos = () => BigInt(now()) * 1_000_000n
+  return {
+    elapsed: () => elapsed,
+    currentTimeMillisUnsafe: now,
+    currentTimeMillis: Effect.sync(now),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos),
+    monotonicTimeNanosUnsafe: nanos,
+    monotonicTimeNanos: Effect.sync(nanos),
+    sleep: (duration) => Effect.sync(() => void (elapsed += Duration.toMillis(duration)))
+  }
+})
+
+const account = (key: string): Limits.Account => ({ host: "api.example.com", key: Redacted.make(key) })
 
 export const defineLimits = () => {
-  describe("beside Effect's RateLimiter", () => {
-    it.live("two clients together keep the limit of requests, and what is stored costs none", () =>
-      Effect.gen(function*() {
-        const place = newPlace()
-        const source = yield* makeProvider
-        const limiters = [yield* makeLimiter(place.prefix), yield* makeLimiter(place.prefix)]
-        // as in the README, and failing instead of waiting
-        const limited = (limiter: RateLimiter.RateLimiter) =>
-          Layer.fresh(Layer.effect(
-            LlmModel.LlmModel,
-            Effect.map(LlmModel.LlmModel, (model) => {
-              const token = Effect.mapError(limiter.consume({ ...limit, onExceeded: "fail" }), ({ message }) =>
-                new SampleError.ProviderError({
-                  provider: model.identity.name,
-                  reason: new SampleError.RateLimited({ description: message })
-                }))
-              return LlmModel.fromDraw({
-                ...model,
-                draw: (...args) =>
-                  Effect.andThen(token, model.draw(...args))
+  describe("beneath the Limits of providers", () => {
+    const spacings: ReadonlyArray<[string, Limits.Options, seconds: number]> = [
+      ["requests", { requestsPerMinute: 3 }, 20],
+      ["tokens", { tokensPerMinute: 60 }, 10]
+    ]
+    it.live.each(spacings)(
+      "two clients together keep the limit of %s per minute",
+      ([, options, seconds]) =>
+        Effect.gen(function*() {
+          const { prefix } = newPlace()
+          const [here, there] = [yield* makeLimits(options, prefix), yield* makeLimits(options, prefix)]
+          const clock = yield* makeClock
+          const sent: Array<readonly [string, number]> = []
+          const send = (limits: typeof here, key: string) =>
+            limits.run(
+              account(key),
+              10,
+              Effect.sync(() => {
+                sent.push([key, clock.elapsed() / 1000])
+                return { samples: ["a"] }
               })
-            })
-          ))
-        const draw = (i: number) =>
-          LlmModel.sampleOne(`prompt ${i}`).pipe(
-            Effect.provide(RedisStore.layerPersistent(place)),
-            Effect.provide(limited(limiters[i % 2]!)),
-            Effect.provide(source.layer),
-            Effect.result
-          )
-        const prompts = Array.from({ length: 12 }, (_, i) => i)
-        const first = yield* Effect.forEach(prompts, draw, { concurrency: "unbounded" })
-        const second = yield* Effect.forEach(prompts, draw, { concurrency: "unbounded" })
-        assert.strictEqual(source.requests(), 5)
-        for (const results of [first, second]) {
-          assert.strictEqual(results.filter(({ _tag }) => _tag === "Success").length, 5)
-        }
-      }))
+            )
+          yield* Effect.gen(function*() {
+            for (const limits of [here, there, there, here]) yield* send(limits, "sk-one")
+            // Another account has a count of its own.
+            yield* send(there, "sk-two")
+          }).pipe(Effect.provideService(Clock.Clock, clock))
+          assert.deepStrictEqual(sent, [
+            ["sk-one", 0],
+            ["sk-one", seconds],
+            ["sk-one", 2 * seconds],
+            ["sk-one", 3 * seconds],
+            ["sk-two", 3 * seconds]
+          ])
+        })
+    )
 
-    it.live("two clients that wait for the limit are put one behind the other", () =>
+    it.live("clients that ask at once are put one behind the other", () =>
       Effect.gen(function*() {
         const { prefix } = newPlace()
-        const limiters = [yield* makeLimiter(prefix), yield* makeLimiter(prefix)]
-        const results = yield* Effect.forEach(
-          Array.from({ length: 15 }, (_, i) => i),
-          (i) => limiters[i % 2]!.consume({ ...limit, onExceeded: "delay" }),
-          { concurrency: "unbounded" }
-        )
-        const windows = results.map(({ delay }) => Math.ceil(Duration.toHours(delay)))
-        assert.deepStrictEqual(windows.toSorted((a, b) => a - b), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+        const all = yield* Effect.replicateEffect(makeLimits({ requestsPerMinute: 60_000 }, prefix), 4)
+        let sent = 0
+        const request = Effect.sync(() => ({ samples: [`${sent++}`] }))
+        const clock = yield* makeClock
+        yield* Effect.forEach(all, (limits) => Effect.replicateEffect(limits.run(account("sk"), 10, request), 25), {
+          concurrency: "unbounded"
+        }).pipe(Effect.provideService(Clock.Clock, clock))
+        assert.strictEqual(sent, 100)
+        assert.isAtLeast(clock.elapsed(), 99)
       }))
   })
 }

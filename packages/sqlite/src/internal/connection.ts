@@ -14,6 +14,9 @@ const cacheSize = 16_384
 /** In bytes. Samples of some kilobytes leave less of such a page empty than of a smaller one. */
 const pageSize = 8192
 
+/** How many pages are written to the file beside it before they are forced to the disk and go into the file: 32 MB. */
+const checkpoint = 4000
+
 interface Connection {
   readonly db: DatabaseSync
   readonly statements: Statements
@@ -139,7 +142,7 @@ export class Connections {
       if (mode !== "wal") {
         throw new Refusal("the file system cannot share memory between processes: give a file on a local disk")
       }
-      db.exec("pragma synchronous = normal")
+      db.exec(`pragma synchronous = normal; pragma wal_autocheckpoint = ${checkpoint}`)
       if (version < migrations.length) migrate(db)
     })
   }

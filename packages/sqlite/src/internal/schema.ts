@@ -99,14 +99,15 @@ export const statements = {
   /** The samples from a position on, as far as they are read. */
   held: `select position, entry_id from ${ofKey} order by id`,
   heldStrays: `select position, entry_id from ${strays} key = ? and position >= ? order by position`,
-  putIdentity: "insert into identities (identity) values (?) on conflict do nothing",
-  putKey: `insert into keys (id, identity, digest, path, prompt) values (
+  putIdentity: "insert into identities (identity) values (?)",
+  /** Nothing where the identity is not there. */
+  putKey: `insert into keys (id, identity, digest, path, prompt) select
       max(
         coalesce((select max(id) from keys), 0),
         coalesce((select max(id) from samples) >> 20, 0),
         coalesce((select max(key) from samples indexed by strays where id < 0), 0)
       ) + 1,
-      (select id from identities where identity = ?), ?, ?, ?) returning id`,
+      id, ?2, ?3, ?4 from identities where identity = ?1 returning id`,
   putSample: `insert into samples (${columns}) values (${values}, (?15 << 20) | ?16) on conflict do nothing`,
   putStray: `insert into samples (${columns}) values (${values},
     min(coalesce((select min(id) from samples), 0), 0) - 1) on conflict do nothing`,

@@ -98,8 +98,13 @@ const make = (path: string, connections: Connections): { readonly store: Store; 
   }
 
   const putKey = (statements: Statements, key: Key): number => {
-    statements.putIdentity.run(key.identity.id)
-    return (statements.putKey.get(...ofKey(key, digest(key))) as unknown as Row)[0] as number
+    const put = () => statements.putKey.get(...ofKey(key, digest(key))) as Row | undefined
+    let row = put()
+    if (row === undefined) {
+      statements.putIdentity.run(key.identity.id)
+      row = put()!
+    }
+    return row[0] as number
   }
 
   const place = (statements: Statements, { entries, ifTaken, key }: Put): Placed => {

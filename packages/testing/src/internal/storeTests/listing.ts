@@ -39,6 +39,7 @@ export const listing = ({ open, other, test }: Subject): void => {
         assert.strictEqual((yield* store.prompts(identity, 2)).length, 2)
         const rest = yield* store.prompts((yield* makeKey({ model: another })).identity, 10)
         assert.deepStrictEqual(rest.toSorted(), ["d", "e"])
+        assert.deepStrictEqual(yield* store.prompts((yield* makeKey()).identity, 10), [])
       }))
   })
 }
