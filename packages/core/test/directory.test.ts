@@ -522,7 +522,8 @@ describe("the seal of a sample, by which it is known without the journal", () =>
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
       for (let i = 0; i < 100; i++) {
-        const before = Math.floor(Date.now() / 1000)
+        // the clock of files may be some milliseconds late
+        const before = Math.floor(Date.now() / 1000) - 1
         const text = yield* sampleOne(root, `${i}`, provider.model)
         assert.deepStrictEqual(yield* opened(root, `${i}`, provider.model), [text, "0.md"])
         const { mtimeMs } = Fs.statSync(Path.join(originalFolder(root, "mock", "1", `${i}`), "0.md"))
@@ -548,7 +549,7 @@ describe("the seal of a sample, by which it is known without the journal", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
-      const refusing = patched(["utimesSync"], () => () => {
+      const refusing = patched(["futimesSync"], () => () => {
         throw Object.assign(new Error("EPERM: operation not permitted"), { code: "EPERM" })
       })
       const texts = {
@@ -1023,8 +1024,8 @@ it.effect("a fault that passes costs nothing once a purchase is in the log", () 
           return original(...args)
         })
         const exit = yield* LlmModel.sampleMany("p", 3).pipe(using(model), faulty, Effect.exit)
-        // the first three write the log, whose folder is missing at first
-        assert.strictEqual(Exit.isSuccess(exit), failing > 3, `${failing}`)
+        // the first two write the log
+        assert.strictEqual(Exit.isSuccess(exit), failing > 2, `${failing}`)
         assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 3).pipe(using(model)), provider.given)
         assert.deepStrictEqual(provider.requests, [3])
       }))

@@ -13,7 +13,7 @@ import { advise, attempt, explain, type Fail, failure, isFault } from "./directo
 import { holderOf, listKeys } from "./directoryListing.ts"
 import { identityFolder, keyFolder, positionOf, promptFolder } from "./directoryNames.ts"
 import { type Content, FileReader } from "./fileReader.ts"
-import { ifPresent, isMissing, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
+import { ifPresent, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
 import { Journal } from "./journal.ts"
 import { type Purchase, PurchaseLog } from "./purchaseLog.ts"
 import { seal, sealIn, sealOf } from "./seal.ts"
@@ -270,12 +270,11 @@ class DirectoryStore implements Store {
   }
 
   #prepare(key: Key, folder: string): void {
-    try {
+    if (Fs.existsSync(folder)) {
       Fs.accessSync(folder, Fs.constants.W_OK)
-    } catch (cause) {
-      if (!isMissing(cause)) throw cause
+    } else {
       // Prompts and answers are their owner's alone, unless the owner makes the root.
-      Fs.mkdirSync(this.#root, { recursive: true, mode: 0o700 })
+      if (!Fs.existsSync(this.#root)) Fs.mkdirSync(this.#root, { recursive: true, mode: 0o700 })
       Fs.mkdirSync(folder, { recursive: true })
     }
     const identity = this.#identityFolder(key.identity)
@@ -320,9 +319,9 @@ class DirectoryStore implements Store {
         let line: string | undefined
         let isWritten = false
         try {
-          isWritten = writeNew(folder, `${free}.md`, drawn.text, (temporary, { ino, mtimeMs }) => {
+          isWritten = writeNew(folder, `${free}.md`, drawn.text, (descriptor, { ino, mtimeMs }) => {
             line = this.#journal.append(folder, free, drawn, id, ino)
-            seal(temporary, mtimeMs, this.#sealOf(file, crc32(drawn.text)))
+            seal(descriptor, mtimeMs, this.#sealOf(file, crc32(drawn.text)))
           })
         } finally {
           if (!isWritten && line !== undefined) this.#journal.retract(folder, free, line)

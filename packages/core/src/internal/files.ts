@@ -25,18 +25,23 @@ export const openIfPresent = (folder: string): Fs.Dir | undefined => ifPresent((
 
 /**
  * Writes a file whole or not at all, and never over another: `false` when there is one already. Before it gets its name,
- * `announce` is told where it is until then, and its inode, which no other file has.
+ * `announce` is told of it: its inode is one that no other file has.
  */
 export const writeNew = (
   folder: string,
   name: string,
   content: string,
-  announce?: (temporary: string, stats: Fs.Stats) => void
+  announce?: (descriptor: number, stats: Fs.Stats) => void
 ): boolean => {
   const temporary = Path.join(folder, `.${crypto.randomUUID()}.tmp`)
   try {
-    Fs.writeFileSync(temporary, content, { flag: "wx" })
-    announce?.(temporary, Fs.statSync(temporary))
+    const descriptor = Fs.openSync(temporary, "wx")
+    try {
+      Fs.writeFileSync(descriptor, content)
+      announce?.(descriptor, Fs.fstatSync(descriptor))
+    } finally {
+      Fs.closeSync(descriptor)
+    }
     Fs.linkSync(temporary, Path.join(folder, name))
     return true
   } catch (cause) {

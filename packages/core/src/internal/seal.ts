@@ -9,11 +9,11 @@ import { crc32 } from "node:zlib"
 export const sealOf = (place: string, content: number): number => crc32(place, content) % 999_999 + 1
 
 /** Seals a file that was modified just now, where its file system can. */
-export const seal = (file: string, modified: number, microseconds: number): void => {
+export const seal = (descriptor: number, modified: number, microseconds: number): void => {
   try {
     // A quarter more, so that neither floating point nor a file system that cuts it off makes it one less.
     const time = Math.floor(modified / 1000) + (microseconds + 0.25) / 1e6
-    Fs.utimesSync(file, time, time)
+    Fs.futimesSync(descriptor, time, time)
   } catch {
     // It is read as one that is not sealed.
   }
