@@ -29,10 +29,6 @@ export const stringOf = (value: unknown): string | undefined => typeof value ===
 export const countOf = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
-/** A count of tokens. */
-export const countOf = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
-
 /** The texts of those parts that are texts, joined. `undefined` where none is. */
 export const textOf = (parts: ReadonlyArray<Fields>): string | undefined => {
   const texts = parts.flatMap(({ text, type }) => type === "text" && typeof text === "string" ? [text] : [])
