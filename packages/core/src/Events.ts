@@ -71,7 +71,7 @@ export interface RequestDone extends Fields {
   readonly model: string
   /** What it brought, one or more. */
   readonly samples: ReadonlyArray<Sample>
-  /** How long it took, in milliseconds. */
+  /** How long it took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
   readonly elapsed: number
 }
 
@@ -90,7 +90,7 @@ export interface RequestFailed extends Fields {
   readonly error: SampleError | undefined
   /** Tells those two apart, and has the defect. */
   readonly cause: Cause.Cause<SampleError>
-  /** How long it took, in milliseconds. */
+  /** How long it took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
   readonly elapsed: number
 }
 

@@ -226,11 +226,11 @@ export const make = Effect.fnUntraced(function*<R = never>(
   if (concurrency !== undefined) yield* checkCount("concurrency", concurrency)
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   // The fork, the spans and the log of a request are those of who samples. All else is of where the model was made.
+  const inContext = ofLast((caller: Context.Context<never>) =>
+    Context.merge(Context.merge(caller, services), ambient(caller))
+  )
   const withServices = <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>): Effect.Effect<A, E> =>
-    Effect.updateContext(
-      self,
-      (caller: Context.Context<never>) => Context.merge(Context.merge(caller, services), ambient(caller))
-    )
+    Effect.updateContext(self, inContext)
   return fromDraw({
     identity,
     sequence: "new",
@@ -240,6 +240,15 @@ export const make = Effect.fnUntraced(function*<R = never>(
     stores: new Map()
   })
 })
+
+// One caller mostly asks for many requests.
+const ofLast = <A, B>(f: (a: A) => B) => {
+  let last: { readonly a: A; readonly b: B } | undefined
+  return (a: A): B => {
+    if (last === undefined || last.a !== a) last = { a, b: f(a) }
+    return last.b
+  }
+}
 
 const ambient = Context.pick(
   CurrentFork,

@@ -14,6 +14,7 @@
  * | `llm_cache.hits`, `llm_cache.misses`, `llm_cache.stored`, `llm_cache.refused` | counter | `gen_ai.request.model`, `llm_cache.store` |
  *
  * The model of a request is as its provider calls it, and that of a cache as the cache does: by its alias, where it has one.
+ * The time of a request has its retries in it, and what it waited for `Limits` of the provider.
  * `error.type` is the reason of a `ProviderError`, the tag of another error, `interrupted` or `defect`.
  *
  * As Effect's own metrics do, the histograms have their unit (`s`, `{token}`) in the attribute `unit`, from which exporters
@@ -67,7 +68,10 @@ const caches = {
  * const program = LlmModel.sampleOne("A number?").pipe(
  *   Effect.provide(Metrics.layer.pipe(
  *     Layer.provideMerge(Events.layer),
- *     Layer.provide(OtlpMetrics.layer({ url: "http://localhost:4318/v1/metrics" })),
+ *     Layer.provide(OtlpMetrics.layer({
+ *       url: "http://localhost:4318/v1/metrics",
+ *       resource: { serviceName: "agent" }
+ *     })),
  *     Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
  *   ))
  * )

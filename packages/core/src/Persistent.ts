@@ -108,9 +108,9 @@ export interface ReplicationOptions extends Identity.Options, Pick<StoreOptions,
  */
 export interface ConfigOptions extends Pick<StoreOptions, "refuse"> {
   /** @default `LLM_CACHE_DIRECTORY` */
-  readonly directory?: Config.Config<string> | undefined
+  readonly directory?: string | Config.Config<string> | undefined
   /** @default `LLM_CACHE_REPLICATION`, `true` or `false`, and `false` where that is not set */
-  readonly replication?: Config.Config<boolean> | undefined
+  readonly replication?: boolean | Config.Config<boolean> | undefined
 }
 
 /**
@@ -276,9 +276,9 @@ const nothing = (identity: Identity.Identity): LlmModel.Model =>
  *
  * **Details**
  *
- * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`), or what `options` name
- * instead. What is refused is part of what the program means, and given in code. It is built asynchronously, because it
- * loads `effect/Config` only when it is.
+ * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`). Each can be given in
+ * `options` instead, as it is or as a `Config`. What is refused is part of what the program means, and given in code. It is built
+ * asynchronously, because it loads `effect/Config` only when it is.
  *
  * @category layers
  * @since 0.1.0
@@ -289,8 +289,12 @@ export const layerConfig = (
   Layer.unwrap(Effect.gen(function*() {
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))
-    const directory = yield* options.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")
-    const replication = yield* options.replication ??
-      Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
-    return layer({ directory, replication, refuse: options.refuse })
+    const resolve = <A>(value: A | Config.Config<A>) => Config.isConfig(value) ? value : Effect.succeed(value)
+    return layer({
+      directory: yield* resolve(options.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")),
+      replication: yield* resolve(
+        options.replication ?? Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
+      ),
+      refuse: options.refuse
+    })
   }))

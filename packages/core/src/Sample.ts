@@ -27,7 +27,7 @@ export interface Metadata {
   readonly finishReason?: string | undefined
   /** When the request was answered, in milliseconds since the epoch. */
   readonly createdAt?: number | undefined
-  /** How long the request took, in milliseconds. */
+  /** How long the request took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
   readonly elapsed?: number | undefined
   /** How many samples the request brought. */
   readonly requestSamples?: number | undefined

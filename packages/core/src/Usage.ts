@@ -13,6 +13,7 @@
  * has bought itself is not replayed when it comes from a cache.
  *
  * Samples that are refused cost what they cost where they were bought: a slice does not have them, and does not know.
+ * Nor is a request replayed of which no sample was used, as one of several that were sent at once, nor one that failed.
  *
  * A sample that was recorded without the name of its request (by the Python original, or put there by hand) counts as a
  * sample, and its tokens are not known.
@@ -62,7 +63,10 @@ export interface Amount {
   readonly inputTokens: number
   /** Completion tokens, as far as providers told them. */
   readonly outputTokens: number
-  /** The time that the requests took, also of those at once: the sum over all. */
+  /**
+   * The time that the requests took, also of those at once: the sum over all. Retries, and what they waited for `Limits` of
+   * the provider, are in it.
+   */
   readonly requestTime: Duration.Duration
 }
 

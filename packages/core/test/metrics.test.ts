@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Events, LlmModel, Metrics, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
-import { Effect, Layer, Metric, Tracer } from "effect"
+import { Effect, Layer, Metric, Option, Tracer } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
+import { OtlpMetrics, OtlpSerialization } from "effect/observability"
 import { TestClock } from "effect/testing"
 import { makeProvider, using } from "./support/provider.ts"
 
@@ -97,6 +99,34 @@ describe("metrics", () => {
       ])
     }))
 
+  it.effect("go to a collector with the units of OpenTelemetry", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: ["a"], inputTokens: 5 })
+      })
+      const sent: Array<{ readonly name: string; readonly unit: string }> = []
+      const client = HttpClient.make((request) =>
+        Effect.sync(() => {
+          assert(request.body._tag === "Uint8Array")
+          const { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] } = JSON.parse(
+            new TextDecoder().decode(request.body.body)
+          )
+          sent.push(...metrics)
+          return HttpClientResponse.fromWeb(request, new Response("{}"))
+        })
+      )
+      const collector = OtlpMetrics.layer({ url: "http://collector/v1/metrics", resource: { serviceName: "test" } })
+        .pipe(
+          Layer.provide([OtlpSerialization.layerJson, Layer.succeed(HttpClient.HttpClient, client)])
+        )
+      yield* metricsOf(LlmModel.sampleOne("p").pipe(using(model), Effect.provide(collector)))
+      assert.deepStrictEqual(sent.map(({ name, unit }) => [name, unit]), [
+        ["gen_ai.client.operation.duration", "s"],
+        ["gen_ai.client.token.usage", "{token}"]
+      ])
+    }))
+
   it.effect("of caches count hits, misses and samples stored, by store", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
@@ -163,6 +193,25 @@ describe("spans", () => {
         "gen_ai.usage.input_tokens": 7,
         "gen_ai.usage.output_tokens": 30
       })
+    }))
+
+  it.effect("are made where a tracer or a span around would see them, and nowhere else", () =>
+    Effect.gen(function*() {
+      const seen: Array<string | undefined> = []
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () =>
+          Effect.map(Effect.option(Effect.currentSpan), (span) => {
+            seen.push(Option.getOrUndefined(span)?.name)
+            return { samples: ["a"] }
+          })
+      })
+      const draw = using(model)(LlmModel.sampleOne("p"))
+      yield* draw
+      yield* Effect.withSpan(draw, "around")
+      yield* Effect.withTracer(draw, makeTracer().tracer)
+      yield* draw
+      assert.deepStrictEqual(seen, [undefined, "chat m", "chat m", undefined])
     }))
 
   it.effect("of requests that fail have the reason", () =>

@@ -426,4 +426,17 @@ describe("layerConfig", () => {
       )
       assert.strictEqual(Object.keys(samplesIn(root)).length, 2)
     }))
+
+  it.effect("takes what the program says, and reads the rest", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      const run = (options: Persistent.ConfigOptions, env: Record<string, string>) =>
+        program.pipe(Effect.provide(Persistent.layerConfig(options)), Effect.provide(provider.layer), configured(env))
+      miss(yield* Effect.flip(run({ directory: root }, { LLM_CACHE_REPLICATION: "true" })))
+      yield* run({ directory: root, replication: false }, { LLM_CACHE_DIRECTORY: "", LLM_CACHE_REPLICATION: "true" })
+      assert.deepStrictEqual(provider.requests, [2])
+      miss(yield* Effect.flip(run({ replication: true }, { LLM_CACHE_DIRECTORY: `${root}/other` })))
+      assert.strictEqual(Object.keys(samplesIn(root)).length, 2)
+    }))
 })

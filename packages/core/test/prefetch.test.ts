@@ -57,6 +57,17 @@ describe("prefetch", () => {
       assert.strictEqual(provider.mostUnderWay, 16)
     }))
 
+  // It would not come to an end if each request cost a look at all samples that are there.
+  it.effect("takes time in proportion to the samples", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ maxBatch: 10 })
+      const { samples } = yield* LlmModel.prefetch([{ prompt: "p", n: 150_000 }]).pipe(
+        using(yield* Repeatable.make(provider.model))
+      )
+      assert.strictEqual(samples, 150_000)
+      assert.lengthOf(provider.requests, 15_000)
+    }))
+
   it.effect("tells its progress", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()

@@ -11,7 +11,7 @@ import {
   SampleStore,
   Usage
 } from "@llm-cache/core"
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Layer, Schema, Stream } from "effect"
 import { using } from "./support/provider.ts"
 import { count } from "./support/stack.ts"
 
@@ -232,6 +232,17 @@ describe("samples that are refused", () => {
       assert.deepStrictEqual(refused, ["0", "1"])
       assert.strictEqual(usage.refused, 2)
       assert.strictEqual(usage.spent.samples, 3)
+    }))
+
+  it.effect("are left out by a replication that has no model, too", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeEnding({ 0: "length" })
+      const store = yield* memory
+      yield* some(2).pipe(using(yield* Persistent.make(yield* model, store)))
+      const replication = Persistent.layerStoreReplication({ model: "m", refuse: ["length"] }).pipe(
+        Layer.provide(Layer.succeed(SampleStore.SampleStore, store))
+      )
+      assert.strictEqual(yield* Effect.provide(LlmModel.sampleOne("p"), replication), "1")
     }))
 
   it.effect("are a miss of a replication where nothing is behind them", () =>

@@ -25,6 +25,8 @@ export const make = of.make
  *
  * **Details**
  *
+ * An `n` is sent; where one sample comes back, the model asks for one at a time from then on, by up to `concurrency` requests
+ * at once.
  * `options.apiKey` is taken instead where it is given. Everything else is as in `OpenAiCompatible`.
  *
  * **Example** (A model)

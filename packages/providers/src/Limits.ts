@@ -19,9 +19,10 @@
  *   the prompt and the system text, and for each sample the parameter that limits its tokens (`max_tokens` and the
  *   like), or 500 where there is none. A request is sent once the tokens before it have been made up for, so that over
  *   any time there are no more than the limit gives for that time, and two requests'. What the vendor counted is put in
- *   place of the estimate when the answer comes; where it tells no count, the estimate stays.
+ *   place of the estimate when the answer comes, also for requests that wait by then; where it tells no count, the estimate
+ *   stays.
  * - **A 429** makes every request of the account wait, also those that were not sent yet: until its `Retry-After`, or,
- *   without one, for 1 s, then 2, 4, … up to 60 s while it goes on. This is so without any option, for each model by
+ *   without one or with one that is over, for 1 s, then 2, 4, … up to 60 s while it goes on. This is so without any option, for each model by
  *   itself; over one layer, for all its models. While a `Retry-After` of more than 5 minutes runs, requests fail with
  *   `RateLimited` and are not sent.
  *

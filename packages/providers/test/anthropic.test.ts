@@ -144,7 +144,7 @@ describe("an answer", () => {
   it.effect("may be empty, and without counts, and one that was withheld half-way says so", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(
-        json(200, { content: [{ type: "text", text: "" }] }),
+        json(200, { content: [{ type: "text", text: "" }], usage: { input_tokens: 1e300, output_tokens: -1 } }),
         message({ content: [{ type: "text", text: "half" }], stop_reason: "refusal" })
       )
       const [empty] = yield* sampling(server.url)(purchase(1))

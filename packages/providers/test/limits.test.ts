@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, type SampleError } from "@llm-cache/core"
+import { LlmModel, type SampleError, Usage } from "@llm-cache/core"
 import { Anthropic, Limits, Ollama, OpenAiCompatible } from "@llm-cache/providers"
 import { Clock, Duration, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
 import { HttpClient } from "effect/http"
@@ -86,6 +86,21 @@ describe("requests in flight", () => {
       assert.strictEqual(vendor.open.most, 3)
       assert.deepStrictEqual(vendor.times(), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3])
       assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ordered(10))
+    }))
+
+  it.effect("take as long as they wait and are retried, for who counts the time", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor((_, i) => i === 0 ? Effect.sync(() => busy()) : slow(1)(_, i))
+      const fiber = yield* Usage.measure(prompts(2)).pipe(
+        Effect.provide(model({ limits: { inFlight: 1 }, retry: Schedule.recurs(1) })),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(10)
+      const [, { spent }] = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(vendor.times(), [0, 1, 2])
+      assert.strictEqual(spent.requests, 2)
+      assert.strictEqual(Duration.toSeconds(spent.requestTime), 5)
     }))
 
   it.effect("are as many as the program sends, where there is no limit", () =>
@@ -291,7 +306,7 @@ describe("tokens per minute", () => {
       const vendor = makeVendor((_, i) => Effect.sync(() => success(tokens[i])))
       const fiber = yield* Effect.forEach(tokens, () => LlmModel.sampleOne("12345678"), { concurrency: "unbounded" })
         .pipe(Effect.provide(model({ limits, ...options })), Effect.provide(vendor.client), Effect.forkChild)
-      yield* TestClock.adjust("1 hour")
+      yield* seconds(3600)
       yield* Fiber.join(fiber)
       return vendor.times().map((at) => at - vendor.times()[0]!)
     })
@@ -366,6 +381,35 @@ describe("tokens per minute", () => {
       assert.deepStrictEqual(vendor.times(), [0, 30, 35, 45])
     }))
 
+  it.effect("are settled for who waits already, too", () =>
+    Effect.gen(function*() {
+      // an estimate of 600 each, which would be a minute
+      const parameters = { max_tokens: 598 }
+      assert.deepStrictEqual(yield* run({ tokensPerMinute: 600 }, [10, 20, 300, 10], { parameters }), [0, 1, 3, 33])
+      // no whole number of milliseconds
+      assert.deepStrictEqual(
+        (yield* run({ tokensPerMinute: 700 }, [11, 22, 10], { parameters })).map((at) => at.toFixed(2)),
+        ["0.00", "0.94", "2.83"]
+      )
+      const all = { max_tokens: Number.MAX_SAFE_INTEGER }
+      assert.deepStrictEqual(
+        (yield* run({ tokensPerMinute: 600 }, [10, 20, 10], { parameters: all })).map(Math.round),
+        [0, 1, 3]
+      )
+      const vendor = makeVendor((_, i) =>
+        Effect.delay(Effect.sync(() => success(i === 0 ? 900 : 10)), i === 0 ? "50 seconds" : 0)
+      )
+      const fiber = yield* prompts(2).pipe(
+        Effect.provide(model({ parameters, limits: { tokensPerMinute: 600 } })),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(100)
+      yield* Fiber.join(fiber)
+      const [first, second] = vendor.times()
+      assert.strictEqual(Math.floor(second! - first!), 90)
+    }))
+
   it.effect("are at most the limit's for any time, and two requests'", () =>
     Effect.gen(function*() {
       const tokens = Array.from({ length: 200 }, (_, i) => 1 + (i * 7919) % 400)
@@ -373,6 +417,22 @@ describe("tokens per minute", () => {
       const spent = times.map((at, i): [number, number] => [at, tokens[i]!])
       assert.isAtMost(mostInAMinute(spent), 1000 + 2 * 400)
       assert.lengthOf(times, 200)
+    }))
+
+  it.effect("leave the requests per minute as they are, also after a long wait", () =>
+    Effect.gen(function*() {
+      const vendor = makeVendor((_, i) => Effect.sync(() => success(i === 0 ? 600 : 10)))
+      const fiber = yield* prompts(20).pipe(
+        Effect.provide(
+          model({ parameters: { max_tokens: 9 }, limits: { requestsPerMinute: 6, tokensPerMinute: 600 } })
+        ),
+        Effect.provide(vendor.client),
+        Effect.forkChild
+      )
+      yield* seconds(300)
+      yield* Fiber.join(fiber)
+      assert.isAtMost(mostInAMinute(vendor.times().map((at) => [at, 1])), 6)
+      assert.isAtLeast(vendor.times()[1]!, 60)
     }))
 
   it.effect("of a request that was interrupted before it was sent are free again", () =>
@@ -469,18 +529,23 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.times(), [0, 0, 30])
     }))
 
-  it.effect("without a Retry-After makes all wait for longer each time, once for all that are refused together", () =>
-    Effect.gen(function*() {
-      const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy() : success()))
-      const fiber = yield* Effect.gen(function*() {
-        yield* prompts(4)
-        for (let i = 0; i < 6; i++) yield* Effect.result(LlmModel.sampleOne("next"))
-      }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.join(fiber)
-      // 1 s, 2 s and 4 s, and 1 s again after a success
-      assert.deepStrictEqual(vendor.times(), [0, 0, 0, 0, 1, 3, 7, 7, 7, 8])
-    }))
+  it.effect.each<Record<string, string>>([{}, { "retry-after": "0" }, {
+    "retry-after": new Date(0).toUTCString()
+  }])(
+    "with %o makes all wait for longer each time, once for all that are refused together",
+    (headers) =>
+      Effect.gen(function*() {
+        const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy(headers) : success()))
+        const fiber = yield* Effect.gen(function*() {
+          yield* prompts(4)
+          for (let i = 0; i < 6; i++) yield* Effect.result(LlmModel.sampleOne("next"))
+        }).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(fiber)
+        // 1 s, 2 s and 4 s, and 1 s again after a success
+        assert.deepStrictEqual(vendor.times(), [0, 0, 0, 0, 1, 3, 7, 7, 7, 8])
+      })
+  )
 
   it.effect("that asks for more than is waited for gives an error to all, until that is over", () =>
     Effect.gen(function*() {

@@ -132,13 +132,18 @@ describe("an answer", () => {
       assert.deepInclude(metadata, { model: "gpt-mock", finishReason: "length", inputTokens: 7, outputTokens: 3 })
     }))
 
-  it.effect("may be empty, in one line, without counts and without a line's end", () =>
+  it.effect("may be empty, in one line, without counts or with odd ones, and without a line's end", () =>
     Effect.gen(function*() {
       for (
-        const [body, text] of [[lines(last), ""], ["{\"message\":{\"content\":\"a\"},\"done\":true}", "a"]] as const
+        const [body, text] of [
+          [lines({ ...last, prompt_eval_count: 1e300, eval_count: -1 }), ""],
+          ["{\"message\":{\"content\":\"a\"},\"done\":true}", "a"]
+        ] as const
       ) {
         const server = yield* makeServer(ndjson(body))
-        assert.strictEqual(yield* sampling(server.url)(LlmModel.sampleOne("p")), text)
+        const [sample] = yield* sampling(server.url)(purchase(1))
+        assert.strictEqual(sample.text, text)
+        assert.doesNotHaveAnyKeys(sample.metadata, ["inputTokens", "outputTokens"])
       }
     }))
 

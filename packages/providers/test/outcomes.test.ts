@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Independent, Key, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
-import { Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
+import { Clock, type Duration, Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Zlib from "node:zlib"
@@ -53,9 +53,13 @@ describe.each(clients)("over %s", (name, client) => {
             model: 7,
             choices: [{ message: { content: "a" }, finish_reason: 3 }],
             usage: { prompt_tokens: "many", completion_tokens: null }
+          }),
+          json(200, {
+            choices: [{ message: { content: "a" } }],
+            usage: { prompt_tokens: 1e300, completion_tokens: -1 }
           })
         )
-        for (let i = 0; i < 2; i++) {
+        for (let i = 0; i < 3; i++) {
           const [sample] = yield* sampling(client, server.url)(purchase(1))
           assert.strictEqual(sample.text, "a")
           assert.doesNotHaveAnyKeys(sample.metadata, ["model", "finishReason", "inputTokens", "outputTokens"])
@@ -306,6 +310,26 @@ describe.each(clients)("over %s", (name, client) => {
         yield* TestClock.adjust("30 seconds")
         assert.include(reasonOf(yield* Fiber.join(fiber), "Timeout").description, "30s")
         yield* server.cutOff(1)
+      }))
+
+    it.effect("that are over leave no one who waits for their time to be", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(completion(), cut)
+        const clock = yield* Clock.Clock
+        const asleep = { now: 0, most: 0 }
+        const counting: Clock.Clock = Object.assign(Object.create(clock), {
+          sleep: (duration: Duration.Duration) =>
+            Effect.acquireUseRelease(
+              Effect.sync(() => (asleep.most = Math.max(asleep.most, ++asleep.now))),
+              () => clock.sleep(duration),
+              () => Effect.sync(() => asleep.now--)
+            )
+        })
+        for (let i = 0; i < 2; i++) {
+          const draw = Effect.exit(sampling(client, server.url)(LlmModel.sampleOne("p")))
+          yield* Effect.provideService(draw, Clock.Clock, counting)
+          assert.deepStrictEqual(asleep, { now: 0, most: 1 })
+        }
       }))
 
     it.effect.each(

@@ -1,19 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, Persistent } from "@llm-cache/core"
+import { Events, LlmModel, Persistent } from "@llm-cache/core"
 import {
   Ai302,
+  Anthropic,
   CloseAi,
   DeepSeek,
   FireworksAi,
   Groq,
   Mistral,
+  Ollama,
   OpenAi,
   OpenAiCompatible,
   OpenRouter,
   Together,
   Xmcp
 } from "@llm-cache/providers"
-import { Config, ConfigProvider, Effect, Layer, Redacted, Schedule } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Redacted, Schedule, Tracer } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { clients, sentTo } from "./support/clients.ts"
 import { makeDirectory } from "./support/directory.ts"
@@ -72,6 +74,34 @@ describe.each(clients)("over %s", (_, client) => {
         { model: "gpt-mock", n: 1, messages: [{ role: "user", content: "p" }] },
         { model: "gpt-mock", temperature: 0, n: 1, messages: [{ role: "user", content: "p" }] }
       ])
+    }))
+
+  it.effect("a request tells the server of its trace, where someone traces", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const parents = () => server.received.map(({ headers }) => headers["traceparent"])
+      const draw = sampling(client, server.url)(LlmModel.sampleOne("p"))
+      yield* draw
+      assert.deepStrictEqual(parents(), [undefined])
+      yield* Effect.withTracer(draw, tracer)
+      assert.deepStrictEqual(spans.map(({ name }) => name), ["chat gpt-mock", "POST"])
+      assert.include(parents()[1], spans[1]!.spanId)
+      // one that is carried on
+      yield* Effect.withParentSpan(draw, Tracer.externalSpan({ traceId: "a".repeat(32), spanId: "b".repeat(16) }))
+      assert.include(parents()[2], "a".repeat(32))
+      // one that the model brings along
+      spans.length = 0
+      const model = yield* LlmModel.LlmModel.pipe(sampling(client, server.url), Effect.withTracer(tracer))
+      yield* Effect.exit(Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model))
+      assert.include(spans.map(({ name }) => name), "POST")
     }))
 })
 
@@ -351,6 +381,46 @@ describe("a vendor", () => {
         [new URL(url).pathname, "Bearer sk-vendor"]
       ])
     }))
+
+  it.effect("is asked for no more samples at once than the program says, whatever it gives", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      const sent = sentTo(server.url, FetchHttpClient.layer)
+      for (const { layer } of [OpenAi, OpenRouter]) {
+        yield* LlmModel.sampleMany("p", 4).pipe(
+          Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk"), maxBatch: 2 }).pipe(Layer.provide(sent)))
+        )
+      }
+      assert.deepStrictEqual(server.received.map(({ body }) => body.n), [2, 2, 2, 2])
+    }))
+
+  const apiKey = Redacted.make("sk")
+  const ids: ReadonlyArray<[string, ReturnType<typeof OpenAi.make>]> = [
+    ["302.ai", Ai302.make({ model: "m", apiKey })],
+    ["anthropic", Anthropic.make({ model: "m", apiKey, parameters: { max_tokens: 1 } })],
+    ["closeai", CloseAi.make({ model: "m", apiKey })],
+    ["deepseek", DeepSeek.make({ model: "m", apiKey })],
+    ["fireworks", FireworksAi.make({ model: "m", apiKey })],
+    ["groq", Groq.make({ model: "m", apiKey })],
+    ["mistral_ai", Mistral.make({ model: "m", apiKey })],
+    ["ollama", Ollama.make({ model: "m", apiKey })],
+    ["openai", OpenAi.make({ model: "m", apiKey })],
+    ["openrouter", OpenRouter.make({ model: "m", apiKey })],
+    ["together", Together.make({ model: "m", apiKey })],
+    ["xmcp", Xmcp.make({ model: "m", apiKey })],
+    ["127.0.0.1", OpenAiCompatible.make({ ...required, model: "m" })]
+  ]
+  it.effect.each(ids)(
+    "has a name for spans and metrics, where OpenTelemetry has one that one: %s",
+    ([id, make]) =>
+      Effect.gen(function*() {
+        const model = yield* Effect.provide(make, noRequests)
+        const told: Array<unknown> = []
+        yield* Events.listen((event) => told.push("provider" in event && [event._tag, event.provider, event.model]))
+        yield* Effect.exit(Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model))
+        assert.deepStrictEqual(told, [["RequestSent", id, "m"], ["RequestFailed", id, "m"]])
+      }).pipe(Effect.provide(Events.layer))
+  )
 
   it.effect.each(vendors)("is asked at its own host: %s", ([, { layer }, url]) =>
     Effect.gen(function*() {

@@ -9,8 +9,9 @@
  *
  * **Details**
  *
- * - What is recorded outlives the process at once, also when it is killed. It is not forced to the disk each time: a
- *   power failure may cost the last samples, and never spoils the file (WAL, `synchronous = normal`).
+ * - What is recorded outlives the process at once, also when it is killed. It is not forced to the disk each time, but
+ *   when 32 MB have come together, and at the end: a power failure may cost the last samples, and never spoils the file
+ *   (WAL, `synchronous = normal`).
  * - Any number of processes on one machine can read and write a file at once. One that writes waits up to five seconds
  *   for another one, and then fails. SQLite keeps two files beside it (`-wal` and `-shm`) as long as it is in use: copy
  *   or move the file when no one uses it. It has to be on a local disk: WAL does not work over a network.

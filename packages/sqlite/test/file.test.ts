@@ -358,7 +358,7 @@ describe("the file", () => {
     }))
 
   it.effect.each([0, 2_000_000])(
-    "has a prompt again that another process deleted, and no samples of it, %d",
+    "has a prompt again that another process deleted, with its identity, and no samples of it, %d",
     (position) =>
       Effect.gen(function*() {
         const file = yield* newFile
@@ -366,7 +366,7 @@ describe("the file", () => {
         const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q")])
         yield* put(store, p, position, "of p")
         const db = new DatabaseSync(file)
-        db.exec("delete from keys")
+        db.exec("delete from keys; delete from identities")
         db.close()
         for (const key of [q, p]) {
           yield* store.prepare(key)

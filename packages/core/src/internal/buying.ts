@@ -13,7 +13,7 @@ import type { Drawn } from "../Sample.ts"
 import { ProviderError, type SampleError } from "../SampleError.ts"
 import { type AtHand, type Restore, withAtHand } from "./atHand.ts"
 import { errorOf, failureType } from "./failureType.ts"
-import { isObserved, tell } from "./observe.ts"
+import { isObserved, isTraced, tell } from "./observe.ts"
 import { defined, purchased } from "./purchased.ts"
 
 type Samples = Arr.NonEmptyReadonlyArray<Drawn>
@@ -42,7 +42,7 @@ export const makeBuying = <R>(
       const publish = (event: (told: typeof fields) => Event) =>
         isObserved(fiber) ? tell(fiber, event(fields)) : Effect.void
       const fields = { key, position, request, provider, model }
-      return Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
+      const bought = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
         const asked = Effect.suspend(() => generate({ prompt: key.prompt, n }))
@@ -58,23 +58,28 @@ export const makeBuying = <R>(
             : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), cause: exit.cause, elapsed: end - start }
         )
         return yield* Effect.mapError(exit, (error) => inFork(error, key.path))
-      }).pipe(
-        Effect.tap(describeAnswer),
-        Effect.tapCause(describeFailure),
-        Effect.withSpan(`chat ${model}`, {
-          kind: "client",
-          attributes: defined({
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": provider,
-            "gen_ai.request.model": model,
-            "gen_ai.request.choice.count": n,
-            "gen_ai.request.temperature": identity.temperature,
-            "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
-            "llm_cache.request": request
-          })
-        }, { captureStackTrace: false })
-      )
+      })
+      return isTraced(fiber) ? spanned(bought, key, n, request) : bought
     })
+
+  // The names are those of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+  const spanned = (bought: Effect.Effect<Samples, SampleError>, key: Key, n: number, request: string) =>
+    bought.pipe(
+      Effect.tap(describeAnswer),
+      Effect.tapCause(describeFailure),
+      Effect.withSpan(`chat ${model}`, {
+        kind: "client",
+        attributes: defined({
+          "gen_ai.operation.name": "chat",
+          "gen_ai.provider.name": provider,
+          "gen_ai.request.model": model,
+          "gen_ai.request.choice.count": n,
+          "gen_ai.request.temperature": identity.temperature,
+          "llm_cache.fork": key.path.length === 0 ? undefined : key.path,
+          "llm_cache.request": request
+        })
+      }, { captureStackTrace: false })
+    )
 
   // Keeps what some of the requests brought where others failed or were interrupted: the rest is asked for by who needs it.
   const askSeveral = Effect.fnUntraced(function*(
@@ -116,7 +121,6 @@ const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>
     ? new ProviderError({ provider: error.provider, reason: error.reason, path })
     : error
 
-// The names are those of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 const describeAnswer = ([{ metadata }, ...others]: Samples) =>
   Effect.annotateCurrentSpan(defined({
     "gen_ai.response.model": metadata.model,

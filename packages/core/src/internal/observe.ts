@@ -33,6 +33,9 @@ export const isObserved = (fiber: AnyFiber): boolean => {
   return last.isAlways || (last.events !== undefined && last.events.hasListeners())
 }
 
+/** Whether a span of a fiber would be seen: a tracer is provided, or there is a span around. */
+export const isTraced = ({ cache }: AnyFiber): boolean => cache.tracer !== undefined || cache.span !== undefined
+
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {

@@ -42,7 +42,7 @@ export const purchased = (
 
 /** The fields that have a value. */
 export const defined = <A extends object>(fields: A): A => {
-  const found = {} as A
-  for (const name in fields) if (fields[name] !== undefined) found[name] = fields[name]
-  return found
+  const kept: Partial<A> = {}
+  for (const name in fields) if (fields[name] !== undefined) kept[name] = fields[name]
+  return kept as A
 }

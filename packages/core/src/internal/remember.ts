@@ -12,6 +12,7 @@ import { type AtHand, atHandOf } from "./atHand.ts"
 import { KeyMap } from "./keyMap.ts"
 import { longer, makeWithLease } from "./lease.ts"
 import { isObserved, telling } from "./observe.ts"
+import { Positions } from "./positions.ts"
 import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
 import { textsOfStore } from "./textsOf.ts"
@@ -74,7 +75,7 @@ interface Sequence {
   /** What was drawn and the store failed to take. The next flight stores it before it draws. */
   unstored: ReadonlyArray<Entry>
   /** The positions that the store has, as far as they were listed and filled here. */
-  present: Set<number> | undefined
+  present: Positions | undefined
   /** The position behind those that the last purchase was to fill, where it brought less. */
   owed: number
 }
@@ -315,7 +316,7 @@ export const remember = (
   ): Effect.fn.Return<number, StoreError> {
     // Flights that land while the store lists its positions may be in neither.
     const before = sequence.present === undefined ? [...sequence.flights.keys()] : []
-    const listed = sequence.present ?? new Set(yield* store.positions(key))
+    const listed = sequence.present ?? new Positions(yield* store.positions(key))
     for (const position of before) if (!sequence.flights.has(position)) listed.add(position)
     const present = sequence.present ??= listed
     // The rest of a purchase that brought less than it was to, or a new one.
@@ -324,13 +325,9 @@ export const remember = (
     const isTaken = (position: number) => present.has(position) || sequence.flights.has(position)
     const start = Math.max(flight.positions[0]! + 1, floor(key))
     const end = start + batch - 1
-    let missing = batch
-    if (batch <= present.size + sequence.flights.size) {
-      for (let position = start; position < end; position++) if (isTaken(position)) missing--
-    } else {
-      for (const position of new Set([...present, ...sequence.flights.keys()])) {
-        if (position >= start && position < end) missing--
-      }
+    let missing = batch - present.count(start, end)
+    for (const position of sequence.flights.keys()) {
+      if (position >= start && position < end && !present.has(position)) missing--
     }
     const reserved = Math.min(source.requestSize(missing), mostReserved)
     for (let position = start; flight.positions.length < reserved; position++) {

@@ -3,12 +3,12 @@ import { flow, identity } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
 import { isError, notJson, type Protocol, textless, withheld } from "./protocol.ts"
-import { fieldsOf, itemsOf, numberOf, parse, stringOf, textOf } from "./wire.ts"
+import { countOf, fieldsOf, itemsOf, parse, stringOf, textOf } from "./wire.ts"
 
 // Those of the prompt that the vendor has in its cache, or puts there, are counted beside the others.
 const inputTokensOf = (usage: ReturnType<typeof fieldsOf>): number | undefined => {
   const [uncached, ...cached] = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"]
-    .map((name) => numberOf(usage?.[name]))
+    .map((name) => countOf(usage?.[name]))
   return uncached === undefined ? undefined : cached.reduce<number>((sum, tokens = 0) => sum + tokens, uncached)
 }
 
@@ -48,7 +48,7 @@ export const anthropicMessages: Protocol = {
         samples: [{ text, finishReason }],
         model: stringOf(model),
         inputTokens: inputTokensOf(fieldsOf(usage)),
-        outputTokens: numberOf(fieldsOf(usage)?.["output_tokens"])
+        outputTokens: countOf(fieldsOf(usage)?.["output_tokens"])
       })
     }
     if (finishReason === "refusal") return withheld(undefined, answer)

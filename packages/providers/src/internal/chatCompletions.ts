@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { isError, notJson, type Protocol, textless, unusable, withheld } from "./protocol.ts"
-import { type Fields, fieldsOf, itemsOf, numberOf, parse, stringOf, textOf } from "./wire.ts"
+import { countOf, type Fields, fieldsOf, itemsOf, parse, stringOf, textOf } from "./wire.ts"
 
 const contentOf = (message: Fields): string | undefined => {
   const { content } = message
@@ -56,8 +56,8 @@ export const chatCompletions: Protocol = {
       return Effect.succeed({
         samples,
         model: stringOf(model),
-        inputTokens: numberOf(prompt_tokens),
-        outputTokens: numberOf(completion_tokens),
+        inputTokens: countOf(prompt_tokens),
+        outputTokens: countOf(completion_tokens),
         ignoresN: choices.length === 1 && answer.sent.n > 1
       })
     }

@@ -1,14 +1,16 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as Failure from "./failure.ts"
+import { inTime } from "./inTime.ts"
 import type { Protocol } from "./protocol.ts"
 
 /** The longest answer that is read, in bytes. */
@@ -22,10 +24,7 @@ export const exchange = (
   timeout: Duration.Duration,
   sent: Failure.Sent
 ): Effect.Effect<Generation, ProviderErrorReason> =>
-  Effect.timeoutOrElse(ask(client, protocol, request, sent), {
-    duration: timeout,
-    orElse: () => Effect.fail(Failure.timedOut(timeout, sent))
-  })
+  inTime(ask(client, protocol, request, sent), timeout, () => Failure.timedOut(timeout, sent))
 
 const ask = (
   client: HttpClient,
@@ -33,7 +32,12 @@ const ask = (
   request: HttpClientRequest.HttpClientRequest,
   sent: Failure.Sent
 ): Effect.Effect<Generation, ProviderErrorReason> => {
-  const responded = client.execute(request).pipe(
+  const responded = Effect.withFiber(({ cache: { span, tracer } }) =>
+    // What no one would see of a request is not made: its span, and the headers that tell the server of it.
+    span === undefined && tracer === undefined
+      ? Effect.provideService(client.execute(request), Tracer.DisablePropagation, true)
+      : client.execute(request)
+  ).pipe(
     Effect.catch((error) =>
       // A client may come with a filter of its own.
       error.reason._tag === "StatusCodeError"

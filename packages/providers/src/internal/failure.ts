@@ -16,7 +16,7 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
 import type { Quote } from "./quote.ts"
 import { longestWait } from "./retry.ts"
-import { fieldsOf, numberOf, parse, stringOf } from "./wire.ts"
+import { fieldsOf, parse, stringOf } from "./wire.ts"
 
 /** What messages tell of a request. */
 export interface Sent {
@@ -36,7 +36,7 @@ const explain = (body: string, quote: Quote): string => {
   const said = parse(body) ?? {}
   const { detail, error } = said
   const { code, message, type } = typeof error === "string" ? { ...said, message: error } : fieldsOf(error) ?? said
-  const kinds = [stringOf(code) ?? numberOf(code), stringOf(type)].filter((kind) => kind !== undefined)
+  const kinds = [typeof code === "number" ? code : stringOf(code), stringOf(type)].filter((kind) => kind !== undefined)
   return quote(stringOf(message) || stringOf(detail) || body) +
     (kinds.length === 0 ? "" : ` (${quote(kinds.join(", "))})`)
 }

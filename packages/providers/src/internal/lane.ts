@@ -1,8 +1,10 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
 import { type ProviderErrorReason, RateLimited, Transport } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
@@ -52,22 +54,41 @@ export const makeLane = (
   }
   const takeRequest = bucket("requests", requestsPerMinute)
   const takeTokens = bucket("tokens", tokensPerMinute)
-  // What was paid for is not given up for a count, whatever becomes of that.
-  const settle = (tokens: number) => Effect.ignoreCause(takeTokens(tokens))
 
-  // The time for a request that was taken by one who did not send it, as it was interrupted, or had to wait for longer.
+  // When the request that waits may go, by its tokens, which moves when what is before it is settled, and by its turn, which
+  // is left to the next one where it was not sent.
+  let madeUpFor = -Infinity
+  let moved = Deferred.makeUnsafe<void>()
   let turn = -Infinity
-  const takeTurn = Effect.flatMap(
-    Clock.currentTimeMillis,
-    (now) =>
-      turn >= now ?
-        Effect.succeed(turn - now) :
-        Effect.flatMap(takeRequest(1), (wait) =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
-            turn = now + wait
-            return wait
-          }))
-  )
+  const until = (time: () => number): Effect.Effect<void> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const millis = Math.ceil(time() - now)
+      return millis <= 0
+        ? Effect.void
+        : Effect.andThen(Effect.raceFirst(Effect.sleep(millis), Deferred.await(moved)), until(time))
+    })
+  const inFuture = (wait: number) => Effect.map(Clock.currentTimeMillis, (now) => now + wait)
+  // A turn is one only when the tokens are there: else it would be used behind its time, and so beside the next one.
+  const waitFor = (tokens: number) =>
+    Effect.gen(function*() {
+      madeUpFor = yield* Effect.flatMap(takeTokens(tokens), inFuture)
+      yield* Effect.onError(
+        Effect.gen(function*() {
+          yield* until(() => madeUpFor)
+          if (turn < (yield* Clock.currentTimeMillis)) turn = yield* Effect.flatMap(takeRequest(1), inFuture)
+          yield* until(() => turn)
+        }),
+        () => settle(-tokens)
+      )
+    })
+  // What was paid for is not given up for a count, whatever becomes of that.
+  const settle = (tokens: number) =>
+    Effect.suspend(() => {
+      if (tokensPerMinute !== undefined) madeUpFor += tokens * 60_000 / tokensPerMinute
+      Deferred.doneUnsafe(moved, Exit.void)
+      moved = Deferred.makeUnsafe()
+      return Effect.ignoreCause(takeTokens(tokens))
+    })
 
   // Until when the vendor wants to hear nothing (0 once that is over), how often in a row it said so without a time, and how often at all: of
   // several requests that it refuses at once, the first is counted.
@@ -76,7 +97,9 @@ export const makeLane = (
   let pauses = 0
   const refused = (retryAfter: Duration.Duration | undefined, sentAfter: number) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
-      if (retryAfter !== undefined) pausedUntil = Math.max(pausedUntil, now + Duration.toMillis(retryAfter))
+      // no time may be one that is over by the clock of this machine
+      const wait = retryAfter === undefined ? 0 : Duration.toMillis(retryAfter)
+      if (wait > 0) pausedUntil = Math.max(pausedUntil, now + wait)
       else if (sentAfter === pauses) pausedUntil = Math.max(pausedUntil, now + Math.min(60, 2 ** refusals++) * 1000)
       pauses++
     })
@@ -102,10 +125,7 @@ export const makeLane = (
     turnstile.withPermit(Effect.gen(function*() {
       do {
         yield* silence
-        const forRequest = yield* takeTurn
-        const forTokens = yield* takeTokens(tokens)
-        const wait = Math.max(forRequest, forTokens)
-        if (wait > 0) yield* Effect.onInterrupt(Effect.sleep(wait), () => settle(-tokens))
+        yield* waitFor(tokens)
         if ((yield* left) <= 0) {
           turn = -Infinity
           return

@@ -4,7 +4,7 @@ import { identity } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Failure from "./failure.ts"
 import { notJson, type Protocol, textless } from "./protocol.ts"
-import { fieldsOf, numberOf, parse, stringOf } from "./wire.ts"
+import { countOf, fieldsOf, parse, stringOf } from "./wire.ts"
 
 // What a request has beside its options, by the documentation of the protocol.
 const besideOptions = ["format", "think", "keep_alive"]
@@ -59,8 +59,8 @@ export const ollamaChat: Protocol = {
       return Effect.succeed({
         samples: [{ text, finishReason }],
         model: stringOf(model),
-        inputTokens: numberOf(prompt_eval_count),
-        outputTokens: numberOf(eval_count)
+        inputTokens: countOf(prompt_eval_count),
+        outputTokens: countOf(eval_count)
       })
     }
     return lines.length === 0 ? notJson(answer) : brokenOff(answer.status)

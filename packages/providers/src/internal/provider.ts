@@ -2,7 +2,7 @@ import * as LlmModel from "@llm-cache/core/LlmModel"
 import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import { bodyJsonUnsafe, type HttpClientRequest, post } from "effect/http/HttpClientRequest"
+import { bodyJsonUnsafe, post } from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Limits from "../Limits.ts"
@@ -44,13 +44,14 @@ export const make = Effect.fnUntraced(function*(
   const failed = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
   const sampled = { model, temperature, system, parameters }
   const resolved = Effect.mapError(apiKey.resolve, failed)
-  const unsigned = post(url)
+  const { host, hostname, href } = url
+  const byKey = (key: Redacted.Redacted | undefined) => ({
+    account: { host, key },
+    quote: quoting(key),
+    request: protocol.sign(key)(post(url))
+  })
   // Of the last key, which is mostly that of all requests.
-  let last: { readonly key: Redacted.Redacted | undefined; readonly request: HttpClientRequest } | undefined
-  const signed = (key: Redacted.Redacted | undefined): HttpClientRequest => {
-    if (last === undefined || last.key !== key) last = { key, request: protocol.sign(key)(unsigned) }
-    return last.request
-  }
+  let last: ReturnType<typeof byKey> | undefined
   const outputTokens = protocol.mostTokens.map((name) => parameters[name]).filter((most) => typeof most === "number")
     // one below zero is no limit
     .find((most) => most > 0)
@@ -61,15 +62,16 @@ export const make = Effect.fnUntraced(function*(
     alias: options.alias,
     maxBatch: options.maxBatch,
     concurrency: options.concurrency ?? 8,
-    provider: options.id ?? url.hostname,
+    provider: options.id ?? hostname,
     parameters: system === undefined ? parameters : { ...parameters, system },
     generate: ({ n, prompt }) =>
       Effect.flatMap(resolved, (key) => {
-        const sent: Failure.Sent = { url: url.href, model, n, keyName: apiKey.name, quote: quoting(key) }
-        const request = bodyJsonUnsafe(signed(key), protocol.body(sampled, prompt, n))
-        const account = { host: url.host, key }
+        if (last === undefined || last.account.key !== key) last = byKey(key)
+        const { account, quote, request } = last
+        const sent: Failure.Sent = { url: href, model, n, keyName: apiKey.name, quote }
+        const asking = bodyJsonUnsafe(request, protocol.body(sampled, prompt, n))
         const tokens = estimate({ texts: [prompt, system ?? ""], n, outputTokens })
-        return limits.run(account, tokens, exchange(client, protocol, request, timeout, sent)).pipe(
+        return limits.run(account, tokens, exchange(client, protocol, asking, timeout, sent)).pipe(
           Effect.mapError(failed),
           retrying
         )

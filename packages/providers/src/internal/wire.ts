@@ -25,8 +25,9 @@ export const itemsOf = (value: unknown): ReadonlyArray<Fields> | undefined =>
 
 export const stringOf = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
-export const numberOf = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isFinite(value) ? value : undefined
+/** A count of tokens. */
+export const countOf = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
 /** The texts of those parts that are texts, joined. `undefined` where none is. */
 export const textOf = (parts: ReadonlyArray<Fields>): string | undefined => {
