@@ -438,7 +438,7 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
         const key = keyOf(fiber, model.identity, prompt)
         if (!(key instanceof Key)) return Effect.fail(key)
         const hand = isObserved(fiber) ? undefined : atHandOf(model.draw)
-        const text = hand?.now?.(key)(0, 1)[0]?.text ?? hand?.text?.(key, 0)
+        const text = hand?.now?.(key)(0, 1)[0]?.text ?? hand?.texts?.(key, 0, 1)[0]
         return text !== undefined
           ? Effect.succeed(text)
           : Effect.map(model.draw(key, 0, 1), (drawn) => drawn[0].text)
@@ -448,10 +448,13 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
     const { batch } = options ?? {}
     if (batch !== undefined) yield* checkCount("batch", batch)
     const model = yield* Effect.service(service)
-    const key = yield* Effect.withFiber((fiber) => {
+    const { key, texts } = yield* Effect.withFiber((fiber) => {
       const key = keyOf(fiber, model.identity, prompt)
-      return key instanceof Key ? Effect.succeed(key) : Effect.fail(key)
+      if (!(key instanceof Key)) return Effect.fail(key)
+      const hand = isObserved(fiber) ? undefined : atHandOf(model.draw)
+      return Effect.succeed({ key, texts: hand?.texts?.(key, 0, n) })
     })
+    if (texts?.length === n) return texts
     const drawn: Array<Drawn> = []
     const draw = run(model, key, { batch, n }, identity)
     const draws = Effect.whileLoop({

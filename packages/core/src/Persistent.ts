@@ -149,7 +149,7 @@ export const make = Effect.fnUntraced(function*(
     })
   }
   const scope = yield* Effect.scope
-  const { draw, recall, recorded, restore, settle, text } = remember({
+  const { draw, recall, recorded, restore, settle, texts } = remember({
     source,
     store,
     refill: false,
@@ -172,7 +172,7 @@ export const make = Effect.fnUntraced(function*(
     requestSize: () => 1,
     giveBack: undefined,
     stores: new Map([...source.stores, [store.id, { isShared: false }]]),
-    draw: withAtHand(draw, { recorded, text }),
+    draw: withAtHand(draw, { recorded, texts }),
     restore,
     attach: source.attach
   })

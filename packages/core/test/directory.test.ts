@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Fork, Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
+import { Events, Fork, Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
 import { Effect, Exit, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as ChildProcess from "node:child_process"
@@ -574,6 +574,20 @@ describe("the seal of a sample, by which it is known without the journal", () =>
       }
       const model = yield* Persistent.make(provider.model, wrapped)
       assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(model)), "<p #0>")
+    }))
+
+  it.effect("does not hide hits from who listens", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      yield* record(root, "p", 2, provider.model)
+      const events: Array<Events.Event> = []
+      yield* Effect.gen(function*() {
+        yield* Events.listen((event) => events.push(event))
+        yield* sampleOne(root, "p", provider.model)
+        yield* record(root, "p", 2, provider.model)
+      }).pipe(Effect.scoped, Effect.provide(Events.layer))
+      assert.deepStrictEqual(events.map(({ _tag, position }) => `${_tag} ${position}`), ["Hit 0", "Hit 0", "Hit 1"])
     }))
 
   it.effect("does not hide what the file system refuses", () =>

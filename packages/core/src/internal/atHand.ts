@@ -4,7 +4,7 @@ import type { Key } from "../Key.ts"
 import type { Model } from "../LlmModel.ts"
 import type { Drawn } from "../Sample.ts"
 import type { SampleError } from "../SampleError.ts"
-import type { TextOf } from "./textOf.ts"
+import type { TextsOf } from "./textsOf.ts"
 
 /** Lets an effect be interrupted where the caller can be. */
 export type Restore = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
@@ -19,8 +19,8 @@ export interface AtHand {
    * sample alone, and it is handed out. A run looks the key up once.
    */
   readonly now?: (key: Key) => (position: number, most: number) => ReadonlyArray<Drawn>
-  /** The text of one sample that is recorded in a store, where it can be read at once; `undefined` where it cannot. */
-  readonly text?: TextOf | undefined
+  /** The texts of samples that are recorded in a store, as many as can be read at once. */
+  readonly texts?: TextsOf | undefined
   /** Samples that are recorded in a store: none where the one at the position is not. */
   readonly recorded?: (key: Key, position: number, most: number) => Effect.Effect<ReadonlyArray<Drawn>, SampleError>
   /**

@@ -17,7 +17,7 @@ import { ifPresent, list, openIfPresent, readIfPresent, writeNew } from "./files
 import { Journal } from "./journal.ts"
 import { type Purchase, PurchaseLog } from "./purchaseLog.ts"
 import { seal, sealIn, sealOf } from "./seal.ts"
-import { type TextOf, withTextOf } from "./textOf.ts"
+import { type TextsOf, withTextsOf } from "./textsOf.ts"
 
 // The file system is used synchronously: a sample is a small file in the page cache, and reading it takes less time
 // than going through the thread pool.
@@ -64,30 +64,36 @@ class DirectoryStore implements Store {
     return identity.ok && prompt.ok ? Path.join(this.#root, identity.path, prompt.path) : this.#name
   }
 
-  // A sample that is sealed needs no look at the journal. What is wrong with another one is for `get` to say.
-  readonly #textOf: TextOf = (key, position) => {
+  // One sample that is sealed needs no look at the journal, which several have in common. What is wrong with one is for
+  // `get` to say.
+  readonly #textsOf: TextsOf = (key, from, most) => {
+    const texts: Array<string> = []
     try {
       const folder = this.#folder(key)
-      if (!folder.ok) return undefined
-      const file = fileOf(folder.path, position)
-      const content = this.#reader.read(file, true)
-      if (content === undefined) return undefined
-      if (sealIn(content.modified) === this.#sealOf(file, content.crc32)) return content.text
-      const found = this.#known(folder.path, position, content)
-      return typeof found === "object" ? found.text : undefined
+      while (folder.ok && texts.length < most) {
+        const position = from + texts.length
+        const file = fileOf(folder.path, position)
+        const content = this.#reader.read(file, most === 1)
+        if (content === undefined) break
+        const isRight = most === 1
+          ? sealIn(content.modified) === this.#sealOf(file, content.crc32)
+          : this.#journal.fits(folder.path, position, content)
+        if (!isRight && typeof this.#known(folder.path, position, content) === "string") break
+        texts.push(content.text)
+      }
     } catch (cause) {
       if (!isFault(cause)) throw cause
-      return undefined
     }
+    return texts
   }
 
-  get = withTextOf(
+  get = withTextsOf(
     (key: Key, position: number) =>
       this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
         const found = this.#read(folder, position)
         return typeof found === "string" ? failed({ kind: "Damaged", description: found }) : Effect.succeed(found)
       }),
-    this.#textOf
+    this.#textsOf
   )
 
   getMany = (key: Key, from: number, count: number) =>

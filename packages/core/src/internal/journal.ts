@@ -81,6 +81,14 @@ export class Journal {
     return match(this.#read(file), folder, position, content)
   }
 
+  /** Whether all that is known of a sample is one line, and that fits. */
+  fits(folder: string, position: number, { bytes, crc32 }: Content): boolean {
+    const file = fileOf(folder, position)
+    const line = (this.#blocks.get(file) ?? this.#read(file)).lines.get(position)
+    return typeof line === "string" &&
+      line.startsWith(`${beginning}${position},"bytes":${bytes},"crc32":${crc32},`)
+  }
+
   /** Whether it is the sample with this id whose content is at a position. */
   has(folder: string, position: number, content: Content, id: string): boolean {
     const found = lineOf(this.#read(fileOf(folder, position)), folder, position, content)

@@ -15,7 +15,7 @@ import { isObserved, telling } from "./observe.ts"
 import { Positions } from "./positions.ts"
 import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
-import { textOfStore } from "./textOf.ts"
+import { textsOfStore } from "./textsOf.ts"
 
 /**
  * One remembered sequence per key: the part that Repeatable, Persistent and an Independent over a provider have in
@@ -27,8 +27,8 @@ export interface Memory {
   readonly restore: Model["restore"]
   /** Samples that are recorded, see `AtHand`. */
   readonly recorded: NonNullable<AtHand["recorded"]>
-  /** The text of a sample that is recorded, see `AtHand`. */
-  readonly text: AtHand["text"]
+  /** The texts of samples that are recorded, see `AtHand`. */
+  readonly texts: AtHand["texts"]
   /** Tells the source what is recorded of a key, if it was not told yet. */
   readonly recall: (key: Key) => Effect.Effect<void, SampleError>
   /** Whether nothing of a key is under way or yet to be stored, nor owed from this position on by the last purchase. */
@@ -414,8 +414,8 @@ export const remember = (
   return {
     draw,
     recorded: recordedFrom,
-    // A source that is told what is recorded here is told of more than a text.
-    text: restoreSource === undefined ? textOfStore(store) : undefined,
+    // A source that is told what is recorded here is told of more than texts.
+    texts: restoreSource === undefined ? textsOfStore(store) : undefined,
     recall: ready,
     settle: Effect.suspend(() =>
       Effect.forEach(
