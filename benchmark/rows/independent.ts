@@ -15,6 +15,10 @@ export const independent: Row = {
   operation: "a sample",
   slack: 2,
   checks: [atMost(1.3, "a bare stream of one per pull")],
+  note:
+    "A pull of the floor is one effect, and makes one value. A draw of a shared reader takes the next position where it " +
+    "is drawn, so it is one pull as well, and it is two effects, as it looks at the fiber (whether anyone listens): that alone " +
+    "is 1.35 x. The rest is a sample that knows where it was drawn, so that it can be given back.",
   setup: async ({ scope }) => {
     const prompt = promptOf(0)
     const recorded = await repeatable(scope)

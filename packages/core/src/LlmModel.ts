@@ -314,11 +314,8 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
   sample: (prompt, options) => sampling(() => model, prompt, options)
 })
 
-const textsOf = (drawn: Arr.NonEmptyReadonlyArray<Drawn>): Arr.NonEmptyReadonlyArray<string> => {
-  const texts: Arr.NonEmptyArray<string> = [drawn[0].text]
-  for (let i = 1; i < drawn.length; i++) texts.push(drawn[i]!.text)
-  return texts
-}
+const textsOf = (drawn: Arr.NonEmptyReadonlyArray<Drawn>): Arr.NonEmptyReadonlyArray<string> =>
+  drawn.length === 1 ? [drawn[0].text] : Arr.map(drawn, ({ text }) => text)
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 
@@ -327,12 +324,11 @@ const sampling = (
   prompt: string,
   options: SampleOptions | undefined
 ): Stream.Stream<string, SampleError> =>
-  Stream.fromPull(Effect.withFiber((fiber) => {
+  Stream.fromPull(Effect.withFiberSucceed((fiber) => {
     const batch = options?.batch ?? 1
     const model = modelOf(fiber)
     const key = isCount(batch) ? keyOf(fiber, model.identity, prompt) : noCount("batch", batch)
-    if (!(key instanceof Key)) return Effect.fail(key)
-    return Effect.succeed(run(model, key, { batch, n: Infinity }, textsOf))
+    return key instanceof Key ? run(model, key, { batch, n: Infinity }, textsOf) : Effect.fail(key)
   }))
 
 /** How much a run takes. */
