@@ -113,7 +113,11 @@ export const follow = (
 
     if (source instanceof Reader) {
       if (drawn === undefined) source.giveBack(key, at)
-      if (source.isOverProvider && drawsFrom(source, key).length === 0) offsets.delete(key)
+      // As long as a purchase is under way, it counts on.
+      const isBought = [...open.values()].some((draw) =>
+        draw.fiber === undefined && draw.level > level && draw.key === key
+      )
+      if (source.isOverProvider && !isBought && drawsFrom(source, key).length === 0) offsets.delete(key)
     }
     if (ordered.length > 0) {
       const memory = above instanceof Reader ? above.source : above as Memory
