@@ -54,7 +54,7 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
   const { attach, behind, isRecalled } = makeRecalls(source)
   const beneath = atHandOf(source.draw)?.now
-  const { draw, readerOf } = reading((key, position, batch) =>
+  const { readerOf, taking } = reading((key, position, batch) =>
     Effect.map(source.draw(key, position, batch), ([drawn]) => [takenAt(position, drawn)])
   )
   const now: AtHand["now"] = beneath && ((key) => {
@@ -79,7 +79,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
       Effect.sync(() => {
         for (const { origins } of drawn.toReversed()) readerOf(key).giveBack(origins[0]!)
       }),
-    draw: withAtHand(behind(draw), now && { now }),
+    ...drawing(behind(taking), now),
     attach,
     restore: (key, entries) => {
       const beneath = entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample } }) =>
@@ -103,7 +103,7 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
   const store = makeMemory()
   const memory = remember({ source, store, refill: false, name: undefined, scope, floor: (key) => readerOf(key).next })
   const positions = new WeakMap<Drawn, number>()
-  const { draw, readerOf } = reading(
+  const { readerOf, taking } = reading(
     (key, position, batch) =>
       Effect.map(memory.draw(key, position, batch), (drawn) => {
         store.forget(key, position)
@@ -129,7 +129,7 @@ const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => 
             if (position !== undefined) reader.giveBack(position)
           })
         }), { discard: true }),
-    draw
+    ...drawing(taking)
   })
 }
 
@@ -146,14 +146,17 @@ const reading = (
     if (reader === undefined) readers.set(key, reader = new Reader(start))
     return reader
   }
-  const draw: typeof drawAt = (key, _, batch) =>
+  const taking: NonNullable<AtHand["taking"]> = (key, _, batch, onTaken) =>
     Effect.uninterruptibleMask((restore) => {
       // In one step: a reader that no draw has begun with can be let go at any time.
       const reader = readerOf(key)
       const position = reader.take()
       return Effect.flatMap(Effect.exit(restore(drawAt(key, position, batch))), (exit) => {
         if (Exit.isFailure(exit)) reader.release(position)
-        else reader.settle()
+        else {
+          reader.settle()
+          onTaken(exit.value)
+        }
         if (reader.isIdle && isDone(key) && readers.get(key) === reader) {
           start = Math.max(start, reader.next)
           readers.delete(key)
@@ -161,8 +164,12 @@ const reading = (
         return exit
       })
     })
-  return { draw, readerOf }
+  return { readerOf, taking }
 }
+
+const drawing = (taking: NonNullable<AtHand["taking"]>, now?: AtHand["now"]): Pick<LlmModel.Model, "draw"> => ({
+  draw: withAtHand((key, position, batch) => taking(key, position, batch, () => {}), { now, taking })
+})
 
 /**
  * Makes the model beneath independent, and provides it as `IndependentModel` too.

@@ -12,7 +12,6 @@ import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
@@ -353,14 +352,19 @@ const run = <A>(
     position += drawn.length
     return handOut(drawn)
   }
+  const hand = atHandOf(model.draw)
+  const taking = hand?.taking
   const draw = () => {
     const wanted = batch === undefined ? n - position : owed > 0 ? owed : batch
+    if (taking !== undefined) {
+      let taken: A
+      return Effect.map(taking(key, position, wanted, (drawn) => taken = found(drawn)), () => taken)
+    }
     return Effect.map(model.draw(key, position, wanted), (drawn) => {
       owed = Math.max(0, model.requestSize(wanted) - drawn.length)
       return found(drawn)
     })
   }
-  const hand = atHandOf(model.draw)
   if (hand?.now === undefined && hand?.recorded === undefined) return Effect.suspend(draw)
   const { recorded } = hand
   const now = hand.now?.(key)
@@ -452,13 +456,14 @@ export const accessors = <Service>(service: Context.Key<Service, Model>): Access
     })
     if (texts?.length === n) return texts
     const drawn: Array<Drawn> = []
-    const draw = run(model, key, { batch, n }, identity)
+    // In one step with what takes them, so that all are given back.
+    const draw = run(model, key, { batch, n }, (some) => {
+      for (const one of some) if (drawn.length < n) drawn.push(one)
+    })
     const draws = Effect.whileLoop({
       while: () => drawn.length < n,
       body: () => draw,
-      step: (some) => {
-        for (const one of some) if (drawn.length < n) drawn.push(one)
-      }
+      step: () => {}
     })
     yield* model.giveBack === undefined ? draws : Effect.onError(draws, () => model.giveBack!(key, drawn))
     return drawn.map(({ text }) => text)

@@ -397,6 +397,20 @@ describe("samples", () => {
       yield* one.put(key, [{ position: 1, drawn: drawn("other", { origins: [2] }) }], "drop")
       assert.deepStrictEqual(yield* two.get(key, 1), drawn("other", { origins: [2] }))
     }))
+
+  it.effect("what is known of a sample is its own, also where another process had one of the same text drawn again", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const [here, there] = [yield* directoryStore(root), yield* directoryStore(root)]
+      const key = yield* keyOf({})
+      const [one, other] = [drawn("7", { origins: [0] }), drawn("7", { metadata: { request: "other" }, origins: [5] })]
+      yield* there.put(key, [{ position: 0, drawn: one }], "drop")
+      assert.deepStrictEqual(yield* here.get(key, 0), one)
+      yield* there.remove(key, [0])
+      yield* there.put(key, [{ position: 0, drawn: other }], "drop")
+      assert.deepStrictEqual(yield* here.get(key, 0), other)
+      assert.deepStrictEqual(yield* here.getMany(key, 0, 2), [other])
+    }))
 })
 
 describe("damage", () => {
@@ -1005,7 +1019,7 @@ it.effect("reading n samples lists no folder, and reads three files more than th
       })
     )
     assert.strictEqual(texts.length, 100)
-    assert.deepStrictEqual(calls, { openSync: 102, readFileSync: 1, readdirSync: 0, opendirSync: 0, statSync: 1 })
+    assert.deepStrictEqual(calls, { openSync: 102, readFileSync: 1, readdirSync: 0, opendirSync: 0, statSync: 5 })
   }))
 
 it.effect("recording in batches lists a prompt's folder once", () =>

@@ -596,6 +596,35 @@ describe("law 9, failure", () => {
     runs
   )
 
+  it.effect("a `sampleMany` that is interrupted between any two of its steps has taken all of its samples, or none", () =>
+    Effect.gen(function*() {
+      for (const beneath of ["a provider", "Repeatable", "Persistent"]) {
+        for (let steps = 3; steps < 35; steps++) {
+          for (let yields = 0; yields < 12; yields++) {
+            yield* Effect.scoped(Effect.gen(function*() {
+              const provider = yield* makeProvider()
+              const memory = beneath === "Repeatable"
+                ? yield* Repeatable.make(provider.model)
+                : beneath === "Persistent"
+                ? yield* Persistent.make(provider.model, yield* directoryStore(yield* makeDirectory))
+                : provider.model
+              if (memory !== provider.model) yield* LlmModel.sampleMany("a", 8).pipe(using(memory))
+              const model = yield* Independent.make(memory)
+              const fiber = yield* LlmModel.sampleMany("a", 5).pipe(
+                using(model),
+                Effect.provideService(References.MaxOpsBeforeYield, steps),
+                Effect.forkChild({ startImmediately: true })
+              )
+              for (let i = 0; i < yields; i++) yield* Effect.yieldNow
+              yield* Fiber.interrupt(fiber)
+              const next = yield* LlmModel.sampleMany("a", 3).pipe(using(model))
+              assert.include(["a #0,a #1,a #2", "a #5,a #6,a #7"], next.join())
+            }))
+          }
+        }
+      }
+    }))
+
   it.effect.prop(
     "an interrupted draw is handed out at most once, and what it bought is handed out",
     { beneath: Stack, fibers: count(1, 8), interrupted: count(0, 8) },

@@ -18,11 +18,20 @@ export interface AtHand {
    * Samples that are in memory: none where there is no such sample at the position. Of a shared sequence it is the next
    * sample alone, and it is handed out. A run looks the key up once.
    */
-  readonly now?: (key: Key) => (position: number, most: number) => ReadonlyArray<Drawn>
+  readonly now?: ((key: Key) => (position: number, most: number) => ReadonlyArray<Drawn>) | undefined
   /** The texts of samples that are recorded in a store, as many as can be read at once. */
   readonly texts?: TextsOf | undefined
   /** Samples that are recorded in a store: none where the one at the position is not. */
   readonly recorded?: (key: Key, position: number, most: number) => Effect.Effect<ReadonlyArray<Drawn>, SampleError>
+  /**
+   * The draw of a shared sequence, for who gives back what it took: told of the sample before it can be interrupted.
+   */
+  readonly taking?: (
+    key: Key,
+    position: number,
+    batch: number,
+    onTaken: (drawn: Arr.NonEmptyReadonlyArray<Drawn>) => void
+  ) => ReturnType<Model["draw"]>
   /**
    * Draws of a provider, for who is not interruptible: where it is interrupted as it waits, by `restore`, it gives what
    * has come by then, if anything has.

@@ -68,6 +68,7 @@ class DirectoryStore implements Store {
   // `get` to say.
   readonly #textsOf: TextsOf = (key, from, most) => {
     const texts: Array<string> = []
+    this.#journal.begin()
     try {
       const folder = this.#folder(key)
       while (folder.ok && texts.length < most) {
@@ -262,6 +263,7 @@ class DirectoryStore implements Store {
   ): Effect.Effect<A, StoreError> {
     return Effect.suspend(() => {
       const failed = failure(this.#name, operation, key, position)
+      this.#journal.begin()
       try {
         const folder = this.#folder(key)
         return folder.ok

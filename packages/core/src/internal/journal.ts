@@ -28,6 +28,8 @@ interface Block {
 export class Journal {
   readonly #reader: FileReader
   readonly #blocks = new Map<string, Block>()
+  /** The file in memory that was last found to be as it is on disk. */
+  #current: string | undefined
 
   constructor(reader: FileReader) {
     this.#reader = reader
@@ -69,16 +71,18 @@ export class Journal {
     this.#blocks.delete(file)
   }
 
+  /** Has files that are in memory looked at again: someone may have appended to them since. */
+  begin(): void {
+    this.#current = undefined
+  }
+
   /** What is known of a sample: `undefined` when nothing is, `"differs"` when something is and it does not fit. */
   find(folder: string, position: number, content: Content): Omit<Drawn, "text"> | "differs" | undefined {
     const file = fileOf(folder, position)
     const cached = this.#blocks.get(file)
-    if (cached !== undefined) {
-      const known = match(cached, folder, position, content)
-      // Someone may have appended to the file since.
-      if (typeof known === "object" || cached.size === sizeOf(file)) return known
-    }
-    return match(this.#read(file), folder, position, content)
+    const isCurrent = cached !== undefined && (file === this.#current || cached.size === sizeOf(file))
+    this.#current = file
+    return match(isCurrent ? cached : this.#read(file), folder, position, content)
   }
 
   /** Whether all that is known of a sample is one line, and that fits. */

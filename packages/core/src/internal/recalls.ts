@@ -21,13 +21,16 @@ export const makeRecalls = (source: Pick<Model, "attach">) => {
       source.attach === undefined ? Effect.void : source.attach(recall)
     )
 
-  const behind = (draw: Model["draw"]): Model["draw"] => (key, position, batch) =>
+  const behind = <Of extends ReadonlyArray<unknown>>(
+    draw: (key: Key, ...of: Of) => ReturnType<Model["draw"]>
+  ): typeof draw =>
+  (key, ...of) =>
     Effect.suspend(() =>
       isRecalled(key)
-        ? draw(key, position, batch)
+        ? draw(key, ...of)
         : Effect.flatMap(Effect.forEach(recalls, (recall) => recall(key), { discard: true }), () => {
           recalled.set(key, true)
-          return draw(key, position, batch)
+          return draw(key, ...of)
         })
     )
 
