@@ -243,6 +243,11 @@ export const layer: Layer.Layer<Events> = Layer.effect(Events, make)
 /**
  * Has a listener run at each event, until the scope closes.
  *
+ * **Gotchas**
+ *
+ * While no one listens, a run reads many recorded samples at once. One that is under way tells of those that it reads from
+ * then on.
+ *
  * @category listening
  * @since 0.1.0
  */
