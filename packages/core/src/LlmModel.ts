@@ -11,7 +11,6 @@
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
@@ -24,7 +23,8 @@ import { makeBuying } from "./internal/buying.ts"
 import { CurrentFork } from "./internal/currentFork.ts"
 import { keyOf } from "./internal/keyOf.ts"
 import { Listeners } from "./internal/listeners.ts"
-import { isObserved } from "./internal/observe.ts"
+import { type AnyFiber, isObserved } from "./internal/observe.ts"
+import { ofLast } from "./internal/ofLast.ts"
 import { fetch, type Prefetched, type PrefetchOptions, type Wanted } from "./internal/prefetch.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry } from "./Sample.ts"
@@ -225,6 +225,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
   if (concurrency !== undefined) yield* checkCount("concurrency", concurrency)
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   // The fork, the spans and the log of a request are those of who samples. All else is of where the model was made.
+  // One caller mostly asks for many requests.
   const inContext = ofLast((caller: Context.Context<never>) =>
     Context.merge(Context.merge(caller, services), ambient(caller))
   )
@@ -239,15 +240,6 @@ export const make = Effect.fnUntraced(function*<R = never>(
     stores: new Map()
   })
 })
-
-// One caller mostly asks for many requests.
-const ofLast = <A, B>(f: (a: A) => B) => {
-  let last: { readonly a: A; readonly b: B } | undefined
-  return (a: A): B => {
-    if (last === undefined || last.a !== a) last = { a, b: f(a) }
-    return last.b
-  }
-}
 
 const ambient = Context.pick(
   CurrentFork,
@@ -315,8 +307,6 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => ({
 
 const textsOf = (drawn: Arr.NonEmptyReadonlyArray<Drawn>): Arr.NonEmptyReadonlyArray<string> =>
   drawn.length === 1 ? [drawn[0].text] : Arr.map(drawn, ({ text }) => text)
-
-type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 const sampling = (
   modelOf: (fiber: AnyFiber) => Omit<Model, "sample">,

@@ -1,12 +1,12 @@
-import type * as Fiber from "effect/Fiber"
 import type { Identity } from "../Identity.ts"
 import { Key } from "../Key.ts"
 import { ProviderError } from "../SampleError.ts"
 import { CurrentFork } from "./currentFork.ts"
+import type { AnyFiber } from "./observe.ts"
 
 /** The key of a prompt in the fork that a fiber runs in, or why there is none. */
 export const keyOf = (
-  fiber: Fiber.Fiber<unknown, unknown>,
+  fiber: AnyFiber,
   identity: Identity,
   prompt: string
 ): Key | ProviderError => {

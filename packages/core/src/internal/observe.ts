@@ -2,35 +2,30 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import { type Event, Events } from "../Events.ts"
 import type { Key } from "../Key.ts"
 import { failureType } from "./failureType.ts"
 import { Listeners } from "./listeners.ts"
+import { ofLast } from "./ofLast.ts"
 
-type AnyFiber = Fiber.Fiber<unknown, unknown>
+export type AnyFiber = Fiber.Fiber<unknown, unknown>
 
-const eventsOf = (fiber: AnyFiber): Events["Service"] | undefined =>
-  Context.getOrUndefined(fiber.context as Context.Context<Events>, Events)
+const eventsIn = (context: Context.Context<never>): Events["Service"] | undefined =>
+  Context.getOrUndefined(context as Context.Context<Events>, Events)
 
-const logsDebug = (fiber: AnyFiber): boolean => LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
+const isDebug = (level: LogLevel.LogLevel): boolean => LogLevel.isLessThanOrEqualTo(level, "Debug")
 
-// What was found last: it depends on the context alone, and one is asked for many draws.
-let last: {
-  readonly context: Context.Context<never>
-  readonly events: Events["Service"] | undefined
-  readonly isAlways: boolean
-} | undefined
+// It is asked at every draw, and depends on the context alone.
+const observersIn = ofLast((context: Context.Context<never>) => ({
+  events: eventsIn(context),
+  isAlways: isDebug(Context.get(context, References.MinimumLogLevel)) || Context.get(context, Listeners).length > 0
+}))
 
-/** Whether anyone wants to know what happens in a fiber. It is asked at every draw. */
+/** Whether anyone wants to know what happens in a fiber. */
 export const isObserved = (fiber: AnyFiber): boolean => {
-  if (last?.context !== fiber.context) {
-    last = {
-      context: fiber.context,
-      events: eventsOf(fiber),
-      isAlways: logsDebug(fiber) || fiber.getRef(Listeners).length > 0
-    }
-  }
-  return last.isAlways || (last.events !== undefined && last.events.hasListeners())
+  const { events, isAlways } = observersIn(fiber.context)
+  return isAlways || (events !== undefined && events.hasListeners())
 }
 
 /** Whether a span of a fiber would be seen: a tracer is provided, or there is a span around. */
@@ -39,10 +34,10 @@ export const isTraced = ({ cache }: AnyFiber): boolean => cache.tracer !== undef
 /** Tells what happens in a fiber. */
 export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const log = logsDebug(fiber) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
+    const log = isDebug(fiber.cache.minimumLogLevel) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
     try {
       for (const listener of fiber.getRef(Listeners)) listener(event)
-      eventsOf(fiber)?.publish(event)
+      eventsIn(fiber.context)?.publish(event)
     } catch (error) {
       return Effect.andThen(Effect.logError("A listener of events failed", error), log)
     }
