@@ -35,7 +35,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
-import { CurrentFork, into } from "./internal/currentFork.ts"
+import { CurrentFork, into } from "./internal/model/currentFork.ts"
 
 /**
  * The names of the forks that the fiber runs in, the outermost first.

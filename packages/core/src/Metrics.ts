@@ -26,8 +26,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Events from "./Events.ts"
-import { failureType } from "./internal/failureType.ts"
-import { defined } from "./internal/purchased.ts"
+import { failureType } from "./internal/events/failureType.ts"
+import { defined } from "./internal/model/answer.ts"
 
 const powersOf = (base: number, first: number, count: number): ReadonlyArray<number> =>
   Array.from({ length: count }, (_, i) => first * base ** i)

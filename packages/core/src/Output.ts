@@ -41,11 +41,11 @@ import {
   OutputRejected,
   OutputRenderError,
   OutputsExhausted
-} from "./internal/outputErrors.ts"
-import { decodeJson, encodeJson } from "./internal/outputJson.ts"
-import { read } from "./internal/outputReader.ts"
-import { headOf, type Node } from "./internal/outputSpec.ts"
-import { write } from "./internal/outputWriter.ts"
+} from "./internal/output/errors.ts"
+import { decodeJson, encodeJson } from "./internal/output/json.ts"
+import { read } from "./internal/output/reader.ts"
+import { headOf, type Node } from "./internal/output/spec.ts"
+import { write } from "./internal/output/writer.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { SampleError } from "./SampleError.ts"
 
@@ -55,7 +55,7 @@ export {
   OutputRejected,
   OutputRenderError,
   OutputsExhausted
-} from "./internal/outputErrors.ts"
+} from "./internal/output/errors.ts"
 
 // -----------------------------------------------------------------------------
 // models

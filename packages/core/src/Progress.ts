@@ -23,7 +23,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Events from "./Events.ts"
-import { Tally } from "./internal/tally.ts"
+import { Tally } from "./internal/events/counts.ts"
 import { ProviderError } from "./SampleError.ts"
 
 /**

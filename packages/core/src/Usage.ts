@@ -45,8 +45,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Events from "./Events.ts"
 import type { Identity } from "./Identity.ts"
-import { Listeners } from "./internal/listeners.ts"
-import { Tally } from "./internal/tally.ts"
+import { Tally } from "./internal/events/counts.ts"
+import { Listeners } from "./internal/events/listeners.ts"
 
 /**
  * Requests and what they brought.

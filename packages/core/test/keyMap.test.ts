@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Identity, Key, Repeatable } from "@llm-cache/core"
 import { Effect, Schema } from "effect"
-import { KeyMap } from "../src/internal/keyMap.ts"
+import { KeyMap } from "../src/internal/model/keyMap.ts"
 import { makeProvider } from "./support/provider.ts"
 
 const KeyOf = Schema.Struct({

@@ -3,7 +3,7 @@ import { Output } from "@llm-cache/core"
 import { Arbitrary, Effect, Exit, Result, Schema } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Path from "node:path"
-import type { Node } from "../src/internal/outputSpec.ts"
+import type { Node } from "../src/internal/output/spec.ts"
 import { readSlowly } from "./support/outputReference.ts"
 
 const { code, json, parse, render, repeat, sequence, tag, text } = Output

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Positions } from "../src/internal/positions.ts"
+import { Positions } from "../src/internal/model/positions.ts"
 import { count } from "./support/stack.ts"
 
 describe("positions", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Reader } from "../src/internal/reader.ts"
+import { Reader } from "../src/internal/model/reader.ts"
 import { count } from "./support/stack.ts"
 
 const Step = Schema.Union([

@@ -1,4 +1,4 @@
-import type { Node } from "../../src/internal/outputSpec.ts"
+import type { Node } from "../../src/internal/output/spec.ts"
 
 /** What a text is to a spec: a value, or where in the spec it does not fit. JSON is not among the specs. */
 export type Read = { readonly value: unknown } | { readonly path: ReadonlyArray<number> }

@@ -1,0 +1,48 @@
+import * as Effect from "effect/Effect"
+import type { Key } from "../../Key.ts"
+import { type NearestPrompt, ReplicationCacheMiss, type StoreError } from "../../SampleError.ts"
+import type { Store } from "../../SampleStore.ts"
+
+/** How many stored prompts are compared with one that is not stored. */
+const compared = 1000
+
+export const cacheMiss = (
+  store: Store,
+  key: Key,
+  position: number
+): Effect.Effect<never, ReplicationCacheMiss | StoreError> =>
+  Effect.gen(function*() {
+    const present = yield* store.positions(key)
+    const nearest = present.length === 0
+      ? nearestOf(key.prompt, yield* store.prompts(key.identity, compared))
+      : undefined
+    return yield* new ReplicationCacheMiss({
+      identity: key.identity,
+      prompt: key.prompt,
+      promptHash: key.promptHash,
+      path: key.path,
+      position,
+      present,
+      store: store.describe(key),
+      nearest
+    })
+  })
+
+// The nearest is the one that shares most characters with the prompt at its start and at its end.
+const nearestOf = (prompt: string, stored: ReadonlyArray<string>): NearestPrompt | undefined => {
+  let nearest: NearestPrompt | undefined
+  let least = Infinity
+  for (const other of stored) {
+    const shorter = Math.min(prompt.length, other.length)
+    let start = 0
+    while (start < shorter && prompt[start] === other[start]) start++
+    let end = 0
+    while (end < shorter - start && prompt[prompt.length - 1 - end] === other[other.length - 1 - end]) end++
+    const different = Math.max(prompt.length, other.length) - start - end
+    if (different < least) {
+      least = different
+      nearest = { prompt: other, differsAt: start }
+    }
+  }
+  return nearest
+}

@@ -1,0 +1,38 @@
+import type * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { Key } from "../../Key.ts"
+import type { StoreError } from "../../SampleError.ts"
+import type { Leases } from "../../SampleStore.ts"
+
+/** How long it takes, in milliseconds, until a lease that was not free is tried again: at first, and at the most. */
+const patience = { first: 10, most: 500 }
+
+/** The time before the next try. */
+export const longer = (wait: number | undefined): number =>
+  wait === undefined ? patience.first : Math.min(wait * 1.5, patience.most)
+
+/**
+ * Runs an effect while it has the lease of the positions: `undefined` where someone else has one of them. The lease is
+ * kept alive as long as the effect runs, and one that cannot be kept alive or freed any more ends by itself.
+ */
+export type WithLease = <A, E>(
+  key: Key,
+  positions: Arr.NonEmptyReadonlyArray<number>,
+  use: Effect.Effect<A, E>
+) => Effect.Effect<A | undefined, E | StoreError>
+
+/** For one holder, with leases that end `expiry` milliseconds after it was last heard of. */
+export const makeWithLease = (leases: Leases, expiry: number): WithLease => {
+  const holder = crypto.randomUUID()
+  return (key, positions, use) => {
+    const acquire = leases.acquire(key, positions, holder, expiry)
+    const renew = Effect.forever(Effect.andThen(Effect.sleep(expiry / 3), Effect.ignore(acquire)))
+    return Effect.flatMap(Effect.interruptible(acquire), (isOurs) =>
+      isOurs
+        ? Effect.flatMap(Effect.forkChild(renew), (renewing) =>
+          Effect.onExit(use, () =>
+            Effect.andThen(Fiber.interrupt(renewing), Effect.ignore(leases.release(key, positions, holder)))))
+        : Effect.undefined)
+  }
+}
