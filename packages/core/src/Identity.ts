@@ -10,7 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import { canonical } from "./internal/canonicalJson.ts"
-import { ProviderError } from "./SampleError.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 
 /**
  * A value that JSON can hold.
@@ -87,15 +87,15 @@ export interface Options {
   readonly parameters?: { readonly [name: string]: Json | undefined } | undefined
 }
 
-const invalid = (description: string) => Effect.fail(ProviderError.badRequest("Identity.make", description))
+const invalid = (description: string) => Effect.fail(new InvalidInput({ module: "Identity.make", description }))
 
 /**
- * Names a distribution. Fails with a `ProviderError` (`BadRequest`) where the name could not stand for one.
+ * Names a distribution. Fails with an `InvalidInput` where the options name none.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<Identity, ProviderError> => {
+export const make = (options: Options): Effect.Effect<Identity, InvalidInput> => {
   const name = options.alias ?? options.model
   const { temperature } = options
   if (typeof options.model !== "string" || options.model === "" || typeof name !== "string" || name === "") {

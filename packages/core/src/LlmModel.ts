@@ -26,9 +26,10 @@ import { CurrentFork } from "./internal/model/currentFork.ts"
 import { keyOf } from "./internal/model/keyOf.ts"
 import { makeBuying } from "./internal/model/requests.ts"
 import { fetch, type Prefetched, type PrefetchOptions, type Wanted } from "./internal/prefetch.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Entry } from "./Sample.ts"
-import { ProviderError, type SampleError } from "./SampleError.ts"
+import type { SampleError } from "./SampleError.ts"
 
 /**
  * How many samples a request to a provider asks for.
@@ -195,7 +196,7 @@ export interface Options<R = never> extends Identity.Options {
  * **Details**
  *
  * A text with a lone surrogate cannot be stored as UTF-8; each is replaced by U+FFFD before anyone sees the sample.
- * Fails with a `ProviderError` (`BadRequest`) for options that no model can have.
+ * Fails with an `InvalidInput` for options that no model can have.
  *
  * **Example** (A model that throws dice)
  *
@@ -218,7 +219,7 @@ export interface Options<R = never> extends Identity.Options {
  */
 export const make = Effect.fnUntraced(function*<R = never>(
   options: Options<R>
-): Effect.fn.Return<Model, ProviderError, Exclude<R, Scope.Scope>> {
+): Effect.fn.Return<Model, InvalidInput, Exclude<R, Scope.Scope>> {
   const identity = yield* Identity.make(options)
   const { concurrency, maxBatch = Infinity } = options
   if (maxBatch !== Infinity) yield* checkCount("maxBatch", maxBatch)
@@ -274,7 +275,7 @@ const ambient = Context.pick(
  */
 export const layer = <R = never>(
   options: Options<R>
-): Layer.Layer<LlmModel, ProviderError, Exclude<R, Scope.Scope>> => Layer.effect(LlmModel, make(options))
+): Layer.Layer<LlmModel, InvalidInput, Exclude<R, Scope.Scope>> => Layer.effect(LlmModel, make(options))
 
 /**
  * Completes a model by `sample`, given its draw.
@@ -514,7 +515,7 @@ export type { Prefetched, PrefetchOptions, Wanted } from "./internal/prefetch.ts
  * prompt that the provider brings no sample for is passed over, and told in `failed`; a bad key, a store that fails and
  * a miss in replication end it. Each prompt is drawn in the fork that the prefetch runs in.
  *
- * Fails with a `ProviderError` (`BadRequest`) where the model is no cache: what it drew would be lost.
+ * Fails with an `InvalidInput` where the model is no cache, because its draws would be lost.
  *
  * **Example** (A thousand prompts, ten samples each)
  *
@@ -547,8 +548,8 @@ export const prefetch = Effect.fnUntraced(function*(
 
 const isCount = (count: number): boolean => Number.isSafeInteger(count) && count >= 1
 
-const noCount = (name: string, count: number): ProviderError =>
-  ProviderError.badRequest("LlmModel", `${name} is ${count}: give a whole number of at least 1`)
+const noCount = (name: string, count: number): InvalidInput =>
+  new InvalidInput({ module: "LlmModel", description: `${name} is ${count}: give a whole number of at least 1` })
 
-const checkCount = (name: string, count: number): Effect.Effect<void, ProviderError> =>
+const checkCount = (name: string, count: number): Effect.Effect<void, InvalidInput> =>
   isCount(count) ? Effect.void : Effect.fail(noCount(name, count))

@@ -32,9 +32,10 @@ import { cacheMiss } from "./internal/model/cacheMiss.ts"
 import { refusing } from "./internal/model/excludeFinishReasons.ts"
 import { remember } from "./internal/model/remember.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
+import type { InvalidInput } from "./InvalidInput.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
-import { type ProviderError, StoreError } from "./SampleError.ts"
+import { StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
 
 /**
@@ -238,7 +239,7 @@ export const layer = (
  */
 export const layerStoreReplication = (
   options: Identity.Options & Pick<StoreOptions, "refuse">
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, ProviderError | StoreError, SampleStore.SampleStore> =>
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError, SampleStore.SampleStore> =>
   Layer.effectContext(Effect.gen(function*() {
     const identity = yield* Identity.make(options)
     const model = yield* make(nothing(identity), yield* SampleStore.SampleStore, {
@@ -256,7 +257,7 @@ export const layerStoreReplication = (
  */
 export const layerReplication = (
   options: ReplicationOptions
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, ProviderError | StoreError> =>
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError> =>
   Layer.provide(layerStoreReplication(options), SampleStore.layerDirectory(options.directory))
 
 const nothing = (identity: Identity.Identity): LlmModel.Model =>

@@ -7,6 +7,7 @@
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type { Identity } from "./Identity.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 import type { Key } from "./Key.ts"
 
 /**
@@ -15,7 +16,9 @@ import type { Key } from "./Key.ts"
  * @category models
  * @since 0.1.0
  */
-export type SampleError = ReplicationCacheMiss | ProviderError | StoreError
+export type SampleError = ReplicationCacheMiss | ProviderError | StoreError | InvalidInput
+
+export { InvalidInput }
 
 // -----------------------------------------------------------------------------
 // ReplicationCacheMiss

@@ -185,7 +185,7 @@ describe("bad input is a typed error before any request is sent", () => {
             Effect.flip(LlmModel.sampleMany("p", number))
           ]).pipe(using(model!))
           for (const error of errors) {
-            assert.strictEqual(reasonOf(error), "BadRequest")
+            assert.instanceOf(error, SampleError.InvalidInput)
             assert.include(error.message, String(number))
             assert.include(error.message, "at least 1")
           }
@@ -205,7 +205,7 @@ describe("bad input is a typed error before any request is sent", () => {
           Effect.flip(Stream.runHead(LlmModel.sample(prompt)))
         ]).pipe(using(model!))
         for (const error of errors) {
-          assert.strictEqual(reasonOf(error), "BadRequest")
+          assert.instanceOf(error, SampleError.InvalidInput)
           assert.include(error.message, "toWellFormed")
         }
       }
@@ -232,7 +232,7 @@ describe("bad input is a typed error before any request is sent", () => {
     Effect.gen(function*() {
       const all = { model: "m", generate, ...options }
       const error = yield* Effect.flip(LlmModel.make(all))
-      assert.strictEqual(reasonOf(error), "BadRequest")
+      assert.instanceOf(error, SampleError.InvalidInput)
       assert.include(error.message, name)
       assert.isFalse(error.isRetryable)
       assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.provide(LlmModel.sampleOne("p"), LlmModel.layer(all)))))

@@ -47,7 +47,7 @@ describe("IndependentModel", () => {
         Effect.flip(IndependentModel.sampleOne("\uD800")),
         Effect.flip(Stream.runHead(IndependentModel.sample("a", { batch: NaN })))
       ]).pipe(Effect.provide(watchedIndependent), Effect.provide(provider.layer))
-      for (const error of errors) assert.strictEqual(error._tag, "ProviderError")
+      for (const error of errors) assert.strictEqual(error._tag, "InvalidInput")
       assert.deepStrictEqual(provider.requests, [])
     }))
 })

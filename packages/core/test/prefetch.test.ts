@@ -142,8 +142,7 @@ describe("prefetch", () => {
       ]
       for (const refusal of refusals) {
         const error = yield* Effect.flip(refusal)
-        assert(error._tag === "ProviderError")
-        assert.strictEqual(error.reason._tag, "BadRequest")
+        assert.strictEqual(error._tag, "InvalidInput")
       }
       assert.lengthOf(provider.requests, 0)
     }))

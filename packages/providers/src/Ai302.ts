@@ -8,7 +8,7 @@ import { vendor } from "./internal/vendor.ts"
 const of = vendor({ name: "302.ai", id: "302.ai", baseUrl: "https://api.302.ai/v1", key: "AI302_API_KEY" })
 
 /**
- * Makes a model of 302.ai. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ * Makes a model of 302.ai. Fails with an `InvalidInput` for options that no request can be made of.
  *
  * @category constructors
  * @since 0.1.0

@@ -30,8 +30,8 @@
  * @since 0.1.0
  */
 import type { Json } from "@llm-cache/core/Identity"
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
-import type { ProviderError } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
@@ -62,14 +62,14 @@ export interface Options extends Omit<ModelOptions, "maxBatch" | "parameters"> {
 }
 
 /**
- * Makes a model. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ * Makes a model. Fails with an `InvalidInput` for options that no request can be made of.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
   options: Options
-): Effect.fn.Return<LlmModel.Model, ProviderError, HttpClient> {
+): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient> {
   const most = options.parameters?.max_tokens
   if (!(Number.isSafeInteger(most) && most > 0)) {
     return yield* invalid(
@@ -107,5 +107,5 @@ export const make = Effect.fnUntraced(function*(
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, ProviderError, HttpClient> =>
+export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, InvalidInput, HttpClient> =>
   Layer.effect(LlmModel.LlmModel, make(options))

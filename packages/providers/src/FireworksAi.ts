@@ -13,7 +13,7 @@ const of = vendor({
 })
 
 /**
- * Makes a model of Fireworks AI. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ * Makes a model of Fireworks AI. Fails with an `InvalidInput` for options that no request can be made of.
  *
  * @category constructors
  * @since 0.1.0

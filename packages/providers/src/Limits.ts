@@ -57,8 +57,9 @@
  *
  * @since 0.1.0
  */
+import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { Generation } from "@llm-cache/core/LlmModel"
-import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleError"
+import type { ProviderErrorReason } from "@llm-cache/core/SampleError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -128,14 +129,14 @@ export class Limits extends Context.Service<Limits, {
 }>()("@llm-cache/providers/Limits") {}
 
 /**
- * Makes limits. Fails with a `ProviderError` (`BadRequest`) for limits that no request could keep.
+ * Makes limits. Fails with an `InvalidInput` for limits that no request could keep.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
   options: Options = {}
-): Effect.fn.Return<Limits["Service"], ProviderError> {
+): Effect.fn.Return<Limits["Service"], InvalidInput> {
   const { inFlight, requestsPerMinute, tokensPerMinute } = options
   for (const [name, limit] of Object.entries({ inFlight, requestsPerMinute, tokensPerMinute })) {
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
@@ -161,7 +162,7 @@ export const make = Effect.fnUntraced(function*(
   return { run: (account, tokens, request) => Effect.suspend(() => laneOf(account)(tokens, request)) }
 })
 
-const invalid = (description: string) => Effect.fail(ProviderError.badRequest("Limits.make", description))
+const invalid = (description: string) => Effect.fail(new InvalidInput({ module: "Limits.make", description }))
 
 /**
  * Provides limits for the models above. Models that are to share them are built over one such layer.
@@ -169,4 +170,4 @@ const invalid = (description: string) => Effect.fail(ProviderError.badRequest("L
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<Limits, ProviderError> => Layer.effect(Limits, make(options))
+export const layer = (options: Options): Layer.Layer<Limits, InvalidInput> => Layer.effect(Limits, make(options))

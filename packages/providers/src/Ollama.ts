@@ -34,8 +34,8 @@
  *
  * @since 0.1.0
  */
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
-import type { ProviderError } from "@llm-cache/core/SampleError"
 import type * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
@@ -67,12 +67,12 @@ export interface Options extends Omit<ModelOptions, "maxBatch"> {
 }
 
 /**
- * Makes a model. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ * Makes a model. Fails with an `InvalidInput` for options that no request can be made of.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<LlmModel.Model, ProviderError, HttpClient> =>
+export const make = (options: Options): Effect.Effect<LlmModel.Model, InvalidInput, HttpClient> =>
   Provider.make(ollamaChat, {
     ...options,
     maxBatch: 1,
@@ -106,5 +106,5 @@ export const make = (options: Options): Effect.Effect<LlmModel.Model, ProviderEr
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, ProviderError, HttpClient> =>
+export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, InvalidInput, HttpClient> =>
   Layer.effect(LlmModel.LlmModel, make(options))

@@ -14,7 +14,7 @@ const of = vendor({
 })
 
 /**
- * Makes a model of OpenAI. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ * Makes a model of OpenAI. Fails with an `InvalidInput` for options that no request can be made of.
  *
  * @category constructors
  * @since 0.1.0

@@ -61,6 +61,7 @@
  * @since 0.1.0
  */
 import type * as Identity from "@llm-cache/core/Identity"
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import type { ProviderError } from "@llm-cache/core/SampleError"
 import * as Config from "effect/Config"
@@ -174,12 +175,12 @@ export interface ConfigOptions extends Omit<ModelOptions, "model" | "temperature
 }
 
 /**
- * Makes a model. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ * Makes a model. Fails with an `InvalidInput` for options that no request can be made of.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<LlmModel.Model, ProviderError, HttpClient> =>
+export const make = (options: Options): Effect.Effect<LlmModel.Model, InvalidInput, HttpClient> =>
   Provider.make(chatCompletions, { ...options, apiKey: ApiKey.fromValue(options.apiKey) })
 
 /**
@@ -209,7 +210,7 @@ export const make = (options: Options): Effect.Effect<LlmModel.Model, ProviderEr
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, ProviderError, HttpClient> =>
+export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, InvalidInput, HttpClient> =>
   Layer.effect(LlmModel.LlmModel, make(options))
 
 /**
@@ -239,7 +240,7 @@ export const layer = (options: Options): Layer.Layer<LlmModel.LlmModel, Provider
  */
 export const layerConfig = (
   options: ConfigOptions = {}
-): Layer.Layer<LlmModel.LlmModel, ProviderError | Config.ConfigError, HttpClient> =>
+): Layer.Layer<LlmModel.LlmModel, InvalidInput | Config.ConfigError, HttpClient> =>
   Layer.effect(
     LlmModel.LlmModel,
     Effect.gen(function*() {

@@ -8,7 +8,7 @@ import { vendor } from "./internal/vendor.ts"
 const of = vendor({ name: "XMCP", id: "xmcp", baseUrl: "https://llm.xmcp.ltd", key: "XMCP_API_KEY" })
 
 /**
- * Makes a model of XMCP. Fails with a `ProviderError` (`BadRequest`) for options that no request can be made of.
+ * Makes a model of XMCP. Fails with an `InvalidInput` for options that no request can be made of.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,7 +1,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { InvalidInput } from "../InvalidInput.ts"
 import type { LlmModel, Model } from "../LlmModel.ts"
-import { ProviderError, type SampleError } from "../SampleError.ts"
+import type { ProviderError, SampleError } from "../SampleError.ts"
 import type { Progress } from "../SampleStore.ts"
 
 /**
@@ -70,10 +71,11 @@ export const fetch = Effect.fnUntraced(function*(
   { batch, concurrency = 16, onProgress = () => Effect.void }: PrefetchOptions
 ): Effect.fn.Return<Prefetched, SampleError, LlmModel> {
   if (model.sequence !== "remembered") {
-    return yield* ProviderError.badRequest(
-      "LlmModel.prefetch",
-      "the model is no cache, what it is asked for would be lost: provide a Persistent or a Repeatable above it"
-    )
+    return yield* new InvalidInput({
+      module: "LlmModel.prefetch",
+      description:
+        "the model is no cache, what it is asked for would be lost: provide a Persistent or a Repeatable above it"
+    })
   }
   const total = items.reduce((sum, { n }) => sum + n, 0)
   const start = yield* Clock.currentTimeMillis

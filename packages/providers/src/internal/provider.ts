@@ -1,3 +1,4 @@
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
@@ -29,7 +30,7 @@ export interface Options extends ModelOptions {
 export const make = Effect.fnUntraced(function*(
   protocol: Protocol,
   options: Options
-): Effect.fn.Return<LlmModel.Model, ProviderError, HttpClient.HttpClient> {
+): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient.HttpClient> {
   const { apiKey, model, parameters = {}, system, temperature } = options
   const url = yield* endpoint(protocol, options.baseUrl)
   yield* checkParameters(protocol, parameters)

@@ -1,11 +1,11 @@
-import { ProviderError } from "@llm-cache/core/SampleError"
+import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Parameters, Protocol } from "./protocol.ts"
 
 /** The URL that requests go to. Messages do not quote the base URL, which may hold a password. */
-export const endpoint = (protocol: Protocol, baseUrl: string): Effect.Effect<URL, ProviderError> => {
+export const endpoint = (protocol: Protocol, baseUrl: string): Effect.Effect<URL, InvalidInput> => {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
     return invalid(protocol, `\`baseUrl\` is not an http or https URL: give one like \`${protocol.example}\``)
@@ -20,7 +20,7 @@ export const endpoint = (protocol: Protocol, baseUrl: string): Effect.Effect<URL
 }
 
 /** Refuses parameters that are options of their own. */
-export const checkParameters = (protocol: Protocol, parameters: Parameters): Effect.Effect<void, ProviderError> => {
+export const checkParameters = (protocol: Protocol, parameters: Parameters): Effect.Effect<void, InvalidInput> => {
   const name = Object.keys(protocol.reserved).find((name) => Object.hasOwn(parameters, name))
   return name === undefined
     ? Effect.void
@@ -31,7 +31,7 @@ export const checkParameters = (protocol: Protocol, parameters: Parameters): Eff
 export const checkTimeout = (
   protocol: Protocol,
   timeout: Duration.Input
-): Effect.Effect<Duration.Duration, ProviderError> =>
+): Effect.Effect<Duration.Duration, InvalidInput> =>
   Option.match(Option.filter(Duration.fromInput(timeout), Duration.isPositive), {
     onNone: () =>
       invalid(
@@ -43,4 +43,4 @@ export const checkTimeout = (
 
 /** Fails for options that no request can be made of. */
 export const invalid = ({ name }: Protocol, description: string) =>
-  Effect.fail(ProviderError.badRequest(name, description))
+  Effect.fail(new InvalidInput({ module: name, description }))

@@ -1,5 +1,5 @@
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
-import type { ProviderError } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
@@ -23,8 +23,8 @@ export interface Vendor {
 
 /** What the module of a vendor has. */
 export const vendor = ({ baseUrl, id, key, maxBatch, name }: Vendor): {
-  readonly make: (options: VendorOptions) => Effect.Effect<LlmModel.Model, ProviderError, HttpClient>
-  readonly layer: (options: VendorOptions) => Layer.Layer<LlmModel.LlmModel, ProviderError, HttpClient>
+  readonly make: (options: VendorOptions) => Effect.Effect<LlmModel.Model, InvalidInput, HttpClient>
+  readonly layer: (options: VendorOptions) => Layer.Layer<LlmModel.LlmModel, InvalidInput, HttpClient>
 } => {
   const make = (options: VendorOptions) =>
     Effect.flatMap(

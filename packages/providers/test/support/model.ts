@@ -10,7 +10,7 @@ export const sampling = (
   url: string,
   options?: Partial<OpenAiCompatible.Options>
 ) =>
-<A, E>(effect: Effect.Effect<A, E, LlmModel.LlmModel>): Effect.Effect<A, E | SampleError.ProviderError> =>
+<A, E>(effect: Effect.Effect<A, E, LlmModel.LlmModel>): Effect.Effect<A, E | SampleError.InvalidInput> =>
   Effect.provide(
     effect,
     OpenAiCompatible.layer({

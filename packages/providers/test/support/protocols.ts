@@ -10,7 +10,7 @@ export interface Protocol {
   readonly layer: (
     url: string,
     options?: Partial<Omit<OpenAiCompatible.ModelOptions, "parameters">>
-  ) => Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+  ) => Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
   /** Numbered samples, for requests that the documentation of the protocol allows. */
   readonly success: () => Reply
   /** An answer of which the end is missing. */

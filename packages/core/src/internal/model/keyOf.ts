@@ -1,6 +1,6 @@
 import type { Identity } from "../../Identity.ts"
+import { InvalidInput } from "../../InvalidInput.ts"
 import { Key } from "../../Key.ts"
-import { ProviderError } from "../../SampleError.ts"
 import type { AnyFiber } from "../events/observe.ts"
 import { CurrentFork } from "./currentFork.ts"
 
@@ -9,17 +9,20 @@ export const keyOf = (
   fiber: AnyFiber,
   identity: Identity,
   prompt: string
-): Key | ProviderError => {
+): Key | InvalidInput => {
   const { path } = fiber.getRef(CurrentFork)
   return !prompt.isWellFormed()
-    ? ProviderError.badRequest(
-      "LlmModel.sample",
-      "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
-    )
+    ? new InvalidInput({
+      module: "LlmModel.sample",
+      description:
+        "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
+    })
     : path.some((name) => name === "" || !name.isWellFormed())
-    ? ProviderError.badRequest(
-      "Fork.fork",
-      `the fork ${JSON.stringify(path)} has a name that is empty, or has a lone surrogate: give it another one`
-    )
+    ? new InvalidInput({
+      module: "Fork.fork",
+      description: `the fork ${
+        JSON.stringify(path)
+      } has a name that is empty, or has a lone surrogate: give it another one`
+    })
     : new Key(identity, prompt, path)
 }
