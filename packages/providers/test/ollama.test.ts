@@ -6,7 +6,7 @@ import { Effect, Layer, Redacted, Schedule } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { clients } from "./support/clients.ts"
 import { makeDirectory } from "./support/directory.ts"
-import { reasonOf } from "./support/model.ts"
+import { invalidInputOf, reasonOf } from "./support/model.ts"
 import { last, lines, ndjson, ollama, piece } from "./support/protocols.ts"
 import { makeServer, type Reply } from "./support/server.ts"
 
@@ -75,7 +75,7 @@ describe("a request", () => {
     Effect.gen(function*() {
       for (const name of ["model", "messages", "n", "temperature", "stream", "system", "options"]) {
         const error = yield* Effect.flip(sampling("http://127.0.0.1:1", { parameters: { [name]: 1 } })(purchase(1)))
-        assert.include(reasonOf(error, "BadRequest").description, `\`${name}\`: `)
+        assert.include(invalidInputOf(error), `\`${name}\`: `)
       }
     }))
 })

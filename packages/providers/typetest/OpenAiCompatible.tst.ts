@@ -24,10 +24,10 @@ const options = { baseUrl: "http://127.0.0.1:1", apiKey: Redacted.make("sk"), mo
 describe("OpenAiCompatible", () => {
   it("is a model that needs an HTTP client", () => {
     expect(OpenAiCompatible.layer(options)).type.toBe<
-      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+      Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
     >()
     expect(OpenAiCompatible.layerConfig()).type.toBe<
-      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError | Config.ConfigError, HttpClient.HttpClient>
+      Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput | Config.ConfigError, HttpClient.HttpClient>
     >()
     expect(
       LlmModel.sampleOne("p").pipe(
@@ -62,7 +62,7 @@ describe("a vendor", () => {
       const { layer } of [Ai302, CloseAi, DeepSeek, FireworksAi, Groq, Mistral, OpenAi, OpenRouter, Together, Xmcp]
     ) {
       expect(layer({ model: "m" })).type.toBe<
-        Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+        Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
       >()
       expect(layer).type.not.toBeCallableWith({})
       expect(layer).type.not.toBeCallableWith({ model: "m", baseUrl: "http://127.0.0.1:1" })
@@ -73,7 +73,7 @@ describe("a vendor", () => {
 describe("Ollama", () => {
   it("is a model that needs an HTTP client, and no URL or key in code", () => {
     expect(Ollama.layer({ model: "m" })).type.toBe<
-      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+      Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
     >()
     expect(Ollama.layer).type.not.toBeCallableWith({ model: "m", maxBatch: 2 })
   })
@@ -82,7 +82,7 @@ describe("Ollama", () => {
 describe("Anthropic", () => {
   it("is a model that needs an HTTP client, and wants the most tokens of a sample", () => {
     expect(Anthropic.layer({ model: "m", parameters: { max_tokens: 1 } })).type.toBe<
-      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, HttpClient.HttpClient>
+      Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
     >()
     expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m" })
     expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m", parameters: { top_p: 1 } })
@@ -92,6 +92,6 @@ describe("Anthropic", () => {
 
 describe("Limits", () => {
   it("are a layer that needs nothing", () => {
-    expect(Limits.layer({ inFlight: 1 })).type.toBe<Layer.Layer<Limits.Limits, SampleError.ProviderError>>()
+    expect(Limits.layer({ inFlight: 1 })).type.toBe<Layer.Layer<Limits.Limits, SampleError.InvalidInput>>()
   })
 })

@@ -23,6 +23,12 @@ export const sampling = (
     }).pipe(Layer.provide(client))
   )
 
+/** The message of an `InvalidInput`. Fails the test for every other error. */
+export const invalidInputOf = (error: unknown): string => {
+  assert.instanceOf(error, SampleError.InvalidInput)
+  return error.message
+}
+
 /** Fails the test unless the error is a provider's with that reason. */
 export const reasonOf = <Tag extends SampleError.ProviderErrorReason["_tag"]>(
   error: unknown,
