@@ -20,7 +20,7 @@ import { Events } from "./Events.ts"
 import * as Identity from "./Identity.ts"
 import { Listeners } from "./internal/events/listeners.ts"
 import { type AnyFiber, isObserved } from "./internal/events/observe.ts"
-import { ofLast } from "./internal/memoizeLast.ts"
+import { memoizeLast } from "./internal/memoizeLast.ts"
 import { atHandOf } from "./internal/model/atHand.ts"
 import { CurrentFork } from "./internal/model/currentFork.ts"
 import { keyOf } from "./internal/model/keyOf.ts"
@@ -227,7 +227,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   // The fork, the spans and the log of a request are those of who samples. All else is of where the model was made.
   // One caller mostly asks for many requests.
-  const inContext = ofLast((caller: Context.Context<never>) =>
+  const inContext = memoizeLast((caller: Context.Context<never>) =>
     Context.merge(Context.merge(caller, services), ambient(caller))
   )
   const withServices = <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>): Effect.Effect<A, E> =>

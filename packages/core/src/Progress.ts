@@ -23,7 +23,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Events from "./Events.ts"
-import { Tally } from "./internal/events/counts.ts"
+import { UsageCounter } from "./internal/events/usageCounter.ts"
 import { ProviderError } from "./SampleError.ts"
 
 /**
@@ -99,19 +99,19 @@ export const layer = (options: Options = {}): Layer.Layer<never, ProviderError, 
         // A console that is gone is no reason to stop.
       }
     }
-    const tally = new Tally()
+    const counter = new UsageCounter()
     const inFlight = new Set<string>()
     let [changes, shown] = [0, 0]
     yield* Events.listen((event) => {
       changes++
       if (event._tag === "RequestSent") inFlight.add(event.request)
       else if (event._tag === "RequestDone" || event._tag === "RequestFailed") inFlight.delete(event.request)
-      tally.add(event)
+      counter.add(event)
     })
 
     let last = { time: yield* Clock.currentTimeMillis, samples: 0 }
     const line = Effect.map(Clock.currentTimeMillis, (time) => {
-      const { failedRequests, hits, misses, models, spent } = tally.usage()
+      const { failedRequests, hits, misses, models, spent } = counter.usage()
       // of models without a cache: what was bought
       const samples = models.reduce((sum, of) => sum + (of.hits + of.misses || of.spent.samples), 0)
       // A model that is drawn from without a cache, and then with one, is counted otherwise from then on.

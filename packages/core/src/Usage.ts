@@ -45,8 +45,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Events from "./Events.ts"
 import type { Identity } from "./Identity.ts"
-import { Tally } from "./internal/events/counts.ts"
 import { Listeners } from "./internal/events/listeners.ts"
+import { UsageCounter } from "./internal/events/usageCounter.ts"
 
 /**
  * Requests and what they brought.
@@ -145,10 +145,10 @@ export interface Usage extends Counts {
  */
 export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<[result: A, usage: Usage], E, R> =>
   Effect.suspend(() => {
-    const tally = new Tally()
+    const counter = new UsageCounter()
     return Effect.map(
-      Effect.updateService(self, Listeners, (outer) => [...outer, tally.add]),
-      (result): [A, Usage] => [result, tally.usage()]
+      Effect.updateService(self, Listeners, (outer) => [...outer, counter.add]),
+      (result): [A, Usage] => [result, counter.usage()]
     )
   })
 
@@ -189,10 +189,10 @@ export class Meter extends Context.Service<Meter, {
 export const layer: Layer.Layer<Meter, never, Events.Events> = Layer.effect(
   Meter,
   Effect.suspend(() => {
-    const tally = new Tally()
+    const counter = new UsageCounter()
     return Effect.as(
-      Events.listen(tally.add),
-      { current: Effect.sync(() => tally.usage()) }
+      Events.listen(counter.add),
+      { current: Effect.sync(() => counter.usage()) }
     )
   })
 )

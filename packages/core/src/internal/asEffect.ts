@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 
-/** What a function of the user returned, a value or an effect of one, as an effect. */
+/** The result of a user's function as an effect: the function may return a value or an effect of one. */
 export const asEffect = <T>(returned: T): Effect.Effect<Value<T>, Effect.Error<T>, Effect.Services<T>> =>
   (Effect.isEffect(returned) ? returned : Effect.succeed(returned)) as ReturnType<typeof asEffect<T>>
 

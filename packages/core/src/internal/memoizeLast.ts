@@ -1,5 +1,5 @@
-/** A function that remembers its last answer, for one that is mostly asked the same again and again. */
-export const ofLast = <A, B>(f: (a: A) => B): (a: A) => B => {
+/** A function that keeps its last answer, for callers that mostly pass the same argument again. */
+export const memoizeLast = <A, B>(f: (a: A) => B): (a: A) => B => {
   let last: { readonly a: A; readonly b: B } | undefined
   return (a) => {
     if (last === undefined || last.a !== a) last = { a, b: f(a) }

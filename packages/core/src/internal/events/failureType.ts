@@ -5,7 +5,7 @@ import type { SampleError } from "../../SampleError.ts"
 export const errorOf = (cause: Cause.Cause<SampleError>): SampleError | undefined =>
   Option.getOrUndefined(Cause.findErrorOption(cause))
 
-/** What a request failed with, in a word: `error.type` of OpenTelemetry. */
+/** The kind of a failure in one word: `error.type` of OpenTelemetry. */
 export const failureType = (cause: Cause.Cause<SampleError>): string => {
   const error = errorOf(cause)
   if (error === undefined) return Cause.hasDies(cause) ? "defect" : "interrupted"

@@ -1,11 +1,9 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as LogLevel from "effect/LogLevel"
-import * as References from "effect/References"
+import type * as LogLevel from "effect/LogLevel"
 import { type Event, Events } from "../../Events.ts"
 import type { Key } from "../../Key.ts"
-import { ofLast } from "../memoizeLast.ts"
 import { failureType } from "./failureType.ts"
 import { Listeners } from "./listeners.ts"
 
@@ -14,27 +12,24 @@ export type AnyFiber = Fiber.Fiber<unknown, unknown>
 const eventsIn = (context: Context.Context<never>): Events["Service"] | undefined =>
   Context.getOrUndefined(context as Context.Context<Events>, Events)
 
-const isDebug = (level: LogLevel.LogLevel): boolean => LogLevel.isLessThanOrEqualTo(level, "Debug")
+const isDebug = (level: LogLevel.LogLevel): boolean => level === "Debug" || level === "Trace" || level === "All"
 
-// It is asked at every draw, and depends on the context alone.
-const observersIn = ofLast((context: Context.Context<never>) => ({
-  events: eventsIn(context),
-  isAlways: isDebug(Context.get(context, References.MinimumLogLevel)) || Context.get(context, Listeners).length > 0
-}))
+/** Whether anyone hears of the events of a fiber. */
+// It runs at every draw, so it reads the context without defaults: the row `memory-effect` of the benchmark.
+export const isObserved = ({ cache, context }: AnyFiber): boolean =>
+  isDebug(cache.minimumLogLevel) ||
+  Context.getOrUndefined(context, Listeners) !== undefined ||
+  eventsIn(context)?.hasListeners() === true
 
-/** Whether anyone wants to know what happens in a fiber. */
-export const isObserved = (fiber: AnyFiber): boolean => {
-  const { events, isAlways } = observersIn(fiber.context)
-  return isAlways || (events !== undefined && events.hasListeners())
-}
-
-/** Whether a span of a fiber would be seen: a tracer is provided, or there is a span around. */
+/** Whether anyone sees the spans of a fiber: it has a tracer or runs in a span. */
 export const isTraced = ({ cache }: AnyFiber): boolean => cache.tracer !== undefined || cache.span !== undefined
 
-/** Tells what happens in a fiber. */
-export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
+/** Hands an event to the listeners of a fiber and to its debug log. */
+export const publishEvent = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const log = isDebug(fiber.cache.minimumLogLevel) ? Effect.logDebug(inWords(event), annotations(event)) : Effect.void
+    const log = isDebug(fiber.cache.minimumLogLevel)
+      ? Effect.logDebug(messageOf(event), annotations(event))
+      : Effect.void
     try {
       for (const listener of fiber.getRef(Listeners)) listener(event)
       eventsIn(fiber.context)?.publish(event)
@@ -44,11 +39,11 @@ export const tell = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
     return log
   })
 
-/** Tells what happens in the fiber that runs the effect, where anyone wants to know. */
-export const telling = (event: () => Event): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => isObserved(fiber) ? tell(fiber, event()) : Effect.void)
+/** Publishes an event of the running fiber. Without observers it does not make the event. */
+export const publishIfObserved = (event: () => Event): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => isObserved(fiber) ? publishEvent(fiber, event()) : Effect.void)
 
-const inWords = (event: Event): string => {
+const messageOf = (event: Event): string => {
   switch (event._tag) {
     case "RequestSent":
       return `request for ${event.n}`

@@ -4,7 +4,7 @@ import { fromDraw, type Model } from "../../LlmModel.ts"
 import type { Drawn } from "../../Sample.ts"
 import { ContentPolicy, ProviderError, type SampleError, UnusableResponse } from "../../SampleError.ts"
 import type { Store } from "../../SampleStore.ts"
-import { telling } from "../events/observe.ts"
+import { publishIfObserved } from "../events/observe.ts"
 import { KeyMap } from "./keyMap.ts"
 
 /**
@@ -57,7 +57,9 @@ export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<str
       const isNew = scan !== undefined && look(scan, at, refuses)
       if (!scan?.refused.includes(at)) return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
       return Effect.andThen(
-        isNew ? telling(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn })) : Effect.void,
+        isNew
+          ? publishIfObserved(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn }))
+          : Effect.void,
         Effect.flatMap(store.get(key, at + 1), (recorded) => {
           // What is recorded costs nothing, and is passed over, up to where this draw begins to buy.
           const from = bought ?? (recorded === undefined ? at : undefined)

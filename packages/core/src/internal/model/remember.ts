@@ -8,7 +8,7 @@ import type { Model } from "../../LlmModel.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
 import { type SampleError, StoreError } from "../../SampleError.ts"
 import type { Leases, Store } from "../../SampleStore.ts"
-import { isObserved, telling } from "../events/observe.ts"
+import { isObserved, publishIfObserved } from "../events/observe.ts"
 import { readAll } from "../store/readAll.ts"
 import { sampleName } from "../store/sampleName.ts"
 import { textsOfStore } from "../store/textsOf.ts"
@@ -156,18 +156,20 @@ export const remember = (
 
   const hit = (key: Key, position: number, sample: Drawn, waited: boolean): ReturnType<Model["draw"]> =>
     Effect.as(
-      name !== undefined ? telling(() => ({ _tag: "Hit", key, position, store: name, sample, waited })) : Effect.void,
+      name !== undefined
+        ? publishIfObserved(() => ({ _tag: "Hit", key, position, store: name, sample, waited }))
+        : Effect.void,
       one(sample)
     )
 
   const miss = (key: Key, position: number): Effect.Effect<void> =>
-    name !== undefined ? telling(() => ({ _tag: "Miss", key, position, store: name, asks })) : Effect.void
+    name !== undefined ? publishIfObserved(() => ({ _tag: "Miss", key, position, store: name, asks })) : Effect.void
 
   const stored = (key: Key, landed: ReadonlyMap<number, Drawn>): Effect.Effect<void> =>
     name !== undefined
       ? Effect.forEach(
         landed,
-        ([position, sample]) => telling(() => ({ _tag: "Stored", key, position, store: name, sample })),
+        ([position, sample]) => publishIfObserved(() => ({ _tag: "Stored", key, position, store: name, sample })),
         { discard: true }
       )
       : Effect.void

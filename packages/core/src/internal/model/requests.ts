@@ -12,7 +12,7 @@ import type { Model, Options } from "../../LlmModel.ts"
 import type { Drawn } from "../../Sample.ts"
 import { ProviderError, type SampleError } from "../../SampleError.ts"
 import { errorOf, failureType } from "../events/failureType.ts"
-import { isObserved, isTraced, tell } from "../events/observe.ts"
+import { isObserved, isTraced, publishEvent } from "../events/observe.ts"
 import { defined, purchased } from "./answer.ts"
 import { type AtHand, type Restore, withAtHand } from "./atHand.ts"
 
@@ -40,7 +40,7 @@ export const makeBuying = <R>(
     Effect.withFiber((fiber) => {
       const request = crypto.randomUUID()
       const publish = (event: (told: typeof fields) => Event) =>
-        isObserved(fiber) ? tell(fiber, event(fields)) : Effect.void
+        isObserved(fiber) ? publishEvent(fiber, event(fields)) : Effect.void
       const fields = { key, position, request, provider, model }
       const bought = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))

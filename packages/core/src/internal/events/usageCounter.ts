@@ -5,15 +5,14 @@ import type { Metadata } from "../../Sample.ts"
 import type { Amount, CacheCounts, Counts, Usage } from "../../Usage.ts"
 import { sampleName } from "../store/sampleName.ts"
 
-/** Adds up events. */
-export class Tally {
+/** Adds up the requests, samples and tokens of events. */
+export class UsageCounter {
   readonly #total = emptyCounts()
   readonly #models = new Map<string, { readonly identity: Identity; readonly counts: MutableCounts }>()
   readonly #caches = new Map<string, Mutable<CacheCounts>>()
-  // The requests that were sent, those that were replayed, and the samples that were.
-  readonly #bought = new Set<string>()
-  readonly #replayed = new Set<string>()
-  readonly #samples = new Set<string>()
+  readonly #sentRequests = new Set<string>()
+  readonly #replayedRequests = new Set<string>()
+  readonly #replayedSamples = new Set<string>()
 
   readonly add = (event: Event): void => {
     const { identity } = event.key
@@ -23,7 +22,7 @@ export class Tally {
     if ("store" in event) count(this.#cacheOf(event.store), event)
     switch (event._tag) {
       case "RequestDone":
-        this.#bought.add(event.request)
+        this.#sentRequests.add(event.request)
         for (const { spent } of all) {
           spent.samples += event.samples.length
           addRequest(spent, event.samples[0]?.metadata, event.elapsed)
@@ -58,13 +57,13 @@ export class Tally {
   #replay(hit: Hit, all: ReadonlyArray<MutableCounts>): void {
     const { metadata } = hit.sample
     const { request } = metadata
-    if (request !== undefined && this.#bought.has(request)) return
+    if (request !== undefined && this.#sentRequests.has(request)) return
     const sample = nameOf(hit)
-    if (this.#samples.has(sample)) return
-    this.#samples.add(sample)
+    if (this.#replayedSamples.has(sample)) return
+    this.#replayedSamples.add(sample)
     for (const { replayed } of all) replayed.samples++
-    if (request === undefined || this.#replayed.has(request)) return
-    this.#replayed.add(request)
+    if (request === undefined || this.#replayedRequests.has(request)) return
+    this.#replayedRequests.add(request)
     for (const { replayed } of all) addRequest(replayed, metadata, metadata.elapsed)
   }
 
@@ -75,7 +74,7 @@ export class Tally {
   }
 }
 
-// Of a sample without a name: where it is. In a slice it is where it is in the cache beneath.
+// A sample without a name is known by its place. A slice reports the place in the cache beneath it.
 const nameOf = ({ key, position, sample }: Hit): string =>
   sampleName(sample) ?? JSON.stringify([key.identity.id, key.path, key.promptHash, position])
 
