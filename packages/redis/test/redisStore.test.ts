@@ -10,7 +10,7 @@ import { defineRows } from "./parts/rows.ts"
 import { deleteAll, isRequired, newPlace, open, send, server } from "./support/server.ts"
 
 it.runIf(server === undefined && isRequired)("finds the server that LLM_CACHE_REQUIRE_SERVERS asks for", () => {
-  assert.fail("LLM_CACHE_TEST_REDIS names none: start one by eval \"$(scripts/servers.sh start DIR)\"")
+  assert.fail("LLM_CACHE_TEST_REDIS names none: start one by eval \"$(packages/scripts/servers.sh start DIR)\"")
 })
 
 const why = server === undefined ? " (skipped: LLM_CACHE_TEST_REDIS names no server)" : ""

@@ -11,7 +11,7 @@ import { createDatabase, dropDatabase, execute, isRequired, server, urlOf } from
 it("finds a server, where LLM_CACHE_REQUIRE_SERVERS asks for one", () => {
   assert.isFalse(
     isRequired && server === undefined,
-    "LLM_CACHE_TEST_POSTGRES names no server: start one by eval \"$(scripts/servers.sh start DIR)\""
+    "LLM_CACHE_TEST_POSTGRES names no server: start one by eval \"$(packages/scripts/servers.sh start DIR)\""
   )
 })
 

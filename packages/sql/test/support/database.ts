@@ -5,7 +5,7 @@ import * as ChildProcess from "node:child_process"
 import * as Path from "node:path"
 import type { Place } from "./store.ts"
 
-/** The server that the tests may use, which `scripts/servers.sh` starts. */
+/** The server that the tests may use, which `packages/scripts/servers.sh` starts. */
 export const server = process.env["LLM_CACHE_TEST_POSTGRES"]
 
 /** Its folder, where the tests may stop and start it. */
@@ -82,7 +82,7 @@ export const layerOf = ({ prefix, url }: Place, options?: Omit<Parameters<typeof
 /** Stops the server, starts it, or both. */
 export const servers = (command: "pause" | "resume" | "restart") =>
   Effect.uninterruptible(Effect.callback<void>((resume) => {
-    const script = Path.join(import.meta.dirname, "../../../../scripts/servers.sh")
+    const script = Path.join(import.meta.dirname, "../../../scripts/servers.sh")
     ChildProcess.execFile(script, [command, serverFolder!, "postgres"], (error) => {
       resume(error === null ? Effect.void : Effect.die(error))
     })

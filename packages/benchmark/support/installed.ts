@@ -6,10 +6,10 @@ import * as Fs from "node:fs"
 import { createRequire } from "node:module"
 import * as Path from "node:path"
 
-const root = Path.join(import.meta.dirname, "../..")
+const root = Path.join(import.meta.dirname, "../../..")
 
 export const install = (folder: string, packages: ReadonlyArray<string>): void => {
-  const require = createRequire(Path.join(root, "package.json"))
+  const require = createRequire(import.meta.url)
   const tsc = Path.join(Path.dirname(require.resolve("typescript/package.json")), "bin/tsc")
   execFileSync(process.execPath, [tsc, "-b", ...packages.map((name) => Path.join(root, "packages", name))], {
     stdio: "inherit"

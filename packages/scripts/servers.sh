@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # PostgreSQL and Redis for the tests, on loopback, with their data in a folder.
 #
-#   scripts/servers.sh start DIR       starts both, and prints the environment that the tests want, for `eval`
-#   scripts/servers.sh stop DIR        stops both
-#   scripts/servers.sh restart DIR postgres|redis
-#   scripts/servers.sh pause DIR postgres|redis, and then: resume DIR postgres|redis
+#   packages/scripts/servers.sh start DIR       starts both, and prints the environment that the tests want, for `eval`
+#   packages/scripts/servers.sh stop DIR        stops both
+#   packages/scripts/servers.sh restart DIR postgres|redis
+#   packages/scripts/servers.sh pause DIR postgres|redis, and then: resume DIR postgres|redis
 set -eu
 command=$1 dir=$2
 export PATH="$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"

@@ -6,8 +6,8 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { published, root } from "./published.ts"
 
-const root = Path.join(import.meta.dirname, "..")
 const bin = Path.join(root, "node_modules/.bin")
 const temporary = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-pack-"))
 
@@ -92,7 +92,7 @@ const checkProject = (packages: ReadonlyArray<Packed>) => {
   const tarballs = Object.fromEntries(packages.map(({ name, tarball }) => [name, `file:${tarball}`]))
   const versions = Object.fromEntries(["effect", "@effect/vitest", "vitest"].map((name) => [
     name,
-    JSON.parse(Fs.readFileSync(Path.join(root, "node_modules", name, "package.json"), "utf8")).version
+    JSON.parse(Fs.readFileSync(Path.join(import.meta.dirname, "node_modules", name, "package.json"), "utf8")).version
   ]))
   Fs.mkdirSync(project)
   write("package.json", { type: "module", dependencies: { ...tarballs, ...versions } })
@@ -119,7 +119,7 @@ const checkProject = (packages: ReadonlyArray<Packed>) => {
 
 try {
   run(root, "pnpm", "run", "build")
-  const packages = Fs.globSync("packages/*", { cwd: root }).sort().map(pack)
+  const packages = published.map(pack)
   packages.forEach(checkTarball)
   checkProject(packages)
 } finally {

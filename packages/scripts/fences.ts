@@ -4,7 +4,7 @@
  */
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
-import * as Path from "node:path"
+import { root } from "./published.ts"
 
 const sources = [
   "README.md",
@@ -40,18 +40,18 @@ const fencesOf = (source: string): Array<Fence> => {
   return fences
 }
 
-process.chdir(Path.join(import.meta.dirname, ".."))
+process.chdir(root)
 const fences = Fs.globSync(sources).sort().flatMap(fencesOf)
 if (fences.length === 0) throw new Error("found no fence at all")
 
-const folder = "node_modules/.cache/fences"
+const folder = "packages/scripts/node_modules/.cache/fences"
 Fs.rmSync(folder, { recursive: true, force: true })
 Fs.mkdirSync(folder, { recursive: true })
 fences.forEach(({ code }, i) => Fs.writeFileSync(`${folder}/${i}.mts`, code))
 Fs.writeFileSync(
   `${folder}/tsconfig.json`,
   JSON.stringify({
-    extends: "../../../tsconfig.base.json",
+    extends: "../../../../../tsconfig.base.json",
     compilerOptions: { declaration: false, declarationMap: false, incremental: false, noUnusedLocals: false },
     files: fences.map((_, i) => `${i}.mts`)
   })

@@ -1,6 +1,6 @@
 /**
- * Measures the stores side by side, and prints the table of the README: `node scripts/stores.ts [PROMPTS]`. Servers are
- * measured where LLM_CACHE_TEST_POSTGRES and LLM_CACHE_TEST_REDIS say where they are (`scripts/servers.sh` starts some).
+ * Measures the stores side by side, and prints the table of the README: `node packages/scripts/stores.ts [PROMPTS]`. Servers are
+ * measured where LLM_CACHE_TEST_POSTGRES and LLM_CACHE_TEST_REDIS say where they are (`packages/scripts/servers.sh` starts some).
  */
 import { LlmModel, Persistent, type SampleError, SampleStore } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
