@@ -1,131 +1,75 @@
 /**
- * Attempts: parts of a program that may fail on the samples they draw, and succeed on others.
+ * Attempts: parts of a program that may fail with some samples and succeed with others.
  *
  * **Details**
  *
- * Every attempt gets a `Repeatable` of its own over one `Independent`: its steps see the same answer to the same prompt,
- * and every attempt sees new ones. That is why these ask for an `IndependentModel`, and give the attempt its `LlmModel`
- * and its `RepeatableModel`. What an attempt has left under way of its draws ends with it; its `Scope` is the caller's.
+ * Every attempt gets its own `Repeatable` over one `Independent`: the steps of an attempt see the same answer to the same
+ * prompt, and the next attempt sees new answers. So these functions need an `IndependentModel`, and provide the attempt
+ * with its `LlmModel` and `RepeatableModel`. Unfinished draws of an attempt end with it. Its `Scope` is the caller's.
  *
- * Errors are retried, or left out; a defect is neither: it ends the whole.
+ * An error leads to another attempt, or excludes the attempt from a choice. A defect ends the program.
  *
  * @since 0.1.0
  */
 import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { formatJson } from "effect/Formatter"
 import { dual, identity } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
-import { AuditFailure } from "./Audit.ts"
 import * as Fork from "./Fork.ts"
-import { IndependentModel } from "./IndependentModel.ts"
+import type { IndependentModel } from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
+import { AttemptsExhausted, isRetryable } from "./internal/attempt/errors.ts"
+import { withFreshModel } from "./internal/attempt/freshModel.ts"
 import { again, CurrentFork } from "./internal/model/currentFork.ts"
-import { repeatableContext } from "./internal/model/repeatableContext.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 import type { LlmModel } from "./LlmModel.ts"
-import * as Repeatable from "./Repeatable.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
-import { ProviderError, ReplicationCacheMiss, StoreError } from "./SampleError.ts"
 
 /**
- * What an attempt gets.
+ * The services that these functions provide to an attempt.
  *
  * @category models
  * @since 0.1.0
  */
-export type Given = LlmModel | RepeatableModel
+export type ProvidedModels = LlmModel | RepeatableModel
 
 /**
- * An attempt that succeeded.
+ * The result of a successful attempt.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Succeeded<A, E> {
   readonly value: A
-  /** How many attempts were made, this one included. */
+  /** The number of attempts, this one included. */
   readonly attempts: number
-  /** What the attempt before failed with, if there was one. */
+  /** The error of the attempt before, if there was one. */
   readonly lastError: E | undefined
 }
 
-/**
- * No attempt succeeded, and no more are to be made.
- *
- * @category errors
- * @since 0.1.0
- */
-export class AttemptsExhausted<E = unknown> extends Data.TaggedError("AttemptsExhausted")<{
-  /** What each attempt failed with, in the order of the attempts. */
-  readonly errors: ReadonlyArray<E>
-}> {
-  /** How many attempts were made. */
-  get attempts(): number {
-    return this.errors.length
-  }
-
-  /** What the last attempt failed with. */
-  get lastError(): E {
-    return this.errors.at(-1) as E
-  }
-
-  override get cause(): E {
-    return this.lastError
-  }
-
-  override get message(): string {
-    return `No attempt of ${this.attempts} succeeded. The last one failed with: ${textOf(this.lastError)}`
-  }
-}
-
-const textOf = (error: unknown): string => {
-  if (typeof error === "string") return error
-  return error instanceof Error && error.message !== "" ? error.message : formatJson(error)
-}
+export { AttemptsExhausted, isRetryable } from "./internal/attempt/errors.ts"
 
 /**
- * Whether a new sample, or a new try, may mend what an attempt failed with.
- *
- * **Details**
- *
- * Not a `ReplicationCacheMiss`, nor a `ProviderError` that is not retryable (a bad key, a bad request, …), nor a
- * `StoreError` of a damaged sample or a name that cannot be stored, nor an `AuditFailure`. Everything else, the program's
- * own errors above all.
- *
- * @category predicates
- * @since 0.1.0
- */
-export const isMendable = (error: unknown): boolean => {
-  if (error instanceof ReplicationCacheMiss || error instanceof AuditFailure) return false
-  if (error instanceof ProviderError) return error.isRetryable
-  if (error instanceof StoreError) return error.kind === "Unavailable"
-  return true
-}
-
-/**
- * Which attempts `retry` makes: those that all of these allow. Without any of them it goes on until one succeeds.
+ * The limits of `retry`. Another attempt needs the consent of all options. Without options there is no limit.
  *
  * @category options
  * @since 0.1.0
  */
 export interface RetryOptions<E, E2 = unknown, R2 = unknown> {
-  /** When to make another attempt. Its input is what the last one failed with. */
+  /** When to make another attempt. Its input is the error of the last attempt. */
   readonly schedule?: Schedule.Schedule<unknown, E, E2, R2> | undefined
-  /** How many attempts are made after the first, at the most. */
+  /** The most attempts after the first. */
   readonly times?: number | undefined
-  /** Which errors to retry, of those that a new sample may mend. Asked once for each. */
+  /** Which retryable errors to retry. It runs once for each error. */
   readonly while?: ((error: E) => boolean | Effect.Effect<boolean, E2, R2>) | undefined
-  /** Which errors not to retry. Asked once for each. */
+  /** Which errors not to retry. It runs once for each error. */
   readonly until?: ((error: E) => boolean | Effect.Effect<boolean, E2, R2>) | undefined
 }
 
 /**
- * What `retry` returns: what its options fail with and need is added to what the attempt does.
+ * The effect of `retry`: it adds the errors and services of its options to those of the attempt.
  *
  * @category models
  * @since 0.1.0
@@ -133,10 +77,10 @@ export interface RetryOptions<E, E2 = unknown, R2 = unknown> {
 export type RetryReturn<A, E, R, O extends RetryOptions<E>> = Effect.Effect<
   Succeeded<A, E>,
   E | AttemptsExhausted<E> | Effect.Error<Effect.Retry.Return<never, never, never, O>>,
-  Exclude<R, Given> | IndependentModel | Effect.Services<Effect.Retry.Return<never, never, never, O>>
+  Exclude<R, ProvidedModels> | IndependentModel | Effect.Services<Effect.Retry.Return<never, never, never, O>>
 >
 
-/** A schedule, or what makes one of others, for attempts that fail with `E`. */
+/** A schedule for attempts that fail with `E`, or a function that builds it. */
 type Policy<E, E2, R2> =
   | Schedule.Schedule<unknown, Types.NoInfer<E>, E2, R2>
   | ((
@@ -144,23 +88,23 @@ type Policy<E, E2, R2> =
   ) => Schedule.Schedule<unknown, Types.NoInfer<E>, E2, R2>)
 
 /**
- * Makes attempts until one succeeds, as a schedule allows. It takes what `Effect.retry` takes: options, a schedule, or a
- * function that builds one.
+ * Makes attempts until one succeeds or the options allow no more. Like `Effect.retry`, it takes options, a schedule, or a
+ * function that builds a schedule.
  *
  * **Details**
  *
- * What no new sample can mend (see `isMendable`) is not retried, nor what `while` or `until` refuses: it fails as it is,
- * so that a miss in replication can be caught by its tag. When the schedule ends, or the attempts that `times` allows are
- * made, the error is an `AttemptsExhausted`.
+ * It retries only errors that another attempt can fix (see `isRetryable`) and that `while` and `until` let pass. Other
+ * errors end the retries unchanged, so that `Effect.catchTag` finds a `ReplicationCacheMiss`. When the schedule or `times`
+ * allows no more attempts, the error is `AttemptsExhausted`.
  *
- * A fork inside an attempt is another one in each attempt, so that an attempt which failed while its forks were at work
- * replays however they were scheduled.
+ * Each attempt has its own forks of the same name. So a program replays even if an attempt failed while its forks were
+ * still at work.
  *
  * **Gotchas**
  *
- * What time cuts off is not recorded: a time limit that fires around a draw, or a draw that is interrupted because
- * another part of the attempt failed. In replay that draw is there at once, and those after it may get other samples. Set
- * the time limit on the provider, and give what may be cut off a fork of its own.
+ * A cache does not record interruptions: neither a time limit around a draw, nor the end of a draw because another part
+ * of the attempt failed. In a replay that draw succeeds at once, and later draws may get other samples. Set the time
+ * limit on the provider, and give interruptible parts a fork of their own.
  *
  * **Example** (Up to five retries)
  *
@@ -188,16 +132,20 @@ export const retry: {
   <E, O extends RetryOptions<E>>(options: O): <A, R>(attempt: Effect.Effect<A, E, R>) => RetryReturn<A, E, R, O>
   <E, E2, R2>(policy: Policy<E, E2, R2>): <A, R>(
     attempt: Effect.Effect<A, E, R>
-  ) => Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, Given> | IndependentModel | R2>
+  ) => Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, ProvidedModels> | IndependentModel | R2>
   <A, E, R, O extends RetryOptions<E>>(attempt: Effect.Effect<A, E, R>, options: O): RetryReturn<A, E, R, O>
   <A, E, R, E2, R2>(
     attempt: Effect.Effect<A, E, R>,
     policy: Policy<E, E2, R2>
-  ): Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, Given> | IndependentModel | R2>
+  ): Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, ProvidedModels> | IndependentModel | R2>
 } = dual(2, <A, E, R, E2, R2>(
   attempt: Effect.Effect<A, E, R>,
   policy: RetryOptions<E, E2, R2> | Policy<E, E2, R2>
-): Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, Given> | IndependentModel | R2> => {
+): Effect.Effect<
+  Succeeded<A, E>,
+  E | AttemptsExhausted<E> | E2,
+  Exclude<R, ProvidedModels> | IndependentModel | R2
+> => {
   const options: RetryOptions<E, E2, R2> = typeof policy === "function"
     ? { schedule: policy(identity) }
     : Schedule.isSchedule(policy)
@@ -206,12 +154,14 @@ export const retry: {
   const { schedule = Schedule.forever, times = Infinity } = options
   return Effect.suspend(() => {
     const errors: Array<E> = []
-    const next = Effect.suspend(() => Effect.updateService(fresh(attempt), CurrentFork, again(errors.length + 1)))
-    // What ends the retries is a success here, whichever it is.
+    const next = Effect.suspend(() =>
+      Effect.updateService(withFreshModel(attempt), CurrentFork, again(errors.length + 1))
+    )
+    // Succeeds with the final result, an error too: `Effect.retry` only sees errors that it has to retry.
     const once: Effect.Effect<
       Result.Result<Succeeded<A, E>, E | E2>,
       E,
-      Exclude<R, Given> | IndependentModel | R2
+      Exclude<R, ProvidedModels> | IndependentModel | R2
     > = Effect.matchEffect(next, {
       onSuccess: (value) =>
         Effect.succeed(Result.succeed({ value, attempts: errors.length + 1, lastError: errors.at(-1) })),
@@ -234,52 +184,54 @@ export const retry: {
 })
 
 const isRetried = Effect.fnUntraced(function*<E, E2, R2>(options: RetryOptions<E, E2, R2>, error: E) {
-  if (!isMendable(error)) return false
+  if (!isRetryable(error)) return false
   if (options.while !== undefined && !(yield* asEffect(options.while(error)))) return false
   return options.until === undefined || !(yield* asEffect(options.until(error)))
 })
 
 /**
- * One of several attempts.
+ * The attempt that won a `race`, or the `best` one.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Chosen<A> {
+export interface Winner<A> {
   readonly value: A
-  /** Which attempt it was, from 0 on. */
+  /** The index of the attempt, from 0 on. */
   readonly index: number
 }
 
 /**
- * What is raced.
+ * The number of attempts, and the fork around them.
  *
  * @category options
  * @since 0.1.0
  */
 export interface RaceOptions {
-  /** How many attempts are made. */
+  /** The number of attempts. */
   readonly n: number
-  /** The fork that the forks of the attempts are in. @default the one that this runs in */
+  /** The name of a fork around the forks of all attempts. @default none */
   readonly name?: string | undefined
 }
 
 /**
- * Makes `n` attempts at once, and takes the first that succeeds. The others are interrupted.
+ * Makes `n` attempts at once, takes the first success and interrupts the other attempts.
  *
  * **Details**
  *
- * Each attempt is in a fork of its own, named by its index, so that what it draws does not depend on the others. An error
- * that no new sample can mend ends the race; when all attempts have failed, the error is an `AttemptsExhausted`. Requests
- * of the interrupted attempts that were sent already are recorded when they come back, as long as the caching layer lives:
- * provide it around the whole program.
+ * Each attempt runs in a fork named by its index, so its draws do not depend on the other attempts. A non-retryable error
+ * (see `isRetryable`) ends the race. When all attempts fail, the error is `AttemptsExhausted`. If `n` is not a whole
+ * number of at least 1, it is `InvalidInput`.
+ *
+ * The caching layer still records in-flight requests of interrupted attempts, as long as it lives: provide it around the
+ * whole program.
  *
  * **Gotchas**
  *
- * Who is first is a matter of time, which a cache does not record. Use `best` for a program that is to replay.
+ * The winner depends on time, and a cache does not record time. Use `best` for a program that has to replay.
  *
- * The attempts of two races at one place of the program are in forks of the same names, so they share sequences. Under
- * `Independent` the second race goes on where the first has stopped; give each a `name` to keep them apart.
+ * Two races in the same fork use forks of the same names, and so the same sequences. Under `Independent` the second race
+ * continues after the draws of the first. Give each a `name` to keep them apart.
  *
  * @category combinators
  * @since 0.1.0
@@ -287,27 +239,27 @@ export interface RaceOptions {
 export const race: {
   (options: RaceOptions): <A, E, R>(
     attempt: Effect.Effect<A, E, R>
-  ) => Effect.Effect<Chosen<A>, E | AttemptsExhausted<E> | ProviderError, Exclude<R, Given> | IndependentModel>
+  ) => Effect.Effect<Winner<A>, E | AttemptsExhausted<E> | InvalidInput, Exclude<R, ProvidedModels> | IndependentModel>
   <A, E, R>(
     attempt: Effect.Effect<A, E, R>,
     options: RaceOptions
-  ): Effect.Effect<Chosen<A>, E | AttemptsExhausted<E> | ProviderError, Exclude<R, Given> | IndependentModel>
+  ): Effect.Effect<Winner<A>, E | AttemptsExhausted<E> | InvalidInput, Exclude<R, ProvidedModels> | IndependentModel>
 } = dual(
   2,
   <A, E, R>(
     attempt: Effect.Effect<A, E, R>,
     options: RaceOptions
-  ): Effect.Effect<Chosen<A>, E | AttemptsExhausted<E> | ProviderError, Exclude<R, Given> | IndependentModel> =>
-    Effect.flatMap(indices(options.n), (indices) => {
-      // What ends the race is a failure here, which interrupts the others.
+  ): Effect.Effect<Winner<A>, E | AttemptsExhausted<E> | InvalidInput, Exclude<R, ProvidedModels> | IndependentModel> =>
+    Effect.flatMap(indices("Attempt.race", options.n), (indices) => {
+      // Fails with the final result, a success too: a failure interrupts the other attempts.
       const one = (index: number): Effect.Effect<
         E,
-        Result.Result<Chosen<A>, E>,
-        Exclude<R, Given> | IndependentModel
+        Result.Result<Winner<A>, E>,
+        Exclude<R, ProvidedModels> | IndependentModel
       > =>
-        Effect.matchEffect(fresh(attempt), {
+        Effect.matchEffect(withFreshModel(attempt), {
           onSuccess: (value) => Effect.fail(Result.succeed({ value, index })),
-          onFailure: (error) => isMendable(error) ? Effect.succeed(error) : Effect.fail(Result.fail(error))
+          onFailure: (error) => isRetryable(error) ? Effect.succeed(error) : Effect.fail(Result.fail(error))
         })
       return Effect.matchEffect(Fork.forEach(indices, one, { concurrency: "unbounded" }), {
         onSuccess: (errors) => Effect.fail(new AttemptsExhausted({ errors })),
@@ -317,46 +269,46 @@ export const race: {
 )
 
 /**
- * Of how many attempts the best is taken, and what is good.
+ * The number of attempts, their score, and the fork around them.
  *
  * @category options
  * @since 0.1.0
  */
 export interface BestOptions<A, Score extends number | Effect.Effect<number, unknown, unknown>> extends RaceOptions {
   /**
-   * How good the value of an attempt is; `NaN` is below every number. Asked once for each attempt that succeeds, within
-   * it: a judge that samples draws from the attempt's own models, and where it fails, the attempt has failed.
+   * The score of an attempt's value; `NaN` is below every number. It runs once in each successful attempt: a judge that
+   * samples uses the attempt's models, and if the judge fails, so does the attempt.
    */
   readonly score: (value: A) => Score
-  /** How many attempts are made at a time. @default 1 */
+  /** How many attempts to make at a time. @default 1 */
   readonly concurrency?: Types.Concurrency | undefined
 }
 
 /**
- * What `best` returns: what `score` fails with and needs is added to what the attempt does.
+ * The effect of `best`: it adds the errors and services of `score` to those of the attempt.
  *
  * @category models
  * @since 0.1.0
  */
 export type BestReturn<A, E, R, Score> = Effect.Effect<
-  Chosen<A>,
-  E | Effect.Error<Score> | AttemptsExhausted<E | Effect.Error<Score>> | ProviderError,
-  Exclude<R | Effect.Services<Score>, Given> | IndependentModel
+  Winner<A>,
+  E | Effect.Error<Score> | AttemptsExhausted<E | Effect.Error<Score>> | InvalidInput,
+  Exclude<R | Effect.Services<Score>, ProvidedModels> | IndependentModel
 >
 
 /**
- * Makes `n` attempts, and takes the one with the highest score, of several the first.
+ * Makes `n` attempts and takes the highest score; in a tie, the first attempt.
  *
  * **Details**
  *
- * Each attempt is in a fork of its own, named by its index: the result is the same in every run, however the attempts are
- * scheduled. Attempts that fail are left out, unless no new sample can mend it; when all have failed, the error is an
- * `AttemptsExhausted`.
+ * Each attempt runs in a fork named by its index, so the result does not depend on scheduling and replays. An attempt that
+ * fails does not count, but a non-retryable error (see `isRetryable`) ends all. When all attempts fail, the error is
+ * `AttemptsExhausted`. If `n` is not a whole number of at least 1, it is `InvalidInput`.
  *
  * **Gotchas**
  *
- * The attempts of two of these at one place of the program are in forks of the same names, so they share sequences. Under
- * `Independent` the second goes on where the first has stopped; give each a `name` to keep them apart.
+ * Two calls in the same fork use forks of the same names, and so the same sequences. Under `Independent` the second call
+ * continues after the draws of the first. Give each a `name` to keep them apart.
  *
  * **Example** (The longest of five answers)
  *
@@ -393,14 +345,18 @@ export const best: {
         attempt,
         (value) => Effect.map(asEffect(options.score(value)), (score) => ({ value, score }))
       )
-      const results = yield* Fork.forEach(yield* indices(options.n), (index) =>
-        Effect.matchEffect(fresh(scored), {
-          onSuccess: (one) => Effect.succeed(Result.succeed({ ...one, index })),
-          onFailure: (error) => isMendable(error) ? Effect.succeed(Result.fail(error)) : Effect.fail(error)
-        }), { concurrency: options.concurrency })
-      const [chosen, errors] = Arr.separate(results)
-      if (!Arr.isArrayNonEmpty(chosen)) return yield* new AttemptsExhausted({ errors })
-      const { index, value } = chosen.reduce((one, other) =>
+      const results = yield* Fork.forEach(
+        yield* indices("Attempt.best", options.n),
+        (index) =>
+          Effect.matchEffect(withFreshModel(scored), {
+            onSuccess: (one) => Effect.succeed(Result.succeed({ ...one, index })),
+            onFailure: (error) => isRetryable(error) ? Effect.succeed(Result.fail(error)) : Effect.fail(error)
+          }),
+        { concurrency: options.concurrency }
+      )
+      const [scores, errors] = Arr.separate(results)
+      if (!Arr.isArrayNonEmpty(scores)) return yield* new AttemptsExhausted({ errors })
+      const { index, value } = scores.reduce((one, other) =>
         one.score >= other.score || Number.isNaN(other.score) ? one : other
       )
       return { value, index }
@@ -409,26 +365,10 @@ export const best: {
   )
 )
 
-// The numbers of `n` attempts.
-const indices = (n: number): Effect.Effect<ReadonlyArray<number>, ProviderError> =>
+const indices = (module: string, n: number): Effect.Effect<ReadonlyArray<number>, InvalidInput> =>
   Number.isSafeInteger(n) && n >= 1
     ? Effect.sync(() => Array.from({ length: n }, (_, index) => index))
-    : Effect.fail(ProviderError.badRequest("Attempt", `n is ${n}: give a whole number of at least 1`))
+    : Effect.fail(new InvalidInput({ module, description: `n is ${n}: give a whole number of at least 1` }))
 
 const inFork = (name: string | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   name === undefined ? self : Fork.fork(self, name)
-
-// An attempt, with a Repeatable of its own, whose scope is not the attempt's. Of several errors, it fails with the one
-// that no new sample can mend.
-const fresh = <A, E, R>(
-  attempt: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Given> | IndependentModel> =>
-  Effect.scopedWith((scope) =>
-    Effect.flatMap(
-      Effect.flatMap(IndependentModel, (model) => Scope.provide(Repeatable.make(model), scope)),
-      (model) => Effect.provideContext(attempt, repeatableContext(model))
-    )
-  ).pipe(Effect.catchCause((cause) => {
-    const unmendable = cause.reasons.find((reason) => Cause.isFailReason(reason) && !isMendable(reason.error))
-    return Effect.failCause(unmendable === undefined ? cause : Cause.fromReasons([unmendable]))
-  }))

@@ -1,6 +1,6 @@
 /**
- * Estimates from independent samples. Each asks for an `IndependentModel`: under a model that repeats itself its result
- * would mean nothing, and it does not compile.
+ * Estimates from independent samples. Each needs an `IndependentModel` and does not compile without one: samples of a
+ * repeatable model would make the result meaningless.
  *
  * @since 0.1.0
  */
@@ -8,29 +8,30 @@ import * as Effect from "effect/Effect"
 import type * as Types from "effect/Types"
 import * as IndependentModel from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
-import { ProviderError, type SampleError } from "./SampleError.ts"
+import { InvalidInput, type SampleError } from "./SampleError.ts"
 
 /**
- * How many samples are drawn of which prompt.
+ * The prompt, and the number of its samples.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options {
   readonly prompt: string
-  /** How many samples are drawn. */
+  /** The number of samples. */
   readonly n: number
   /**
-   * How many of them are asked for at a time where they have to be bought.
+   * How many missing samples to request at a time.
    *
-   * @default as many as are missing
+   * @default all missing samples
    */
   readonly batch?: number | undefined
 }
 
 /**
- * The probability that at least one of `k` samples, drawn without replacement from `n` of which `correct` are, is
- * correct: `1 - C(n - correct, k) / C(n, k)`, which is an unbiased estimate of pass@k. `NaN` where `k` is more than `n`.
+ * An unbiased estimate of pass@k from `n` samples, of which `correct` are correct: `1 - C(n - correct, k) / C(n, k)`. It
+ * is the probability that `k` of the `n` samples, drawn without replacement, include a correct one. If `k` is more than
+ * `n`, it is `NaN`.
  *
  * **Details**
  *
@@ -54,7 +55,7 @@ export const passAtKOf = (counts: {
 }
 
 /**
- * What pass@k is estimated from.
+ * The samples and the checker of a pass@k estimate.
  *
  * @category options
  * @since 0.1.0
@@ -63,11 +64,11 @@ export interface PassAtKOptions<
   K extends number | ReadonlyArray<number>,
   Verdict extends boolean | Effect.Effect<boolean, unknown, unknown>
 > extends Options {
-  /** How many samples of which one has to be correct: one number, or several for estimates from the same samples. */
+  /** The `k` of pass@k. Several numbers give several estimates from the same samples. */
   readonly k: K
   /** Whether a sample is correct. */
   readonly check: (sample: string, index: number) => Verdict
-  /** How many samples are checked at a time. @default 1 */
+  /** How many samples to check at a time. @default 1 */
   readonly concurrency?: Types.Concurrency | undefined
 }
 
@@ -81,18 +82,18 @@ export type PassAtK<K extends number | ReadonlyArray<number>> = K extends number
   : { -readonly [I in keyof K]: number }
 
 /**
- * Estimates pass@k, the probability that at least one of `k` samples is correct, from `n` samples and a checker: a number
- * for one `k`, and one for each of several.
+ * Estimates pass@k, the probability that at least one of `k` samples is correct, from `n` samples and a checker. Several
+ * `k` give one estimate each.
  *
  * **Details**
  *
- * See `passAtKOf` for the estimator. `n` has to be at least every `k`; more samples make the estimates less variable. All
- * samples are drawn before the first is checked.
+ * `passAtKOf` has the formula. Every `k` is at most `n`, and more samples make the estimates less variable. The first check
+ * runs after the last draw. A `k` that is not a whole number from 1 to `n` fails with `InvalidInput` before any draw.
  *
  * **Gotchas**
  *
- * A check that fails has used up its samples: under a retry, new ones are drawn. Checks that sample at the same time as
- * others need a fork each, named by the index that they get.
+ * If a check fails, its samples are used up: a retry draws new samples. Checks that sample concurrently need a fork each:
+ * name it by the index of the sample.
  *
  * **Example** (pass@1 and pass@5 from the same 20 samples)
  *
@@ -125,10 +126,10 @@ export const passAtK = Effect.fnUntraced(function*<
   const { batch, check, concurrency, k, n, prompt } = options
   for (const one of [k].flat()) {
     if (Number.isSafeInteger(one) && one >= 1 && one <= n) continue
-    return yield* ProviderError.badRequest(
-      "Estimate.passAtK",
-      `k is ${one}: give a whole number from 1 to n, which is ${n}`
-    )
+    return yield* new InvalidInput({
+      module: "Estimate.passAtK",
+      description: `k is ${one}: give a whole number from 1 to n, which is ${n}`
+    })
   }
   const samples = yield* IndependentModel.sampleMany(prompt, n, { batch })
   const verdicts = yield* Effect.forEach(
@@ -148,16 +149,16 @@ export const passAtK = Effect.fnUntraced(function*<
  * @since 0.1.0
  */
 export interface Majority {
-  /** The answer with most votes, of several the one that was given first; `undefined` when no sample had an answer. */
+  /** The answer with most votes; in a tie, the earliest. `undefined` if no sample has an answer. */
   readonly answer: string | undefined
-  /** How many votes it has. */
+  /** The number of its votes. */
   readonly votes: number
-  /** The votes of every answer, in the order in which they were first given. */
+  /** The votes of every answer, in the order of first appearance. */
   readonly counts: ReadonlyMap<string, number>
 }
 
 /**
- * The answer that most samples give.
+ * Finds the most frequent answer.
  *
  * @category estimators
  * @since 0.1.0
@@ -177,14 +178,14 @@ export const majorityOf = (
 }
 
 /**
- * What is voted on.
+ * The samples of a vote, and the answer of each.
  *
  * @category options
  * @since 0.1.0
  */
 export interface MajorityOptions extends Options {
   /**
-   * The answer of a sample, `undefined` for one that has none and does not vote.
+   * The answer of a sample. A sample without an answer (`undefined`) does not vote.
    *
    * @default the whole sample
    */
@@ -192,12 +193,12 @@ export interface MajorityOptions extends Options {
 }
 
 /**
- * Draws `n` samples and takes the answer that most of them give.
+ * Draws `n` samples and takes the most frequent answer.
  *
  * **Details**
  *
  * Self-consistency, from Wang et al., "Self-Consistency Improves Chain of Thought Reasoning in Language Models", 2022
- * (arXiv 2203.11171): the samples reason in different ways, and the vote is among the answers they come to.
+ * (arXiv 2203.11171): the samples reason in different ways and vote with their answers.
  *
  * **Example** (The answer is the last word)
  *

@@ -1,52 +1,49 @@
 /**
- * Structured output: what a sample is to hold, as a value whose type says what reading it yields.
+ * Structured output: a spec describes the parts of a sample, and its type is the type of the value read from it.
  *
  * **When to use**
  *
  * Use when a prompt asks for an answer in parts: some in tags, `<name>…</name>`, some in fenced code blocks of Markdown.
- * `parse` reads a sample, `query` draws until one can be read, and `render` writes the example that the prompt shows.
+ * `parse` reads a sample, `query` draws samples until it can read one, and `render` writes the example for the prompt.
  *
  * **Details**
  *
- * A text is read from its beginning to its end:
+ * `parse` reads a text from its beginning to its end:
  *
- * - Each part is the first of its kind behind the part before it. What is between them is passed over.
- * - The fences of a text are those of CommonMark, and come first: what looks like a tag and stands in a fence is code.
- *   What looks like a fence and stands in a tag is one, so a fence can be read from within a tag that is not asked for.
- * - A repetition is greedy: it takes items as long as some begin. What comes behind it is looked for behind them all.
- * - An item begins where its first part does, and ends at the latest where the next one begins. One that has begun and
- *   lacks a part is an error, never left out.
- * - A fence that is not closed goes on to the end of the text, and an error is made of it where something is looked for
- *   that it may hide.
+ * - Each part is the first of its kind behind the part before it. Text between two parts is skipped.
+ * - Fences are those of CommonMark and win over tags: a tag inside a fence is code. A fence inside a tag is a fence, so
+ *   `code()` also finds the fences in tags without a spec.
+ * - A repetition is greedy: it takes all items that follow. The part behind it is searched behind the last item.
+ * - An item begins with its first part and ends before the next item. An item that lacks a part is an error.
+ * - An unclosed fence extends to the end of the text. If it may hide the next part, it is an error.
  *
- * Reading never goes back, so it takes time in proportion to the text, whatever is in it.
+ * Reading never goes back, so its time is proportional to the length of any text.
  *
- * The grammar is that of the Python original. Beyond it, one line break at each end of a tag's text is left out, a fence
- * begins a line, and nothing that has begun is passed over.
+ * The grammar is the Python original's, with three additions: the text of a tag loses one line break at each end, a fence
+ * begins a line, and an incomplete part is an error.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
-import * as Attempt from "./Attempt.ts"
+import type { ProvidedModels } from "./Attempt.ts"
 import type { IndependentModel } from "./IndependentModel.ts"
-import { asEffect } from "./internal/asEffect.ts"
 import {
   failed,
   type OutputError,
-  OutputRefused,
-  OutputRejected,
+  type OutputRejected,
   OutputRenderError,
-  OutputsExhausted
+  type OutputsExhausted
 } from "./internal/output/errors.ts"
 import { decodeJson, encodeJson } from "./internal/output/json.ts"
+import { drawUntilAccepted } from "./internal/output/query.ts"
 import { read } from "./internal/output/reader.ts"
 import { headOf, type Node } from "./internal/output/spec.ts"
 import { write } from "./internal/output/writer.ts"
-import * as LlmModel from "./LlmModel.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 import type { SampleError } from "./SampleError.ts"
 
 export {
@@ -65,7 +62,7 @@ declare const TypeId: unique symbol
 declare const ItemTypeId: unique symbol
 
 /**
- * What a text is to hold. Reading it yields an `A`.
+ * A description of a text. Reading a text with it yields an `A`.
  *
  * @category models
  * @since 0.1.0
@@ -85,8 +82,8 @@ export interface Any {
 }
 
 /**
- * A spec that can be repeated, because one sees where it begins: a tag, a code, a JSON, or a sequence whose first part is
- * one of these.
+ * A spec with a recognizable beginning, so that it can be repeated: a tag, a code, a JSON, or a sequence that begins with
+ * one of them.
  *
  * @category models
  * @since 0.1.0
@@ -96,7 +93,7 @@ export interface Item<in out A> extends Spec<A> {
 }
 
 /**
- * What reading a spec yields.
+ * The type of the value that reading a spec yields.
  *
  * @category models
  * @since 0.1.0
@@ -104,7 +101,7 @@ export interface Item<in out A> extends Spec<A> {
 export type Type<S> = S extends Spec<infer A> ? A : never
 
 /**
- * A sequence of these parts.
+ * The spec of several parts: an `Item` if the first part is one.
  *
  * @category models
  * @since 0.1.0
@@ -127,33 +124,35 @@ const nodeOf = (spec: Any): Node => spec as unknown as Node
  *
  * **Details**
  *
- * The tags are as given, to the letter and without attributes. A name is not empty and has no space, `<`, `>` or `/`;
- * another one is a defect.
+ * Upper and lower case count, and tags have no attributes. A name is not empty and has no space, `<`, `>` or `/`: any
+ * other name is a mistake in the program, and the constructor throws an `InvalidInput`.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const tag = (name: string): Item<string> => {
   if (!/^[^\s<>/]+$/.test(name)) {
-    throw new TypeError(`Output.tag: ${JSON.stringify(name)} is no name of a tag: leave out spaces, "<", ">" and "/"`)
+    throw new InvalidInput({
+      module: "Output.tag",
+      description: `${JSON.stringify(name)} cannot be the name of a tag: give a word without spaces, "<", ">" and "/"`
+    })
   }
   return make({ _tag: "Tag", open: `<${name}>`, close: `</${name}>` }) as Item<string>
 }
 
 /**
- * The lines of a fenced code block, without the last line break. With a `language`, fences of other languages are passed
- * over.
+ * The lines of a fenced code block, without the last line break. With a `language`, it skips fences of other languages.
  *
  * **Details**
  *
- * A fence is that of CommonMark 0.31, section 4.5: a line of three or more backticks or tildes, behind at most three
- * spaces, up to a line of at least as many. So a block can hold fences that are shorter. The language is the first word
- * behind the opening marker, and compared without regard to case. One that is empty, or has spaces or backticks, is a
- * defect.
+ * Fences follow CommonMark 0.31, section 4.5: a line of three or more backticks or tildes, behind at most three spaces,
+ * up to a line of at least as many. So a block can hold shorter fences. The language is the first word behind the opening
+ * marker, in any case. A `language` that is empty or has spaces, backticks or tildes is a mistake in the program, and the
+ * constructor throws an `InvalidInput`.
  *
  * **Gotchas**
  *
- * A fence that is indented by four spaces or more, as in a deep list, is none.
+ * Lines indented by four or more spaces, as in a deep list, are no fences.
  *
  * @category constructors
  * @since 0.1.0
@@ -164,19 +163,22 @@ export const code = (options?: {
 }): Item<string> => {
   const language = options?.language?.toLowerCase()
   if (language !== undefined && !/^[^\s`~]+$/.test(language)) {
-    throw new TypeError(`Output.code: ${JSON.stringify(language)} is no language: give one word without "\`" and "~"`)
+    throw new InvalidInput({
+      module: "Output.code",
+      description: `${JSON.stringify(language)} cannot be a language: give one word without "\`" and "~"`
+    })
   }
   return make({ _tag: "Code", language }) as Item<string>
 }
 
 /**
- * A JSON value: the first fenced code block of the language `json`, or else all that is left of the text (within an item:
- * of the item), where that is JSON and nothing else. A `schema` decodes it.
+ * A JSON value, decoded by a `schema`: the first fenced code block of the language `json`. Without such a block, the rest
+ * of the text (within an item: of the item) has to be JSON and nothing else.
  *
  * **Details**
  *
- * The schema's codec is that of `Schema.toCodecJson`: a `Schema.Date`, say, is a string in JSON. It is one that needs no
- * services; what needs some goes into the `validate` of a query.
+ * `Schema.toCodecJson` makes the codec: a `Schema.Date`, say, is a string in JSON. The schema needs no services: checks
+ * with services go into the `validate` of a query.
  *
  * @category constructors
  * @since 0.1.0
@@ -185,7 +187,7 @@ export const json = <A>(schema: Schema.ConstraintCodec<A, unknown>): Item<A> =>
   make({ _tag: "Json", schema, language: "json" }) as Item<A>
 
 /**
- * All that is left of the text, within an item of the item, as it is. It may be empty.
+ * The rest of the text (within an item: of the item), unchanged. It may be empty.
  *
  * @category constructors
  * @since 0.1.0
@@ -193,7 +195,7 @@ export const json = <A>(schema: Schema.ConstraintCodec<A, unknown>): Item<A> =>
 export const text: Spec<string> = make({ _tag: "Text" }) as Spec<string>
 
 /**
- * Parts, one behind the other.
+ * Several parts, one behind the other.
  *
  * **Example** (A problem, and programs that solve it)
  *
@@ -215,12 +217,15 @@ export const sequence = <const Parts extends ReadonlyArray<Any>>(parts: Parts): 
   make({ _tag: "Sequence", parts: parts.map(nodeOf) }) as Sequence<Parts>
 
 /**
- * Items, as many as there are, also none.
+ * Any number of items, also none.
  *
  * **Details**
  *
- * An item ends at the latest where the next one begins, so that a repetition can hold others: of sections, say, with all
- * the code of each. Where two specs begin in the same way, the outer one gets what begins so.
+ * An item ends before the next item, so repetitions nest: sections, say, each with all its code. If an inner and an outer
+ * repetition begin with the same spec, the outer one gets the item.
+ *
+ * An item without a recognizable beginning is a compile error. If it passes the compiler as an `any`, the constructor
+ * throws an `InvalidInput`.
  *
  * @category constructors
  * @since 0.1.0
@@ -228,7 +233,12 @@ export const sequence = <const Parts extends ReadonlyArray<Any>>(parts: Parts): 
 export const repeat = <A>(item: Item<A>): Spec<Array<A>> => {
   const node = nodeOf(item)
   const head = headOf(node)
-  if (head === undefined) throw new TypeError("Output.repeat: an item has to begin with a tag, a code or a JSON")
+  if (head === undefined) {
+    throw new InvalidInput({
+      module: "Output.repeat",
+      description: "the item has no recognizable beginning: begin it with a tag, a code or a JSON"
+    })
+  }
   return make({ _tag: "Repeat", item: node, head }) as Spec<Array<A>>
 }
 
@@ -237,7 +247,7 @@ export const repeat = <A>(item: Item<A>): Spec<Array<A>> => {
 // -----------------------------------------------------------------------------
 
 /**
- * Reads what a spec says from a text.
+ * Reads the value of a spec from a text.
  *
  * **Example** (The answer of a repeatable model)
  *
@@ -268,14 +278,14 @@ export const parse = <A>(spec: Spec<A>) =>
 // -----------------------------------------------------------------------------
 
 /**
- * Writes a value as its spec says, for the examples that a prompt shows. `parse` gives the value back.
+ * Writes a value in the form of its spec, for the example in a prompt. `parse` reads the same value back.
  *
  * **Details**
  *
- * Fences are as long as what they hold needs. A value that would not be read as it is, such as a tag's text that holds the
- * closing tag, is refused.
+ * Fences are long enough for their content. If `parse` would read another value, as from a tag whose text holds the closing
+ * tag, it fails with an `OutputRenderError`.
  *
- * **Example** (What the answer should look like)
+ * **Example** (The form of an answer)
  *
  * ```ts
  * import { Output } from "@llm-cache/core"
@@ -304,8 +314,7 @@ export const render = <A>(spec: Spec<A>) => (value: A): Effect.Effect<string, Ou
 // -----------------------------------------------------------------------------
 
 /**
- * What `validate` says of a value: `true` or `undefined` accepts it, `false` refuses it, and so does a text, which says
- * why.
+ * The result of `validate`: `true` or `undefined` accepts a value, `false` rejects it, and a text rejects it with a reason.
  *
  * @category models
  * @since 0.1.0
@@ -313,7 +322,7 @@ export const render = <A>(spec: Spec<A>) => (value: A): Effect.Effect<string, Ou
 export type Verdict = boolean | string | undefined
 
 /**
- * How many samples are drawn, and which values are good.
+ * The limit of samples, and the check of their values.
  *
  * @category options
  * @since 0.1.0
@@ -323,25 +332,24 @@ export interface QueryOptions<
   V extends Verdict | Effect.Effect<Verdict, unknown, unknown>,
   S extends Schedule.Schedule<unknown, OutputRejected, unknown, unknown>
 > {
-  /** When to draw another sample. Its input is what was wrong with the last one. @default three more, at once */
+  /** When to draw another sample. Its input is the rejection of the last sample. @default three more, at once */
   readonly schedule?: S | undefined
   /**
-   * Whether a value is good. Asked once for each that is read. Within it, `LlmModel` is the model of the attempt, as in
-   * `Attempt.retry`: a judge that samples draws anew in each attempt.
+   * Whether to accept a value. It runs once for each value, with the `LlmModel` of the attempt, as in `Attempt.retry`: a
+   * judge that samples gets new samples in each attempt.
    *
-   * @default every value is
+   * @default accepts every value
    */
   readonly validate?: ((value: A) => V) | undefined
 }
 
 /**
- * Draws samples of a prompt, each independent of the others, until one can be read and is accepted.
+ * Draws independent samples of a prompt until `parse` can read one and `validate` accepts it.
  *
  * **Details**
  *
- * Only a sample that is rejected is followed by another one. What sampling fails with, a miss in replication among it,
- * and what `validate` and `schedule` fail with, is the end, and the error as it is. Over the same cache the same samples
- * are drawn, so that the program replays.
+ * Only a rejected sample leads to another draw. Errors of sampling, such as a `ReplicationCacheMiss`, and errors of
+ * `validate` and `schedule` end the query unchanged. Over the same cache it draws the same samples, so the program replays.
  *
  * **Example** (Up to ten samples)
  *
@@ -375,34 +383,5 @@ export const query = <
 ): Effect.Effect<
   A,
   SampleError | OutputsExhausted | Effect.Error<V> | Schedule.Error<S>,
-  Exclude<Effect.Services<V>, Attempt.Given> | IndependentModel | Schedule.Env<S>
-> =>
-  Effect.suspend(() => {
-    type Failure = SampleError | OutputRejected | Effect.Error<V>
-    const { schedule = Schedule.recurs(3), validate } = options
-    // By them these are told from those of a query that `validate` makes.
-    const rejected: Array<OutputRejected> = []
-    const reject = (sample: string) => (error: OutputError | OutputRefused) => {
-      const rejection = new OutputRejected({ sample, error })
-      rejected.push(rejection)
-      return rejection
-    }
-    const attempt = Effect.gen(function*(): Effect.fn.Return<A, Failure, Effect.Services<V> | LlmModel.LlmModel> {
-      const sample = yield* LlmModel.sampleOne(prompt)
-      const value = yield* Effect.mapError(parse(spec)(sample), reject(sample))
-      const verdict: Verdict = validate === undefined ? true : yield* asEffect(validate(value))
-      if (verdict === true || verdict === undefined) return value
-      return yield* reject(sample)(new OutputRefused({ reason: verdict === false ? undefined : verdict }))
-    })
-    return Attempt.retry(attempt, {
-      schedule: schedule as Schedule.Schedule<unknown, Failure, Schedule.Error<S>, Schedule.Env<S>>,
-      while: (error) => error === rejected.at(-1)
-    }).pipe(
-      Effect.map(({ value }) => value),
-      Effect.mapError((error) =>
-        error instanceof Attempt.AttemptsExhausted && error.lastError === rejected.at(-1)
-          ? new OutputsExhausted({ attempts: rejected })
-          : error as Exclude<typeof error, OutputRejected | Attempt.AttemptsExhausted>
-      )
-    )
-  })
+  Exclude<Effect.Services<V>, ProvidedModels> | IndependentModel | Schedule.Env<S>
+> => drawUntilAccepted(prompt, parse(spec), options)

@@ -1,5 +1,5 @@
 /**
- * Shows on the console how far a long run has come.
+ * Shows the progress of a long run on the console.
  *
  * **Details**
  *
@@ -7,13 +7,17 @@
  * 3 in flight, 118 requests, 2 failed, 1204 hits, 356 misses, 41230 + 99713 tokens, 5.9 samples/s
  * ```
  *
- * These are: requests under way, requests that were answered, those that brought nothing, draws that caches answered and
- * those that they could not, tokens of prompts and of answers that were spent, and samples that were handed out of caches
- * or bought, per second, in the last interval.
+ * | part | meaning |
+ * | --- | --- |
+ * | `in flight` | requests without an answer yet |
+ * | `requests` | answered requests |
+ * | `failed` | requests that brought no sample |
+ * | `hits`, `misses` | draws from caches, and draws that no cache could answer |
+ * | `tokens` | tokens of prompts + tokens of answers in this run's requests |
+ * | `samples/s` | samples from caches and from requests, per second of the last interval |
  *
- * On a terminal it is one line that changes in place; elsewhere, in a log file or in CI, a line is printed whenever
- * something has changed in an interval. A last line is printed when the layer closes. All goes to standard error, so that
- * the output of the program stays as it is.
+ * A terminal shows one line that changes in place. A log file or CI gets a new line after each interval with a change.
+ * When the layer closes it prints a last line. Progress goes to standard error, so that the program's output stays clean.
  *
  * @since 0.1.0
  */
@@ -24,37 +28,37 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Events from "./Events.ts"
 import { UsageCounter } from "./internal/events/usageCounter.ts"
-import { ProviderError } from "./SampleError.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 
 /**
- * Where progress is shown.
+ * The destination of the lines, such as `process.stderr`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Output {
   readonly write: (text: string) => void
-  /** Whether a line can be changed in place. */
+  /** Whether lines can change in place. */
   readonly isTTY?: boolean | undefined
   /** The width of the terminal. */
   readonly columns?: number | undefined
 }
 
 /**
- * How progress is shown.
+ * When to write, and to which output.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options {
   /**
-   * How often.
+   * The time between two lines.
    *
    * @default every second on a terminal, otherwise every 30 seconds
    */
   readonly interval?: Duration.Input | undefined
   /**
-   * Where.
+   * The destination of the lines.
    *
    * @default standard error
    */
@@ -62,8 +66,8 @@ export interface Options {
 }
 
 /**
- * Shows the progress of the programs that the events are told of, until the layer closes. Fails with a `ProviderError`
- * (`BadRequest`) for an interval that is none.
+ * Shows the progress of all programs that use the same `Events`, until the layer closes. An interval of zero or less fails
+ * with `InvalidInput`.
  *
  * **Example** (A run that can be watched)
  *
@@ -81,22 +85,22 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<never, ProviderError, Events.Events> =>
+export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, Events.Events> =>
   Layer.effectDiscard(Effect.gen(function*() {
     const { output = process.stderr } = options
     const isInPlace = output.isTTY === true
     const interval = Duration.fromInput(options.interval ?? (isInPlace ? "1 second" : "30 seconds"))
     if (Option.isNone(interval) || !Duration.isPositive(interval.value)) {
-      return yield* ProviderError.badRequest(
-        "Progress.layer",
-        "`interval` is no time that could pass: give one above zero, or leave it out"
-      )
+      return yield* new InvalidInput({
+        module: "Progress.layer",
+        description: "interval is not above zero: give a longer time, or leave it out"
+      })
     }
     const write = (text: string): void => {
       try {
         output.write(text)
       } catch {
-        // A console that is gone is no reason to stop.
+        // The program goes on after its console has closed.
       }
     }
     const counter = new UsageCounter()
@@ -112,9 +116,9 @@ export const layer = (options: Options = {}): Layer.Layer<never, ProviderError, 
     let last = { time: yield* Clock.currentTimeMillis, samples: 0 }
     const line = Effect.map(Clock.currentTimeMillis, (time) => {
       const { failedRequests, hits, misses, models, spent } = counter.usage()
-      // of models without a cache: what was bought
+      // A model without a cache has no hits and misses: its samples come from requests.
       const samples = models.reduce((sum, of) => sum + (of.hits + of.misses || of.spent.samples), 0)
-      // A model that is drawn from without a cache, and then with one, is counted otherwise from then on.
+      // The sum may shrink when a model gets its first cache during the run.
       const rate = Math.max(0, samples - last.samples) * 1000 / Math.max(1, time - last.time)
       last = { time, samples }
       shown = changes

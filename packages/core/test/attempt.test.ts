@@ -50,8 +50,8 @@ const errors = {
 const each = <A, E, R>(one: Effect.Effect<A, E, R>): ReadonlyArray<
   Effect.Effect<
     { readonly value: A },
-    E | Attempt.AttemptsExhausted<E> | SampleError.ProviderError,
-    Exclude<R, Attempt.Given> | IndependentModel.IndependentModel
+    E | Attempt.AttemptsExhausted<E> | SampleError.InvalidInput,
+    Exclude<R, Attempt.ProvidedModels> | IndependentModel.IndependentModel
   >
 > => [
   Attempt.retry(one, { times: 0 }),
@@ -527,7 +527,7 @@ describe("best", () => {
           Effect.flip(Attempt.best(draw, { n, score: (value) => value })),
           Effect.flip(Attempt.race(draw, { n }))
         ]).pipe(Effect.provide(watchedIndependent), using(provider.model))
-        for (const error of yield* both) assert.strictEqual(error._tag, "ProviderError")
+        for (const error of yield* both) assert.strictEqual(error._tag, "InvalidInput")
       }
       assert.deepStrictEqual(provider.requests, [])
     }))

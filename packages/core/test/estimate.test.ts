@@ -122,7 +122,7 @@ describe("pass@k", () => {
           Effect.provide(LlmModel.layer({ model: "m", generate: () => Effect.die("was asked") })),
           Effect.flip
         )
-        assert.instanceOf(error, SampleError.ProviderError)
+        assert.instanceOf(error, SampleError.InvalidInput)
         assert.include(error.message, `k is ${[k].flat().at(-1)}`)
       }
     }))

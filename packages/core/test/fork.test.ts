@@ -132,8 +132,8 @@ describe("a fork", () => {
     }).pipe(Effect.scoped))
 
   it.effect.each([
-    ["", "ProviderError"],
-    ["\uD800", "ProviderError"],
+    ["", "InvalidInput"],
+    ["\uD800", "InvalidInput"],
     ["x".repeat(300), "StoreError"]
   ])(
     "whose name can be none (%j) is an error before anything is bought",

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Output } from "@llm-cache/core"
+import { InvalidInput, Output } from "@llm-cache/core"
 import { Arbitrary, Effect, Exit, Result, Schema } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Path from "node:path"
@@ -63,7 +63,9 @@ describe("a tag", () => {
     ]))
 
   it("has a name that can be told in a text", () => {
-    for (const name of ["", "a b", "a>", "<a", "/a", "a\n"]) assert.throws(() => tag(name), /Output\.tag/)
+    for (const name of ["", "a b", "a>", "<a", "/a", "a\n"]) {
+      assert.throws(() => tag(name), InvalidInput.InvalidInput, /Output\.tag/)
+    }
   })
 })
 
@@ -108,7 +110,9 @@ describe("a code", () => {
     ]))
 
   it("has a language of one word", () => {
-    for (const language of ["", "a b", "a`", "~"]) assert.throws(() => code({ language }), /Output\.code/)
+    for (const language of ["", "a b", "a`", "~"]) {
+      assert.throws(() => code({ language }), InvalidInput.InvalidInput, /Output\.code/)
+    }
   })
 })
 
@@ -263,7 +267,7 @@ describe("a repetition", () => {
   it("is of what is seen to begin", () => {
     const any = repeat as (item: unknown) => unknown
     for (const item of [text, repeat(tag("a")), sequence([]), sequence([text, tag("a")])]) {
-      assert.throws(() => any(item), /Output\.repeat/)
+      assert.throws(() => any(item), InvalidInput.InvalidInput, /Output\.repeat/)
     }
   })
 })

@@ -41,13 +41,13 @@ describe("layers", () => {
     expect(layer).type.toBe<
       Layer.Layer<
         LlmModel.LlmModel | RepeatableModel.RepeatableModel,
-        SampleError.ProviderError | SampleError.StoreError
+        SampleError.InvalidInput | SampleError.StoreError
       >
     >()
     expect(Effect.provide(sampled, layer)).type.toBe<Effect.Effect<string, SampleError.SampleError>>()
   })
 
-  it("what a model's function needs and fails with is the layer's", () => {
+  it("a layer needs the services of its generate function, and fails only with InvalidInput", () => {
     interface Service {
       readonly service: unique symbol
     }
@@ -55,13 +55,13 @@ describe("layers", () => {
       request: LlmModel.GenerateRequest
     ) => Effect.Effect<LlmModel.Generation, SampleError.StoreError, Service>
     expect(LlmModel.layer({ model: "m", generate })).type.toBe<
-      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError, Service>
+      Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, Service>
     >()
     const scoped = null as unknown as (
       request: LlmModel.GenerateRequest
     ) => Effect.Effect<LlmModel.Generation, never, Scope.Scope>
     expect(LlmModel.layer({ model: "m", generate: scoped })).type.toBe<
-      Layer.Layer<LlmModel.LlmModel, SampleError.ProviderError>
+      Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput>
     >()
     expect(LlmModel.layer<never>).type.not.toBeCallableWith({ model: "m", generate })
     expect(LlmModel.layer).type.not.toBeCallableWith({ model: "m", generate: () => Effect.fail("no SampleError") })
@@ -69,15 +69,20 @@ describe("layers", () => {
 })
 
 describe("errors", () => {
-  it("catchTag removes just its tag", () => {
+  it("catchTag removes only its tag", () => {
     expect(Effect.catchTag(sampled, "ReplicationCacheMiss", () => Effect.succeed(""))).type.toBe<
-      Effect.Effect<string, SampleError.ProviderError | SampleError.StoreError, LlmModel.LlmModel>
+      Effect.Effect<
+        string,
+        SampleError.ProviderError | SampleError.StoreError | SampleError.InvalidInput,
+        LlmModel.LlmModel
+      >
     >()
   })
 
-  it("catchTags of all three leaves none", () => {
+  it("catchTags of all four tags leaves no error", () => {
     expect(Effect.catchTags(sampled, {
       ReplicationCacheMiss: (miss) => Effect.succeed(miss.promptHash),
+      InvalidInput: (error) => Effect.succeed(error.module),
       ProviderError: (error) => Effect.succeed(error.provider),
       StoreError: (error) => Effect.succeed(error.store)
     })).type.toBe<Effect.Effect<string, never, LlmModel.LlmModel>>()
@@ -93,7 +98,7 @@ describe("errors", () => {
     >()
   })
 
-  it("catchReason of a reason that has no time has none", () => {
+  it("a reason without a retry time has no retryAfter in catchReason", () => {
     const caught = Effect.catchReason(sampled, "ProviderError", "BadKey", (reason) => {
       expect(reason).type.not.toHaveProperty("retryAfter")
       return Effect.fail(reason)

@@ -145,8 +145,8 @@ describe("attempts", () => {
     E | Attempt.AttemptsExhausted<E> | E2,
     IndependentModel.IndependentModel | R2
   >
-  type Chosen<E2 = never, R2 = never> = Effect.Effect<
-    Attempt.Chosen<string>,
+  type Won<E2 = never, R2 = never> = Effect.Effect<
+    Attempt.Winner<string>,
     E | E2 | Attempt.AttemptsExhausted<E | E2>,
     IndependentModel.IndependentModel | R2
   >
@@ -154,11 +154,11 @@ describe("attempts", () => {
   it("get their models, keep the caller's scope, and tell what they may end with", () => {
     expect(Attempt.retry(attempt, { schedule: Schedule.recurs(1) })).type.toBe<Retried>()
     expect(Attempt.retry(Effect.andThen(Effect.scope, attempt), { times: 1 })).type.toBe<Retried<never, Scope.Scope>>()
-    expect(Attempt.race(attempt, { n: 2 })).type.toBe<Chosen>()
-    expect(attempt.pipe(Attempt.race({ n: 2 }))).type.toBe<Chosen>()
-    expect(Attempt.best(attempt, { n: 2, score: (text) => text.length })).type.toBe<Chosen>()
-    expect(attempt.pipe(Attempt.best({ n: 2, score: (text) => text.length }))).type.toBe<Chosen>()
-    expect(Attempt.best(attempt, { n: 2, score: () => judged })).type.toBe<Chosen<"no verdict", Judge>>()
+    expect(Attempt.race(attempt, { n: 2 })).type.toBe<Won>()
+    expect(attempt.pipe(Attempt.race({ n: 2 }))).type.toBe<Won>()
+    expect(Attempt.best(attempt, { n: 2, score: (text) => text.length })).type.toBe<Won>()
+    expect(attempt.pipe(Attempt.best({ n: 2, score: (text) => text.length }))).type.toBe<Won>()
+    expect(Attempt.best(attempt, { n: 2, score: () => judged })).type.toBe<Won<"no verdict", Judge>>()
   })
 
   it("do not compile without independence", () => {

@@ -1,28 +1,29 @@
 import * as Data from "effect/Data"
+import { excerpt } from "../errors/excerpt.ts"
 import type { Failure } from "./reader.ts"
 
 /**
- * A text is not of its spec.
+ * A text does not match its spec.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OutputError extends Data.TaggedError("OutputError")<{
-  /** What was looked for. */
+  /** The missing part of the spec. */
   readonly expected: string
-  /** What there is instead. */
+  /** The obstacle in the text. */
   readonly found: string
-  /** Where in the text, in UTF-16 code units: where the search began, or what stood in its way. */
+  /** The offset of the obstacle or, without one, of the search's beginning, in UTF-16 code units. */
   readonly offset: number
-  /** The line of it, from 1 on. */
+  /** The line of the offset, from 1 on. */
   readonly line: number
-  /** Where in the line, from 1 on. */
+  /** The column of the offset, from 1 on. */
   readonly column: number
-  /** The text around it. */
+  /** The text around the offset. */
   readonly excerpt: string
-  /** The indices of parts and items that lead to what could not be read, the outermost first. */
+  /** The indices of parts and items that lead to the missing part, the outermost first. */
   readonly path: ReadonlyArray<number>
-  /** What JSON or the schema has to say. */
+  /** The error of `JSON.parse` or of the schema. */
   readonly cause?: unknown
 }> {
   override get message(): string {
@@ -32,7 +33,7 @@ export class OutputError extends Data.TaggedError("OutputError")<{
       `The text there: ${this.excerpt}`
   }
 
-  /** What is printed: the message, and the fields. */
+  /** The fields and the message, for logs. */
   override toJSON(): object {
     return Object.assign({}, this, { message: this.message })
   }
@@ -40,52 +41,47 @@ export class OutputError extends Data.TaggedError("OutputError")<{
 
 const at = (path: ReadonlyArray<number>): string => path.length === 0 ? "" : `, part ${path.join(".")}`
 
-/** The error of a failure, with where it is in the text. */
+/** Adds the line, the column and an excerpt to a failure. */
 export const failed = (text: string, failure: Failure): OutputError => {
   const { offset } = failure
   let line = 1
   let lineStart = 0
   for (let next; (next = text.indexOf("\n", lineStart) + 1) !== 0 && next <= offset; lineStart = next) line++
-  const from = Math.max(0, offset - 20)
-  const to = Math.min(text.length, offset + 40)
-  const excerpt = `${from > 0 ? "…" : ""}${JSON.stringify(text.slice(from, to).toWellFormed())}${
-    to < text.length ? "…" : ""
-  }`
-  return new OutputError({ ...failure, line, column: offset - lineStart + 1, excerpt })
+  return new OutputError({ ...failure, line, column: offset - lineStart + 1, excerpt: excerpt(text, offset, 40) })
 }
 
 /**
- * A value cannot be written as its spec says.
+ * `render` cannot write a value in the form of its spec.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OutputRenderError extends Data.TaggedError("OutputRenderError")<{
-  /** The indices of parts and items that lead to what cannot be written, the outermost first. */
+  /** The indices of parts and items that lead to the faulty part, the outermost first. */
   readonly path: ReadonlyArray<number>
-  /** Why not, and what to do about it. */
+  /** The fault, and how to fix it. */
   readonly description: string
-  /** What the schema has to say. */
+  /** The error of the schema. */
   readonly cause?: unknown
 }> {
   override get message(): string {
     return `The value${at(this.path)} cannot be rendered: ${this.description}`
   }
 
-  /** What is printed: the message, and the fields. */
+  /** The fields and the message, for logs. */
   override toJSON(): object {
     return Object.assign({}, this, { message: this.message })
   }
 }
 
 /**
- * A value that was read was refused.
+ * `validate` rejected a value.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OutputRefused extends Data.TaggedError("OutputRefused")<{
-  /** Why, where `validate` said so. */
+  /** The reason, if `validate` gave one. */
   readonly reason: string | undefined
 }> {
   override get message(): string {
@@ -94,7 +90,7 @@ export class OutputRefused extends Data.TaggedError("OutputRefused")<{
 }
 
 /**
- * A sample that could not be read, or whose value was refused.
+ * A rejected sample: `parse` could not read it, or `validate` rejected its value.
  *
  * @category errors
  * @since 0.1.0
@@ -113,13 +109,13 @@ export class OutputRejected extends Data.TaggedError("OutputRejected")<{
 }
 
 /**
- * No sample could be read and was accepted, and no more are to be drawn.
+ * All samples of a query were rejected, and its schedule allows no more.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OutputsExhausted extends Data.TaggedError("OutputsExhausted")<{
-  /** The samples in the order in which they were drawn, and what was wrong with each. */
+  /** The samples in the order of the draws, each with its error. */
   readonly attempts: ReadonlyArray<OutputRejected>
 }> {
   override get cause(): OutputRejected | undefined {
@@ -131,7 +127,7 @@ export class OutputsExhausted extends Data.TaggedError("OutputsExhausted")<{
     return `None of ${this.attempts.length} samples could be used:${reasons.join("")}`
   }
 
-  /** What is printed: the message, and the fields. */
+  /** The fields and the message, for logs. */
   override toJSON(): object {
     return Object.assign({}, this, { message: this.message })
   }

@@ -1,15 +1,15 @@
 /** A fenced code block of Markdown. Indices are into the text. */
 export interface Fence {
-  /** Where its first line begins. */
+  /** The offset of its first line. */
   readonly start: number
-  /** How many spaces are before its marker. */
+  /** The number of spaces before its marker. */
   readonly indent: number
-  /** What stands behind its marker. */
+  /** The text behind its opening marker. */
   readonly info: string
   readonly bodyStart: number
-  /** Where its body ends, the line break before the closing marker left out. */
+  /** The end of its body, before the line break in front of the closing marker. */
   bodyEnd: number
-  /** Where the line behind it begins. */
+  /** The offset of the line behind it. */
   end: number
   isClosed: boolean
 }
@@ -28,10 +28,7 @@ const space = 32
 const backtick = 96
 const tilde = 126
 
-/**
- * The fences of a text, in one pass over it, as CommonMark 0.31 has them (section 4.5): three or more backticks or
- * tildes behind at most three spaces, closed by a line of at least as many. One that is not closed goes on to the end.
- */
+/** The fences of a text, by CommonMark 0.31, section 4.5. An unclosed fence extends to the end. */
 export const fencesOf = (text: string): ReadonlyArray<Fence> => {
   const fences: Array<Fence> = []
   let opener: Marker | undefined
@@ -77,10 +74,10 @@ const markerAt = (text: string, line: number, lineEnd: number): Marker | undefin
   return length < 3 ? undefined : { char, length, indent: start - line, info: text.slice(end, lineEnd).trim() }
 }
 
-/** The first word of what stands behind the opening marker, in lower case. */
+/** The first word behind the opening marker, in lower case. */
 export const languageOf = ({ info }: Fence): string => /^\S*/.exec(info)![0].toLowerCase()
 
-/** The lines between the markers. As far as the opening marker is indented, so may these be. */
+/** The lines between the markers. They lose the indent of the opening marker, as in CommonMark. */
 export const bodyOf = (text: string, { bodyEnd, bodyStart, indent }: Fence): string => {
   const body = text.slice(bodyStart, bodyEnd)
   return indent === 0 ? body : body.split("\n").map((line) => {
@@ -90,7 +87,7 @@ export const bodyOf = (text: string, { bodyEnd, bodyStart, indent }: Fence): str
   }).join("\n")
 }
 
-/** Where a text ends without the one line break at its end. */
+/** The end of a text without the line break at its end. */
 export const withoutLineBreak = (text: string, start: number, end: number): number => {
   if (end === start || text.charCodeAt(end - 1) !== newline) return end
   return end - 1 > start && text.charCodeAt(end - 2) === carriageReturn ? end - 2 : end - 1

@@ -3,10 +3,10 @@ import { failed, type OutputError, OutputRenderError } from "./errors.ts"
 import type { Undecoded } from "./reader.ts"
 import type { Json, Node } from "./spec.ts"
 
-// It is large, and a program that reads and writes no JSON need not load it.
+// `effect/Schema` is large: only programs with JSON load it.
 const loadSchema = Effect.promise(() => import("effect/Schema"))
 
-/** Puts what the JSON values of a text are decoded to in the places of their texts. */
+/** Decodes the JSON values of a reading in place. */
 export const decodeJson = Effect.fnUntraced(function*(
   text: string,
   undecoded: ReadonlyArray<Undecoded>
@@ -24,14 +24,14 @@ export const decodeJson = Effect.fnUntraced(function*(
     set(
       yield* decodeUnknownEffect(toCodecJson(schema))(json).pipe(
         Effect.catchTag("SchemaError", fail),
-        // JSON that is nested more deeply than the stack
+        // JSON can be nested more deeply than the stack.
         Effect.catchDefect((defect) => defect instanceof RangeError ? fail(defect) : Effect.die(defect))
       )
     )
   }
 })
 
-/** The value with the text of each JSON value in its place. */
+/** Replaces each JSON value by its text. */
 export const encodeJson = (
   node: Node,
   value: unknown,
@@ -52,27 +52,30 @@ export const encodeJson = (
 }
 
 const encode = ({ schema }: Json, value: unknown, path: ReadonlyArray<number>) => {
-  const refused = (description: string) => (cause?: Error) =>
+  const failure = (description: string) => (cause?: Error) =>
     new OutputRenderError({ path, description: `${description}${cause ? `: ${cause.message}` : ""}`, cause })
   return Effect.gen(function*() {
     const { decodeUnknownEffect, encodeUnknownEffect, toCodecJson, toEquivalence } = yield* loadSchema
     const codec = toCodecJson(schema)
-    const encoded = yield* Effect.mapError(encodeUnknownEffect(codec)(value), refused("it is not of its schema"))
+    const encoded = yield* Effect.mapError(encodeUnknownEffect(codec)(value), failure("it does not match its schema"))
     const [text, json] = yield* Effect.try({
       try: () => {
         const text = JSON.stringify(encoded, undefined, 2)
         return [text, JSON.parse(text) as unknown] as const
       },
-      catch: (error) => refused("its schema makes no JSON of it")(error as Error)
+      catch: (error) => failure("its schema does not encode it as JSON")(error as Error)
     })
-    const decoded = yield* Effect.mapError(decodeUnknownEffect(codec)(json), refused("its JSON is not of its schema"))
-    if (!toEquivalence(codec)(decoded, value)) return yield* refused("its JSON would be read as another value")()
+    const decoded = yield* Effect.mapError(
+      decodeUnknownEffect(codec)(json),
+      failure("its JSON does not match its schema")
+    )
+    if (!toEquivalence(codec)(decoded, value)) return yield* failure("`parse` would read another value from its JSON")()
     return text
   }).pipe(
-    // nested more deeply than the stack
+    // A value can be nested more deeply than the stack.
     Effect.catchDefect((defect) =>
       defect instanceof RangeError
-        ? Effect.fail(refused("it is nested too deeply")(defect))
+        ? Effect.fail(failure("it is nested too deeply")(defect))
         : Effect.die(defect)
     )
   )

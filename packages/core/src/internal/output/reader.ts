@@ -2,7 +2,7 @@ import * as Result from "effect/Result"
 import { bodyOf, type Fence, fencesOf, languageOf, withoutLineBreak } from "./fences.ts"
 import { type Code, type Json, type Leaf, nameOf, type Node, type Tag } from "./spec.ts"
 
-/** Why a text is not of a spec. */
+/** The first mismatch between a text and a spec. */
 export interface Failure {
   readonly expected: string
   readonly found: string
@@ -11,26 +11,23 @@ export interface Failure {
   readonly cause?: unknown
 }
 
-/** A JSON value that is to be decoded. */
+/** A JSON value before its schema decodes it. */
 export interface Undecoded {
   readonly schema: Json["schema"]
   readonly json: unknown
   readonly offset: number
   readonly path: ReadonlyArray<number>
-  /** Puts what it is decoded to in the place of its text. */
+  /** Replaces the text by the decoded value. */
   readonly set: (decoded: unknown) => void
 }
 
-/** What was read, as the only one of `values`, with the text of each JSON value in its place. */
+/** The value of a text, alone in `values`. JSON values are still texts. */
 export interface Reading {
   readonly values: ReadonlyArray<unknown>
   readonly undecoded: ReadonlyArray<Undecoded>
 }
 
-/**
- * Reads what a spec says from a text: in one pass, and without going back, so that it takes time in proportion to the
- * text whatever is in it.
- */
+/** Reads the value of a spec in one pass and never goes back, so its time is proportional to the text. */
 export const read = (node: Node, text: string): Result.Result<Reading, Failure> => {
   const reader = new Reader(text)
   const values: Array<unknown> = []
@@ -43,11 +40,11 @@ export const read = (node: Node, text: string): Result.Result<Reading, Failure> 
 const nothing = "none from here on"
 const notClosed = "a code fence that is not closed"
 
-/** How far the search for something has come. As no search begins before an earlier one, none is made twice. */
+/** The progress of one search. Searches only move forward, so none starts over. */
 interface Cursor {
-  /** Where a token is found, or `Infinity`. */
+  /** The offset of the next token, or `Infinity`. */
   at: number
-  /** The first fence that does not lie behind, or the one that is found. */
+  /** The index of the next fence. */
   fence: number
 }
 
@@ -55,7 +52,7 @@ class Reader {
   readonly undecoded: Array<Undecoded> = []
   private position = 0
   private readonly path: Array<number> = []
-  /** What the items begin with that are being read: the search for a part of an item ends where the next begins. */
+  /** The beginnings of the items around the position: a part of an item lies before the next item. */
   private readonly heads: Array<Leaf> = []
   private readonly cursors = new Map<Leaf, Cursor>()
   private readonly closings = new Map<Tag, Cursor>()
@@ -67,7 +64,7 @@ class Reader {
     this.fences = fencesOf(text)
   }
 
-  /** Reads a node and puts its value behind the others, or says why it cannot. */
+  /** Appends the value of a node to `values`, or returns the mismatch. */
   read(node: Node, values: Array<unknown>): Failure | undefined {
     switch (node._tag) {
       case "Tag":
@@ -168,7 +165,7 @@ class Reader {
     })
   }
 
-  // The fence that the search for a leaf has found.
+  // Reads the fence at the cursor of a leaf.
   private readFence(
     leaf: Code | Json,
     take: (body: string, fence: Fence) => Failure | undefined
@@ -179,7 +176,7 @@ class Reader {
     return take(bodyOf(this.text, fence), fence)
   }
 
-  // Whether another item of a repetition comes, before the next of one around it.
+  // Whether the next item of a repetition comes before the next item of an outer repetition.
   private begins(head: Leaf): boolean {
     return this.find(head) < this.limit().at ||
       head._tag === "Json" && Result.isSuccess(this.bareJson())
@@ -189,7 +186,7 @@ class Reader {
     return parseJson(this.text.slice(this.position, this.end()))
   }
 
-  // Where the next item of a repetition begins, and which.
+  // The nearest beginning of another item, in any repetition around the position.
   private limit(): { readonly at: number; readonly head: Leaf | undefined } {
     let limit: { readonly at: number; readonly head: Leaf | undefined } = { at: Infinity, head: undefined }
     for (const head of this.heads) {
@@ -199,12 +196,10 @@ class Reader {
     return limit
   }
 
-  // Where the text ends, or the item.
   private end(): number {
     return Math.min(this.limit().at, this.text.length)
   }
 
-  // Where a leaf next begins.
   private find(leaf: Leaf): number {
     if (leaf._tag === "Tag") return this.search(this.cursors, leaf, leaf.open, this.position)
     const cursor = cursorOf(this.cursors, leaf)
@@ -215,7 +210,7 @@ class Reader {
     return Infinity
   }
 
-  // Where a token next stands outside of fences.
+  // The offset of the next token outside of fences.
   private search(cursors: Map<Leaf, Cursor>, leaf: Tag, token: string, from: number): number {
     const cursor = cursorOf(cursors, leaf)
     if (cursor.at >= from) return cursor.at
@@ -237,7 +232,7 @@ class Reader {
       : this.failure(expected, `${nameOf(head)} first, which begins the next item`, at)
   }
 
-  // A fence that is not closed hides what may be behind it.
+  // An unclosed fence may hide the expected part.
   private unclosed(expected: string, from: number): Failure | undefined {
     const last = this.fences.at(-1)
     return last === undefined || last.isClosed || last.start < from || last.start > this.limit().at
@@ -256,8 +251,8 @@ const cursorOf = (cursors: Map<Leaf, Cursor>, leaf: Leaf): Cursor => {
   return cursor
 }
 
-// An error costs far more than a look at how the text begins.
+// `JSON.parse` of other texts throws, which costs far more than this look at the first character.
 const parseJson = (text: string): Result.Result<unknown, { readonly message: string }> =>
   /^[ \t\r\n]*["{[\dtfn-]/.test(text)
     ? Result.try({ try: () => JSON.parse(text) as unknown, catch: (error) => error as SyntaxError })
-    : Result.fail({ message: "what begins no JSON" })
+    : Result.fail({ message: "no beginning of JSON" })

@@ -1,6 +1,6 @@
 import type * as Schema from "effect/Schema"
 
-/** What is found by its beginning in the text. */
+/** A spec that the reader finds by its beginning. */
 export type Leaf = Tag | Code | Json
 
 /** A spec of `Output`, without its types. */
@@ -36,11 +36,11 @@ export interface Sequence {
 export interface Repeat {
   readonly _tag: "Repeat"
   readonly item: Node
-  /** What an item begins with. */
+  /** The beginning of an item. */
   readonly head: Leaf
 }
 
-/** What a node begins with, where that is the same whatever the text. */
+/** The leaf at the beginning of every text of a node, if there is one. */
 export const headOf = (node: Node): Leaf | undefined => {
   if (node._tag === "Sequence") return node.parts[0] && headOf(node.parts[0])
   return node._tag === "Text" || node._tag === "Repeat" ? undefined : node

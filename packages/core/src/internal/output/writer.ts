@@ -2,17 +2,14 @@ import * as Result from "effect/Result"
 import { read } from "./reader.ts"
 import type { Node } from "./spec.ts"
 
-/** Why a value cannot be written. */
+/** The reason why a value cannot be written. */
 export interface Unwritable {
   readonly path: ReadonlyArray<number>
   readonly description: string
   readonly cause?: unknown
 }
 
-/**
- * Writes a value, in which JSON is text, so that reading it gives it back. Whether that is so depends on what its parts
- * hold and on what is beside them, so it is read to be sure.
- */
+/** Writes a value with its JSON as text. It reads the result, because a part may change the meaning of its neighbours. */
 export const write = (node: Node, value: unknown): Result.Result<string, Unwritable> => {
   const writer = new Writer()
   writer.write(node, value)
@@ -30,10 +27,10 @@ export const write = (node: Node, value: unknown): Result.Result<string, Unwrita
     : Result.fail({ path, description: `${misread} another value from here on. ${advice}` })
 }
 
-const misread = "what is written would be read as"
+const misread = "`parse` would read"
 
 const advice =
-  "A text must not hold what ends it: its own closing tag, where the next item begins, a fence that stays open"
+  "Leave out of each text: its closing tag, the beginning of the next item, and a fence that stays open"
 
 class Writer {
   text = ""
@@ -60,7 +57,7 @@ class Writer {
     }
   }
 
-  // On a line of its own, unless that would add to a text.
+  // A block needs its own line. Behind a text, a line break would become part of the text.
   private addBlock(block: string): void {
     const isOnItsOwn = this.isText || this.text === "" || this.text.endsWith("\n")
     this.text += isOnItsOwn ? block : `\n${block}`
@@ -68,7 +65,7 @@ class Writer {
   }
 }
 
-// A carriage return at the end would be part of a mere line feed.
+// A line feed behind a carriage return would read as one line break.
 const withLineBreak = (text: string): string => text + (text.endsWith("\r") ? "\r\n" : "\n")
 
 const firstDifference = (one: unknown, other: unknown): ReadonlyArray<number> | undefined => {

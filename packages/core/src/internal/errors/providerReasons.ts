@@ -1,0 +1,143 @@
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+
+/**
+ * The fields of every reason of a `ProviderError`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReasonFields {
+  /** The failure, and how to fix it. */
+  readonly description: string
+  /** The HTTP status, if the provider sent one. */
+  readonly status?: number | undefined
+}
+
+/**
+ * The fields of a reason for which the provider may ask to wait.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryableReasonFields extends ReasonFields {
+  /** The time to wait before the next request, if the provider names one. */
+  readonly retryAfter?: Duration.Duration | undefined
+}
+
+/**
+ * The key is missing, wrong, or not allowed to use the model.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BadKey extends Data.TaggedError("BadKey")<ReasonFields> {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * The provider cannot answer such a request: a wrong option, an unknown model, a wrong URL.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BadRequest extends Data.TaggedError("BadRequest")<ReasonFields> {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * The provider's content policy refused the prompt or the answer.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ContentPolicy extends Data.TaggedError("ContentPolicy")<ReasonFields> {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * The prompt does not fit the model's context.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ContextTooLong extends Data.TaggedError("ContextTooLong")<ReasonFields> {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * Too many requests.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RateLimited extends Data.TaggedError("RateLimited")<RetryableReasonFields> {
+  readonly isRetryable = true
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * The provider failed, or was not ready (5xx, 409, 425).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ServerFault extends Data.TaggedError("ServerFault")<RetryableReasonFields> {
+  readonly isRetryable = true
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * The provider could not be reached, or the connection broke.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Transport extends Data.TaggedError("Transport")<ReasonFields> {
+  readonly isRetryable = true
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * No answer came in time: our time limit or the provider's (408) has passed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Timeout extends Data.TaggedError("Timeout")<RetryableReasonFields> {
+  readonly isRetryable = true
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * The answer holds no sample: it is no JSON, breaks the protocol or has no text. A new request may succeed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnusableResponse extends Data.TaggedError("UnusableResponse")<ReasonFields> {
+  readonly isRetryable = true
+  override get message(): string {
+    return this.description
+  }
+}

@@ -1,0 +1,77 @@
+import * as Data from "effect/Data"
+import type { Identity } from "../../Identity.ts"
+import { excerpt } from "./excerpt.ts"
+import { forkSuffix } from "./forkSuffix.ts"
+
+/**
+ * The stored prompt that is most similar to a prompt without samples.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NearestPrompt {
+  readonly prompt: string
+  /** The index of the first character in which the two prompts differ. */
+  readonly differsAt: number
+}
+
+/**
+ * A replication has no sample at this position. It did not ask the model.
+ *
+ * **Details**
+ *
+ * If the prompt is unknown, `present` is empty. Otherwise the sequence is known and `position` is not in `present`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss")<{
+  readonly identity: Identity
+  readonly prompt: string
+  /** SHA-256 of the prompt, hex: the name of its folder in a directory store. */
+  readonly promptHash: string
+  /** The fork of the draw, the outermost name first. */
+  readonly path: ReadonlyArray<string>
+  /** The position of the draw. */
+  readonly position: number
+  /** The stored positions, in order. */
+  readonly present: ReadonlyArray<number>
+  /** The store that was searched. */
+  readonly store: string
+  /** The most similar stored prompt of this identity, if the prompt itself is not stored. */
+  readonly nearest: NearestPrompt | undefined
+}> {
+  override get message(): string {
+    const sequence = `${this.identity.toString()}${forkSuffix(this.path)}`
+    if (this.present.length > 0) {
+      return `No sample at position ${this.position} for prompt ${this.promptHash} (${sequence}): ` +
+        `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}. ` +
+        "Replication does not ask the model: take fewer samples, or record the rest without replication"
+    }
+    const near = this.nearest?.prompt === this.prompt
+      ? "The prompt is stored, but not for this fork"
+      : this.nearest === undefined
+      ? "No prompt is stored for this identity: compare its name, temperature and parameters with the recorded ones"
+      : `The nearest stored prompt differs from character ${this.nearest.differsAt}: it has ${
+        excerpt(this.nearest.prompt, this.nearest.differsAt)
+      } where this one has ${excerpt(this.prompt, this.nearest.differsAt)}`
+    return `Nothing is stored for prompt ${this.promptHash} (${sequence}) in ${this.store}. ${near}. ` +
+      "Replication does not ask the model: record the prompt without replication"
+  }
+
+  /** The fields and the message, for logs. */
+  override toJSON(): object {
+    return Object.assign({}, this, { message: this.message })
+  }
+}
+
+const ranges = (positions: ReadonlyArray<number>): string => {
+  const parts: Array<string> = []
+  for (let i = 0; i < positions.length;) {
+    let j = i
+    while (positions[j + 1] === positions[j]! + 1) j++
+    parts.push(i === j ? `${positions[i]}` : `${positions[i]}-${positions[j]}`)
+    i = j + 1
+  }
+  return parts.length > 10 ? `${parts.slice(0, 10).join(", ")}, …` : parts.join(", ")
+}
