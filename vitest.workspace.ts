@@ -1,21 +1,35 @@
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
 
 const project = (name: string, root: string) => ({ extends: true as const, test: { name, root } })
 
-export default defineConfig({
+// Counts of the long tier. A count that the environment has wins.
+const longCounts = {
+  LLM_CACHE_FORK_RUNS: "1000",
+  LLM_CACHE_KILLS: "6",
+  LLM_CACHE_LAW_RUNS: "60",
+  LLM_CACHE_REFERENCE_RUNS: "5000"
+}
+
+const longTests = "**/*.long.test.ts"
+
+// `vitest --mode long` is the long tier: its own files, and the tests that repeat themselves as often as a count says.
+export default defineConfig(({ mode }) => ({
   test: {
-    include: ["**/*.test.ts"],
+    ...(mode === "long"
+      ? { include: [longTests, "**/{fork,laws,reference}.test.ts"], env: { ...longCounts, ...process.env } }
+      : { include: ["**/*.test.ts"], exclude: [...configDefaults.exclude, longTests] }),
     allowOnly: false,
     // A machine may be busy with something else.
-    testTimeout: 30_000,
+    testTimeout: mode === "long" ? 120_000 : 30_000,
     projects: [
       project("core", "packages/core"),
       project("providers", "packages/providers"),
       project("redis", "packages/redis"),
+      project("scripts", "packages/scripts"),
       project("sql", "packages/sql"),
       project("sqlite", "packages/sqlite"),
       project("testing", "packages/testing"),
       project("examples", "examples")
     ]
   }
-})
+}))

@@ -4,7 +4,7 @@ import { interpret, type Program } from "./reference/interpreter.ts"
 import { execute, Programs } from "./reference/program.ts"
 import { makeDirectory } from "./support/directory.ts"
 
-const runs = Number(process.env["LLM_CACHE_REFERENCE_RUNS"] ?? 5000)
+const runs = Number(process.env["LLM_CACHE_REFERENCE_RUNS"] ?? 1000)
 const seed = process.env["LLM_CACHE_REFERENCE_SEED"] ?? "reference"
 
 const options = (runs: number) => ({
