@@ -1,25 +1,29 @@
 /**
- * Models of Anthropic, by its own protocol: `POST {baseUrl}/v1/messages`,
+ * Models of Anthropic, over its own protocol: `POST {baseUrl}/v1/messages`,
  * https://platform.claude.com/docs/en/api/messages/create
+ *
+ * **When to use**
+ *
+ * Use it for Claude at Anthropic, or at a gateway that speaks this protocol.
  *
  * **Details**
  *
- * A request sends `model`, `temperature` (unless it is absent), `system` (if any), the prompt as the user's message and
- * the `parameters`, with the headers `x-api-key` and `anthropic-version: 2023-06-01`. The protocol wants `max_tokens`,
- * which cuts long samples: it has no default here, and is part of the identity as the other parameters are.
+ * A request sends `model`, `temperature` (if it is given), `system` (if any), the prompt as the user's message and the
+ * `parameters`, with the headers `x-api-key` and `anthropic-version: 2023-06-01`. The protocol requires `max_tokens`,
+ * which cuts long samples: it has no default here, and is part of the identity like the other parameters.
  *
- * Anthropic gives one sample for a request. Several are several requests, up to `concurrency` at once, each with its own
- * counts of tokens.
+ * Anthropic gives one sample per request. For several samples the model sends several requests, up to `concurrency` at
+ * once, each with its own counts of tokens.
  *
- * What comes of an answer is as in the table of `OpenAiCompatible`, except for:
+ * The outcomes are those in the table of `OpenAiCompatible`, except for:
  *
  * | answer | outcome |
  * | --- | --- |
  * | `content` with blocks of type `text` | a sample: their texts, joined |
  * | no block of type `text` (no block at all, only `thinking`, `tool_use`) | `UnusableResponse` |
  * | the same with `stop_reason: "refusal"` | `ContentPolicy` |
- * | `usage` with tokens that Anthropic's own cache has, or puts there | counted as tokens of the prompt, as the others |
- * | a text that was cut short, with `max_tokens` or `refusal` for a `stop_reason` | a sample; its metadata say so |
+ * | `usage` with tokens in Anthropic's own cache | counted as tokens of the prompt, like the others |
+ * | a text that was cut short, with `stop_reason` `max_tokens` or `refusal` | a sample with that finish reason in its metadata |
  * | 200 with `{"type": "error", …}` | `UnusableResponse` that quotes it |
  * | 402 (`billing_error`) | `BadRequest` |
  * | 413 (`request_too_large`) | `ContextTooLong` |
@@ -36,33 +40,37 @@ import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import { anthropicMessages } from "./internal/anthropicMessages.ts"
 import * as ApiKey from "./internal/apiKey.ts"
-import * as Provider from "./internal/provider.ts"
-import { invalid } from "./internal/request.ts"
-import type { ModelOptions } from "./OpenAiCompatible.ts"
+import { failInvalid } from "./internal/checkOptions.ts"
+import { makeModel } from "./internal/makeModel.ts"
+import { anthropicMessages } from "./internal/protocol/anthropicMessages.ts"
+import type { ModelOptions } from "./ModelOptions.ts"
 
 /**
- * A model, and the key to it.
+ * A model, its server's URL and the API key.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options extends Omit<ModelOptions, "maxBatch" | "parameters"> {
-  /** The most tokens of a sample, which the protocol wants, and the other sampling parameters: `top_p`, `top_k`, …. */
-  readonly parameters: { readonly max_tokens: number; readonly [name: string]: Json | undefined }
   /**
    * The URL before `/v1/messages`, with or without a slash at its end.
    *
    * @default `https://api.anthropic.com`
    */
   readonly baseUrl?: string | undefined
-  /** @default the configuration variable `ANTHROPIC_API_KEY` */
+  /**
+   * The API key.
+   *
+   * @default the configuration variable `ANTHROPIC_API_KEY`
+   */
   readonly apiKey?: Redacted.Redacted | undefined
+  /** The most tokens of a sample, which the protocol requires, and other sampling parameters: `top_p`, `top_k`, …. */
+  readonly parameters: { readonly max_tokens: number; readonly [name: string]: Json | undefined }
 }
 
 /**
- * Makes a model. Fails with an `InvalidInput` for options that no request can be made of.
+ * Makes a model. Fails with an `InvalidInput` for invalid options.
  *
  * @category constructors
  * @since 0.1.0
@@ -70,19 +78,19 @@ export interface Options extends Omit<ModelOptions, "maxBatch" | "parameters"> {
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient> {
-  const most = options.parameters?.max_tokens
-  if (!(Number.isSafeInteger(most) && most > 0)) {
-    return yield* invalid(
+  const maxTokens = options.parameters?.max_tokens
+  if (!(Number.isSafeInteger(maxTokens) && maxTokens > 0)) {
+    return yield* failInvalid(
       anthropicMessages,
-      `\`max_tokens\` is ${most}: give the most tokens of a sample in \`parameters\``
+      `\`max_tokens\` is ${maxTokens}: give the most tokens of a sample in \`parameters\``
     )
   }
-  return yield* Provider.make(anthropicMessages, {
+  return yield* makeModel(anthropicMessages, {
     ...options,
-    maxBatch: 1,
     name: options.baseUrl === undefined ? "Anthropic" : undefined,
-    id: "anthropic",
+    telemetryName: "anthropic",
     baseUrl: options.baseUrl ?? "https://api.anthropic.com",
+    maxBatch: 1,
     apiKey: options.apiKey === undefined
       ? yield* ApiKey.fromVariable("ANTHROPIC_API_KEY")
       : ApiKey.fromValue(options.apiKey)

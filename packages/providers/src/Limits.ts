@@ -1,35 +1,34 @@
 /**
- * Limits of a vendor: how many requests are under way at once, and how many requests and tokens there are in a minute.
+ * The limits of a vendor: requests in flight, requests per minute and tokens per minute.
  *
  * **When to use**
  *
- * Use the option `limits` of a model where it is the only one of its vendor, and `layer` where several models share the
- * limits of one account.
+ * Use the option `limits` for the only model of a vendor, and `layer` for several models that share the limits of one
+ * account.
  *
  * **Details**
  *
- * Limits hold for an account: a host and a key. All models over one layer that have both in common share them, whatever
- * they are called; other vendors, and other keys to the same vendor, have counts of their own.
+ * Limits hold for an account: a host and an API key. All models over one layer share the limits of their account. Other
+ * vendors, and other keys to the same vendor, are counted apart.
  *
- * - **Requests in flight** wait for one another, first come, first served.
- * - **Requests per minute** are spread evenly: at 60, one is sent each second at the most. There are never more in any
- *   minute, whenever it begins. One that is interrupted before its turn leaves it to the next. Vendors enforce their limits so:
- *   https://platform.claude.com/docs/en/api/rate-limits
- * - **Tokens per minute** are estimated before a request and settled after it. The estimate is a token for four bytes of
- *   the prompt and the system text, and for each sample the parameter that limits its tokens (`max_tokens` and the
- *   like), or 500 where there is none. A request is sent once the tokens before it have been made up for, so that over
- *   any time there are no more than the limit gives for that time, and two requests'. What the vendor counted is put in
- *   place of the estimate when the answer comes, also for requests that wait by then; where it tells no count, the estimate
- *   stays.
- * - **A 429** makes every request of the account wait, also those that were not sent yet: until its `Retry-After`, or,
- *   without one or with one that is over, for 1 s, then 2, 4, … up to 60 s while it goes on. This is so without any option, for each model by
- *   itself; over one layer, for all its models. While a `Retry-After` of more than 5 minutes runs, requests fail with
- *   `RateLimited` and are not sent.
+ * - **Requests in flight** are sent first come, first served.
+ * - **Requests per minute** are spread evenly: at 60, the model sends at most one per second. No minute has more,
+ *   whenever it begins. A request that is interrupted while it waits leaves its time to the next one. Vendors enforce
+ *   their limits the same way: https://platform.claude.com/docs/en/api/rate-limits
+ * - **Tokens per minute** are estimated before a request and corrected after it. The estimate is a token for four bytes
+ *   of the prompt and the system text, and for each sample the parameter that limits its tokens (such as `max_tokens`),
+ *   or 500 without such a parameter. A request is sent as soon as the rate has made up for the tokens before it, so any
+ *   span of time has at most the tokens that the limit allows for it, and those of two requests. The vendor's count
+ *   replaces the estimate when the answer comes, also for requests that already wait. Without a count the estimate stays.
+ * - **A 429** makes every request of the account wait, also those still in the queue. They wait until its `Retry-After`.
+ *   If that is absent or over, they wait 1 s, then 2, 4, … up to 60 s while the 429s go on. A model does so by itself
+ *   without any option; over one layer, all models do so together. While a `Retry-After` of more than 5 minutes runs,
+ *   requests fail with `RateLimited` and are not sent.
  *
- * Retries are requests like all others. Who waits is interruptible, and waiting does not count to `timeout`.
+ * Retries count like all other requests. A waiting request can be interrupted, and `timeout` begins when it is sent.
  *
- * Requests and tokens per minute are counted by Effect's `RateLimiter`: in memory, or in the `RateLimiterStore` that the
- * program provides, so that machines share them. Its names have the host and 16 digits of the SHA-256 of the key.
+ * Effect's `RateLimiter` counts requests and tokens per minute: in memory, or in the `RateLimiterStore` that the program
+ * provides, so that machines share the counts. Its keys hold the host and 16 digits of the SHA-256 of host and API key.
  * The other two limits are those of a process.
  *
  * **Example** (Two models of one account)
@@ -67,7 +66,7 @@ import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Redacted from "effect/Redacted"
 import * as Crypto from "node:crypto"
-import { type Lane, makeLane } from "./internal/lane.ts"
+import { type AccountLimiter, makeAccountLimiter } from "./internal/limits/accountLimiter.ts"
 
 /**
  * The limits of an account.
@@ -77,19 +76,19 @@ import { type Lane, makeLane } from "./internal/lane.ts"
  */
 export interface Options {
   /**
-   * How many requests are under way at once.
+   * The most requests in flight at once.
    *
    * @default no limit
    */
   readonly inFlight?: number | undefined
   /**
-   * How many requests are sent in a minute.
+   * The most requests sent in a minute.
    *
    * @default no limit
    */
   readonly requestsPerMinute?: number | undefined
   /**
-   * How many tokens, of prompts and of samples, requests take in a minute.
+   * The most tokens in a minute, of prompts and samples together.
    *
    * @default no limit
    */
@@ -97,15 +96,15 @@ export interface Options {
 }
 
 /**
- * Who has limits at a vendor.
+ * An account at a vendor, to which its limits apply.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Account {
-  /** The vendor's host, and its port where it is not the usual one. */
+  /** The vendor's host, and its port unless that is the usual one. */
   readonly host: string
-  /** Absent for a server that needs none. */
+  /** The API key. Absent for a server without keys. */
   readonly key: Redacted.Redacted | undefined
 }
 
@@ -117,19 +116,19 @@ export interface Account {
  */
 export class Limits extends Context.Service<Limits, {
   /**
-   * Runs a request of an account when its limits let it, which is estimated to take so many tokens. Fails with
-   * `RateLimited` while the vendor wants more than 5 minutes of silence, and with `Transport` where counts cannot be
-   * reached; nothing was sent then.
+   * Sends a request of an account once its limits allow it, with an estimate of its tokens. Fails without sending it with
+   * `RateLimited` while the vendor asks for more than 5 minutes of pause, and with `Transport` if the `RateLimiterStore`
+   * cannot be reached.
    */
   readonly run: (
     account: Account,
-    tokens: number,
+    estimatedTokens: number,
     request: Effect.Effect<Generation, ProviderErrorReason>
   ) => Effect.Effect<Generation, ProviderErrorReason>
 }>()("@llm-cache/providers/Limits") {}
 
 /**
- * Makes limits. Fails with an `InvalidInput` for limits that no request could keep.
+ * Makes limits. Fails with an `InvalidInput` for a limit that is not a whole number above zero.
  *
  * @category constructors
  * @since 0.1.0
@@ -140,32 +139,35 @@ export const make = Effect.fnUntraced(function*(
   const { inFlight, requestsPerMinute, tokensPerMinute } = options
   for (const [name, limit] of Object.entries({ inFlight, requestsPerMinute, tokensPerMinute })) {
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
-      return yield* invalid(`\`${name}\` is ${limit}: give a whole number above zero, or leave it out for no limit`)
+      return yield* new InvalidInput({
+        module: "Limits.make",
+        description: `\`${name}\` is ${limit}: give a whole number above zero, or leave it out for no limit`
+      })
     }
   }
   const store = yield* Effect.serviceOption(RateLimiter.RateLimiterStore)
-  const limiter = yield* Option.match(store, {
+  const rateLimiter = yield* Option.match(store, {
     onNone: () => Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory)),
     onSome: (store) => Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, store)
   })
-  const lanes = new Map<string, Lane>()
-  const laneOf = ({ host, key }: Account) => {
+  const limiters = new Map<string, AccountLimiter>()
+  const limiterOf = ({ host, key }: Account) => {
     const account = `${host}\n${key === undefined ? "" : Redacted.value(key)}`
-    let lane = lanes.get(account)
-    if (lane === undefined) {
+    let limiter = limiters.get(account)
+    if (limiter === undefined) {
       const digest = Crypto.createHash("sha256").update(account).digest("hex").slice(0, 16)
-      lane = makeLane(`llm-cache:${host}:${digest}`, options, limiter)
-      lanes.set(account, lane)
+      limiter = makeAccountLimiter(`llm-cache:${host}:${digest}`, options, rateLimiter)
+      limiters.set(account, limiter)
     }
-    return lane
+    return limiter
   }
-  return { run: (account, tokens, request) => Effect.suspend(() => laneOf(account)(tokens, request)) }
+  return {
+    run: (account, estimatedTokens, request) => Effect.suspend(() => limiterOf(account)(estimatedTokens, request))
+  }
 })
 
-const invalid = (description: string) => Effect.fail(new InvalidInput({ module: "Limits.make", description }))
-
 /**
- * Provides limits for the models above. Models that are to share them are built over one such layer.
+ * Provides limits to the models above. Build all models that share an account over the same layer.
  *
  * @category layers
  * @since 0.1.0

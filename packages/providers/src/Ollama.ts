@@ -1,31 +1,31 @@
 /**
- * Models of an Ollama server, by its own protocol: `POST {baseUrl}/api/chat`, https://docs.ollama.com/api/chat
+ * Models of an Ollama server, over its own protocol: `POST {baseUrl}/api/chat`, https://docs.ollama.com/api/chat
  *
  * **When to use**
  *
- * Use it for models on your own machine. It is sent what Ollama takes beyond OpenAI's protocol (`num_ctx`, `min_p`,
- * `think`, …), and its answers begin at once, so that a slow model runs into no time limit of an HTTP client before it has
- * said its first word.
+ * Use it for models on your own machine. Unlike Ollama's endpoint for OpenAI's protocol it takes `num_ctx`, `min_p`,
+ * `think` and the like. Its answers begin at once, so a slow model runs into no time limit of an HTTP client before its
+ * first word.
  *
  * **Details**
  *
- * A request sends `model`, `messages` (the `system` text, if any, and the prompt as the user's) and `stream: true`. Of
- * the `parameters`, `format`, `think` and `keep_alive` are sent beside them, and all others, with `temperature`, as its
- * `options`: `num_predict`, `top_p`, `seed`, `stop`, …
+ * A request sends `model`, `messages` (the `system` text, if any, and the prompt as the user's message) and
+ * `stream: true`. Of the `parameters`, `format`, `think` and `keep_alive` are sent beside them. All others are sent as
+ * `options`, with `temperature`: `num_predict`, `top_p`, `seed`, `stop`, …
  *
- * Ollama gives one sample for a request. Several are several requests, up to `concurrency` at once, each with its own
- * counts of tokens; the server answers as many at a time as `OLLAMA_NUM_PARALLEL` says, and lets the others wait.
+ * Ollama gives one sample per request. For several samples the model sends several requests, up to `concurrency` at once,
+ * each with its own counts of tokens. The server answers `OLLAMA_NUM_PARALLEL` of them at a time, and queues the others.
  *
- * What comes of an answer is as in the table of `OpenAiCompatible`, except for:
+ * The outcomes are those in the table of `OpenAiCompatible`, except for:
  *
  * | answer | outcome |
  * | --- | --- |
  * | lines of JSON, the last with `done: true` | a sample: their `message.content`, joined |
  * | no `message.content` in any line (only `tool_calls`, `thinking`) | `UnusableResponse` |
- * | `done_reason: "length"` | a sample; its metadata say so |
- * | no `prompt_eval_count`, `eval_count`, `done_reason`, `model` | fine: the sample's metadata do not have them |
+ * | `done_reason: "length"` | a sample with that finish reason in its metadata |
+ * | no `prompt_eval_count`, `eval_count`, `done_reason`, `model` | a sample without these metadata |
  * | an end before `done: true`, also in the middle of a line | `Transport`, retried |
- * | a line with `error`, whatever came before it | `ServerFault`, retried; `ContextTooLong` or `ContentPolicy` where it speaks of them |
+ * | a line with `error`, also after pieces of a text | `ServerFault`, retried; `ContextTooLong` or `ContentPolicy` if it mentions them |
  * | 404 | `BadRequest`: no such model, or no Ollama there |
  *
  * **Gotchas**
@@ -41,12 +41,12 @@ import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as ApiKey from "./internal/apiKey.ts"
-import { ollamaChat } from "./internal/ollamaChat.ts"
-import * as Provider from "./internal/provider.ts"
-import type { ModelOptions } from "./OpenAiCompatible.ts"
+import { makeModel } from "./internal/makeModel.ts"
+import { ollamaChat } from "./internal/protocol/ollamaChat.ts"
+import type { ModelOptions } from "./ModelOptions.ts"
 
 /**
- * A model, where its server is, and the key to it where it needs one.
+ * A model, its server's URL and the API key.
  *
  * @category options
  * @since 0.1.0
@@ -59,7 +59,7 @@ export interface Options extends Omit<ModelOptions, "maxBatch"> {
    */
   readonly baseUrl?: string | undefined
   /**
-   * The key, for `https://ollama.com` or a server behind a gateway: sent as a bearer token.
+   * The API key, for `https://ollama.com` or a server behind a gateway. It is sent as a bearer token.
    *
    * @default none is sent
    */
@@ -67,17 +67,17 @@ export interface Options extends Omit<ModelOptions, "maxBatch"> {
 }
 
 /**
- * Makes a model. Fails with an `InvalidInput` for options that no request can be made of.
+ * Makes a model. Fails with an `InvalidInput` for invalid options.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<LlmModel.Model, InvalidInput, HttpClient> =>
-  Provider.make(ollamaChat, {
+  makeModel(ollamaChat, {
     ...options,
-    maxBatch: 1,
-    id: "ollama",
+    telemetryName: "ollama",
     baseUrl: options.baseUrl ?? "http://localhost:11434",
+    maxBatch: 1,
     apiKey: options.apiKey === undefined ? ApiKey.none : ApiKey.fromValue(options.apiKey)
   })
 

@@ -5,24 +5,24 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as SchemaIssue from "effect/SchemaIssue"
 
-/** A key that is looked up when it is needed, so that a program that sends no request needs none. */
+/** An API key that each request looks up, so that a program without requests needs no key. */
 export interface ApiKey {
-  /** What it is set by, for messages. */
+  /** The option or variable that holds the key, for error messages. */
   readonly name: string
   readonly resolve: Effect.Effect<Redacted.Redacted | undefined, BadKey>
 }
 
-/** The key of a server that needs none. */
+/** For a server without keys. */
 export const none: ApiKey = { name: "`apiKey`", resolve: Effect.undefined }
 
 export const fromValue = (key: Redacted.Redacted): ApiKey => ({ name: "`apiKey`", resolve: check(key, "`apiKey`") })
 
-/** Remembers where configuration came from when the layer was built, and reads it for each purchase. */
+/** Reads the key for each request, from the configuration that was provided when the layer was built. */
 export const fromConfig = (config: Config.Config<Redacted.Redacted>, name = "the API key"): Effect.Effect<ApiKey> =>
   Effect.map(ConfigProvider.ConfigProvider, (provider) => ({
     name,
     resolve: Effect.suspend(() => config.parse(provider)).pipe(
-      Effect.mapError(missing),
+      Effect.mapError(toBadKey),
       Effect.flatMap((key) => check(key, name))
     )
   }))
@@ -37,11 +37,11 @@ const check = (key: Redacted.Redacted, name: string): Effect.Effect<Redacted.Red
   )
 }
 
-// Only the names are taken from the error: its message may quote a value.
-const missing = ({ cause }: Config.ConfigError): BadKey => {
+// Takes only names from the error, because its message may quote a value.
+const toBadKey = ({ cause }: Config.ConfigError): BadKey => {
   if (cause._tag === "SourceError") return new BadKey({ description: `no API key: ${cause.message}` })
-  const variables = format(cause.issue).issues.map(({ path }) => path?.map(String).join("_") ?? "")
+  const variables = formatIssue(cause.issue).issues.map(({ path }) => path?.map(String).join("_") ?? "")
   return new BadKey({ description: `no API key: set ${variables.join(" and ")}, or give \`apiKey\`` })
 }
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()

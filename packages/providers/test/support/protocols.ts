@@ -1,5 +1,5 @@
 import type { LlmModel, SampleError } from "@llm-cache/core"
-import { Anthropic, Ollama, OpenAiCompatible } from "@llm-cache/providers"
+import { Anthropic, type ModelOptions, Ollama, OpenAiCompatible } from "@llm-cache/providers"
 import { type Layer, Redacted, Schedule } from "effect"
 import type { HttpClient } from "effect/http"
 import { completion, json, type Received, type Reply, text } from "./server.ts"
@@ -9,7 +9,7 @@ export interface Protocol {
   /** A model of a server. It is asked once only, unless `retry` is given. */
   readonly layer: (
     url: string,
-    options?: Partial<Omit<OpenAiCompatible.ModelOptions, "parameters">>
+    options?: Partial<Omit<ModelOptions.ModelOptions, "parameters">>
   ) => Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
   /** Numbered samples, for requests that the documentation of the protocol allows. */
   readonly success: () => Reply

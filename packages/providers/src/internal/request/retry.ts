@@ -3,38 +3,36 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 
-/** The longest wait that a provider may ask for. */
-export const longestWait = Duration.minutes(5)
+/** The longest `Retry-After` that a retry waits for. */
+export const longestRetryAfter = Duration.minutes(5)
 
-/** Waits about 1, 2, 4, 8, 16 and 32 s, so that it outlasts a limit of requests per minute. */
+/** Waits about 1, 2, 4, 8, 16 and 32 s: together a minute, after which a limit per minute allows requests again. */
 export const defaultSchedule: Schedule.Schedule<unknown> = Schedule.exponential("1 second").pipe(
   Schedule.jittered,
   Schedule.upTo({ times: 6 })
 )
 
-/** Retries what another request may mend, and waits at least as long as the provider asks. */
-export const retry = (
-  schedule: Schedule.Schedule<unknown, ProviderError>
-) => {
-  const options = { schedule: honourRetryAfter(schedule), while: isTransient }
-  // The schedule is set up by the first failure: most requests have none.
+/** Retries errors that another request can fix, and waits at least as long as the provider asks. */
+export const retryWith = (schedule: Schedule.Schedule<unknown, ProviderError>) => {
+  const options = { schedule: respectRetryAfter(schedule), while: isTransient }
   return <A, R>(effect: Effect.Effect<A, ProviderError, R>): Effect.Effect<A, ProviderError, R> =>
+    // Only a failed request sets up the schedule, which costs the rows `request` and `request-64` of the benchmark.
     effect.pipe(Effect.catch((error) => {
       let isFirst = true
-      const again = Effect.suspend(() => {
+      const attempt = Effect.suspend(() => {
         if (!isFirst) return effect
         isFirst = false
         return Effect.fail(error)
       })
-      return Effect.retry(again, options)
+      return Effect.retry(attempt, options)
     }))
 }
 
 const isTransient = ({ reason, retryAfter }: ProviderError): boolean =>
   reason.isRetryable && reason._tag !== "UnusableResponse" &&
-  (retryAfter === undefined || Duration.isLessThanOrEqualTo(retryAfter, longestWait))
+  (retryAfter === undefined || Duration.isLessThanOrEqualTo(retryAfter, longestRetryAfter))
 
-const honourRetryAfter = (
+const respectRetryAfter = (
   schedule: Schedule.Schedule<unknown, ProviderError>
 ): Schedule.Schedule<unknown, ProviderError> =>
   Schedule.fromStep(

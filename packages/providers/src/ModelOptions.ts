@@ -1,0 +1,63 @@
+/**
+ * The options that all models of this package share.
+ *
+ * @since 0.1.0
+ */
+import type * as Identity from "@llm-cache/core/Identity"
+import type { ProviderError } from "@llm-cache/core/SampleError"
+import type * as Duration from "effect/Duration"
+import type * as Schedule from "effect/Schedule"
+import type * as Limits from "./Limits.ts"
+
+/**
+ * The model to sample, and how its requests are sent.
+ *
+ * **Details**
+ *
+ * `model` (or `alias`), `temperature`, `parameters` and `system` make the model's identity. The identity holds `system`
+ * as a parameter of that name: give it so to `Persistent.layerReplication`, which takes only the identity.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ModelOptions extends Identity.Options {
+  /**
+   * The most samples that one request may ask for. Give 1 for a provider that rejects a higher `n`. A provider that
+   * merely brings fewer samples needs no limit.
+   *
+   * @default no limit
+   */
+  readonly maxBatch?: number | undefined
+  /**
+   * How many requests are sent at once to a server that gives one sample per request. A server does so if `maxBatch` is
+   * 1, or if an answer shows that it ignores `n`.
+   *
+   * @default 8
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * The limits of the vendor, for this model alone.
+   *
+   * @default those of the `Limits` layer below the model, and no limit without such a layer
+   */
+  readonly limits?: Limits.Options | undefined
+  /**
+   * A system message before the prompt.
+   *
+   * @default none is sent
+   */
+  readonly system?: string | undefined
+  /**
+   * How long a request may take, to the last byte of its answer. Each retry has as long again. Waiting for a limit does
+   * not count.
+   *
+   * @default 10 minutes
+   */
+  readonly timeout?: Duration.Input | undefined
+  /**
+   * When to send a request again after a transient error. `Schedule.recurs(0)` turns retries off.
+   *
+   * @default after about 1, 2, 4, 8, 16 and 32 seconds, each up to a fifth shorter or longer
+   */
+  readonly retry?: Schedule.Schedule<unknown, ProviderError> | undefined
+}

@@ -1,0 +1,81 @@
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
+import * as LlmModel from "@llm-cache/core/LlmModel"
+import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleError"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import { bodyJsonUnsafe, post } from "effect/http/HttpClientRequest"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Limits from "../Limits.ts"
+import type { ModelOptions } from "../ModelOptions.ts"
+import type { ApiKey } from "./apiKey.ts"
+import { checkParameters, checkTimeout, requestUrl } from "./checkOptions.ts"
+import { estimateTokens } from "./limits/estimateTokens.ts"
+import type { Protocol } from "./protocol/protocol.ts"
+import type { RequestDetails } from "./request/errorReason.ts"
+import { makeExcerpt } from "./request/excerpt.ts"
+import { defaultSchedule, retryWith } from "./request/retry.ts"
+import { sendRequest } from "./request/sendRequest.ts"
+
+export interface Options extends ModelOptions {
+  /** The provider's name in error messages. By default the host of its URL. */
+  readonly name?: string | undefined
+  /** The provider's name in spans and metrics. By default the host of its URL. */
+  readonly telemetryName?: string | undefined
+  readonly baseUrl: string
+  readonly apiKey: ApiKey
+}
+
+/** Makes a model of a server that speaks a protocol. */
+export const makeModel = Effect.fnUntraced(function*(
+  protocol: Protocol,
+  options: Options
+): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient.HttpClient> {
+  const { apiKey, model, parameters = {}, system, temperature } = options
+  const url = yield* requestUrl(protocol, options.baseUrl)
+  yield* checkParameters(protocol, parameters)
+  const timeout = yield* checkTimeout(protocol, options.timeout ?? "10 minutes")
+  const retry = retryWith(options.retry ?? defaultSchedule)
+  const client = yield* HttpClient.HttpClient
+  const sharedLimits = yield* Effect.serviceOption(Limits.Limits)
+  const limits = options.limits === undefined && Option.isSome(sharedLimits)
+    ? sharedLimits.value
+    : yield* Limits.make(options.limits)
+  const { host, hostname, href } = url
+  const provider = `${options.name ?? host} (${model})`
+  const toProviderError = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
+  const resolveKey = Effect.mapError(apiKey.resolve, toProviderError)
+  // Servers read a limit below zero as no limit.
+  const outputTokens = protocol.outputTokenLimits
+    .map((name) => parameters[name])
+    .filter((limit) => typeof limit === "number")
+    .find((limit) => limit > 0)
+
+  const prepare = (key: Redacted.Redacted | undefined) => ({
+    account: { host, key },
+    excerpt: makeExcerpt(key),
+    request: protocol.setHeaders(key)(post(url))
+  })
+  // Kept for the next request, which mostly has the same key: the headers cost the benchmark's rows `request*`.
+  let prepared: ReturnType<typeof prepare> | undefined
+
+  return yield* LlmModel.make({
+    model,
+    temperature,
+    alias: options.alias,
+    maxBatch: options.maxBatch,
+    concurrency: options.concurrency ?? 8,
+    provider: options.telemetryName ?? hostname,
+    parameters: system === undefined ? parameters : { ...parameters, system },
+    generate: ({ n, prompt }) =>
+      Effect.flatMap(resolveKey, (key) => {
+        if (prepared === undefined || prepared.account.key !== key) prepared = prepare(key)
+        const { account, excerpt, request } = prepared
+        const details: RequestDetails = { url: href, model, n, keyName: apiKey.name, excerpt }
+        const body = protocol.requestBody({ model, temperature, system, parameters }, prompt, n)
+        const send = sendRequest(client, protocol, bodyJsonUnsafe(request, body), timeout, details)
+        const tokens = estimateTokens({ texts: [prompt, system ?? ""], samples: n, outputTokens })
+        return retry(Effect.mapError(limits.run(account, tokens, send), toProviderError))
+      })
+  })
+})

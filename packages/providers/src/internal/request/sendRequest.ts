@@ -1,0 +1,116 @@
+import type { Generation } from "@llm-cache/core/LlmModel"
+import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import type { Protocol } from "../protocol/protocol.ts"
+import * as ErrorReason from "./errorReason.ts"
+import { withTimeout } from "./withTimeout.ts"
+
+const longestAnswerInBytes = 32 * 1024 * 1024
+
+/** Sends a request and reads its answer to the last byte, within `timeout`. */
+export const sendRequest = (
+  client: HttpClient,
+  protocol: Protocol,
+  request: HttpClientRequest.HttpClientRequest,
+  timeout: Duration.Duration,
+  details: ErrorReason.RequestDetails
+): Effect.Effect<Generation, ProviderErrorReason> =>
+  withTimeout(
+    Effect.flatMap(execute(client, request, details), (response) => readResponse(protocol, response, details)),
+    timeout,
+    () => ErrorReason.fromTimeout(timeout, details)
+  )
+
+const execute = (
+  client: HttpClient,
+  request: HttpClientRequest.HttpClientRequest,
+  details: ErrorReason.RequestDetails
+): Effect.Effect<HttpClientResponse, ProviderErrorReason> =>
+  Effect.withFiber(({ cache: { span, tracer } }) =>
+    // Without a tracer there is no span: it is a fifth of the client's time in the benchmark's row `request-64`.
+    span === undefined && tracer === undefined
+      ? Effect.provideService(client.execute(request), Tracer.DisablePropagation, true)
+      : client.execute(request)
+  ).pipe(
+    Effect.catch((error) =>
+      // The user's client may filter statuses itself, and so hides the answer in an error.
+      error.reason._tag === "StatusCodeError"
+        ? Effect.succeed(error.reason.response)
+        : Effect.fail(ErrorReason.fromClientError(error, details))
+    )
+  )
+
+const readResponse = (
+  protocol: Protocol,
+  response: HttpClientResponse,
+  details: ErrorReason.RequestDetails
+): Effect.Effect<Generation, ProviderErrorReason> => {
+  const { status } = response
+  const target = redirectTargetOf(response, details)
+  const read = readBody(response, details)
+  if (target === undefined && status >= 200 && status < 300) {
+    return Effect.flatMap(read, (body) => protocol.readAnswer({ body, status, request: details }))
+  }
+  return Effect.flatMap(Effect.orElseSucceed(read, () => ""), (body) =>
+    target === undefined
+      ? Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.fail(ErrorReason.fromStatus(response, body, now, details)))
+      : Effect.fail(ErrorReason.fromRedirect(response, target, details)))
+}
+
+// A stream costs more than the rest of a request in the benchmark's row `request-64`, so only bodies of unknown length
+// are streamed. That includes packed ones, which may be longer than their header says.
+const readBody = (
+  response: HttpClientResponse,
+  details: ErrorReason.RequestDetails
+): Effect.Effect<string, ProviderErrorReason> => {
+  const { headers } = response
+  return Number(headers["content-length"]) <= longestAnswerInBytes && headers["content-encoding"] === undefined
+    ? Effect.mapError(response.text, (error) => ErrorReason.fromClientError(error, details))
+    : readInPieces(response, details)
+}
+
+const readInPieces = (response: HttpClientResponse, details: ErrorReason.RequestDetails) => {
+  const decoder = new TextDecoder()
+  let text = ""
+  let length = 0
+  const pieces = Stream.mapError(response.stream, (error) => ErrorReason.fromClientError(error, details))
+  return Stream.runForEach(pieces, (piece) => {
+    length += piece.length
+    if (length > longestAnswerInBytes) return failTooLong(response.status, details)
+    text += decoder.decode(piece, { stream: true })
+    return Effect.void
+  }).pipe(Effect.map(() => text + decoder.decode()))
+}
+
+const failTooLong = (status: number, { url }: ErrorReason.RequestDetails) =>
+  Effect.fail(
+    new UnusableResponse({
+      description:
+        `the answer from ${url} is longer than ${longestAnswerInBytes / 1024 / 1024} MiB, and the rest was ` +
+        "not read: ask for fewer samples at once, or for shorter ones",
+      status
+    })
+  )
+
+// `fetch` follows redirects by itself, so the URL of the response is compared, too.
+const redirectTargetOf = (
+  { headers, request, status, url }: HttpClientResponse,
+  details: ErrorReason.RequestDetails
+): string | undefined => {
+  const isRedirect = status >= 300 && status < 400
+  if (!isRedirect && url === details.url) return undefined
+  const requested = Option.getOrUndefined(HttpClientRequest.toUrl(request))?.href
+  const target = (isRedirect ? headers["location"] : url) ?? ""
+  if (target === "" || !URL.canParse(target, requested)) return isRedirect ? "another place" : undefined
+  const { href, origin, pathname } = new URL(target, requested)
+  return isRedirect || href !== requested ? origin + pathname : undefined
+}
