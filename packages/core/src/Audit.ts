@@ -1,18 +1,17 @@
 /**
- * An audit of a run: what the models of a stack handed out, per key, and whether an independent one handed out a sample
- * twice.
+ * An audit of a run: it counts the samples that models hand out per key, and finds samples that an independent model
+ * handed out twice.
  *
  * **When to use**
  *
- * Use it in tests of programs whose logic relies on independence, and to see what a run took from its caches.
+ * Use in tests of programs that rely on independence, and to see how much a run took from its caches.
  *
  * **Details**
  *
- * `watch` goes around a layer that provides a model, and counts what that model hands out. Everything that is watched
- * beneath one `Audit.layer` is in one report. What is not watched is not seen: put a watch around the layer that the
- * program draws from, and one around the provider.
+ * Put `watch` around a layer to count the samples of its models. One `Audit.layer` reports all its watches together. The
+ * report has only watched layers: watch the program's own model layer, and the provider.
  *
- * **Example** (A run that fails when two of its draws are one)
+ * **Example** (A run that fails if two draws got the same sample)
  *
  * ```ts
  * import { Audit, Independent, LlmModel } from "@llm-cache/core"
@@ -43,6 +42,7 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type { Identity } from "./Identity.ts"
 import { IndependentModel } from "./IndependentModel.ts"
+import { forkSuffix } from "./internal/errors/forkSuffix.ts"
 import { KeyMap } from "./internal/model/keyMap.ts"
 import type { Key } from "./Key.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -50,16 +50,16 @@ import { RepeatableModel } from "./RepeatableModel.ts"
 import type { Drawn } from "./Sample.ts"
 
 /**
- * What a watched model handed out of one key.
+ * The samples of one key that a watched model handed out.
  *
  * **Details**
  *
- * A sample that was given back (by a `sampleMany` that failed or was interrupted) was not handed out, nor was one whose
- * draw failed. A sample handed to a consumer that is then interrupted was.
+ * It does not count samples that came back (from a `sampleMany` that failed or was interrupted), nor failed draws. It
+ * counts a sample whose consumer was interrupted later.
  *
- * A position is that of the sequence for a model that remembers, and that of the reader for an `Independent` over one.
- * Samples of an `Independent` over a provider, and of a provider, have none: they are told apart by being different
- * objects, and numbered as they come. Two samples with the same text are two.
+ * The positions of a caching model are those of its sequence, and the positions of an `Independent` over it are those of
+ * the reader. Samples of a provider, also through an `Independent`, have no position: the audit numbers them in the order
+ * of their draws. Two samples with the same text count twice.
  *
  * @category models
  * @since 0.1.0
@@ -69,28 +69,27 @@ export interface KeyReport {
   readonly watch: string
   readonly identity: Identity
   readonly prompt: string
-  /** The fork that drew, the outermost name first. */
+  /** The fork of the draws, the outermost name first. */
   readonly path: ReadonlyArray<string>
-  /** How many samples were handed out. */
+  /** The number of samples. */
   readonly handedOut: number
-  /** How many different positions these have. */
+  /** The number of their different positions. */
   readonly distinct: number
   /**
-   * How many were handed out by draws that sent no request: out of memory, a store, the surplus of an earlier request,
-   * or a request that another draw had sent. `undefined` where no provider of this identity is watched, since then it
-   * cannot be told.
+   * The number of samples from draws without a request of their own: they came from memory, a store, the surplus of an
+   * earlier request, or another draw's request. `undefined` if no provider of this identity is watched.
    */
   readonly fromCache: number | undefined
   /**
-   * The positions that were handed out more than once though no one may get them twice: by an independent model or a
-   * provider at all; by a model that remembers, the positions of the reader beneath it that it has in two places.
+   * The positions that break independence. An independent model or a provider handed them out more than once. A caching
+   * model has them, as positions of the reader beneath it, in two places of its sequence.
    */
   readonly handedOutTwice: ReadonlyArray<number>
 }
 
 /**
- * What was handed out: by watch in the order they were built, by key in the order of the first draws. A layer that is
- * built twice is two watches.
+ * The reports of all keys: by watch in the order of construction, then by key in the order of the first draws. A layer that
+ * is built twice is two watches.
  *
  * @category models
  * @since 0.1.0
@@ -98,26 +97,26 @@ export interface KeyReport {
 export type Report = ReadonlyArray<KeyReport>
 
 /**
- * Samples were handed out twice that no one may get twice.
+ * An independent model handed out samples twice.
  *
  * @category errors
  * @since 0.1.0
  */
 export class AuditFailure extends Data.TaggedError("AuditFailure")<{
-  /** The keys where it happened. */
+  /** The reports with such samples. */
   readonly faults: Report
 }> {
   override get message(): string {
     return this.faults.map(({ handedOut, handedOutTwice, identity, path, prompt, watch }) =>
       `${watch}: of ${handedOut} samples of ${JSON.stringify(prompt.slice(0, 50).toWellFormed())} (${identity}${
-        path.length === 0 ? "" : `, fork ${path.join(" > ")}`
+        forkSuffix(path)
       }) those at ${handedOutTwice.slice(0, 10).join(", ")}${
         handedOutTwice.length > 10 ? ", …" : ""
-      } were handed out twice. The model that was watched is not independent: look at what draws from it beneath`
+      } were handed out twice. The watched model is not independent: check the layers beneath it`
     ).join("\n")
   }
 
-  /** What is printed: the message, and the fields. */
+  /** The fields and the message, for logs. */
   override toJSON(): object {
     return Object.assign({}, this, { message: this.message })
   }
@@ -130,21 +129,21 @@ export class AuditFailure extends Data.TaggedError("AuditFailure")<{
  * @since 0.1.0
  */
 export class Audit extends Context.Service<Audit, {
-  /** What was handed out so far. It may be asked for at any time. */
+  /** The samples handed out so far. It can run at any time. */
   readonly report: Effect.Effect<Report>
-  /** A model that draws from this one and is watched. The same one for the same name and model. */
+  /** A watched model that draws from this model. The same name and model give the same watched model. */
   readonly watch: (model: LlmModel.Model, name: string) => LlmModel.Model
-  /** Fails where a sample was handed out twice that no one may get twice. Dies where nothing is watched. */
+  /** Fails if an independent model handed out a sample twice. Dies without any watch. */
   readonly check: Effect.Effect<void, AuditFailure>
 }>()("@llm-cache/core/Audit") {}
 
-// The watched draws that the fiber is in, the innermost first. The fiber that buys for a draw inherits it.
-interface Drawing {
-  readonly outer: Drawing | undefined
-  hasBought: boolean
+// The nested watched draws of a fiber, the innermost first. The fiber of a request inherits them.
+interface WatchedDraw {
+  readonly outer: WatchedDraw | undefined
+  hasRequested: boolean
 }
 
-const CurrentDrawing = Context.Reference<Drawing | undefined>("@llm-cache/core/Audit/CurrentDrawing", {
+const CurrentDraw = Context.Reference<WatchedDraw | undefined>("@llm-cache/core/Audit/CurrentDraw", {
   defaultValue: () => undefined
 })
 
@@ -159,81 +158,85 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
     readonly name: string
     readonly model: LlmModel.Model
     readonly watched: LlmModel.Model
-    readonly rows: Array<Row>
+    readonly counters: Array<KeyCounter>
   }> = []
 
   const watch = (model: LlmModel.Model, name: string): LlmModel.Model => {
     const known = watches.find((one) => one.model === model && one.name === name)
     if (known !== undefined) return known.watched
-    const rows: Array<Row> = []
-    const byKey = new KeyMap<Row>()
-    const rowOf = (key: Key): Row => {
-      let row = byKey.get(key)
-      if (row === undefined) {
-        byKey.set(key, row = new Row(key, model.sequence === "remembered"))
-        rows.push(row)
+    const counters: Array<KeyCounter> = []
+    const byKey = new KeyMap<KeyCounter>()
+    const counterOf = (key: Key): KeyCounter => {
+      let counter = byKey.get(key)
+      if (counter === undefined) {
+        byKey.set(key, counter = new KeyCounter(key, model.sequence === "remembered"))
+        counters.push(counter)
       }
-      return row
+      return counter
     }
     const { giveBack } = model
     const watched = LlmModel.fromDraw({
       ...model,
       draw: (key, position, batch) =>
-        Effect.flatMap(CurrentDrawing, (outer) => {
-          const drawing: Drawing = { outer, hasBought: false }
+        Effect.flatMap(CurrentDraw, (outer) => {
+          const current: WatchedDraw = { outer, hasRequested: false }
           if (model.sequence === "new") {
-            for (let one: Drawing | undefined = drawing; one !== undefined; one = one.outer) one.hasBought = true
+            for (let draw: WatchedDraw | undefined = current; draw !== undefined; draw = draw.outer) {
+              draw.hasRequested = true
+            }
           }
           return Effect.map(
-            Effect.provideService(model.draw(key, position, batch), CurrentDrawing, drawing),
+            Effect.provideService(model.draw(key, position, batch), CurrentDraw, current),
             (drawn) => {
-              const row = rowOf(key)
-              for (const one of drawn) row.handOut(one, position, !drawing.hasBought)
+              const counter = counterOf(key)
+              for (const one of drawn) counter.handOut(one, position, !current.hasRequested)
               return drawn
             }
           )
         }),
-      // Taken off the books first: once the model has them back, another draw may get them.
+      // Before the model has them back: then another draw may get them.
       giveBack: giveBack && ((key, drawn) =>
         Effect.suspend(() => {
-          for (const one of drawn) rowOf(key).takeBack(one)
+          for (const one of drawn) counterOf(key).takeBack(one)
           return giveBack(key, drawn)
         }))
     })
-    watches.push({ name, model, watched, rows })
+    watches.push({ name, model, watched, counters })
     return watched
   }
 
   const report = Effect.sync(() => {
-    const bought = new Set(
+    const watchedProviders = new Set(
       watches.flatMap(({ model }) => model.sequence === "new" ? [model.identity.id] : [])
     )
-    return watches.flatMap(({ name, rows }) => rows.map((row) => row.report(name, bought.has(row.key.identity.id))))
+    return watches.flatMap(({ counters, name }) =>
+      counters.map((counter) => counter.report(name, watchedProviders.has(counter.key.identity.id)))
+    )
   })
 
-  const check = Effect.flatMap(report, (rows) => {
+  const check = Effect.flatMap(report, (reports) => {
     if (watches.length === 0) {
       return Effect.die(
         new Error("This audit watches nothing: build a layer with `Audit.watch` over its `Audit.layer`")
       )
     }
-    const faults = rows.filter(({ handedOutTwice }) => handedOutTwice.length > 0)
+    const faults = reports.filter(({ handedOutTwice }) => handedOutTwice.length > 0)
     return faults.length === 0 ? Effect.void : Effect.fail(new AuditFailure({ faults }))
   })
 
   return { report, watch, check }
 })
 
-// What one model handed out of one key.
-class Row {
+// Counts the samples of one key for one watched model.
+class KeyCounter {
   readonly key: Key
   readonly #isRemembered: boolean
-  /** By position, how often it was handed out and not given back. */
-  readonly #held = new Map<number, { times: number; fromCache: number }>()
-  /** The numbers of samples that have no position. */
+  /** The samples of each position, without those that came back. */
+  readonly #handedOut = new Map<number, { times: number; fromCache: number }>()
+  /** The numbers of samples without a position. */
   readonly #numbers = new WeakMap<Drawn, number>()
   #next = 0
-  /** Where a model that remembers has the positions of the reader beneath it. */
+  /** For a caching model: the places of each position of the reader beneath it. */
   readonly #places = new Map<number, Set<number>>()
 
   constructor(key: Key, isRemembered: boolean) {
@@ -243,8 +246,8 @@ class Row {
 
   handOut(drawn: Drawn, asked: number, isFromCache: boolean): void {
     const position = this.#isRemembered ? asked : this.#positionOf(drawn)
-    const held = this.#held.get(position)
-    if (held === undefined) this.#held.set(position, { times: 1, fromCache: isFromCache ? 1 : 0 })
+    const held = this.#handedOut.get(position)
+    if (held === undefined) this.#handedOut.set(position, { times: 1, fromCache: isFromCache ? 1 : 0 })
     else {
       held.times++
       if (isFromCache) held.fromCache++
@@ -258,19 +261,19 @@ class Row {
 
   takeBack(drawn: Drawn): void {
     const position = this.#positionOf(drawn)
-    const held = this.#held.get(position)
+    const held = this.#handedOut.get(position)
     if (held === undefined) return
     held.times--
     held.fromCache = Math.min(held.fromCache, held.times)
-    if (held.times === 0) this.#held.delete(position)
+    if (held.times === 0) this.#handedOut.delete(position)
   }
 
   report(watch: string, isProviderWatched: boolean): KeyReport {
     const { identity, path, prompt } = this.key
-    const held = [...this.#held.values()]
+    const held = [...this.#handedOut.values()]
     const twice = this.#isRemembered
       ? [...this.#places].filter(([, places]) => places.size > 1)
-      : [...this.#held].filter(([, { times }]) => times > 1)
+      : [...this.#handedOut].filter(([, { times }]) => times > 1)
     return {
       watch,
       identity,
@@ -296,8 +299,8 @@ class Row {
  *
  * **Details**
  *
- * Effect shares a layer by reference, and here that is what is wanted: the stack that is watched and the program that
- * checks have one audit. For a second one in the same program, use `Layer.fresh`.
+ * Effect shares a layer by reference, so the watched layers and the program that checks have the same audit. For a second
+ * audit in the same program, use `Layer.fresh`.
  *
  * @category layers
  * @since 0.1.0
@@ -305,18 +308,16 @@ class Row {
 export const layer: Layer.Layer<Audit> = Layer.effect(Audit, make)
 
 /**
- * Watches the models that a layer provides (`LlmModel`, `IndependentModel`, `RepeatableModel`), under a name for the
- * report.
+ * Watches the models of a layer (`LlmModel`, `IndependentModel`, `RepeatableModel`). The name appears in the report.
  *
  * **Details**
  *
- * It provides what the layer provides, other services too, and changes nothing of what is drawn. How the layer is shared
- * stays as it is.
+ * The result provides all services of the layer and does not change its draws. The layer stays shared as before.
  *
  * **Gotchas**
  *
- * Only what is drawn through this layer is seen: a model made of the same parts elsewhere is another one. An
- * `Independent` that is built anew starts at the first position, and is not compared with the one before.
+ * It counts only draws through this layer, not through another model of the same parts. An `Independent` that is built
+ * again starts at the first position, and the audit does not compare the two.
  *
  * @category layers
  * @since 0.1.0
@@ -327,7 +328,7 @@ export const watch: {
 } = dual(
   2,
   <A, E, R>(self: Layer.Layer<A, E, R>, name: string): Layer.Layer<A, E, R | Audit> =>
-    // Not memoized itself, so that the layer keeps its own sharing.
+    // Without memoization here, so that the layer keeps its own.
     Layer.fromBuild((memoMap, scope) =>
       Effect.flatMap(Audit, (audit) =>
         Effect.map(Layer.buildWithMemoMap(self, memoMap, scope), (models) => {
@@ -350,11 +351,11 @@ export const watch: {
  */
 export type Watchable = LlmModel.LlmModel | IndependentModel | RepeatableModel
 
-/** Any layer, where it provides a model. */
+/** Accepts only layers that provide a model. */
 type HasModel<A> = [Extract<A, Watchable>] extends [never] ? never : unknown
 
 /**
- * What was handed out so far.
+ * The samples handed out so far, by watch and key.
  *
  * @category accessors
  * @since 0.1.0
@@ -362,8 +363,7 @@ type HasModel<A> = [Extract<A, Watchable>] extends [never] ? never : unknown
 export const report: Effect.Effect<Report, never, Audit> = Effect.flatMap(Audit, (audit) => audit.report)
 
 /**
- * Fails with an `AuditFailure` where a sample was handed out twice that no one may get twice, and dies where nothing is
- * watched.
+ * Fails with an `AuditFailure` if an independent model handed out a sample twice. Dies without any watch.
  *
  * @category accessors
  * @since 0.1.0
@@ -371,7 +371,7 @@ export const report: Effect.Effect<Report, never, Audit> = Effect.flatMap(Audit,
 export const check: Effect.Effect<void, AuditFailure, Audit> = Effect.flatMap(Audit, (audit) => audit.check)
 
 /**
- * Runs an effect, and `check`s when it has succeeded.
+ * Runs an effect, then `check`s if it has succeeded.
  *
  * @category combinators
  * @since 0.1.0

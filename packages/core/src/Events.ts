@@ -1,18 +1,17 @@
 /**
- * What happens as a program samples: requests that are sent and answered, hits and misses of caches, samples that are
- * stored.
+ * Events of sampling: requests and their answers, hits and misses of caches, stored samples.
  *
  * **When to use**
  *
- * Use to log, count or show what a program does; `Usage`, `Progress` and `Metrics` are made of it. Nothing is made or
- * kept while no one listens.
+ * Use to log, count or show the work of a program. `Usage`, `Progress` and `Metrics` build on it. Without listeners no
+ * events are created.
  *
  * **Details**
  *
- * What a program does is told to the `Events` that are provided to it, wherever its models were built. Each sample that a
- * cache hands out was one hit or one miss. One that a cache beneath had is a miss of the caches above that one.
+ * A program publishes its events to the `Events` that are provided to it, wherever its models were built. Each sample from
+ * a cache was one hit or one miss. If a cache beneath has the sample, it is a hit there and a miss of the caches above.
  *
- * At the log level `Debug`, each event is a log message too, also without this layer.
+ * At the log level `Debug`, each event is also a log message, with or without this layer.
  *
  * @since 0.1.0
  */
@@ -28,7 +27,7 @@ import type { Sample } from "./Sample.ts"
 import type { SampleError } from "./SampleError.ts"
 
 /**
- * What every event tells.
+ * The fields of every event.
  *
  * @category models
  * @since 0.1.0
@@ -36,30 +35,30 @@ import type { SampleError } from "./SampleError.ts"
 export interface Fields {
   /** The model, the prompt and the fork. */
   readonly key: Key
-  /** The position in the sequence of the model that tells it; of a request, the one of the draw that it was sent for. */
+  /** The position in the sequence of the publishing model. For a request it is the position of its draw. */
   readonly position: number
 }
 
 /**
- * A request goes to a provider.
+ * A model sends a request to its provider.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RequestSent extends Fields {
   readonly _tag: "RequestSent"
-  /** The request's name, which the metadata of its samples have too. */
+  /** The name of the request. The metadata of its samples have the same name. */
   readonly request: string
-  /** The provider's name, where the model has one. */
+  /** The provider's name, if the model has one. */
   readonly provider: string | undefined
-  /** The provider's name of the model, which is not the key's where that has an alias. */
+  /** The model, as its provider calls it. A key with an alias has another name. */
   readonly model: string
-  /** How many samples it asks for. */
+  /** The number of samples in the request. */
   readonly n: number
 }
 
 /**
- * A request was answered.
+ * A request brought samples.
  *
  * @category models
  * @since 0.1.0
@@ -69,9 +68,9 @@ export interface RequestDone extends Fields {
   readonly request: string
   readonly provider: string | undefined
   readonly model: string
-  /** What it brought, one or more. */
+  /** The samples of the answer, one or more. */
   readonly samples: ReadonlyArray<Sample>
-  /** How long it took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
+  /** The duration in milliseconds, with retries and with waits for the `Limits` of the provider. */
   readonly elapsed: number
 }
 
@@ -86,71 +85,71 @@ export interface RequestFailed extends Fields {
   readonly request: string
   readonly provider: string | undefined
   readonly model: string
-  /** Absent where the request was interrupted, or ended by a defect. */
+  /** The error; `undefined` after an interruption or a defect. */
   readonly error: SampleError | undefined
-  /** Tells those two apart, and has the defect. */
+  /** The full cause: an error, a defect or an interruption. */
   readonly cause: Cause.Cause<SampleError>
-  /** How long it took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
+  /** The duration in milliseconds, with retries and with waits for the `Limits` of the provider. */
   readonly elapsed: number
 }
 
 /**
- * A cache had the sample.
+ * A cache has the sample of a draw.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Hit extends Fields {
   readonly _tag: "Hit"
-  /** The id of the cache's store, or `Repeatable` for the memory of one. */
+  /** The id of the cache's store, or `Repeatable` for the samples of a `Repeatable`. */
   readonly store: string
   readonly sample: Sample
-  /** Whether the draw waited for what another draw had asked for, of this process or, with a lease, of another one. */
+  /** Whether the draw waited for another draw's request, in this process or, with a lease, in another process. */
   readonly waited: boolean
 }
 
 /**
- * A cache did not have the sample.
+ * A cache does not have the sample of a draw.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Miss extends Fields {
   readonly _tag: "Miss"
-  /** The id of the cache's store, or `Repeatable` for the memory of one. */
+  /** The id of the cache's store, or `Repeatable` for the samples of a `Repeatable`. */
   readonly store: string
-  /** What is asked next: another cache, a provider, or, in replication, nothing. */
+  /** The next source of the sample: another cache, a provider or, in replication, nothing. */
   readonly asks: "cache" | "provider" | "nothing"
 }
 
 /**
- * A sample that was drawn from beneath is in a cache.
+ * A cache has stored a sample from the model beneath it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Stored extends Fields {
   readonly _tag: "Stored"
-  /** The id of the cache's store, or `Repeatable` for the memory of one. */
+  /** The id of the cache's store, or `Repeatable` for the samples of a `Repeatable`. */
   readonly store: string
   readonly sample: Sample
 }
 
 /**
- * A sample is on record and is not handed out, because the cache refuses its finish reason.
+ * A cache has a sample but does not hand it out, because `excludeFinishReasons` has its finish reason.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Refused extends Fields {
   readonly _tag: "Refused"
-  /** The id of the cache's store, or `Repeatable` for the memory of one. */
+  /** The id of the cache's store, or `Repeatable` for the samples of a `Repeatable`. */
   readonly store: string
   readonly sample: Sample
 }
 
 /**
- * Something that happened.
+ * Any event.
  *
  * @category models
  * @since 0.1.0
@@ -158,7 +157,7 @@ export interface Refused extends Fields {
 export type Event = RequestSent | RequestDone | RequestFailed | Hit | Miss | Stored | Refused
 
 /**
- * Runs at each event, at once, in the fiber that it happens in. What it throws is logged, and changes nothing else.
+ * A function that runs at each event, at once, in the fiber of the event. An exception is logged and changes nothing else.
  *
  * @category models
  * @since 0.1.0
@@ -166,22 +165,22 @@ export type Event = RequestSent | RequestDone | RequestFailed | Hit | Miss | Sto
 export type Listener = (event: Event) => void
 
 /**
- * Where events are told.
+ * The service that passes events to listeners.
  *
  * @category services
  * @since 0.1.0
  */
 export class Events extends Context.Service<Events, {
-  /** Has a listener run at each event, until the scope closes. */
+  /** Adds a listener until the scope closes. */
   readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
-  /** Whether anyone listens, here or around. What happens need not be told where no one does. */
+  /** Whether this service or an outer one has listeners. Without listeners, models may skip `publish`. */
   readonly hasListeners: () => boolean
-  /** Runs all listeners, and throws what one of them has thrown. */
+  /** Runs all listeners, then throws the first exception of a listener, if any. */
   readonly publish: Listener
 }>()("@llm-cache/core/Events") {}
 
 /**
- * Makes a place where events are told. What is told there is told to the `Events` around it too.
+ * Makes an `Events` service. It also publishes its events to the outer `Events`, if there is one.
  *
  * @category constructors
  * @since 0.1.0
@@ -191,7 +190,7 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
   const listeners = new Set<Listener>()
   return Effect.succeed({
     listen: (listener) => {
-      // Of its own, so that a listener that is given twice runs twice.
+      // A new function, so that a listener that is added twice runs twice.
       const own: Listener = (event) => listener(event)
       return Effect.asVoid(Effect.acquireRelease(
         Effect.sync(() => listeners.add(own)),
@@ -214,14 +213,14 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
 })
 
 /**
- * Provides a place where events are told, to the programs that it is provided to.
+ * Provides `Events` to a program.
  *
  * **Gotchas**
  *
- * Effect shares a layer by reference: provided within a program that has it already, it is the same place, and who listens
- * there hears the whole program. For a place of its own, use `Layer.fresh`.
+ * Effect shares a layer by reference: inside a program with this layer, a second one is the same `Events`, and its
+ * listeners hear the whole program. To listen to a part, use `Layer.fresh`.
  *
- * **Example** (What a program spends requests on)
+ * **Example** (Print the requests of a program)
  *
  * ```ts
  * import { Events, LlmModel } from "@llm-cache/core"
@@ -241,12 +240,12 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
 export const layer: Layer.Layer<Events> = Layer.effect(Events, make)
 
 /**
- * Has a listener run at each event, until the scope closes.
+ * Adds a listener until the scope closes.
  *
  * **Gotchas**
  *
- * While no one listens, a run reads many recorded samples at once. One that is under way tells of those that it reads from
- * then on.
+ * Without listeners, a run reads many recorded samples at once, without events. A listener that joins during a run hears of
+ * the samples that the run reads from then on.
  *
  * @category listening
  * @since 0.1.0
@@ -255,7 +254,7 @@ export const listen = (listener: Listener): Effect.Effect<void, never, Events | 
   Effect.flatMap(Effect.service(Events), (events) => events.listen(listener))
 
 /**
- * The events from the time on that the stream is run. They wait, without limit, for a consumer that is slower.
+ * The events from the start of the stream on. They wait in an unbounded queue for a slow consumer.
  *
  * @category listening
  * @since 0.1.0

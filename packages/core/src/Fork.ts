@@ -1,33 +1,32 @@
 /**
- * Forks give a part of a program its own sequences of samples, so that a program that samples in parallel replays
- * exactly: what each part draws does not depend on how its fibers are scheduled.
+ * Forks give a part of a program its own sequences of samples, so that a parallel program replays exactly: the draws of
+ * each part do not depend on the scheduling of fibers.
  *
  * **When to use**
  *
- * Use a fork for each part of a program that draws at the same time as others: each trial of an experiment, each agent,
- * each candidate. `forEach` does so for the items of a list.
+ * Use a fork for each concurrent part of a program: each trial of an experiment, each agent, each candidate. `forEach` does
+ * this for the items of a list.
  *
  * **Details**
  *
- * The names of the forks that a fiber runs in are its path. The path is part of what a sample is kept by, in memory and
- * in every store, so that under a fork
+ * A fiber's forks form a path of names. The path is part of the cache key, in memory and in every store, so that under a
+ * fork
  *
- * - `Repeatable` and `Persistent` have a sequence of their own, which no other path shares;
- * - `Independent` has a reader of its own, which starts at that sequence's first position;
- * - the same path names the same sequences in every run of the program, and wherever in the program it is used.
+ * - `Repeatable` and `Persistent` have their own sequence, which no other path shares;
+ * - `Independent` has its own reader, which starts at the sequence's first position;
+ * - the same path names the same sequences in every run and in every place of the program.
  *
- * Samples of different paths are independent draws. What forks do share is the model itself: its layers, the requests
- * that its provider allows at once, and the store. It is to sampling what splitting a key is to a counter-based random
- * generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+ * Samples of different paths are independent draws. Forks share the model itself: its layers, the concurrency limit of its
+ * provider and the store. A counter-based random generator splits its key in the same way (Salmon et al., "Parallel random
+ * numbers: as easy as 1, 2, 3", SC 2011).
  *
- * Inside one fork the order of draws still matters: two fibers that draw in the same fork at the same time need a fork
- * each.
+ * Inside one fork the order of draws still matters: two concurrent fibers need a fork each.
  *
  * **Gotchas**
  *
- * What time cuts off is not recorded, and does not replay: a time limit that fires around a draw, or a draw that is
- * interrupted because one beside it failed. Set the time limit on the provider, and give what may be cut off a fork of its
- * own, so that the draws after it stay the same.
+ * A cache does not record interruptions, so they do not replay: neither a time limit around a draw, nor the end of a draw
+ * because another one failed. Set the time limit on the provider, and give interruptible parts a fork of their own, so
+ * that later draws stay the same.
  *
  * @since 0.1.0
  */
@@ -38,7 +37,7 @@ import type * as Types from "effect/Types"
 import { CurrentFork, into } from "./internal/model/currentFork.ts"
 
 /**
- * The names of the forks that the fiber runs in, the outermost first.
+ * The names of the fiber's forks, the outermost first.
  *
  * @category accessors
  * @since 0.1.0
@@ -46,17 +45,16 @@ import { CurrentFork, into } from "./internal/model/currentFork.ts"
 export const path: Effect.Effect<ReadonlyArray<string>> = Effect.map(CurrentFork, ({ path }) => path)
 
 /**
- * Runs an effect in a fork of this name: with sequences of its own. It is about samples, and starts no fiber.
+ * Runs an effect in a fork of this name, with its own sequences. It does not start a fiber.
  *
  * **Details**
  *
- * Forks nest. A name is any well-formed text that is not empty; in a directory it becomes a folder's name, which has at
- * most 255 bytes.
+ * Forks nest. A name is any well-formed text that is not empty. Any other name fails the draw with `InvalidInput`. In a
+ * directory the name becomes a folder's name of at most 255 bytes.
  *
  * **Gotchas**
  *
- * The fork is that of the fiber which samples. A stream samples when it is run, so the fork goes around what runs it; see
- * `stream`.
+ * A draw uses the fork of its fiber. A stream draws when it runs, so put the fork around the run, or use `stream`.
  *
  * **Example** (Two agents that share nothing)
  *
@@ -85,7 +83,7 @@ export const fork: {
 )
 
 /**
- * Lets a stream draw in a fork of this name, inside the fork that it is run in. What its consumer draws is not in the fork.
+ * Lets a stream draw in a fork of this name, inside the fork of its run. The draws of its consumer stay outside.
  *
  * **Example** (The drafts and their titles are drawn from sequences of their own)
  *
@@ -114,29 +112,29 @@ export const stream: {
 )
 
 /**
- * How the items of a list are worked on.
+ * The concurrency and the fork names of `forEach`.
  *
  * @category options
  * @since 0.1.0
  */
 export interface ForEachOptions<Item, Discard extends boolean = false> {
-  /** How many items are worked on at a time. @default 1 */
+  /** How many items to run at a time. @default 1 */
   readonly concurrency?: Types.Concurrency | undefined
-  /** Whether the results are thrown away. @default false */
+  /** Whether to discard the results. @default false */
   readonly discard?: Discard | undefined
   /** The name of an item's fork. Items of the same name share sequences. @default the index */
   readonly name?: ((item: Item, index: number) => string) | undefined
 }
 
 /**
- * Runs an effect for each item, each in a fork of its own, and gives the results in the order of the items. The forks are
- * named by the index, or as `name` says.
+ * Runs an effect for each item in a fork of its own, and returns the results in the order of the items. The option `name`
+ * names the forks, by default by index.
  *
  * **Gotchas**
  *
- * The forks of two lists at one place of the program have the same names, so they share sequences. Under `Independent`
- * the second list goes on where the first has stopped; put each into a fork of its own to keep them apart. A name that
- * tells what the item is keeps its samples also when items are added before it.
+ * Two lists in the same fork use forks of the same names, and so the same sequences. Under `Independent` the second list
+ * continues after the draws of the first. Put each list into a fork of its own to keep them apart. Name forks by their item
+ * to keep its samples when the list grows at its beginning.
  *
  * **Example** (Ten trials at a time)
  *

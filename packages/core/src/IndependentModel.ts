@@ -3,9 +3,9 @@
  *
  * **When to use**
  *
- * Use in code whose logic relies on independence: estimates, votes, retries. It asks for this service instead of
- * `LlmModel`, and does not compile where no `Independent.layer` is provided. It gets the model of the nearest
- * `Independent.layer`, whatever else is provided in between.
+ * Use in code that relies on independence: estimates, votes, retries. Such code needs this service instead of `LlmModel`,
+ * and does not compile without an `Independent.layer`. The nearest `Independent.layer` provides its model, even with other
+ * layers in between.
  *
  * **Example** (The nearest one)
  *
@@ -25,7 +25,7 @@ import * as Context from "effect/Context"
 import * as LlmModel from "./LlmModel.ts"
 
 /**
- * Provide `Independent.layer` where the compiler says that this is missing. It is the service of an independent model.
+ * The service of an independent model. If the compiler reports it as missing, provide `Independent.layer`.
  *
  * @category services
  * @since 0.1.0
@@ -37,7 +37,7 @@ export class IndependentModel
 const accessors = LlmModel.accessors(IndependentModel)
 
 /**
- * The samples of a prompt, without end, see `LlmModel.sample`.
+ * The endless samples of a prompt, see `LlmModel.sample`.
  *
  * @category accessors
  * @since 0.1.0

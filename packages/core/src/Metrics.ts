@@ -1,11 +1,11 @@
 /**
- * What a program does as metrics of Effect, for a dashboard.
+ * Metrics of requests and caches as Effect metrics, for a dashboard.
  *
  * **Details**
  *
- * The names of requests are those of
- * [OpenTelemetry's metrics for generative AI](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/), with
- * their attributes and the boundaries that are recommended there; those of caches are the library's own.
+ * Metrics of requests have the names, attributes and boundaries of
+ * [OpenTelemetry's metrics for generative AI](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/). Metrics
+ * of caches have names of this library.
  *
  * | metric | kind | attributes |
  * | --- | --- | --- |
@@ -13,12 +13,11 @@
  * | `gen_ai.client.token.usage` | histogram, tokens of a request | the same, and `gen_ai.token.type`: `input` or `output` |
  * | `llm_cache.hits`, `llm_cache.misses`, `llm_cache.stored`, `llm_cache.refused` | counter | `gen_ai.request.model`, `llm_cache.store` |
  *
- * The model of a request is as its provider calls it, and that of a cache as the cache does: by its alias, where it has one.
- * The time of a request has its retries in it, and what it waited for `Limits` of the provider.
- * `error.type` is the reason of a `ProviderError`, the tag of another error, `interrupted` or `defect`.
+ * For requests, the model is the provider's name of it. For caches it is the alias, if the model has one. The duration of
+ * a request includes its retries and its waits for the `Limits` of the provider. `error.type` is the reason of a
+ * `ProviderError`, the tag of another error, `interrupted` or `defect`.
  *
- * As Effect's own metrics do, the histograms have their unit (`s`, `{token}`) in the attribute `unit`, from which exporters
- * take it.
+ * As in Effect's own metrics, the attribute `unit` (`s`, `{token}`) tells exporters the unit of a histogram.
  *
  * @since 0.1.0
  */
@@ -33,7 +32,7 @@ const powersOf = (base: number, first: number, count: number): ReadonlyArray<num
   Array.from({ length: count }, (_, i) => first * base ** i)
 
 const duration = Metric.histogram("gen_ai.client.operation.duration", {
-  description: "The time that requests to language models take",
+  description: "The duration of requests to language models",
   attributes: { unit: "s" },
   boundaries: powersOf(2, 0.01, 14)
 })
@@ -49,15 +48,15 @@ const caches = {
   Miss: Metric.counter("llm_cache.misses", { description: "Draws that a cache could not answer", incremental: true }),
   Stored: Metric.counter("llm_cache.stored", { description: "Samples that a cache recorded", incremental: true }),
   Refused: Metric.counter("llm_cache.refused", {
-    description: "Samples that a cache has and does not hand out",
+    description: "Samples that a cache excludes by their finish reason",
     incremental: true
   })
 }
 
 /**
- * Keeps metrics of the programs that the events are told of.
+ * Keeps metrics of all programs that use the same `Events`.
  *
- * **Example** (Metrics to a collector, by OTLP)
+ * **Example** (Send metrics to a collector by OTLP)
  *
  * ```ts
  * import { Events, LlmModel, Metrics } from "@llm-cache/core"

@@ -3,9 +3,9 @@
  *
  * **When to use**
  *
- * Use in code whose logic relies on repeatability: steps that must see the same answer to the same prompt. It asks for this
- * service instead of `LlmModel`, and does not compile where nothing that repeats is provided. It gets the model of the
- * nearest layer that repeats, whatever else is provided in between.
+ * Use in code that relies on repeatability: steps that must see the same answer to the same prompt. Such code needs this
+ * service instead of `LlmModel`, and does not compile without a repeatable layer. The nearest repeatable layer provides its
+ * model, even with other layers in between.
  *
  * **Example** (The nearest one)
  *
@@ -25,8 +25,8 @@ import * as Context from "effect/Context"
 import * as LlmModel from "./LlmModel.ts"
 
 /**
- * Provide `Repeatable.layer` or `Persistent.layer` where the compiler says that this is missing. It is the service of a
- * repeatable model.
+ * The service of a repeatable model. If the compiler reports it as missing, provide `Repeatable.layer` or
+ * `Persistent.layer`.
  *
  * @category services
  * @since 0.1.0
@@ -38,7 +38,7 @@ export class RepeatableModel
 const accessors = LlmModel.accessors(RepeatableModel)
 
 /**
- * The samples of a prompt, without end, see `LlmModel.sample`.
+ * The endless samples of a prompt, see `LlmModel.sample`.
  *
  * @category accessors
  * @since 0.1.0

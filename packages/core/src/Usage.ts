@@ -1,26 +1,24 @@
 /**
- * What a program spends on requests, and what the samples that it replays from caches have cost when they were bought.
+ * Counts the requests and tokens that a program spends, and those that its caches save.
  *
  * **When to use**
  *
- * Use `measure` for the share of one part of a program, and `layer` for a whole one: what was spent so far, at any time.
+ * Use `measure` for a part of a program, and `layer` for the current usage of a whole program.
  *
  * **Details**
  *
- * What was *spent* comes from the requests that the program sent. What was *replayed* comes from the metadata of the
- * samples that its caches had: the requests that bought them, each counted once, with all its tokens, however many of its
- * samples were used and however often. So a run from a warm cache says what it would have cost. A sample that the program
- * has bought itself is not replayed when it comes from a cache.
+ * *Spent* counts the requests that the program sent. *Replayed* counts the past requests behind the samples from caches, by
+ * the metadata of the samples: each request once, with all its tokens, for any number of its samples. So a run from a warm
+ * cache reports its cost without the cache. Samples of the program's own requests are never replayed.
  *
- * Samples that are refused cost what they cost where they were bought: a slice does not have them, and does not know.
- * Nor is a request replayed of which no sample was used, as one of several that were sent at once, nor one that failed.
+ * Three kinds of requests are missing from *replayed*: requests for samples that a cache beneath a slice excluded, requests
+ * without a used sample (as one of several concurrent requests), and failed requests.
  *
- * A sample that was recorded without the name of its request (by the Python original, or put there by hand) counts as a
- * sample, and its tokens are not known.
+ * A sample without the name of its request (recorded by the Python original or by hand) counts as a sample without tokens.
  *
  * **Gotchas**
  *
- * To count requests once, their names are remembered as long as the measurement lasts.
+ * A measurement keeps the names of all requests in memory, to count each of them once.
  *
  * **Example** (Time in requests, and all tokens)
  *
@@ -49,53 +47,49 @@ import { Listeners } from "./internal/events/listeners.ts"
 import { UsageCounter } from "./internal/events/usageCounter.ts"
 
 /**
- * Requests and what they brought.
+ * A number of requests, with their samples, tokens and time.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Amount {
-  /** Requests that were answered. */
+  /** Answered requests. */
   readonly requests: number
-  /** The samples that were bought, or the different ones that were replayed. */
+  /** Samples of the requests (spent), or different samples from caches (replayed). */
   readonly samples: number
-  /** Prompt tokens, as far as providers told them. */
+  /** Prompt tokens, as far as providers report them. */
   readonly inputTokens: number
-  /** Completion tokens, as far as providers told them. */
+  /** Completion tokens, as far as providers report them. */
   readonly outputTokens: number
   /**
-   * The time that the requests took, also of those at once: the sum over all. Retries, and what they waited for `Limits` of
-   * the provider, are in it.
+   * The sum of all durations, also of concurrent requests. It includes retries and waits for the `Limits` of the provider.
    */
   readonly requestTime: Duration.Duration
 }
 
 /**
- * What was used.
+ * Spent and replayed requests, and the draws of caches.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Counts {
-  /** What was bought. */
+  /** Requests of this program. */
   readonly spent: Amount
-  /** What was not bought, because a cache had it. */
+  /** Past requests, saved by a cache. */
   readonly replayed: Amount
-  /** Requests that brought nothing: they failed, or were interrupted. */
+  /** Requests that brought no sample: they failed or were interrupted. */
   readonly failedRequests: number
-  /**
-   * Draws that a cache answered, also from what an earlier request of this run brought beyond its draw, and those of
-   * samples that are refused.
-   */
+  /** Draws from a cache, among them draws of surplus samples of this run's requests and of excluded samples. */
   readonly hits: number
   /** Draws that no cache could answer. */
   readonly misses: number
-  /** Samples that a cache has and does not hand out, see `refuse` of `Persistent`. */
+  /** Samples that a cache excludes by their finish reason, see `excludeFinishReasons` of `Persistent`. */
   readonly refused: number
 }
 
 /**
- * What was used of one model.
+ * The usage of one model.
  *
  * @category models
  * @since 0.1.0
@@ -105,22 +99,22 @@ export interface ModelCounts extends Counts {
 }
 
 /**
- * How one cache was used. Where caches are nested, a draw can be a miss of one and a hit of the next.
+ * The usage of one cache. In nested caches, a draw can be a miss of one and a hit of the next.
  *
  * @category models
  * @since 0.1.0
  */
 export interface CacheCounts {
-  /** The id of the cache's store, or `Repeatable` for the memories of all of them. */
+  /** The id of the cache's store, or `Repeatable` for all `Repeatable`s together. */
   readonly store: string
   readonly hits: number
   readonly misses: number
-  /** Samples that were recorded. */
+  /** Stored samples. */
   readonly stored: number
 }
 
 /**
- * What was used, of all models, of each, and of each cache.
+ * The usage of all models, of each model and of each cache.
  *
  * @category models
  * @since 0.1.0
@@ -133,12 +127,12 @@ export interface Usage extends Counts {
 }
 
 /**
- * Runs an effect, and tells what it used: its own share, also where others use the same models at the same time.
+ * Runs an effect and returns its usage, without the usage of other fibers that share its models.
  *
  * **Details**
  *
- * A request that several wait for is spent by the one that sent it, and replayed by the others. Where the effect fails,
- * so does the measurement: measure `Effect.exit` of it to have both. Its `Scope` is the caller's.
+ * If several effects wait for one request, its sender has spent it and the others have replayed it. If the effect fails, the
+ * measurement fails too: measure its `Effect.exit` to get both. Its `Scope` is the caller's.
  *
  * @category measuring
  * @since 0.1.0
@@ -153,7 +147,7 @@ export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<[r
   })
 
 /**
- * What was used since the layer was built.
+ * The service that counts the usage since its layer was built.
  *
  * @category services
  * @since 0.1.0
@@ -163,14 +157,14 @@ export class Meter extends Context.Service<Meter, {
 }>()("@llm-cache/core/Usage/Meter") {}
 
 /**
- * Measures what the programs use that the events are told of.
+ * Measures the usage of all programs that use the same `Events`.
  *
  * **Gotchas**
  *
- * Effect shares a layer by reference: provided within a program that has it already, it is the same meter. For the share of
- * a part use `measure`.
+ * Effect shares a layer by reference: inside a program with this layer, a second one is the same meter. Use `measure` for
+ * a part of a program.
  *
- * **Example** (What a whole program used)
+ * **Example** (The usage of a whole program)
  *
  * ```ts
  * import { Events, LlmModel, Usage } from "@llm-cache/core"
@@ -198,7 +192,7 @@ export const layer: Layer.Layer<Meter, never, Events.Events> = Layer.effect(
 )
 
 /**
- * What was used since the layer was built.
+ * The usage since the layer was built.
  *
  * @category measuring
  * @since 0.1.0

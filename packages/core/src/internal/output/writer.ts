@@ -29,8 +29,7 @@ export const write = (node: Node, value: unknown): Result.Result<string, Unwrita
 
 const misread = "`parse` would read"
 
-const advice =
-  "Leave out of each text: its closing tag, the beginning of the next item, and a fence that stays open"
+const advice = "Leave out of each text: its closing tag, the beginning of the next item, and a fence that stays open"
 
 class Writer {
   text = ""
