@@ -5,3 +5,4 @@
  */
 export * as ProcessTest from "./ProcessTest.ts"
 export * as SampleStoreTest from "./SampleStoreTest.ts"
+export * as TestModel from "./TestModel.ts"

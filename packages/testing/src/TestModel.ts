@@ -1,0 +1,246 @@
+/**
+ * A scripted language model for tests: it answers from a list or a function, and records its requests.
+ *
+ * **When to use**
+ *
+ * Use in the tests of a program that samples a model. The program gets the test model as a layer, in place of a provider.
+ *
+ * **Example** (Test how often a program asks)
+ *
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Independent, LlmModel } from "@llm-cache/core"
+ * import { TestModel } from "@llm-cache/testing"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.provide(LlmModel.sampleMany("6 * 7?", 3), Independent.layer)
+ *
+ * it.effect("asks once for three votes", () =>
+ *   Effect.gen(function*() {
+ *     assert.deepStrictEqual(yield* program, ["42", "41", "42"])
+ *     const { requests } = yield* TestModel.TestModel
+ *     assert.deepStrictEqual(requests, [{ prompt: "6 * 7?", n: 3, path: [] }])
+ *   }).pipe(Effect.provide(TestModel.layer({ script: ["42", "41", "42"] }))))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Fork from "@llm-cache/core/Fork"
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
+import * as LlmModel from "@llm-cache/core/LlmModel"
+import * as SampleError from "@llm-cache/core/SampleError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/**
+ * A request that the test model received.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Request extends LlmModel.GenerateRequest {
+  /** The fork of the request, the outermost name first. */
+  readonly path: ReadonlyArray<string>
+}
+
+/**
+ * A sample of an answer: its text, or its text with a finish reason.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Sample = LlmModel.Generation["samples"][number]
+
+/**
+ * An answer of a script function: samples, samples with counts of tokens, or an effect, which may wait or fail.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Answer = Response | Effect.Effect<Response, SampleError.SampleError>
+
+type Response = ReadonlyArray<Sample> | LlmModel.Generation
+
+type Entry = Sample | SampleError.SampleError
+
+/**
+ * Options of a test model.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends Partial<Omit<LlmModel.Options, "generate">> {
+  /** @default "test" */
+  readonly model?: string
+  /** @default 1 */
+  readonly temperature?: number | undefined
+  /**
+   * The answers.
+   *
+   * **Details**
+   *
+   * - A list holds samples and errors in the order of use. A request for `n` takes the next `n` samples, or those before
+   *   the next error. An error at the head of the list fails one request. A request behind the end of the list dies.
+   * - A function answers each request. It also gets the number of requests before this one.
+   *
+   * @default samples that all differ: the prompt, `#`, and the number of samples before
+   */
+  readonly script?: ReadonlyArray<Entry> | ((request: Request, index: number) => Answer)
+  /**
+   * The number of samples that a list or the default script gives to a request for `n`: fewer make a short answer, more
+   * a surplus.
+   *
+   * @default n
+   */
+  readonly size?: (n: number) => number
+  /**
+   * The time that every request takes, on the clock of the test.
+   *
+   * @default no time
+   */
+  readonly latency?: Duration.Input
+}
+
+/**
+ * The test model and its record of requests.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class TestModel extends Context.Service<TestModel, {
+  readonly model: LlmModel.Model
+  /** Every request, first to last. */
+  readonly requests: Array<Request>
+  /** The text of every sample that the model gave, first to last. */
+  readonly samples: Array<string>
+  /** The number of requests that have no answer yet. */
+  readonly inFlight: number
+  /** The largest `inFlight` so far. */
+  readonly mostInFlight: number
+}>()("@llm-cache/testing/TestModel") {}
+
+/**
+ * An error for scripts: the provider is down. A retry may succeed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const serverFault: SampleError.ProviderError = new SampleError.ProviderError({
+  provider: "test",
+  reason: new SampleError.ServerFault({ description: "the test model is down" })
+})
+
+/**
+ * Makes a test model.
+ *
+ * **Details**
+ *
+ * Fails with an `InvalidInput` for options that no model can have.
+ *
+ * **Example** (A fault, and an answer that depends on the prompt)
+ *
+ * ```ts
+ * import { TestModel } from "@llm-cache/testing"
+ *
+ * const recovers = TestModel.make({ script: [TestModel.serverFault, "42"] })
+ * const echo = TestModel.make({ script: ({ n, prompt }) => Array(n).fill(`You said: ${prompt}`) })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  { latency, script, size = (n) => n, ...options }: Options = {}
+): Effect.fn.Return<TestModel["Service"], InvalidInput> {
+  const requests: Array<Request> = []
+  const samples: Array<string> = []
+  const inFlight = { now: 0, most: 0 }
+  const answerTo = typeof script === "function"
+    ? script
+    : script === undefined
+    ? ({ n, prompt }: Request) => Array.from({ length: size(n) }, (_, i) => `${prompt} #${samples.length + i}`)
+    : fromList(script, size)
+
+  const generate = Effect.fnUntraced(function*({ n, prompt }: LlmModel.GenerateRequest) {
+    const request = { prompt, n, path: yield* Fork.path }
+    const index = requests.push(request) - 1
+    if (latency !== undefined) yield* Effect.sleep(latency)
+    const answer = answerTo(request, index)
+    const response = Effect.isEffect(answer) ? yield* answer : answer
+    const generation = "samples" in response ? response : { samples: response }
+    samples.push(...generation.samples.map((sample) => typeof sample === "string" ? sample : sample.text))
+    return generation
+  })
+  const counted = Effect.acquireRelease(
+    Effect.sync(() => inFlight.most = Math.max(inFlight.most, ++inFlight.now)),
+    () => Effect.sync(() => inFlight.now--)
+  )
+  const model = yield* LlmModel.make({
+    model: "test",
+    temperature: 1,
+    ...options,
+    generate: (request) => Effect.andThen(counted, generate(request))
+  })
+  return {
+    model,
+    requests,
+    samples,
+    get inFlight() {
+      return inFlight.now
+    },
+    get mostInFlight() {
+      return inFlight.most
+    }
+  }
+})
+
+const fromList = (script: ReadonlyArray<Entry>, size: (n: number) => number) => {
+  let next = 0
+  return ({ n, prompt }: Request): Answer => {
+    const head = script[next]
+    if (head === undefined) {
+      return Effect.die(
+        new Error(`The script of the test model has ${next} entries, all used: add one for the prompt ${prompt}`)
+      )
+    }
+    if (isError(head)) {
+      next++
+      return Effect.fail(head)
+    }
+    const samples: Array<Sample> = []
+    for (let entry: Entry | undefined = head; samples.length < size(n); entry = script[next]) {
+      if (entry === undefined || isError(entry)) break
+      samples.push(entry)
+      next++
+    }
+    return samples
+  }
+}
+
+const isError = (entry: Entry): entry is SampleError.SampleError => typeof entry !== "string" && "_tag" in entry
+
+/**
+ * Provides a test model: `LlmModel` for the program, `TestModel` for the assertions.
+ *
+ * **Example** (A model over the test model)
+ *
+ * ```ts
+ * import { Repeatable } from "@llm-cache/core"
+ * import { TestModel } from "@llm-cache/testing"
+ * import { Layer } from "effect"
+ *
+ * const cached = Repeatable.layer.pipe(Layer.provideMerge(TestModel.layer({ script: ["one", "two"] })))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options?: Options
+): Layer.Layer<LlmModel.LlmModel | TestModel, InvalidInput> =>
+  Layer.effectContext(
+    Effect.map(make(options), (testModel) =>
+      Context.make(TestModel, testModel).pipe(Context.add(LlmModel.LlmModel, testModel.model)))
+  )
