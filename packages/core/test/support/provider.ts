@@ -1,67 +1,56 @@
 import { LlmModel, SampleError } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Deferred, Effect, Layer } from "effect"
 
-/** A provider whose every sample is a different text, and that counts. */
+/** A test model whose next requests a test can hold up or fail. */
 export interface Provider {
   readonly model: LlmModel.Model
   readonly layer: Layer.Layer<LlmModel.LlmModel>
-  /** The `n` of every request that was sent. */
+  /** The `n` of every request. */
   readonly requests: Array<number>
-  /** Every sample that was given out. */
+  /** Every sample that the provider gave. */
   readonly given: Array<string>
-  /** How many of the next requests fail. */
+  /** The number of next requests that fail. */
   failures: number
-  /** What requests wait for. */
+  /** Every request waits for this effect. */
   gate: Effect.Effect<unknown>
-  /** How many requests are under way, and how many have been at once. */
-  underWay: number
-  mostUnderWay: number
+  readonly underWay: number
+  readonly mostUnderWay: number
 }
 
-export const makeProvider = Effect.fnUntraced(function*(options?: {
+export const makeProvider = Effect.fnUntraced(function*({ brings = (n) => n, ...options }: {
   readonly maxBatch?: number
   readonly model?: string
   readonly temperature?: number
-  /** How many samples a request for n brings. @default n */
+  /** The number of samples in the answer to a request for n. @default n */
   readonly brings?: (n: number) => number
-}) {
-  const generate = Effect.fnUntraced(
-    function*({ n, prompt }: LlmModel.GenerateRequest) {
-      provider.requests.push(n)
-      provider.underWay++
-      provider.mostUnderWay = Math.max(provider.mostUnderWay, provider.underWay)
-      yield* provider.gate
-      if (provider.failures > 0) {
-        provider.failures--
-        return yield* new SampleError.ProviderError({
-          provider: "mock",
-          reason: new SampleError.ServerFault({ description: "down" })
-        })
-      }
-      const samples = Array.from({ length: options?.brings?.(n) ?? n }, () => {
-        const text = `${prompt} #${provider.given.length}`
-        provider.given.push(text)
-        return text
+} = {}) {
+  const script = Effect.fnUntraced(function*({ n, prompt }: TestModel.Request) {
+    provider.requests.push(n)
+    yield* provider.gate
+    if (provider.failures > 0) {
+      provider.failures--
+      return yield* new SampleError.ProviderError({
+        provider: "mock",
+        reason: new SampleError.ServerFault({ description: "down" })
       })
-      return { samples }
-    },
-    Effect.ensuring(Effect.sync(() => provider.underWay--))
-  )
-  const model = yield* Effect.orDie(LlmModel.make({
-    model: options?.model ?? "mock",
-    temperature: options?.temperature ?? 1,
-    maxBatch: options?.maxBatch,
-    generate
-  }))
+    }
+    return Array.from({ length: brings(n) }, (_, i) => `${prompt} #${provider.given.length + i}`)
+  })
+  const testModel = yield* Effect.orDie(TestModel.make({ model: "mock", ...options, script }))
   const provider: Provider = {
-    model,
-    layer: Layer.succeed(LlmModel.LlmModel, model),
+    model: testModel.model,
+    layer: Layer.succeed(LlmModel.LlmModel, testModel.model),
     requests: [],
-    given: [],
+    given: testModel.samples,
     failures: 0,
     gate: Effect.yieldNow,
-    underWay: 0,
-    mostUnderWay: 0
+    get underWay() {
+      return testModel.inFlight
+    },
+    get mostUnderWay() {
+      return testModel.mostInFlight
+    }
   }
   return provider
 })
