@@ -3,7 +3,7 @@
  * the cache.
  */
 import { NodeFileSystem, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import { Events, LlmModel, Persistent, Usage } from "@llm-cache/core"
+import { Events, LlmModel, Persistent, Prefetch, Usage } from "@llm-cache/core"
 import { Console, Duration, Effect, FileSystem, Layer } from "effect"
 import * as ChatServer from "../shared/ChatServer.ts"
 import * as Provider from "../shared/Provider.ts"
@@ -26,7 +26,7 @@ const main = Effect.gen(function*() {
   const directory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
   const cache = Layer.provide(Persistent.layer({ directory }), Provider.loopback)
 
-  const { samples } = yield* LlmModel.prefetch(prompts.map((prompt) => ({ prompt, n: 5 })), {
+  const { samples } = yield* Prefetch.prefetch(prompts.map((prompt) => ({ prompt, n: 5 })), {
     concurrency: 1,
     onProgress: ({ done, total }) => Console.log(`Prefetched: ${done} of ${total}`)
   }).pipe(Effect.provide(cache))

@@ -53,10 +53,10 @@ const modulesOf = ({ files, name }: Packed) => {
 const testing = "@llm-cache/testing"
 
 const suite = `
-import { SampleStore } from "@llm-cache/core"
-import { SampleStoreTest } from "${testing}"
+import { MemoryStore, } from "@llm-cache/core"
+import { Test } from "${testing}"
 
-SampleStoreTest.suite("memory", SampleStore.layerMemory, { isDurable: false })
+SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false })
 `
 
 const program = (packages: ReadonlyArray<Packed>) => `

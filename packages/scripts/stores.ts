@@ -2,7 +2,7 @@
  * Measures the stores side by side, and prints the table of the README: `node packages/scripts/stores.ts [PROMPTS]`. Servers are
  * measured where LLM_CACHE_TEST_POSTGRES and LLM_CACHE_TEST_REDIS say where they are (`packages/scripts/servers.sh` starts some).
  */
-import { LlmModel, Persistent, type SampleError, SampleStore } from "@llm-cache/core"
+import { DirectoryStore, LlmModel, Persistent, type SampleError, SampleStore } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
 import { PgStore } from "@llm-cache/sql"
 import { SqliteStore } from "@llm-cache/sqlite"
@@ -17,7 +17,7 @@ const prefix = `bench_${process.pid}`
 const { LLM_CACHE_TEST_POSTGRES: postgres, LLM_CACHE_TEST_REDIS: redis } = process.env
 
 const stores: ReadonlyArray<readonly [string, Layer.Layer<SampleStore.SampleStore, SampleError.StoreError>]> = [
-  ["directory", SampleStore.layerDirectory(Path.join(root, "directory"))],
+  ["directory", DirectoryStore.layer(Path.join(root, "directory"))],
   ["SQLite", SqliteStore.layer({ file: Path.join(root, "samples.db") })],
   ...(postgres ? [["PostgreSQL", PgStore.layer({ url: Redacted.make(postgres), prefix })] as const] : []),
   ...(redis
@@ -41,7 +41,7 @@ const timed = (
     const start = performance.now()
     await Effect.runPromise(
       self.pipe(
-        Effect.provide(Layer.provide(Persistent.layerStore(), [provider, Layer.fresh(store)]))
+        Effect.provide(Layer.provide(Persistent.layer(), [provider, Layer.fresh(store)]))
       )
     )
     return performance.now() - start

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { LocalFileCache } from "@langchain/classic/cache/file_system"
-import { SampleStore } from "@llm-cache/core"
+import { DirectoryStore } from "@llm-cache/core"
 import * as cacache from "cacache"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -31,7 +31,7 @@ const row = (name: string, title: string, length: number, checks: ReadonlyArray<
     const prompts = promptsOf(count)
 
     const root = Path.join(folder, "ours")
-    const store = await Effect.runPromise(SampleStore.directory(root))
+    const store = await Effect.runPromise(DirectoryStore.make(root))
     const ours = await persistent(store, scope, length)
     await run(ours, sampleEach(prompts))
 
@@ -78,7 +78,7 @@ const row = (name: string, title: string, length: number, checks: ReadonlyArray<
         operations: count,
         run: async () =>
           run(
-            await persistent(await Effect.runPromise(SampleStore.directory(root)), scope, length),
+            await persistent(await Effect.runPromise(DirectoryStore.make(root)), scope, length),
             sampleEach(prompts)
           )
       },

@@ -1,4 +1,4 @@
-import { LlmModel, SampleStore } from "@llm-cache/core"
+import { DirectoryStore, LlmModel } from "@llm-cache/core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
@@ -16,7 +16,7 @@ const row = (length: number, original: number): Row => ({
   setup: async ({ folder, scope }) => {
     const prompt = promptOf(0)
     const root = Path.join(folder, "ours")
-    const store = await Effect.runPromise(SampleStore.directory(root))
+    const store = await Effect.runPromise(DirectoryStore.make(root))
     const ours = await persistent(store, scope)
     await run(ours, LlmModel.sampleMany(prompt, length))
     return [

@@ -1,6 +1,6 @@
 import { KeyvSqlite } from "@keyv/sqlite"
 import { LocalFileCache } from "@langchain/classic/cache/file_system"
-import { SampleStore } from "@llm-cache/core"
+import { DirectoryStore } from "@llm-cache/core"
 import { SqliteStore } from "@llm-cache/sqlite"
 import * as cacache from "cacache"
 import * as Effect from "effect/Effect"
@@ -141,7 +141,7 @@ export const recordDirectory: Row = {
     + "the other name), and the store is asked three times for a sample that is not there, which costs an exception each (8 µs).",
   setup: async ({ folder, scope }) => {
     const open = async (name: string) =>
-      persistent(await Effect.runPromise(SampleStore.directory(Path.join(folder, name))), scope)
+      persistent(await Effect.runPromise(DirectoryStore.make(Path.join(folder, name))), scope)
     const [ours, together] = [await open("ours"), await open("together")]
     const langchain = langchainCached(await LocalFileCache.create(Path.join(folder, "langchain")))
     const cacacheRoot = Path.join(folder, "cacache")

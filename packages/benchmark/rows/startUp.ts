@@ -1,4 +1,4 @@
-import { SampleStore } from "@llm-cache/core"
+import { DirectoryStore } from "@llm-cache/core"
 import { SqliteStore } from "@llm-cache/sqlite"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
@@ -68,7 +68,7 @@ export const startUp: Row = {
     const at = (name: string) => Path.join(folder, name)
     for (const [name, count] of [["small", 10], ["large", large]] as const) {
       const prompts = promptsOf(count)
-      const directory = await Effect.runPromise(SampleStore.directory(at(name)))
+      const directory = await Effect.runPromise(DirectoryStore.make(at(name)))
       await run(await persistent(directory, scope), sampleEach(prompts))
       const sqlite = await Effect.runPromise(Scope.provide(SqliteStore.make({ file: at(`${name}.db`) }), scope))
       await run(await persistent(sqlite, scope), sampleEach(prompts, 64))

@@ -20,22 +20,18 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { IndependentModel } from "./IndependentModel.ts"
-import { type AtHand, atHandOf, withAtHand } from "./internal/model/atHand.ts"
-import { KeyMap } from "./internal/model/keyMap.ts"
-import { Reader } from "./internal/model/reader.ts"
-import { remember } from "./internal/model/remember.ts"
-import { makeRecalls } from "./internal/model/resume.ts"
-import { makeMemory } from "./internal/store/memoryStore.ts"
-import type { Key } from "./Key.ts"
+import { isObserved } from "./internal/events/observe.ts"
+import { Readers } from "./internal/model/reader.ts"
+import { makeAttached } from "./internal/model/resume.ts"
+import { Surplus } from "./internal/model/surplus.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { Drawn } from "./Sample.ts"
 
 /**
- * Makes an independent model of a model, with a shared reader of its own. Purchases under way end when the scope closes.
+ * Makes an independent model of a model, with a shared reader of its own. Requests in flight end when the scope closes.
  *
  * @category constructors
  * @since 0.1.0
@@ -47,129 +43,88 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
     case "remembered":
       return Effect.sync(() => overRemembered(source))
     case "new":
-      return Effect.map(Effect.scope, (scope) => overNew(source, scope))
+      return Effect.map(Effect.scope, (scope) => overProvider(source, scope))
   }
 }
 
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
-  const { attach, behind, isRecalled } = makeRecalls(source)
-  const beneath = atHandOf(source.draw)?.now
-  const { readerOf, taking } = reading((key, position, batch) =>
-    Effect.map(source.draw(key, position, batch), ([drawn]) => [takenAt(position, drawn)])
+  const { attach, isResumed, resumedDraw } = makeAttached(source)
+  const { peek } = source
+  const readers = new Readers()
+  const drawNext = resumedDraw((key, _, batch, options) =>
+    readers.draw(
+      key,
+      options?.onTaken,
+      (position) => source.draw(key, position, batch),
+      (position, [sample]) => [withOrigin(position, sample)]
+    )
   )
-  const now: AtHand["now"] = beneath && ((key) => {
-    const peek = beneath(key)
-    const reader = readerOf(key)
-    return () => {
-      if (!isRecalled(key)) return []
-      const position = reader.peek()
-      const drawn = peek(position, 1)[0]
-      if (drawn === undefined) return []
-      reader.take()
-      reader.settle()
-      return [takenAt(position, drawn)]
-    }
-  })
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "shared",
     requestSize: () => 1,
     stores: new Map(Array.from(source.stores.keys(), (id) => [id, { isShared: true }])),
+    attach,
+    draw: peek === undefined ? drawNext : (key, position, batch, options) =>
+      Effect.withFiber((fiber) => {
+        if (isObserved(fiber) || !isResumed(key)) return drawNext(key, position, batch, options)
+        // A sample at hand is taken in one step, which needs no protection against interruption.
+        const reader = readers.of(key)
+        const next = reader.peek()
+        const sample = peek(key, next, 1)[0]
+        if (sample === undefined) return drawNext(key, position, batch, options)
+        reader.take()
+        reader.end()
+        const samples = [withOrigin(next, sample)] as const
+        options?.onTaken?.(samples)
+        return Effect.succeed(samples)
+      }),
     giveBack: (key, drawn) =>
       Effect.sync(() => {
-        for (const { origins } of drawn.toReversed()) readerOf(key).giveBack(origins[0]!)
+        for (const { origins } of drawn.toReversed()) readers.of(key).giveBack(origins[0]!)
       }),
-    ...drawing(behind(taking), now),
-    attach,
     restore: (key, entries) => {
       const beneath = entries.flatMap(({ drawn: { origins: [position, ...origins], ...sample } }) =>
         position === undefined ? [] : [{ position, drawn: { ...sample, origins } }]
       )
-      for (const { position } of beneath) readerOf(key).claim(position)
+      for (const { position } of beneath) readers.of(key).claim(position)
       return source.restore === undefined ? Effect.void : source.restore(key, beneath)
     }
   })
 }
 
-const takenAt = (position: number, { metadata, origins, text }: Drawn): Drawn => ({
+const withOrigin = (position: number, { metadata, origins, text }: Drawn): Drawn => ({
   text,
   metadata,
   origins: origins.length === 0 ? [position] : [position, ...origins]
 })
 
-// A provider's draws have no positions that mean anything later. The reader numbers them, so that draws which are made
-// at once share the requests of a batch, and forgets each sample when it is handed out.
-const overNew = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
-  const store = makeMemory()
-  const memory = remember({ source, store, refill: false, name: undefined, scope, floor: (key) => readerOf(key).next })
-  const positions = new WeakMap<Drawn, number>()
-  const { readerOf, taking } = reading(
-    (key, position, batch) =>
-      Effect.map(memory.draw(key, position, batch), (drawn) => {
-        store.forget(key, position)
-        positions.set(drawn[0], position)
-        return drawn
-      }),
-    (key) => store.isEmpty(key) && memory.isAtRest(key, readerOf(key).next)
-  )
+const overProvider = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
+  const readers = new Readers()
+  const surplus = new Surplus(source, scope, (key) => readers.of(key).next)
   return LlmModel.fromDraw({
     identity: source.identity,
     sequence: "shared",
     requestSize: () => 1,
     stores: source.stores,
     restore: undefined,
+    draw: (key, _, batch, options) =>
+      readers.draw(
+        key,
+        options?.onTaken,
+        (position) => surplus.fill(key, position, batch),
+        (position) => [surplus.take(key, position)],
+        (next) => surplus.dropIfEmpty(key, next)
+      ),
     giveBack: (key, drawn) =>
-      Effect.forEach(drawn.toReversed(), (one) =>
-        Effect.suspend(() => {
-          const reader = readerOf(key)
-          // One that was changed on its way is not known any more: it goes where no one has drawn yet.
-          const position = positions.get(one)
-          const entry = { position: position ?? reader.next, drawn: one }
-          return Effect.map(Effect.orDie(store.put(key, [entry], "append")), () => {
-            if (position !== undefined) reader.giveBack(position)
-          })
-        }), { discard: true }),
-    ...drawing(taking)
+      Effect.sync(() => {
+        for (const sample of drawn.toReversed()) {
+          const position = surplus.putBack(key, sample)
+          if (position !== undefined) readers.of(key).giveBack(position)
+        }
+      })
   })
 }
-
-const reading = (
-  drawAt: LlmModel.Model["draw"],
-  // Whether nothing is kept of a key beneath, so that its reader can be let go when it is idle.
-  isDone: (key: Key) => boolean = () => false
-) => {
-  const readers = new KeyMap<Reader>()
-  // Where new readers start: behind all that were let go.
-  let start = 0
-  const readerOf = (key: Key): Reader => {
-    let reader = readers.get(key)
-    if (reader === undefined) readers.set(key, reader = new Reader(start))
-    return reader
-  }
-  const taking: NonNullable<AtHand["taking"]> = (key, _, batch, onTaken) =>
-    Effect.uninterruptibleMask((restore) => {
-      // In one step: a reader that no draw has begun with can be let go at any time.
-      const reader = readerOf(key)
-      const position = reader.take()
-      return Effect.flatMap(Effect.exit(restore(drawAt(key, position, batch))), (exit) => {
-        if (Exit.isFailure(exit)) reader.release(position)
-        else {
-          reader.settle()
-          onTaken(exit.value)
-        }
-        if (reader.isIdle && isDone(key) && readers.get(key) === reader) {
-          start = Math.max(start, reader.next)
-          readers.delete(key)
-        }
-        return exit
-      })
-    })
-  return { readerOf, taking }
-}
-
-const drawing = (taking: NonNullable<AtHand["taking"]>, now?: AtHand["now"]): Pick<LlmModel.Model, "draw"> => ({
-  draw: withAtHand((key, position, batch) => taking(key, position, batch, () => {}), { now, taking })
-})
 
 /**
  * Makes the model beneath independent, and provides it as `IndependentModel` too.

@@ -1,42 +1,44 @@
 /**
- * Persistent sampling: Repeatable, with a store for memory that outlives the program.
+ * Persistent sampling: Repeatable, with a store that outlives the program.
  *
  * **When to use**
  *
- * Use to make a run reproducible, cheap to repeat and possible to resume. Two of them nested make a slice: the upper
- * one's store holds exactly what the run used.
+ * Use to make a program reproducible, cheap to repeat and possible to resume. Two of them nested make a slice: the upper
+ * one's store holds exactly the samples that the run used.
  *
  * **Details**
  *
  * - Directly above a provider, every sample of a request is in the store before the first of them is handed out.
- * - Above a model that remembers, position by position what that model has: in a slice, `slice[i]` is `big[i]`.
- * - Above `Independent`, the store keeps the positions its samples had there, and after a restart goes on behind them.
- *   So do the draws of `Independent` itself, and of other stores above it, as long as both are built before they draw.
- * - A draw that is interrupted while it waits is still recorded when its request comes back.
- * - When a request's samples cannot be stored, the draw fails with a `StoreError`, and the next draws store and hand out
- *   these samples before any other is bought.
+ * - Above a model that remembers, position by position the samples of that model: in a slice, `slice[i]` is `big[i]`.
+ * - Above `Independent`, the store keeps the positions that its samples had there, and after a restart continues behind
+ *   them. So do the draws of `Independent` itself, and of other stores above it, if both are built before they draw.
+ * - A draw that is interrupted while it waits is still recorded when its request returns.
+ * - If the samples of a request cannot be stored, the draw fails with a `StoreError`, and the next draws store and hand out
+ *   these samples before any other is requested.
  * - In replication the model beneath is never asked: a missing sample is a `ReplicationCacheMiss`, and the store is not
- *   written. So it does not find what a killed process had bought and not yet stored, either: run once without.
- * - Above a shared reader, the first draw of a prompt reads all that is recorded of it, and a damaged sample fails them all.
+ *   written. So it does not recover the samples that a killed process had requested and not yet stored: run once without.
+ * - Above a shared reader, the first draw of a prompt reads all its recorded samples, and a damaged one fails them all.
  *
  * @since 0.1.0
  */
 import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import * as DirectoryStore from "./DirectoryStore.ts"
 import * as Identity from "./Identity.ts"
-import { withAtHand } from "./internal/model/atHand.ts"
+import { makeCache } from "./internal/model/cache.ts"
 import { cacheMiss } from "./internal/model/cacheMiss.ts"
-import { refusing } from "./internal/model/excludeFinishReasons.ts"
-import { remember } from "./internal/model/remember.ts"
+import { excluding } from "./internal/model/excludeFinishReasons.ts"
+import { lookAhead } from "./internal/model/lookAhead.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
-import type { InvalidInput } from "./InvalidInput.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
-import { StoreError } from "./SampleError.ts"
-import * as SampleStore from "./SampleStore.ts"
+import type { StoreError } from "./SampleError.ts"
+import { SampleStore, type Store } from "./SampleStore.ts"
 
 /**
  * How a cache is used.
@@ -46,37 +48,37 @@ import * as SampleStore from "./SampleStore.ts"
  */
 export interface StoreOptions {
   /**
-   * Answer from the store alone, and fail with a `ReplicationCacheMiss` where it has no sample.
+   * Answer from the store alone, and fail with a `ReplicationCacheMiss` if it has no sample.
    *
    * @default false
    */
   readonly replication?: boolean | undefined
   /**
-   * Let one process at a time buy what several are missing: who comes second waits for what the first one stores, instead
-   * of buying it too. This is how long it waits, at the most, for one that has died: a lease is kept alive as long as its
-   * purchase takes. Needs a store that has leases (SQLite, SQL and Redis have).
+   * Let one process at a time request a sample that several are missing: the others wait until it is stored. If the
+   * requesting process dies, they wait at most this long. A lease is renewed as long as its request takes. Needs a store
+   * that has leases (SQLite, PostgreSQL and Redis have).
    *
-   * @default no leases: what two processes buy at once is all kept, one behind the other
+   * @default no leases: samples that two processes request at once are all kept, one behind the other
    */
   readonly lease?: Duration.Input | undefined
   /**
    * The finish reasons, in the provider's words, of samples that are recorded and not handed out: `content_filter`
-   * (OpenAI), `refusal` (Anthropic) for answers that a content policy cut off, `length`, `max_tokens` for those that
-   * reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails when
-   * ten samples in a row that it has bought were refused, what its first request brought beyond one not counted; the next
-   * draw goes on behind them.
+   * (OpenAI) or `refusal` (Anthropic) for answers that a content policy cut off, `length` or `max_tokens` for answers
+   * that reached the limit of tokens. Each of the other samples moves up, and more are drawn for them. A draw fails when
+   * ten samples in a row that it requested were excluded, not counting the surplus of its first request; the next draw
+   * continues behind them.
    *
-   * To leave samples out is to sample another distribution: that of the answers *given* that they are not refused. A
-   * success rate is then that among finished answers, and a limit of tokens becomes a preference for short ones. Where
-   * that is not what is to be measured, hand all out and let the program say what it makes of them. The refused ones stay
-   * in the store, and `Usage` and `Events` tell how many there were.
+   * Excluding samples changes the distribution to that of the answers *given* that they are not excluded. A success rate
+   * is then that among finished answers, and a limit of tokens becomes a preference for short ones. To measure something
+   * else, hand all out and let the program decide. Excluded samples stay in the store, and `Usage` and `Events` count
+   * them.
    *
-   * A cache above this one has its samples without the refused ones: keep `refuse` as it is as long as such a cache is
-   * used, and give it in replication too.
+   * A cache above this one has its samples without the excluded ones: keep this option as it is as long as such a cache
+   * is used, and give it in replication too.
    *
    * @default none: every sample is handed out
    */
-  readonly refuse?: ReadonlyArray<string> | undefined
+  readonly excludeFinishReasons?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -85,127 +87,157 @@ export interface StoreOptions {
  * @category options
  * @since 0.1.0
  */
-export interface Options extends StoreOptions {
-  /** The root of the cache, see `SampleStore.layerDirectory`. A `~` at its start is the home folder. */
+export interface InDirectory {
+  /** The root of the cache, see `DirectoryStore`. A `~` at its start is the home folder. */
   readonly directory: string
+  readonly store?: undefined
 }
 
 /**
- * A cache in a directory, and the distribution whose samples it is to give.
+ * A cache in a store.
  *
  * @category options
  * @since 0.1.0
  */
-export interface ReplicationOptions extends Identity.Options, Pick<StoreOptions, "refuse"> {
-  /** The root of the cache, see `SampleStore.layerDirectory`. A `~` at its start is the home folder. */
-  readonly directory: string
+export interface InStore<E = never, R = never> {
+  /** A store, or the layer of one, such as `SqliteStore.layer("cache.db")`. */
+  readonly store: Store | Layer.Layer<SampleStore, E, R>
+  readonly directory?: undefined
 }
 
 /**
- * A cache of which configuration tells where it is, and whether it replicates.
+ * A cache in the `SampleStore` that is provided.
  *
  * @category options
  * @since 0.1.0
  */
-export interface ConfigOptions extends Pick<StoreOptions, "refuse"> {
+export interface InProvidedStore {
+  readonly directory?: undefined
+  readonly store?: undefined
+}
+
+type Place<E, R> = InDirectory | InStore<E, R> | InProvidedStore
+
+/**
+ * A cache in a directory, and how it is used.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends StoreOptions, InDirectory {}
+
+/**
+ * The distribution that a replicating cache answers for, and how it is used.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ReplicatedOptions extends Identity.Options, Pick<StoreOptions, "excludeFinishReasons"> {}
+
+/**
+ * A cache in a directory that replicates.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ReplicationOptions extends ReplicatedOptions, InDirectory {}
+
+/**
+ * A cache whose place, and whether it replicates, come from configuration.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConfigOptions extends Pick<StoreOptions, "excludeFinishReasons"> {
   /** @default `LLM_CACHE_DIRECTORY` */
   readonly directory?: string | Config.Config<string> | undefined
-  /** @default `LLM_CACHE_REPLICATION`, `true` or `false`, and `false` where that is not set */
+  /** @default `LLM_CACHE_REPLICATION`, `true` or `false`, and `false` if that is not set */
   readonly replication?: boolean | Config.Config<boolean> | undefined
 }
 
 /**
- * Makes a persistent model of a model and a store. Purchases under way end when the scope closes.
+ * Makes a persistent model of a model and a store. Requests in flight end when the scope closes.
  *
  * **Details**
  *
- * Fails with a `StoreError` where the model beneath draws by a shared reader from the same store: what the reader hands
- * out would be recorded as the sequence that it reads.
+ * Fails with an `InvalidInput` if the model beneath draws by a shared reader from the same store, because the reader's
+ * draws would be recorded as the sequence that it reads; and for a lease that the store cannot give.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
   source: LlmModel.Model,
-  store: SampleStore.Store,
-  options?: StoreOptions
-): Effect.fn.Return<LlmModel.Model, StoreError, Scope.Scope> {
+  store: Store,
+  options: StoreOptions = {}
+): Effect.fn.Return<LlmModel.Model, InvalidInput, Scope.Scope> {
+  const { excludeFinishReasons = [], lease, replication } = options
   if (source.stores.get(store.id)?.isShared) {
-    return yield* new StoreError({
-      kind: "InvalidName",
-      store: store.id,
-      operation: "open",
-      description: "an Independent model beneath reads from this store already: give each of the two a store of its own"
-    })
+    return yield* invalid(
+      `an Independent model beneath reads from ${store.id} already: give each of the two a store of its own`
+    )
   }
-  const expiry = options?.lease === undefined ? undefined : Duration.toMillis(options.lease)
-  if (expiry !== undefined && !(expiry >= 1 && expiry <= Number.MAX_SAFE_INTEGER && store.leases !== undefined)) {
-    return yield* new StoreError({
-      kind: "InvalidName",
-      store: store.id,
-      operation: "open",
-      description: store.leases === undefined
-        ? "this store has no leases: leave out `lease`, or use a store that several processes share, as SQLite is"
-        : `a lease of ${expiry} ms ends at once, or never: give a time of at least a millisecond, and some minutes at most`
-    })
+  const expiry = lease === undefined ? undefined : Duration.toMillis(lease)
+  if (expiry !== undefined && store.leases === undefined) {
+    return yield* invalid(
+      `${store.id} has no leases: leave out \`lease\`, or use a store that several processes share, such as SQLite`
+    )
+  }
+  if (expiry !== undefined && !(expiry >= 1 && expiry <= Number.MAX_SAFE_INTEGER)) {
+    return yield* invalid(
+      `a \`lease\` of ${expiry} ms ends at once, or never: give at least a millisecond, and some minutes at most`
+    )
   }
   const scope = yield* Effect.scope
-  const { draw, recall, recorded, restore, settle, texts } = remember({
+  const { draw, restore, resume, storePending } = makeCache({
     source,
     store,
     refill: false,
     name: store.id,
     scope,
     lease: store.leases && expiry !== undefined ? { leases: store.leases, expiry } : undefined,
-    onMissing: options?.replication ? (key, position) => cacheMiss(store, key, position) : undefined
+    onMissing: replication ? (key, position) => cacheMiss(store, key, position) : undefined
   })
-  if (source.attach !== undefined) yield* source.attach(recall)
-  // The last chance for what could not be stored when it was bought.
+  if (source.attach !== undefined) yield* source.attach(resume)
+  // The last chance for samples that the store failed to take.
   yield* Effect.addFinalizer(() =>
     Effect.tapError(
-      settle,
-      (error) => Effect.logError("Samples that were bought could not be stored, and are lost", error)
+      storePending,
+      (error) => Effect.logError("Samples of a request could not be stored, and are lost", error)
     ).pipe(Effect.ignore)
   )
+  const { peek } = store
   const model = LlmModel.fromDraw({
     identity: source.identity,
     sequence: "remembered",
     requestSize: () => 1,
     giveBack: undefined,
     stores: new Map([...source.stores, [store.id, { isShared: false }]]),
-    draw: withAtHand(draw, { recorded, texts }),
+    draw,
+    // A source that wants to be told of recorded samples needs a draw.
+    peek: peek && restore === undefined
+      ? (key, position, most) => peek(key, position, most === Infinity ? lookAhead(position) : most)
+      : undefined,
     restore,
     attach: source.attach
   })
-  const { refuse = [] } = options ?? {}
-  return refuse.length === 0 ? model : refusing(model, store, refuse)
+  return excludeFinishReasons.length === 0 ? model : excluding(model, store, excludeFinishReasons)
 })
 
+const invalid = (description: string) => new InvalidInput({ module: "Persistent", description })
+
 /**
- * Caches the model beneath in a `SampleStore`.
+ * Caches the model beneath: in a directory, in a store, or, with neither, in the `SampleStore` that is provided.
+ *
+ * **Details**
+ *
+ * Each time it is provided it is a new cache over its place. The layer of a store is shared by reference, as Effect
+ * shares layers, so that two caches over one layer use one store.
  *
  * **Gotchas**
  *
- * Effect shares a composed layer by reference: provided with its store as one layer to two models, it is built once, over
- * the first of them. Compose it anew for each model.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerStore = (
-  options?: StoreOptions
-): Layer.Layer<
-  LlmModel.LlmModel | RepeatableModel,
-  StoreError,
-  LlmModel.LlmModel | SampleStore.SampleStore
-> =>
-  Layer.fresh(Layer.effectContext(Effect.gen(function*() {
-    const model = yield* make(yield* LlmModel.LlmModel, yield* SampleStore.SampleStore, options)
-    return repeatableContext(model)
-  })))
-
-/**
- * Caches the model beneath in a directory.
+ * Effect shares a composed layer by reference: composed with its model, and provided twice, it is built once. Composed
+ * with something else and provided to two models, it is built once too, over the first of them: compose it anew for each.
  *
  * **Example** (Across runs of the program)
  *
@@ -218,49 +250,62 @@ export const layerStore = (
  * )
  * ```
  *
+ * **Example** (In another store)
+ *
+ * ```ts
+ * import { MemoryStore, Persistent } from "@llm-cache/core"
+ *
+ * const cache = Persistent.layer({ store: MemoryStore.layer })
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (
-  options: Options
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, StoreError, LlmModel.LlmModel> =>
-  Layer.fresh(Layer.provide(layerStore(options), SampleStore.layerDirectory(options.directory)))
+export const layer: {
+  (
+    options: Options
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel.LlmModel>
+  <E = never, R = never>(
+    options: StoreOptions & InStore<E, R>
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | E, LlmModel.LlmModel | R>
+  (
+    options?: StoreOptions & InProvidedStore
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput, LlmModel.LlmModel | SampleStore>
+} = <E, R>(options?: StoreOptions & Place<E, R>) =>
+  over(options ?? {}, (store) => Effect.flatMap(LlmModel.LlmModel, (model) => make(model, store, options))) as never
 
 /**
- * Answers from a `SampleStore` alone: no model, no HTTP client and no key is needed.
+ * Answers from a cache alone, in a directory, in a store, or in the `SampleStore` that is provided: no model, no HTTP
+ * client and no key is needed.
  *
  * **Gotchas**
  *
- * The distribution has to be named as it was when it was recorded, `parameters` included. For a provider's layer these
- * are its `parameters`, and its `system` text under the name `system`.
+ * Name the distribution as it was when it was recorded, `parameters` included. For a provider's layer these are its
+ * `parameters`, and its `system` text under the name `system`.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerStoreReplication = (
-  options: Identity.Options & Pick<StoreOptions, "refuse">
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError, SampleStore.SampleStore> =>
-  Layer.effectContext(Effect.gen(function*() {
-    const identity = yield* Identity.make(options)
-    const model = yield* make(nothing(identity), yield* SampleStore.SampleStore, {
-      replication: true,
-      refuse: options.refuse
-    })
-    return repeatableContext(model)
-  }))
+export const layerReplication: {
+  (
+    options: ReplicationOptions
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError>
+  <E = never, R = never>(
+    options: ReplicatedOptions & InStore<E, R>
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | E, R>
+  (
+    options: ReplicatedOptions & InProvidedStore
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput, SampleStore>
+} = <E, R>(options: ReplicatedOptions & Place<E, R>) => {
+  const { excludeFinishReasons } = options
+  return over(options, (store) =>
+    Effect.flatMap(
+      Identity.make(options),
+      (identity) => make(neverAsked(identity), store, { replication: true, excludeFinishReasons })
+    )) as never
+}
 
-/**
- * Answers from a directory alone, see `layerStoreReplication`.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerReplication = (
-  options: ReplicationOptions
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError> =>
-  Layer.provide(layerStoreReplication(options), SampleStore.layerDirectory(options.directory))
-
-const nothing = (identity: Identity.Identity): LlmModel.Model =>
+const neverAsked = (identity: Identity.Identity): LlmModel.Model =>
   LlmModel.fromDraw({
     identity,
     sequence: "remembered",
@@ -271,22 +316,55 @@ const nothing = (identity: Identity.Identity): LlmModel.Model =>
     stores: new Map()
   })
 
+// The layer of the store is built in the program's memo map, which shares it; the cache over it is always new.
+const over = <E, R, E2, R2>(
+  { directory, store }: Place<E, R>,
+  makeOver: (store: Store) => Effect.Effect<LlmModel.Model, E2, R2 | Scope.Scope>
+): Layer.Layer<
+  LlmModel.LlmModel | RepeatableModel,
+  E | E2 | InvalidInput | StoreError,
+  R | SampleStore | Exclude<R2, Scope.Scope>
+> =>
+  Layer.fromBuild((memoMap, scope) => {
+    const opened: Effect.Effect<Store, E | InvalidInput | StoreError, R | SampleStore> =
+      directory !== undefined && store !== undefined
+        ? Effect.fail(invalid("both `directory` and `store` are given: leave one out"))
+        : directory !== undefined
+        ? DirectoryStore.make(directory)
+        : store === undefined
+        ? Effect.service(SampleStore)
+        : isLayer(store)
+        ? Effect.map(Layer.buildWithMemoMap(store, memoMap, scope), Context.get(SampleStore))
+        : Effect.succeed(store)
+    return Effect.flatMap(opened, makeOver).pipe(
+      Effect.map(repeatableContext),
+      Effect.provideService(Scope.Scope, scope)
+    )
+  })
+
+const isLayer = <E, R>(store: Store | Layer.Layer<SampleStore, E, R>): store is Layer.Layer<SampleStore, E, R> =>
+  Layer.isLayer(store)
+
 /**
- * Caches the model beneath as configuration says, so that a finished program can be pointed at another cache, or be
- * switched to replication, from outside.
+ * Caches the model beneath as configuration says, so that a finished program can use another cache, or be switched to
+ * replication, from outside.
  *
  * **Details**
  *
  * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`). Each can be given in
- * `options` instead, as it is or as a `Config`. What is refused is part of what the program means, and given in code. It is built
- * asynchronously, because it loads `effect/Config` only when it is.
+ * `options` instead, as a value or as a `Config`. Excluded finish reasons are part of the program's meaning, and given in
+ * code. The layer is built asynchronously, because it loads `effect/Config` only when it is built.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerConfig = (
   options: ConfigOptions = {}
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, Config.ConfigError | StoreError, LlmModel.LlmModel> =>
+): Layer.Layer<
+  LlmModel.LlmModel | RepeatableModel,
+  Config.ConfigError | InvalidInput | StoreError,
+  LlmModel.LlmModel
+> =>
   Layer.unwrap(Effect.gen(function*() {
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))
@@ -296,6 +374,6 @@ export const layerConfig = (
       replication: yield* resolve(
         options.replication ?? Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
       ),
-      refuse: options.refuse
+      excludeFinishReasons: options.excludeFinishReasons
     })
   }))

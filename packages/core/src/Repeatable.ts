@@ -16,36 +16,41 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { withAtHand } from "./internal/model/atHand.ts"
-import { remember } from "./internal/model/remember.ts"
+import { makeCache } from "./internal/model/cache.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
-import { makeRecalls } from "./internal/model/resume.ts"
-import { makeMemory } from "./internal/store/memoryStore.ts"
+import { makeAttached } from "./internal/model/resume.ts"
 import * as LlmModel from "./LlmModel.ts"
+import * as MemoryStore from "./MemoryStore.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
 
 /**
- * Makes a repeatable model of a model, with a memory of its own. Purchases under way end when the scope closes.
+ * Makes a repeatable model of a model, with a memory store of its own. Requests in flight end when the scope closes.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, never, Scope.Scope> =>
-  Effect.map(Effect.scope, (scope) => {
-    const { attach, behind } = makeRecalls(source)
-    const store = makeMemory()
-    const { draw, restore } = remember({ source, store, refill: true, name: "Repeatable", scope })
-    return LlmModel.fromDraw({
-      identity: source.identity,
-      sequence: "remembered",
-      requestSize: () => 1,
-      giveBack: undefined,
-      stores: source.stores,
-      draw: withAtHand(behind(draw), { now: store.peeking }),
-      restore,
-      attach
-    })
+export const make = Effect.fnUntraced(function*(
+  source: LlmModel.Model
+): Effect.fn.Return<LlmModel.Model, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const store = yield* MemoryStore.make
+  const { attach, resumedDraw } = makeAttached(source)
+  const { draw, restore } = makeCache({ source, store, refill: true, name: "Repeatable", scope })
+  return LlmModel.fromDraw({
+    identity: source.identity,
+    sequence: "remembered",
+    requestSize: () => 1,
+    giveBack: undefined,
+    stores: source.stores,
+    draw: resumedDraw(draw),
+    peek: (key, position, most) => store.peek(key, position, Math.min(most, firstRead + 3 * position)),
+    restore,
+    attach
   })
+})
+
+/** How many samples a run that may end at any sample reads from memory at first. */
+const firstRead = 128
 
 /**
  * Makes the model beneath repeatable, and provides it as `RepeatableModel` too.

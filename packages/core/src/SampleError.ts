@@ -134,7 +134,7 @@ export class StoreError extends Data.TaggedError("StoreError")<{
   /** The id of the store. */
   readonly store: string
   /** The operation of `SampleStore`. */
-  readonly operation: "open" | "get" | "put" | "prepare" | "positions" | "prompts" | "remove" | "keys" | "lease"
+  readonly operation: "open" | "get" | "put" | "prepare" | "positions" | "remove" | "keys" | "lease"
   /** The key of the operation, if it has one. */
   readonly key?: Key | undefined
   /** The position of the operation, if it has one. */

@@ -7,6 +7,7 @@ import {
   Independent,
   type IndependentModel,
   LlmModel,
+  MemoryStore,
   Persistent,
   RepeatableModel,
   SampleError,
@@ -537,7 +538,7 @@ describe("forks inside an attempt that is retried", () => {
   it.effect("replay however they are scheduled", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const store = yield* SampleStore.memory
+      const store = yield* MemoryStore.make
       const program = (pauses: number) =>
         Attempt.retry(
           Effect.all([
@@ -554,7 +555,7 @@ describe("forks inside an attempt that is retried", () => {
           { times: 3 }
         ).pipe(
           Effect.provide(Independent.layer),
-          Effect.provide(Persistent.layerStore()),
+          Effect.provide(Persistent.layer()),
           Effect.provideService(SampleStore.SampleStore, store),
           using(provider.model)
         )
@@ -606,8 +607,8 @@ it.effect("a miss is not retried, also where another error came first", () =>
       { times: 3 }
     ).pipe(
       Effect.provide(watchedIndependent),
-      Effect.provide(Persistent.layerStoreReplication({ model: "m" })),
-      Effect.provide(SampleStore.layerMemory)
+      Effect.provide(Persistent.layerReplication({ model: "m" })),
+      Effect.provide(MemoryStore.layer)
     )
     const error = yield* Effect.flip(program)
     assert.strictEqual(typeof error === "string" ? error : error._tag, "ReplicationCacheMiss")

@@ -1,5 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, Fork, Identity, Independent, Key, LlmModel, Persistent, Sample, SampleStore } from "@llm-cache/core"
+import {
+  Events,
+  Fork,
+  Identity,
+  Independent,
+  Key,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Sample,
+  SampleStore
+} from "@llm-cache/core"
 import { Effect, Exit, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as ChildProcess from "node:child_process"
@@ -263,7 +274,8 @@ describe("samples", () => {
       const key = yield* keyOf({}, prompt.toWellFormed())
       yield* store.put(key, [{ position: 0, drawn: drawn(text.toWellFormed()) }], "drop")
       assert.strictEqual((yield* store.get(key, 0))?.text, text.toWellFormed())
-      assert.deepStrictEqual(yield* store.prompts(key.identity, 10), [prompt.toWellFormed()])
+      const listed = yield* Stream.runCollect(store.keys({ identity: key.identity }))
+      assert.deepStrictEqual(listed.map((element) => Result.getOrThrow(element).key.prompt), [prompt.toWellFormed()])
     }).pipe(Effect.scoped))
 
   it.effect("the first writer wins, in this process and among processes, and nothing is overwritten", () =>
@@ -289,7 +301,7 @@ describe("samples", () => {
   it.effect("the first writer's metadata and origins win too, also where the texts are the same", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      const memory = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const memory = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
       const key = yield* keyOf({})
       const first = drawn("yes", { metadata: { model: "first" }, origins: [0] })
       const second = drawn("yes", { metadata: { model: "second" }, origins: [7] })
@@ -1087,20 +1099,16 @@ it.effect("a disk that is full halfway leaves no part of a sample, and no sample
     }
   }))
 
-it.effect("a store gives at most as many prompts as it is asked for", () =>
+it.effect("a store lists the keys of one identity alone", () =>
   Effect.gen(function*() {
-    for (
-      const store of [
-        yield* directoryStore(yield* makeDirectory),
-        yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
-      ]
-    ) {
+    for (const store of [yield* directoryStore(yield* makeDirectory), yield* MemoryStore.make]) {
       const key = yield* keyOf({})
       for (const prompt of ["a", "b", "c"]) {
         yield* store.put(yield* keyOf({}, prompt), [{ position: 0, drawn: drawn("x") }], "drop")
       }
       yield* store.put(yield* keyOf({ temperature: 2 }, "other"), [{ position: 0, drawn: drawn("x") }], "drop")
-      assert.sameMembers([...yield* store.prompts(key.identity, 10)], ["a", "b", "c"])
-      assert.strictEqual((yield* store.prompts(key.identity, 2)).length, 2)
+      const listed = yield* Stream.runCollect(store.keys({ identity: key.identity }))
+      assert.sameMembers(listed.map((element) => Result.getOrThrow(element).key.prompt), ["a", "b", "c"])
+      assert.lengthOf(yield* Stream.runCollect(store.keys()), 4)
     }
   }))

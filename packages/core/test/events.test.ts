@@ -1,5 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Audit, Events, Fork, Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import {
+  Audit,
+  Events,
+  Fork,
+  Independent,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Repeatable,
+  SampleStore
+} from "@llm-cache/core"
 import { Cause, Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
@@ -35,7 +45,7 @@ const eventsOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
 
 const briefly = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.map(eventsOf(self), (events) => events.map(brief))
 
-const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 describe("events", () => {
   it.effect("of a provider are its requests, with the prompt, the position and what they cost", () =>
@@ -342,7 +352,7 @@ describe("events", () => {
   it.effect("are told by models whose layers were built without them", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const model = Layer.provide(Persistent.layerStore(), [provider.layer, SampleStore.layerMemory])
+      const model = Layer.provide(Persistent.layer(), [provider.layer, MemoryStore.layer])
       const inside = LlmModel.sampleOne("p").pipe(Effect.provide(model))
       assert.lengthOf(yield* eventsOf(inside), 4)
       const outside = eventsOf(LlmModel.sampleOne("p")).pipe(Effect.provide(model))

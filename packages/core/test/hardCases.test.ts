@@ -3,8 +3,10 @@ import {
   Events,
   Key,
   LlmModel,
+  MemoryStore,
   Metrics,
   Persistent,
+  Prefetch,
   Progress,
   Repeatable,
   SampleError,
@@ -17,7 +19,7 @@ import { makeDirectory, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 import { directoryStore } from "./support/stack.ts"
 
-const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 /** Samples are numbered; those of `reasons` end with the reason of their number, the others with `stop`. */
 const makeEnding = (reasons: Record<number, string>, maxBatch?: number) =>
@@ -84,9 +86,9 @@ describe("refuse", () => {
       const directory = yield* makeDirectory
       const source = Layer.succeed(LlmModel.LlmModel, model)
       const recorded = yield* some(2).pipe(
-        Effect.provide(Layer.provide(Persistent.layer({ directory, refuse: ["length"] }), source))
+        Effect.provide(Layer.provide(Persistent.layer({ directory, excludeFinishReasons: ["length"] }), source))
       )
-      const options = { directory, model: "m", refuse: ["length"] }
+      const options = { directory, model: "m", excludeFinishReasons: ["length"] }
       const replayed = yield* Effect.result(some(2).pipe(Effect.provide(Persistent.layerReplication(options))))
       assert.deepStrictEqual((replayed as any).success, recorded)
     }))
@@ -95,7 +97,7 @@ describe("refuse", () => {
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 3: "length" })
       const store = yield* memory
-      const cached = yield* Persistent.make(model, store, { refuse: ["length"] })
+      const cached = yield* Persistent.make(model, store, { excludeFinishReasons: ["length"] })
       yield* some(3).pipe(using(cached))
       yield* store.remove(new Key.Key(cached.identity, "p", []), [1])
       const texts = yield* some(3).pipe(using(cached))
@@ -109,7 +111,7 @@ describe("refuse", () => {
         ...model,
         draw: (...args) => Effect.andThen(Effect.yieldNow, model.draw(...args))
       })
-      const cached = yield* Persistent.make(slow, yield* memory, { refuse: ["length"] })
+      const cached = yield* Persistent.make(slow, yield* memory, { excludeFinishReasons: ["length"] })
       const [, usage] = yield* Usage.measure(
         Effect.forEach(Array(8).keys(), () => LlmModel.sampleOne("p"), { concurrency: "unbounded" }).pipe(using(cached))
       )
@@ -121,8 +123,8 @@ describe("refuse", () => {
       const { model, state } = yield* makeEnding(Object.fromEntries(Array(12).fill("length").entries()))
       const store = yield* memory
       const prefetch = Effect.flatMap(
-        Persistent.make(model, store, { refuse: ["length"] }),
-        (cached) => LlmModel.prefetch([{ prompt: "p" }]).pipe(using(cached))
+        Persistent.make(model, store, { excludeFinishReasons: ["length"] }),
+        (cached) => Prefetch.prefetch([{ prompt: "p" }]).pipe(using(cached))
       )
       assert.lengthOf((yield* prefetch).failed, 1)
       assert.deepStrictEqual(yield* prefetch, { samples: 1, failed: [] }, `${state.requests} requests`)

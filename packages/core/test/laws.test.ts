@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Independent, LlmModel, MemoryStore, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
 import * as Audit from "@llm-cache/core/Audit"
 import { Config, Context, Effect, Exit, Fiber, Layer, References, Schema, type Scope, Stream } from "effect"
 import * as Path from "node:path"
@@ -21,7 +21,7 @@ import {
 const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 15) } }
 
 /** A store that yields before and behind everything it does, and shows the samples of a request one by one. */
-const slowStore = Effect.map(Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory), (store) => {
+const slowStore = Effect.map(Effect.provide(SampleStore.SampleStore, MemoryStore.layer), (store) => {
   let samples = 0
   const slowly = <A, E>(self: Effect.Effect<A, E>) =>
     Effect.yieldNow.pipe(Effect.andThen(self), Effect.tap(Effect.yieldNow))
@@ -339,7 +339,7 @@ describe("law 4, algebra", () => {
       "Persistent, as configured",
       () => Effect.map(makeDirectory, (directory) => Persistent.layerConfig({ directory: Config.succeed(directory) }))
     ],
-    ["Persistent, over a store", () => Effect.succeed(Persistent.layerStore())]
+    ["Persistent, over a store", () => Effect.succeed(Persistent.layer())]
   ])("%s, provided to two models in one layer, is a layer of its own for each", ([, make]) =>
     Effect.gen(function*() {
       const over = yield* (make as () => Effect.Effect<typeof Repeatable.layer, never, Scope.Scope>)()
@@ -349,7 +349,7 @@ describe("law 4, algebra", () => {
         Layer.effect(Two, LlmModel.LlmModel).pipe(Layer.provide(over), Layer.provide(two.layer))
       )
       const names = Effect.all([One, Two]).pipe(Effect.map((models) => models.map(({ identity }) => identity.name)))
-      assert.deepStrictEqual(yield* Effect.provide(names, Layer.provide(both, SampleStore.layerMemory)), ["one", "two"])
+      assert.deepStrictEqual(yield* Effect.provide(names, Layer.provide(both, MemoryStore.layer)), ["one", "two"])
     }))
 
   it.effect("a layer composed before it has a model is shared by reference, as any layer, unless it is fresh", () =>

@@ -1,11 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, Independent, type Key, LlmModel, Persistent, SampleError, SampleStore } from "@llm-cache/core"
+import {
+  Events,
+  Independent,
+  type Key,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  SampleError,
+  SampleStore
+} from "@llm-cache/core"
 import { Clock, Effect, Exit, Fiber, Logger, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 
 /** A memory whose positions can be leased, by the clock of the test. */
-const makeLeased = Effect.map(SampleStore.memory, (store) => {
+const makeLeased = Effect.map(MemoryStore.make, (store) => {
   const held = new Map<string, { readonly holder: string; readonly until: number }>()
   const idOf = (key: Key.Key, position: number) => JSON.stringify([key.identity.id, key.prompt, key.path, position])
   const faults = { acquire: 0 }
@@ -206,7 +215,7 @@ describe("with a lease", () => {
       const provider = yield* makeProvider()
       const gate = yield* makeGate
       provider.gate = gate.wait
-      const beneath = yield* Persistent.make(provider.model, yield* SampleStore.memory)
+      const beneath = yield* Persistent.make(provider.model, yield* MemoryStore.make)
       for (const [model, leased] of [[yield* Independent.make(beneath), 1], [beneath, 0]] as const) {
         const store = yield* makeLeased
         const above = yield* Persistent.make(model, store, { lease: 1000 })
@@ -220,9 +229,9 @@ describe("with a lease", () => {
   it.effect("the store must have leases, and their time must end", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const [plain, leased] = yield* Effect.all([SampleStore.memory, makeLeased])
+      const [plain, leased] = yield* Effect.all([MemoryStore.make, makeLeased])
       const refused = yield* Effect.flip(Persistent.make(provider.model, plain, { lease: "1 second" }))
-      assert.include(refused.message, "this store has no leases")
+      assert.include(refused.message, "has no leases")
       for (const lease of [0, Infinity, 1e19] as const) {
         const error = yield* Effect.flip(Persistent.make(provider.model, leased, { lease }))
         assert.include(error.message, "at least a millisecond")
@@ -239,7 +248,7 @@ describe("what cannot be stored", () => {
   })
 
   /** A store that fails to put while it is down, before or after it has done so. */
-  const makeFlaky = Effect.map(SampleStore.memory, (store) => {
+  const makeFlaky = Effect.map(MemoryStore.make, (store) => {
     const fault: { is: "none" | "before" | "after" } = { is: "none" }
     const flaky: SampleStore.Store = {
       ...store,
@@ -269,7 +278,7 @@ describe("what cannot be stored", () => {
         assert.deepStrictEqual(provider.given, ["a #0", "a #1", "a #2", "a #3", "a #4"])
         assert.deepStrictEqual(drawn[0], provider.given)
         assert.sameMembers(drawn.slice(1).flat(), provider.given)
-        const [listed] = yield* Stream.runCollect(Stream.filterMap(store.keys, (element) => element))
+        const [listed] = yield* Stream.runCollect(Stream.filterMap(store.keys(), (element) => element))
         assert.strictEqual(listed!.samples, 5)
       })
   )

@@ -1,5 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, LlmModel, Metrics, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import {
+  Events,
+  LlmModel,
+  MemoryStore,
+  Metrics,
+  Persistent,
+  Repeatable,
+  SampleError,
+  SampleStore
+} from "@llm-cache/core"
 import { Effect, Layer, Metric, Option, Tracer } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { OtlpMetrics, OtlpSerialization } from "effect/observability"
@@ -130,7 +139,7 @@ describe("metrics", () => {
   it.effect("of caches count hits, misses and samples stored, by store", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
       const cached = yield* Persistent.make(provider.model, store)
       const model = yield* Repeatable.make(cached)
       const metrics = yield* metricsOf(

@@ -1,5 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Fork, Identity, Independent, Key, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
+import {
+  Fork,
+  Identity,
+  Independent,
+  Key,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Repeatable,
+  SampleError
+} from "@llm-cache/core"
 import { Context, Effect, Exit, Fiber, Layer, Option, References, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory, samplesIn } from "./support/directory.ts"
@@ -59,7 +69,7 @@ describe("batches", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const { Key, SampleStore } = yield* Effect.promise(() => import("@llm-cache/core"))
-      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
       const key = new Key.Key(provider.model.identity, "p", [])
       for (const position of [1, 4]) {
         yield* store.put(key, [{ position, drawn: { text: `old ${position}`, metadata: {}, origins: [] } }], "drop")
@@ -168,6 +178,14 @@ describe("batches", () => {
     }))
 })
 
+it.effect.prop("sampleMany of no samples draws none", { stack: Stack }, ({ stack }) =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    const [model] = yield* build(stack, provider.model, yield* makeDirectory)
+    assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 0).pipe(using(model!)), [])
+    assert.deepStrictEqual(provider.requests, [])
+  }).pipe(Effect.scoped))
+
 describe("bad input is a typed error before any request is sent", () => {
   const wrong = [0, -1, 1.5, NaN, Infinity, -Infinity, 2 ** 60]
 
@@ -182,12 +200,12 @@ describe("bad input is a typed error before any request is sent", () => {
           const errors = yield* Effect.all([
             Effect.flip(LlmModel.sample("p", { batch: number }).pipe(Stream.take(1), Stream.runDrain)),
             Effect.flip(LlmModel.sampleMany("p", 1, { batch: number })),
-            Effect.flip(LlmModel.sampleMany("p", number))
+            Effect.flip(LlmModel.sampleMany("p", number === 0 ? -1 : number))
           ]).pipe(using(model!))
-          for (const error of errors) {
+          for (const [i, error] of errors.entries()) {
             assert.instanceOf(error, SampleError.InvalidInput)
-            assert.include(error.message, String(number))
-            assert.include(error.message, "at least 1")
+            const [least, given] = i === 2 ? [0, number === 0 ? -1 : number] : [1, number]
+            assert.include(error.message, `is ${given}: give a whole number of at least ${least}`)
           }
         }
         assert.deepStrictEqual(provider.requests, [])

@@ -1,5 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, Key, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import {
+  Independent,
+  Key,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Repeatable,
+  SampleError,
+  SampleStore
+} from "@llm-cache/core"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
@@ -182,7 +191,7 @@ describe("slices", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const big = yield* Persistent.make(provider.model, yield* directoryStore(yield* makeDirectory))
-      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
       let failures = 1
       const slice = yield* Persistent.make(big, {
         ...store,
@@ -205,7 +214,7 @@ describe("stores", () => {
   it.effect("in memory, nested, are each their own", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const cache = () => Layer.provide(Persistent.layerStore(), SampleStore.layerMemory)
+      const cache = () => Layer.provide(Persistent.layer(), MemoryStore.layer)
       const texts = yield* Effect.all([LlmModel.sampleMany("p", 2), LlmModel.sampleMany("p", 6)]).pipe(
         Effect.provide(cache()),
         Effect.provide(Independent.layer),
@@ -227,7 +236,7 @@ describe("stores", () => {
           Effect.provide(provider.layer)
         )
       const error = yield* Effect.flip(nested(Independent.layer))
-      assert.strictEqual(error._tag, "StoreError")
+      assert.strictEqual(error._tag, "InvalidInput")
       assert.include(error.message, "store of its own")
       assert.deepStrictEqual(provider.requests, [])
       assert.deepStrictEqual(yield* nested(Repeatable.layer), ["p #0", "p #1", "p #2"])
@@ -237,13 +246,13 @@ describe("stores", () => {
   it.effect("keep what two processes bought, also where their readers were at the same position", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const store = yield* SampleStore.memory
+      const store = yield* MemoryStore.make
       const ready = yield* Deferred.make<void>()
       provider.gate = Effect.suspend(() =>
         provider.requests.length === 2 ? Deferred.succeed(ready, undefined) : Deferred.await(ready)
       )
       const process = LlmModel.sampleOne("p").pipe(
-        Effect.provide(Layer.provide(Persistent.layerStore(), Layer.succeed(SampleStore.SampleStore, store))),
+        Effect.provide(Layer.provide(Persistent.layer(), Layer.succeed(SampleStore.SampleStore, store))),
         Effect.provide(Independent.layer),
         Effect.provide(Repeatable.layer),
         Effect.provide(provider.layer)
@@ -259,14 +268,14 @@ describe("stores", () => {
   it.effect("a store that hangs does not keep a program that gives up", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
       for (
         const hanging of [{ prepare: () => Effect.never }, { get: () => Effect.never }, {
           positions: () => Effect.never
         }]
       ) {
         const layer = Layer.provide(
-          Persistent.layerStore(),
+          Persistent.layer(),
           Layer.succeed(SampleStore.SampleStore, { ...store, ...hanging })
         )
         const given = yield* LlmModel.sampleMany("p", 3).pipe(
@@ -332,7 +341,7 @@ describe("what a purchase brought and the store did not take", () => {
   it.effect("is stored and handed out by the next draws, each once, before anything else is bought", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const store = yield* Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+      const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
       let full = true
       const model = yield* Persistent.make(provider.model, {
         ...store,
@@ -402,7 +411,7 @@ describe("layerConfig", () => {
         generate: () => Effect.sync(() => ({ samples: [{ text: `${requests}`, finishReason: reasons[requests++] }] }))
       })
       const finished = program.pipe(
-        Effect.provide(Persistent.layerConfig({ refuse: ["length"] })),
+        Effect.provide(Persistent.layerConfig({ excludeFinishReasons: ["length"] })),
         Effect.provide(provider)
       )
       const run = (LLM_CACHE_REPLICATION: string) =>

@@ -1,10 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Fork, Independent, LlmModel, Persistent, Repeatable, SampleError, SampleStore } from "@llm-cache/core"
+import {
+  Fork,
+  Independent,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Prefetch,
+  Repeatable,
+  SampleError,
+  SampleStore,
+  Transfer
+} from "@llm-cache/core"
 import { Effect, Exit } from "effect"
 import { TestClock } from "effect/testing"
 import { makeProvider, using } from "./support/provider.ts"
 
-const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 const wanted = [{ prompt: "a", n: 3 }, { prompt: "b" }, { prompt: "c", n: 2 }]
 
@@ -14,7 +25,7 @@ describe("prefetch", () => {
       const provider = yield* makeProvider()
       const model = yield* Persistent.make(provider.model, yield* memory)
       yield* LlmModel.sampleOne("a").pipe(using(model))
-      const prefetched = yield* LlmModel.prefetch(wanted).pipe(using(model))
+      const prefetched = yield* Prefetch.prefetch(wanted).pipe(using(model))
       assert.deepStrictEqual(prefetched, { samples: 6, failed: [] })
       assert.deepStrictEqual(provider.requests, [1, 2, 1, 2])
       const texts = yield* LlmModel.sampleMany("a", 3).pipe(using(model))
@@ -30,7 +41,7 @@ describe("prefetch", () => {
       const many = [{ prompt: "a", n: 5 }, { prompt: "b", n: 5 }]
       const run = Effect.scoped(Effect.flatMap(
         Persistent.make(provider.model, store),
-        (model) => LlmModel.prefetch(many, { concurrency: 1 }).pipe(using(model))
+        (model) => Prefetch.prefetch(many, { concurrency: 1 }).pipe(using(model))
       ))
       provider.gate = Effect.suspend(() => provider.requests.length === 7 ? Effect.interrupt : Effect.yieldNow)
       assert.isTrue(Exit.isFailure(yield* Effect.exit(run)))
@@ -44,7 +55,7 @@ describe("prefetch", () => {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
       const prompts = Array.from({ length: 10 }, (_, i) => ({ prompt: `${i}`, n: 4 }))
-      yield* LlmModel.prefetch(prompts, { concurrency: 3, batch: 2 }).pipe(using(model))
+      yield* Prefetch.prefetch(prompts, { concurrency: 3, batch: 2 }).pipe(using(model))
       assert.deepStrictEqual(provider.requests, Array(20).fill(2))
       assert.strictEqual(provider.mostUnderWay, 3)
     }))
@@ -53,7 +64,7 @@ describe("prefetch", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
-      yield* LlmModel.prefetch(Array.from({ length: 40 }, (_, i) => ({ prompt: `${i}` }))).pipe(using(model))
+      yield* Prefetch.prefetch(Array.from({ length: 40 }, (_, i) => ({ prompt: `${i}` }))).pipe(using(model))
       assert.strictEqual(provider.mostUnderWay, 16)
     }))
 
@@ -61,7 +72,7 @@ describe("prefetch", () => {
   it.effect("takes time in proportion to the samples", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ maxBatch: 10 })
-      const { samples } = yield* LlmModel.prefetch([{ prompt: "p", n: 150_000 }]).pipe(
+      const { samples } = yield* Prefetch.prefetch([{ prompt: "p", n: 150_000 }]).pipe(
         using(yield* Repeatable.make(provider.model))
       )
       assert.strictEqual(samples, 150_000)
@@ -74,8 +85,8 @@ describe("prefetch", () => {
       provider.gate = TestClock.adjust("1 second")
       const model = yield* Repeatable.make(provider.model)
       const seen: Array<unknown> = []
-      const onProgress = (progress: SampleStore.Progress) => Effect.sync(() => seen.push(progress))
-      yield* LlmModel.prefetch(wanted, { concurrency: 1, onProgress }).pipe(using(model))
+      const onProgress = (progress: Transfer.Progress) => Effect.sync(() => seen.push(progress))
+      yield* Prefetch.prefetch(wanted, { concurrency: 1, onProgress }).pipe(using(model))
       assert.deepStrictEqual(seen, [
         { done: 3, total: 6, rate: 3 },
         { done: 4, total: 6, rate: 2 },
@@ -88,7 +99,7 @@ describe("prefetch", () => {
       const provider = yield* makeProvider()
       provider.failures = 1
       const model = yield* Repeatable.make(provider.model)
-      const { failed, samples } = yield* LlmModel.prefetch(wanted, { concurrency: 1 }).pipe(using(model))
+      const { failed, samples } = yield* Prefetch.prefetch(wanted, { concurrency: 1 }).pipe(using(model))
       assert.strictEqual(samples, 3)
       assert.deepStrictEqual(failed.map(({ error, n, prompt }) => [prompt, n, error.reason._tag]), [[
         "a",
@@ -111,12 +122,12 @@ describe("prefetch", () => {
       })
       const store = yield* memory
       const model = yield* Persistent.make(refused, store)
-      const error = yield* Effect.flip(LlmModel.prefetch(wanted, { concurrency: 1 }).pipe(using(model)))
+      const error = yield* Effect.flip(Prefetch.prefetch(wanted, { concurrency: 1 }).pipe(using(model)))
       assert(error._tag === "ProviderError")
       assert.strictEqual(error.reason._tag, "BadKey")
       assert.strictEqual(requests, 1)
       const replication = yield* Persistent.make(refused, store, { replication: true })
-      const miss = yield* Effect.flip(LlmModel.prefetch(wanted).pipe(using(replication)))
+      const miss = yield* Effect.flip(Prefetch.prefetch(wanted).pipe(using(replication)))
       assert.strictEqual(miss._tag, "ReplicationCacheMiss")
     }))
 
@@ -124,7 +135,7 @@ describe("prefetch", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
-      yield* Fork.fork("x")(LlmModel.prefetch([{ prompt: "a" }])).pipe(using(model))
+      yield* Fork.fork("x")(Prefetch.prefetch([{ prompt: "a" }])).pipe(using(model))
       yield* Fork.fork("x")(LlmModel.sampleOne("a")).pipe(using(model))
       assert.lengthOf(provider.requests, 1)
     }))
@@ -134,11 +145,11 @@ describe("prefetch", () => {
       const provider = yield* makeProvider()
       const cache = yield* Repeatable.make(provider.model)
       const refusals = [
-        LlmModel.prefetch(wanted).pipe(using(provider.model)),
-        LlmModel.prefetch(wanted).pipe(using(yield* Independent.make(cache))),
-        LlmModel.prefetch([{ prompt: "a" }, { prompt: "b", n: 0 }]).pipe(using(cache)),
-        LlmModel.prefetch(wanted, { concurrency: 0 }).pipe(using(cache)),
-        LlmModel.prefetch(wanted, { batch: NaN }).pipe(using(cache))
+        Prefetch.prefetch(wanted).pipe(using(provider.model)),
+        Prefetch.prefetch(wanted).pipe(using(yield* Independent.make(cache))),
+        Prefetch.prefetch([{ prompt: "a" }, { prompt: "b", n: -1 }]).pipe(using(cache)),
+        Prefetch.prefetch(wanted, { concurrency: 0 }).pipe(using(cache)),
+        Prefetch.prefetch(wanted, { batch: NaN }).pipe(using(cache))
       ]
       for (const refusal of refusals) {
         const error = yield* Effect.flip(refusal)

@@ -5,6 +5,7 @@ import {
   Independent,
   Key,
   LlmModel,
+  MemoryStore,
   Persistent,
   Repeatable,
   SampleError,
@@ -15,7 +16,7 @@ import { Effect, Layer, Schema, Stream } from "effect"
 import { using } from "./support/provider.ts"
 import { count } from "./support/stack.ts"
 
-const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 /** A provider whose samples are numbered, and end with the reason of their number, or else with `stop`. */
 const makeEnding = (reasons: Record<number, string>, maxBatch?: number) =>
@@ -45,12 +46,15 @@ describe("samples that are refused", () => {
     Effect.gen(function*() {
       const { model, state } = yield* makeEnding({ 0: "length", 2: "content_filter", 3: "content_filter", 6: "length" })
       const store = yield* memory
-      const cached = yield* Persistent.make(yield* model, store, { refuse: ["content_filter", "length"] })
+      const cached = yield* Persistent.make(yield* model, store, { excludeFinishReasons: ["content_filter", "length"] })
       assert.deepStrictEqual(yield* some(4).pipe(using(cached)), ["1", "4", "5", "7"])
       assert.strictEqual(state.next, 8)
       const all = yield* Persistent.make(yield* model, store)
       assert.deepStrictEqual(yield* some(8).pipe(using(all)), ["0", "1", "2", "3", "4", "5", "6", "7"])
-      const filtered = yield* Persistent.make(yield* model, store, { refuse: ["content_filter"], replication: true })
+      const filtered = yield* Persistent.make(yield* model, store, {
+        excludeFinishReasons: ["content_filter"],
+        replication: true
+      })
       assert.deepStrictEqual(yield* some(4).pipe(using(filtered)), ["0", "1", "4", "5"])
       assert.strictEqual(state.next, 8)
     }))
@@ -68,7 +72,7 @@ describe("samples that are refused", () => {
       const [big, slice] = [yield* memory, yield* memory]
       const run = (n: number) =>
         Effect.gen(function*() {
-          const cached = yield* Persistent.make(yield* model, big, { refuse: ["length"] })
+          const cached = yield* Persistent.make(yield* model, big, { excludeFinishReasons: ["length"] })
           const recording = yield* Persistent.make(yield* Independent.make(yield* Repeatable.make(cached)), slice)
           return yield* some(n).pipe(using(recording))
         })
@@ -81,7 +85,7 @@ describe("samples that are refused", () => {
       for (const [reason, tag] of [["content_filter", "ContentPolicy"], ["length", "UnusableResponse"]] as const) {
         const { model, state } = yield* makeEnding(Object.fromEntries(Array(12).fill(reason).entries()))
         const store = yield* memory
-        const cached = yield* Persistent.make(yield* model, store, { refuse: [reason] })
+        const cached = yield* Persistent.make(yield* model, store, { excludeFinishReasons: [reason] })
         const error = yield* Effect.flip(LlmModel.sampleOne("p").pipe(using(cached)))
         assert(error._tag === "ProviderError")
         assert.strictEqual(error.reason._tag, tag)
@@ -89,7 +93,7 @@ describe("samples that are refused", () => {
         assert.strictEqual(state.requests, 10)
         assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(cached)), "12")
         // What is recorded is passed over, however much it is: so a run that is repeated comes further.
-        const again = yield* Persistent.make(yield* model, store, { refuse: [reason], replication: true })
+        const again = yield* Persistent.make(yield* model, store, { excludeFinishReasons: [reason], replication: true })
         assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(again)), "12")
         assert.strictEqual(state.requests, 13)
       }
@@ -98,14 +102,14 @@ describe("samples that are refused", () => {
   it.effect("are those whose finish reason is one of the given, to the letter", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "max_length", 1: "Length", 2: "length_", 3: "leng", 4: "length", 5: "" })
-      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
       assert.deepStrictEqual(yield* some(6).pipe(using(cached)), ["0", "1", "2", "3", "5", "6"])
     }))
 
   it.effect("leave the error of a draw the fork it was of", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding(Object.fromEntries(Array(20).fill("length").entries()))
-      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
       const draw = Effect.flip(LlmModel.sampleOne("p"))
       const inside = yield* Fork.fork("b")(Fork.fork("a")(draw)).pipe(using(cached))
       assert(inside._tag === "ProviderError")
@@ -129,7 +133,7 @@ describe("samples that are refused", () => {
             )
             : store.get(key, position)
       }
-      const cached = yield* Persistent.make(yield* model, failing, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, failing, { excludeFinishReasons: ["length"] })
       const [, usage] = yield* Usage.measure(
         Effect.gen(function*() {
           const error = yield* Effect.flip(LlmModel.sampleOne("p"))
@@ -145,7 +149,7 @@ describe("samples that are refused", () => {
   it.effect("are told once where two fibers find them at once, and no sample is lost between the two", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length" })
-      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
       const [texts, usage] = yield* Usage.measure(
         Effect.all([LlmModel.sampleOne("p"), LlmModel.sampleOne("p")], { concurrency: "unbounded" })
       ).pipe(using(cached))
@@ -160,7 +164,7 @@ describe("samples that are refused", () => {
         const { model } = yield* makeEnding({ [refused]: "length" })
         const store = yield* memory
         yield* some(20).pipe(using(yield* Persistent.make(yield* model, store)))
-        const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"] })
+        const cached = yield* Persistent.make(yield* model, store, { excludeFinishReasons: ["length"] })
         const [, usage] = yield* Usage.measure(some(15).pipe(using(cached)))
         const isRefused = refused < 15 ? 1 : 0
         const again = refused === 0 ? 0 : 1
@@ -171,7 +175,7 @@ describe("samples that are refused", () => {
   it.effect("are looked for in front of every draw, also after two fibers have looked at once", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length", 2: "length" })
-      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
       const both = Effect.all([LlmModel.sampleOne("p"), LlmModel.sampleOne("p")], { concurrency: "unbounded" })
       assert.deepStrictEqual(yield* both.pipe(using(cached)), ["1", "1"])
       assert.strictEqual((yield* cached.draw(new Key.Key(cached.identity, "p", []), 2, 1))[0].text, "4")
@@ -181,7 +185,7 @@ describe("samples that are refused", () => {
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 5: "length", 6: "length", 7: "length" })
       const store = yield* memory
-      const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, store, { excludeFinishReasons: ["length"] })
       const key = new Key.Key(cached.identity, "p", [])
       const at = (position: number) => Effect.map(cached.draw(key, position, 1), ([{ text }]) => text)
       yield* store.put(
@@ -199,7 +203,7 @@ describe("samples that are refused", () => {
     Effect.gen(function*() {
       for (const maxBatch of [undefined, 1]) {
         const { model, state } = yield* makeEnding(Object.fromEntries(Array(45).fill("length").entries()), maxBatch)
-        const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+        const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
         const draw = LlmModel.sampleMany("p", 20).pipe(using(cached))
         const error = yield* Effect.flip(draw)
         assert(error._tag === "ProviderError")
@@ -212,7 +216,7 @@ describe("samples that are refused", () => {
   it.effect("are told once, also where draws at once come upon them", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 1: "length" })
-      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
       const one = LlmModel.sampleOne("p").pipe(using(yield* Independent.make(cached)))
       const [, usage] = yield* Usage.measure(Effect.andThen(Effect.all([one, one], { concurrency: 2 }), one))
       assert.strictEqual(usage.refused, 1)
@@ -221,7 +225,7 @@ describe("samples that are refused", () => {
   it.effect("are told and counted", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length", 1: "length" })
-      const cached = yield* Persistent.make(yield* model, yield* memory, { refuse: ["length"] })
+      const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
       const refused: Array<string> = []
       const [, usage] = yield* Effect.andThen(
         Events.listen((event) => {
@@ -239,7 +243,7 @@ describe("samples that are refused", () => {
       const { model } = yield* makeEnding({ 0: "length" })
       const store = yield* memory
       yield* some(2).pipe(using(yield* Persistent.make(yield* model, store)))
-      const replication = Persistent.layerStoreReplication({ model: "m", refuse: ["length"] }).pipe(
+      const replication = Persistent.layerReplication({ model: "m", excludeFinishReasons: ["length"] }).pipe(
         Layer.provide(Layer.succeed(SampleStore.SampleStore, store))
       )
       assert.strictEqual(yield* Effect.provide(LlmModel.sampleOne("p"), replication), "1")
@@ -250,7 +254,10 @@ describe("samples that are refused", () => {
       const { model } = yield* makeEnding({ 0: "length" })
       const store = yield* memory
       yield* some(1).pipe(using(yield* Persistent.make(yield* model, store)))
-      const cached = yield* Persistent.make(yield* model, store, { refuse: ["length"], replication: true })
+      const cached = yield* Persistent.make(yield* model, store, {
+        excludeFinishReasons: ["length"],
+        replication: true
+      })
       const error = yield* Effect.flip(LlmModel.sampleOne("p").pipe(using(cached)))
       assert(error instanceof SampleError.ReplicationCacheMiss)
       assert.strictEqual(error.position, 1)
@@ -268,7 +275,7 @@ describe("samples that are refused", () => {
         const { model, state } = yield* makeEnding(Object.fromEntries(refused.map((number) => [number, "length"])))
         const [big, slice] = [yield* memory, yield* memory]
         const expected = Array.from({ length: 40 }, (_, i) => i).filter((i) => !refused.includes(i)).map(String)
-        const cached = yield* Persistent.make(yield* model, big, { refuse: ["length"] })
+        const cached = yield* Persistent.make(yield* model, big, { excludeFinishReasons: ["length"] })
         // A position that was not led to
         if (start > 0) {
           const key = new Key.Key(cached.identity, "p", [])
@@ -282,7 +289,7 @@ describe("samples that are refused", () => {
         ).pipe(using(sliced))
         const bought = state.next
         const again = yield* Persistent.make(
-          yield* Persistent.make(yield* model, big, { refuse: ["length"] }),
+          yield* Persistent.make(yield* model, big, { excludeFinishReasons: ["length"] }),
           yield* memory
         )
         yield* Effect.forEach(
@@ -315,7 +322,7 @@ describe("samples that are refused", () => {
             // A memory that is lost with the program, or a store that is not.
             const beneath = forgets ? yield* Repeatable.make(provider) : yield* Persistent.make(provider, base)
             const shared = yield* Independent.make(beneath)
-            const refusing = yield* Persistent.make(shared, big, { refuse: ["length"] })
+            const refusing = yield* Persistent.make(shared, big, { excludeFinishReasons: ["length"] })
             const reader = yield* Independent.make(refusing)
             const sliced = yield* Persistent.make(reader, slice)
             const read: Array<string> = []

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Identity, Key, type Sample, SampleStore } from "@llm-cache/core"
+import { DirectoryStore, Identity, Key, MemoryStore, type Sample, SampleStore, Transfer } from "@llm-cache/core"
 import { Effect, Exit, Schema } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -45,7 +45,7 @@ const failingAfter = (store: SampleStore.Store, puts: number): SampleStore.Store
 describe("a copy", () => {
   it.effect("takes every identity, prompt, fork and gap along", () =>
     Effect.gen(function*() {
-      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const keys = yield* Effect.all([
         keyOf("p"),
         keyOf("p", { temperature: 0 }),
@@ -55,7 +55,7 @@ describe("a copy", () => {
         keyOf("p", {}, ["a", "b"])
       ])
       for (const [i, key] of keys.entries()) yield* put(from, key, { 0: `${i}`, 3: `${i} too` }, { createdAt: i })
-      assert.deepStrictEqual(yield* SampleStore.copy(from, to), { ...nothing, copied: 12 })
+      assert.deepStrictEqual(yield* Transfer.copy(from, to), { ...nothing, copied: 12 })
       for (const [i, key] of keys.entries()) {
         assert.deepStrictEqual(yield* textsOf(to, key), { 0: `${i}`, 3: `${i} too` })
         assert.deepStrictEqual((yield* to.get(key, 3))?.metadata, { createdAt: i })
@@ -64,11 +64,11 @@ describe("a copy", () => {
 
   it.effect("takes only the keys that the filter lets pass", () =>
     Effect.gen(function*() {
-      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q")])
       yield* put(from, p, { 0: "a" })
       yield* put(from, q, { 0: "b" })
-      assert.deepStrictEqual(yield* SampleStore.copy(from, to, { filter: ({ prompt }) => prompt === "q" }), {
+      assert.deepStrictEqual(yield* Transfer.copy(from, to, { filter: ({ prompt }) => prompt === "q" }), {
         ...nothing,
         copied: 1
       })
@@ -77,22 +77,22 @@ describe("a copy", () => {
 
   it.effect("that was stopped goes on where it was", () =>
     Effect.gen(function*() {
-      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const keys = yield* Effect.forEach(Array.from({ length: 40 }, (_, i) => `p${i}`), (prompt) => keyOf(prompt))
       for (const key of keys) yield* put(from, key, { 0: key.prompt, 1: `${key.prompt} too` })
-      yield* Effect.exit(SampleStore.copy(from, failingAfter(to, 25)))
-      assert.deepStrictEqual(yield* SampleStore.copy(from, to), { ...nothing, present: 50, copied: 30 })
+      yield* Effect.exit(Transfer.copy(from, failingAfter(to, 25)))
+      assert.deepStrictEqual(yield* Transfer.copy(from, to), { ...nothing, present: 50, copied: 30 })
       for (const key of keys) assert.deepStrictEqual(yield* textsOf(to, key), yield* textsOf(from, key))
     }))
 
   it.effect("tells how far it has come", () =>
     Effect.gen(function*() {
-      const [from, to] = yield* Effect.all([SampleStore.memory, SampleStore.memory])
+      const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q")])
       yield* put(from, p, Object.fromEntries(Array.from({ length: 600 }, (_, i) => [i, `${i}`])))
       yield* put(from, q, { 0: "a" })
-      const seen: Array<SampleStore.Progress> = []
-      yield* SampleStore.copy(from, to, { onProgress: (progress) => Effect.sync(() => void seen.push(progress)) })
+      const seen: Array<Transfer.Progress> = []
+      yield* Transfer.copy(from, to, { onProgress: (progress) => Effect.sync(() => void seen.push(progress)) })
       assert.isAtLeast(seen.length, 4)
       assert.deepStrictEqual(seen.map(({ total }) => total), seen.map(() => 601))
       assert.strictEqual(seen.at(-1)!.done, 601)
@@ -105,13 +105,13 @@ describe("a copy", () => {
   it.effect("fails with what is damaged, or goes on without it and says so", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      const [from, to] = yield* Effect.all([SampleStore.directory(root), SampleStore.memory])
+      const [from, to] = yield* Effect.all([DirectoryStore.make(root), MemoryStore.make])
       const key = yield* keyOf("p")
       yield* put(from, key, { 0: "a", 1: "b", 2: "c" })
       Fs.writeFileSync(Path.join(from.describe(key), "1.md"), "x")
-      const error = yield* Effect.flip(SampleStore.copy(from, to))
+      const error = yield* Effect.flip(Transfer.copy(from, to))
       assert.deepInclude(error, { _tag: "StoreError", kind: "Damaged", position: 1 })
-      const { damaged, ...moved } = yield* SampleStore.copy(from, to, { damaged: "skip" })
+      const { damaged, ...moved } = yield* Transfer.copy(from, to, { damaged: "skip" })
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a", 2: "c" })
       assert.deepStrictEqual(moved.copied + moved.present, 2)
       assert.deepStrictEqual(damaged.map(({ position }) => position), [1])
@@ -120,31 +120,31 @@ describe("a copy", () => {
   it.effect("names the folders of a cache of the original, whose prompts are not known", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      const [from, to] = yield* Effect.all([SampleStore.directory(root), SampleStore.memory])
+      const [from, to] = yield* Effect.all([DirectoryStore.make(root), MemoryStore.make])
       const key = yield* keyOf("p", { temperature: 0.5, model: "vendor/m" })
       const folder = Path.join(root, "vendor", "m_0.5", key.promptHash)
       Fs.mkdirSync(folder, { recursive: true })
       Fs.writeFileSync(Path.join(folder, "0.md"), "a")
-      const error = yield* Effect.flip(SampleStore.copy(from, to))
+      const error = yield* Effect.flip(Transfer.copy(from, to))
       assert.include(error.message, `${folder} has no prompt.txt`)
       Fs.writeFileSync(Path.join(folder, "prompt.txt"), "another prompt")
-      assert.include((yield* Effect.flip(SampleStore.copy(from, to))).message, "is not the folder of the prompt")
+      assert.include((yield* Effect.flip(Transfer.copy(from, to))).message, "is not the folder of the prompt")
       Fs.writeFileSync(Path.join(folder, "prompt.txt"), "p")
-      assert.deepStrictEqual(yield* SampleStore.copy(from, to), { ...nothing, copied: 1 })
+      assert.deepStrictEqual(yield* Transfer.copy(from, to), { ...nothing, copied: 1 })
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a" })
     }))
 
   it.effect("needs to know which model a folder is for", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      const from = yield* SampleStore.directory(root)
+      const from = yield* DirectoryStore.make(root)
       const key = yield* keyOf("p", { parameters: { top_p: 0.5 } })
       yield* put(from, key, { 0: "a" })
       const file = Path.join(from.describe(key), "..", "identity.json")
       const content = Fs.readFileSync(file, "utf8")
       for (const spoilt of ["{", content.replace("0.5", "0.25")]) {
         Fs.writeFileSync(file, spoilt)
-        const { damaged, keys } = yield* SampleStore.verify(from)
+        const { damaged, keys } = yield* Transfer.verify(from)
         assert.strictEqual(keys, 0)
         assert.include(damaged[0]!.message, "does not say which model it is for")
       }
@@ -155,12 +155,12 @@ describe("a merge", () => {
   const merged = Effect.fnUntraced(function*(
     ours: Readonly<Record<number, string>>,
     theirs: Readonly<Record<number, string>>,
-    ifDifferent: SampleStore.MergeOptions["ifDifferent"]
+    ifDifferent: Transfer.MergeOptions["ifDifferent"]
   ) {
-    const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+    const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
     yield* put(to, key, ours)
     yield* put(from, key, theirs)
-    const moved = yield* SampleStore.merge(from, to, { ifDifferent })
+    const moved = yield* Transfer.merge(from, to, { ifDifferent })
     return { moved, texts: yield* textsOf(to, key), from, to, key }
   })
 
@@ -202,27 +202,27 @@ describe("a merge", () => {
       )
       const expected = { 0: "a", 1: "b", 2: "z", 3: "a", 4: "x", 5: "y" }
       assert.deepStrictEqual([texts, moved], [expected, { ...nothing, appended: 2, copied: 2 }])
-      assert.deepStrictEqual(yield* SampleStore.merge(from, to, { ifDifferent: "append" }), { ...nothing, present: 4 })
+      assert.deepStrictEqual(yield* Transfer.merge(from, to, { ifDifferent: "append" }), { ...nothing, present: 4 })
       assert.deepStrictEqual(yield* textsOf(to, key), expected)
       // The same sample of another store is another sample, unless both are known to be one.
-      const other = yield* SampleStore.memory
+      const other = yield* MemoryStore.make
       yield* put(other, key, { 0: "x" })
-      yield* SampleStore.merge(other, to, { ifDifferent: "append" })
+      yield* Transfer.merge(other, to, { ifDifferent: "append" })
       assert.deepStrictEqual(yield* textsOf(to, key), { ...expected, 6: "x" })
     }))
 
   it.effect("of samples that are known to be one appends them once, wherever they come from", () =>
     Effect.gen(function*() {
       const [one, other, to, key] = yield* Effect.all([
-        SampleStore.memory,
-        SampleStore.memory,
-        SampleStore.memory,
+        MemoryStore.make,
+        MemoryStore.make,
+        MemoryStore.make,
         keyOf("p")
       ])
       yield* put(to, key, { 0: "a" }, { createdAt: 1 })
       for (const from of [one, other]) {
         yield* put(from, key, { 0: "b" }, { createdAt: 2 })
-        yield* SampleStore.merge(from, to, { ifDifferent: "append" })
+        yield* Transfer.merge(from, to, { ifDifferent: "append" })
       }
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a", 1: "b" })
     }))
@@ -235,9 +235,9 @@ describe("a merge", () => {
     })
     const putAll = (store: SampleStore.Store, key: Key.Key, from: number, ...drawn: ReadonlyArray<Sample.Drawn>) =>
       store.put(key, drawn.map((drawn, i) => ({ position: from + i, drawn })) as [Sample.Entry, Sample.Entry], "drop")
-    const three = Effect.all([SampleStore.memory, SampleStore.memory, SampleStore.memory])
+    const three = Effect.all([MemoryStore.make, MemoryStore.make, MemoryStore.make])
     const append = (from: SampleStore.Store, to: SampleStore.Store) =>
-      SampleStore.merge(from, to, { ifDifferent: "append" })
+      Transfer.merge(from, to, { ifDifferent: "append" })
 
     it.effect("both ways, and through a third store: has each once", () =>
       Effect.gen(function*() {
@@ -271,7 +271,7 @@ describe("a merge", () => {
         yield* putAll(a, key, 0, named("r", 0, "x"), named("r", 1, "y"))
         yield* putAll(b, key, 0, { ...named("r", 0, "x"), metadata: { request: "r", index: 0, createdAt: 2 } })
         yield* putAll(b, key, 1, named("r", 1, "Y"))
-        assert.deepInclude(yield* Effect.flip(SampleStore.copy(a, b)), { _tag: "SampleConflict", position: 1 })
+        assert.deepInclude(yield* Effect.flip(Transfer.copy(a, b)), { _tag: "SampleConflict", position: 1 })
         assert.deepStrictEqual(yield* append(a, b), { ...nothing, present: 1, appended: 1 })
         assert.deepStrictEqual(yield* textsOf(b, key), { 0: "x", 1: "Y", 2: "y" })
       }))
@@ -313,10 +313,10 @@ describe("a merge", () => {
 
   it.effect("takes equal texts that were bought at different times for different samples", () =>
     Effect.gen(function*() {
-      const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+      const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
       yield* put(to, key, { 0: "42" }, { createdAt: 1 })
       yield* put(from, key, { 0: "42" }, { createdAt: 2 })
-      yield* SampleStore.merge(from, to, { ifDifferent: "append" })
+      yield* Transfer.merge(from, to, { ifDifferent: "append" })
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "42", 1: "42" })
     }))
 
@@ -324,7 +324,7 @@ describe("a merge", () => {
     "that keeps theirs and fails halfway keeps ours, as it is, and is finished when it is run again: %s",
     (operation) =>
       Effect.gen(function*() {
-        const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+        const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
         yield* put(to, key, { 0: "a", 1: "b", 2: "c" }, { request: "ours", index: 7, createdAt: 1 })
         yield* put(from, key, { 0: "x", 1: "y", 2: "z" })
         const ours = yield* to.getMany(key, 0, 3)
@@ -339,7 +339,7 @@ describe("a merge", () => {
               : to.remove(...args),
           put: (...args) => operation === "put" && ++done === 2 ? Effect.die("broken") : to.put(...args)
         }
-        const merge = SampleStore.merge(from, failing, { ifDifferent: "theirs" })
+        const merge = Transfer.merge(from, failing, { ifDifferent: "theirs" })
         assert.isTrue(Exit.hasDies(yield* Effect.exit(merge)))
         assert.deepStrictEqual(yield* textsOf(to, key), { 0: "x", 1: "b", 2: "c" })
         assert.deepStrictEqual(yield* to.get(key, 1), ours[1])
@@ -350,10 +350,10 @@ describe("a merge", () => {
 
   it.effect("that keeps theirs is finished when it is run again, by a store that took neither sample", () =>
     Effect.gen(function*() {
-      const [from, to, key] = yield* Effect.all([SampleStore.memory, SampleStore.memory, keyOf("p")])
+      const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
       yield* put(to, key, { 0: "a", 1: "b" })
       yield* put(from, key, { 0: "x", 1: "y" })
-      const merge = (to: SampleStore.Store) => SampleStore.merge(from, to, { ifDifferent: "theirs" })
+      const merge = (to: SampleStore.Store) => Transfer.merge(from, to, { ifDifferent: "theirs" })
       assert.isTrue(Exit.hasDies(yield* Effect.exit(merge(failingAfter(to, 0)))))
       assert.deepStrictEqual(yield* merge(to), { ...nothing, copied: 1, replaced: 1 })
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "x", 1: "y" })
@@ -361,14 +361,14 @@ describe("a merge", () => {
 
   it.effect("that keeps theirs replaces what is damaged", () =>
     Effect.gen(function*() {
-      const [from, to] = yield* Effect.all([SampleStore.memory, Effect.flatMap(makeDirectory, SampleStore.directory)])
+      const [from, to] = yield* Effect.all([MemoryStore.make, Effect.flatMap(makeDirectory, DirectoryStore.make)])
       const key = yield* keyOf("p")
       yield* put(from, key, { 0: "a" })
       yield* put(to, key, { 0: "a" })
       Fs.writeFileSync(Path.join(to.describe(key), "0.md"), "spoilt")
-      const error = yield* Effect.flip(SampleStore.merge(from, to, { ifDifferent: "ours" }))
+      const error = yield* Effect.flip(Transfer.merge(from, to, { ifDifferent: "ours" }))
       assert.deepInclude(error, { _tag: "StoreError", kind: "Damaged" })
-      yield* SampleStore.merge(from, to, { ifDifferent: "theirs" })
+      yield* Transfer.merge(from, to, { ifDifferent: "theirs" })
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a" })
     }))
 
@@ -382,21 +382,21 @@ describe("a merge", () => {
       assert.deepStrictEqual(merge1.slice(0, ours.length), [...ours])
       const differing = theirs.filter((text, i) => i < ours.length && ours[i] !== text)
       assert.deepStrictEqual(merge1.slice(ours.length), [...theirs.slice(ours.length), ...differing])
-      yield* SampleStore.merge(from, to, { ifDifferent: "append" })
+      yield* Transfer.merge(from, to, { ifDifferent: "append" })
       assert.deepStrictEqual(yield* textsOf(to, key), texts)
     }))
 })
 
 it.effect("what verifies is counted, and every damaged entry is named", () =>
   Effect.gen(function*() {
-    const store = yield* Effect.flatMap(makeDirectory, SampleStore.directory)
+    const store = yield* Effect.flatMap(makeDirectory, DirectoryStore.make)
     const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q", {}, ["a/b", ".."])])
     yield* put(store, p, { 0: "a", 1: "b", 2: "c" })
     yield* put(store, q, { 0: "d", 7: "e" })
-    assert.deepStrictEqual(yield* SampleStore.verify(store), { keys: 2, samples: 5, damaged: [] })
+    assert.deepStrictEqual(yield* Transfer.verify(store), { keys: 2, samples: 5, damaged: [] })
     Fs.truncateSync(Path.join(store.describe(p), "1.md"))
     Fs.writeFileSync(Path.join(store.describe(q), "7.md"), "E")
-    const { damaged, ...counts } = yield* SampleStore.verify(store)
+    const { damaged, ...counts } = yield* Transfer.verify(store)
     assert.deepStrictEqual(counts, { keys: 2, samples: 5 })
     assert.sameDeepMembers(damaged.map(({ key, position }) => [key?.prompt, position]), [["p", 1], ["q", 7]])
   }))
@@ -405,14 +405,14 @@ describe("a listing of a directory", () => {
   it.effect("goes on where one folder cannot be read, and follows links", () =>
     Effect.gen(function*() {
       const [root, elsewhere] = yield* Effect.all([makeDirectory, makeDirectory])
-      const store = yield* SampleStore.directory(root)
+      const store = yield* DirectoryStore.make(root)
       const [p, q, r] = yield* Effect.all([keyOf("p"), keyOf("q"), keyOf("r")])
       for (const key of [p, q, r]) yield* put(store, key, { 0: key.prompt })
       Fs.rmSync(Path.join(store.describe(q), "prompt.txt"))
       Fs.mkdirSync(Path.join(store.describe(q), "prompt.txt"))
       Fs.renameSync(store.describe(r), Path.join(elsewhere, "moved"))
       Fs.symlinkSync(Path.join(elsewhere, "moved"), store.describe(r))
-      const { damaged, keys, samples } = yield* SampleStore.verify(store)
+      const { damaged, keys, samples } = yield* Transfer.verify(store)
       assert.deepStrictEqual([keys, samples], [2, 2])
       assert.include(damaged[0]!.message, `${store.describe(q)} cannot be read`)
     }))
@@ -420,7 +420,7 @@ describe("a listing of a directory", () => {
   it.live("has what a killed process had bought and not put yet", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      const store = yield* SampleStore.directory(root)
+      const store = yield* DirectoryStore.make(root)
       const key = yield* keyOf("p")
       yield* put(store, key, { 0: "a" })
       const purchase = {
@@ -433,29 +433,29 @@ describe("a listing of a directory", () => {
       const file = Path.join(root, ".purchases", "elsewhere_1-_gone_0.json")
       Fs.writeFileSync(file, JSON.stringify(purchase))
       Fs.utimesSync(file, 1, 1)
-      assert.deepStrictEqual(yield* SampleStore.verify(store), { keys: 1, samples: 3, damaged: [] })
+      assert.deepStrictEqual(yield* Transfer.verify(store), { keys: 1, samples: 3, damaged: [] })
     }))
 
   it.effect("has every alias that a folder can have", () =>
     Effect.gen(function*() {
-      const store = yield* Effect.flatMap(makeDirectory, SampleStore.directory)
+      const store = yield* Effect.flatMap(makeDirectory, DirectoryStore.make)
       const key = yield* keyOf("p", { model: ".purchases/x" })
       assert.strictEqual((yield* Effect.flip(put(store, key, { 0: "a" }))).kind, "InvalidName")
       for (const model of [".purchases", "a/.purchases/b", ".b/c"]) {
         yield* put(store, yield* keyOf("p", { model }), { 0: "a" })
       }
-      assert.strictEqual((yield* SampleStore.verify(store)).keys, 3)
+      assert.strictEqual((yield* Transfer.verify(store)).keys, 3)
     }))
 })
 
 it.effect("a merge that skips what is damaged skips it on both sides", () =>
   Effect.gen(function*() {
-    const [from, to] = yield* Effect.all([SampleStore.memory, Effect.flatMap(makeDirectory, SampleStore.directory)])
+    const [from, to] = yield* Effect.all([MemoryStore.make, Effect.flatMap(makeDirectory, DirectoryStore.make)])
     const key = yield* keyOf("p")
     yield* put(from, key, { 0: "a", 1: "b" })
     yield* put(to, key, { 0: "a" })
     Fs.writeFileSync(Path.join(to.describe(key), "0.md"), "spoilt")
-    const { damaged, ...moved } = yield* SampleStore.merge(from, to, { ifDifferent: "ours", damaged: "skip" })
+    const { damaged, ...moved } = yield* Transfer.merge(from, to, { ifDifferent: "ours", damaged: "skip" })
     assert.deepInclude(moved, { kept: 1, copied: 1 })
     assert.deepStrictEqual(damaged.map(({ position }) => position), [0])
   }))

@@ -5,6 +5,7 @@ import {
   Independent,
   Key,
   LlmModel,
+  MemoryStore,
   Persistent,
   Repeatable,
   type Sample,
@@ -17,7 +18,7 @@ import { makeDirectory } from "./support/directory.ts"
 import { makeGate, using } from "./support/provider.ts"
 import { count, directoryStore } from "./support/stack.ts"
 
-const memory = Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 /** A provider whose requests take a second for each sample, 10 tokens of prompt and 3 for each sample. */
 const makeMetered = (name = "metered", maxBatch?: number) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, Persistent, SampleStore } from "@llm-cache/core"
+import { LlmModel, MemoryStore, Persistent, SampleStore } from "@llm-cache/core"
 import { Ai302, Anthropic, Ollama, OpenAiCompatible } from "@llm-cache/providers"
 import {
   Cause,
@@ -332,7 +332,7 @@ describe("a key from configuration", () => {
       const store = yield* SampleStore.SampleStore
       const run = (variables: Record<string, string>, replication: boolean) =>
         LlmModel.sampleMany("p", 2).pipe(
-          Effect.provide(Persistent.layerStore({ replication })),
+          Effect.provide(Persistent.layer({ replication })),
           Effect.provideService(SampleStore.SampleStore, store),
           Effect.provide(
             OpenAiCompatible.layerConfig({ baseUrl: server.url, model: "gpt-mock" }).pipe(
@@ -345,7 +345,7 @@ describe("a key from configuration", () => {
       assert.deepStrictEqual(yield* run({}, false), recorded)
       assert.deepStrictEqual(yield* run({}, true), recorded)
       assert.lengthOf(server.received, 1)
-    }).pipe(Effect.provide(SampleStore.layerMemory)))
+    }).pipe(Effect.provide(MemoryStore.layer)))
 
   it.effect("that cannot be read says why", () =>
     Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, Key, LlmModel, Persistent, Repeatable, SampleStore } from "@llm-cache/core"
+import { Independent, Key, LlmModel, MemoryStore, Persistent, Repeatable } from "@llm-cache/core"
 import { Clock, type Duration, Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -242,7 +242,7 @@ describe.each(clients)("over %s", (name, client) => {
           assert.strictEqual(yield* LlmModel.sampleOne("p"), "real")
           assert.strictEqual(yield* LlmModel.sampleOne("p"), "real")
         }).pipe(
-          Effect.provide(Persistent.layerStore().pipe(Layer.provide(SampleStore.layerMemory))),
+          Effect.provide(Persistent.layer().pipe(Layer.provide(MemoryStore.layer))),
           sampling(client, server.url)
         )
         assert.lengthOf(server.received, 5)

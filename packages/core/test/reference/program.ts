@@ -1,8 +1,7 @@
-import { Fork, Key, LlmModel, SampleError, SampleStore } from "@llm-cache/core"
+import { Fork, Key, LlmModel, MemoryStore, SampleError, SampleStore } from "@llm-cache/core"
 import { Cause, Deferred, Effect, Exit, Fiber, References, Schema, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import type { MemoryStore } from "../../src/internal/store/memoryStore.ts"
 import { using } from "../support/provider.ts"
 import { buildOver, Combinator, count, directoryStore } from "../support/stack.ts"
 import type { Event, Trace } from "./follow.ts"
@@ -180,7 +179,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
   const { model, state } = yield* makeProvider(program)
   const memories = yield* Effect.forEach(
     program.stack,
-    () => Effect.provide(SampleStore.SampleStore, SampleStore.layerMemory)
+    () => Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
   )
   const open = root === undefined
     ? Effect.succeed(memories)
@@ -195,10 +194,11 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
     { path, position, prompt, store }: Extract<Program["steps"][number], { do: "delete" }>
   ) => {
     const one = stores[store % stores.length]
-    if (one === undefined) return
+    if (one === undefined) return Effect.void
     const key = keyFor(prompt, path)
-    if (root === undefined) (one as MemoryStore).forget(key, position)
-    else Fs.rmSync(Path.join(one.describe(key), `${position}.md`), { force: true })
+    return root === undefined
+      ? Effect.orDie(one.remove(key, [position]))
+      : Effect.sync(() => Fs.rmSync(Path.join(one.describe(key), `${position}.md`), { force: true }))
   }
 
   const interrupted = Effect.fnUntraced(function*(models: ReadonlyArray<LlmModel.Model>, one: Take) {
@@ -285,7 +285,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
     }))
     const last = program.steps[steps.length]
     if (last === undefined) break
-    if (last.do === "delete") remove(yield* persistent, last)
+    if (last.do === "delete") yield* remove(yield* persistent, last)
     steps.push({ results: [], requests: [] })
   }
 

@@ -1,4 +1,12 @@
-import { Independent, LlmModel, Persistent, Repeatable, type SampleError, SampleStore } from "@llm-cache/core"
+import {
+  DirectoryStore,
+  Independent,
+  LlmModel,
+  Persistent,
+  Repeatable,
+  type SampleError,
+  SampleStore
+} from "@llm-cache/core"
 import * as Audit from "@llm-cache/core/Audit"
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Path from "node:path"
@@ -23,8 +31,7 @@ export type Take = typeof Take.Type
 export const Takes = Schema.Array(Take).check(Schema.isMaxLength(8))
 
 /** A directory as a store. */
-export const directoryStore = (root: string) =>
-  Effect.provide(SampleStore.SampleStore, SampleStore.layerDirectory(root))
+export const directoryStore = (root: string) => Effect.provide(SampleStore.SampleStore, DirectoryStore.layer(root))
 
 /** An audit whose scope, when it closes, dies where a sample was handed out twice that no one may get twice. */
 const checkedAudit = Effect.acquireRelease(Audit.make, ({ check }) => Effect.orDie(check))

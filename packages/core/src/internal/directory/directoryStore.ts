@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -8,15 +9,14 @@ import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
 import type { StoreError } from "../../SampleError.ts"
-import type { Store } from "../../SampleStore.ts"
-import { type TextsOf, withTextsOf } from "../store/textsOf.ts"
+import { type Implementation, type KeyFilter, make, type Store } from "../../SampleStore.ts"
 import { advise, attempt, explain, type Fail, failure, isFault } from "./errors.ts"
-import { identityFolder, keyFolder, positionOf, promptFolder } from "./fileNames.ts"
+import { identityFolder, keyFolder, positionOf } from "./fileNames.ts"
 import { type Content, FileReader } from "./fileReader.ts"
-import { ifPresent, list, openIfPresent, readIfPresent, writeNew } from "./files.ts"
+import { ifPresent, list, readIfPresent, writeNew } from "./files.ts"
 import { holderOf, listKeys } from "./listing.ts"
 import { Journal } from "./metadataLog.ts"
-import { seal, sealIn, sealOf } from "./timeChecksum.ts"
+import { seal, sealOf } from "./timeChecksum.ts"
 import { type Purchase, PurchaseLog } from "./writeAheadLog.ts"
 
 // The file system is used synchronously: a sample is a small file in the page cache, and reading it takes less time
@@ -35,7 +35,7 @@ export const makeDirectory = (root: string): Effect.Effect<Store, StoreError> =>
       attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
       (stats) =>
         stats === undefined || stats.isDirectory()
-          ? attempt(failed, () => new DirectoryStore(absolute))
+          ? attempt(failed, () => make(new DirectoryStore(absolute)))
           : failed({
             kind: "Unavailable",
             description: "this is not a directory: give another one, or move the file away"
@@ -43,7 +43,7 @@ export const makeDirectory = (root: string): Effect.Effect<Store, StoreError> =>
     )
   })
 
-class DirectoryStore implements Store {
+class DirectoryStore implements Implementation {
   readonly id: string
   readonly #root: string
   readonly #name: string
@@ -64,38 +64,21 @@ class DirectoryStore implements Store {
     return identity.ok && prompt.ok ? Path.join(this.#root, identity.path, prompt.path) : this.#name
   }
 
-  // One sample that is sealed needs no look at the journal, which several have in common. What is wrong with one is for
-  // `get` to say.
-  readonly #textsOf: TextsOf = (key, from, most) => {
-    const texts: Array<string> = []
+  peek = (key: Key, from: number, most: number): ReadonlyArray<Drawn> => {
+    const samples: Array<Drawn> = []
     this.#journal.begin()
     try {
       const folder = this.#folder(key)
-      while (folder.ok && texts.length < most) {
-        const position = from + texts.length
-        const file = fileOf(folder.path, position)
-        const content = this.#reader.read(file, most === 1)
-        if (content === undefined) break
-        const isRight = most === 1
-          ? sealIn(content.modified) === this.#sealOf(file, content.crc32)
-          : this.#journal.fits(folder.path, position, content)
-        if (!isRight && typeof this.#known(folder.path, position, content) === "string") break
-        texts.push(content.text)
+      while (folder.ok && samples.length < most) {
+        const found = this.#read(folder.path, from + samples.length)
+        if (typeof found !== "object") break
+        samples.push(found)
       }
     } catch (cause) {
       if (!isFault(cause)) throw cause
     }
-    return texts
+    return samples
   }
-
-  get = withTextsOf(
-    (key: Key, position: number) =>
-      this.#run("get", key, position, (folder, failed): Effect.Effect<Drawn | undefined, StoreError> => {
-        const found = this.#read(folder, position)
-        return typeof found === "string" ? failed({ kind: "Damaged", description: found }) : Effect.succeed(found)
-      }),
-    this.#textsOf
-  )
 
   getMany = (key: Key, from: number, count: number) =>
     this.#run("get", key, from, (folder, failed): Effect.Effect<ReadonlyArray<Drawn>, StoreError> => {
@@ -141,31 +124,8 @@ class DirectoryStore implements Store {
       return Effect.void
     })
 
-  prompts = (identity: Identity, limit: number) => {
-    const failed = failure(this.#name, "prompts")
-    return attempt(failed, () => {
-      const prompts: Array<string> = []
-      const folder = this.#identityFolder(identity)
-      const directory = folder.ok ? openIfPresent(folder.path) : undefined
-      if (!folder.ok || directory === undefined) return prompts
-      try {
-        for (let entry = directory.readSync(); entry && prompts.length < limit; entry = directory.readSync()) {
-          if (!promptFolder.test(entry.name) || !entry.isDirectory()) continue
-          const names = list(Path.join(folder.path, entry.name))
-          // otherwise it was made ready for a request that failed
-          if (!names.some((name) => name === "forks" || positionOf(name) !== undefined)) continue
-          const prompt = readIfPresent(Path.join(folder.path, entry.name, "prompt.txt"))
-          if (prompt !== undefined) prompts.push(prompt)
-        }
-      } finally {
-        directory.closeSync()
-      }
-      return prompts
-    })
-  }
-
-  get keys() {
-    return Stream.unwrap(Effect.clockWith((clock) =>
+  keys = ({ identity }: KeyFilter = {}) =>
+    Stream.unwrap(Effect.clockWith((clock) =>
       Effect.sync(() => {
         try {
           // What a killed process left half put belongs to the keys too, where it can be written.
@@ -175,8 +135,11 @@ class DirectoryStore implements Store {
         }
         return listKeys(this.#name, this.#root)
       })
-    ))
-  }
+    )).pipe(
+      Stream.filter((element) =>
+        identity === undefined || (Result.isSuccess(element) && element.success.key.identity.id === identity.id)
+      )
+    )
 
   #identityFolder(identity: Identity): ReturnType<typeof identityFolder> {
     const known = this.#folders.get(identity)

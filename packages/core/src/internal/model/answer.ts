@@ -5,8 +5,8 @@ import type { Generation } from "../../LlmModel.ts"
 import type { Drawn } from "../../Sample.ts"
 import { ProviderError, UnusableResponse } from "../../SampleError.ts"
 
-/** The samples that a request brought: those that have a text, with what is known of them. */
-export const purchased = (
+/** The samples of a provider's answer, with their metadata. */
+export const samplesOf = (
   identity: Identity,
   request: string,
   generation: Generation,

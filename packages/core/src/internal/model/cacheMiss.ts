@@ -1,4 +1,6 @@
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import type { Key } from "../../Key.ts"
 import { type NearestPrompt, ReplicationCacheMiss, type StoreError } from "../../SampleError.ts"
 import type { Store } from "../../SampleStore.ts"
@@ -14,7 +16,7 @@ export const cacheMiss = (
   Effect.gen(function*() {
     const present = yield* store.positions(key)
     const nearest = present.length === 0
-      ? nearestOf(key.prompt, yield* store.prompts(key.identity, compared))
+      ? nearestOf(key.prompt, yield* storedPrompts(store, key))
       : undefined
     return yield* new ReplicationCacheMiss({
       identity: key.identity,
@@ -27,6 +29,16 @@ export const cacheMiss = (
       nearest
     })
   })
+
+const storedPrompts = (store: Store, { identity }: Key): Effect.Effect<Array<string>, StoreError> => {
+  const seen = new Set<string>()
+  return store.keys({ identity }).pipe(
+    Stream.filterMap(Result.map(({ key }) => key.prompt)),
+    Stream.filter((prompt) => seen.size < seen.add(prompt).size),
+    Stream.take(compared),
+    Stream.runCollect
+  )
+}
 
 // The nearest is the one that shares most characters with the prompt at its start and at its end.
 const nearestOf = (prompt: string, stored: ReadonlyArray<string>): NearestPrompt | undefined => {

@@ -27,7 +27,7 @@ interface Scan {
  * The samples of a model that remembers, without those whose finish reason is refused: each of the others moves up. They
  * say where they were, as those of a shared reader do.
  */
-export const refusing = (source: Model, store: Store, reasons: ReadonlyArray<string>): Model => {
+export const excluding = (source: Model, store: Store, reasons: ReadonlyArray<string>): Model => {
   const scans = new KeyMap<Scan>()
   const isRefused = ({ metadata: { finishReason } }: Drawn) =>
     finishReason !== undefined && reasons.includes(finishReason)

@@ -1,3 +1,10 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Key } from "../../Key.ts"
+import type { Samples } from "../../Model.ts"
+import type { SampleError } from "../../SampleError.ts"
+import { KeyMap } from "./keyMap.ts"
+
 /** Hands out the positions of one sequence, each once, the lowest first. */
 export class Reader {
   #next: number
@@ -28,7 +35,7 @@ export class Reader {
     return this.#released.at(-1) ?? this.#next
   }
 
-  /** Takes a position for a draw, which ends by `settle` or `release`. */
+  /** Takes a position for a draw, which ends by `end` or `release`. */
   take(): number {
     this.#drawing++
     const released = this.#released.pop()
@@ -38,7 +45,7 @@ export class Reader {
   }
 
   /** Ends a draw whose sample was handed out. */
-  settle(): void {
+  end(): void {
     this.#drawing--
   }
 
@@ -68,5 +75,50 @@ export class Reader {
     }
     const i = this.#released.indexOf(position)
     if (i >= 0) this.#released.splice(i, 1)
+  }
+}
+
+/** One reader per key. */
+export class Readers {
+  readonly #readers = new KeyMap<Reader>()
+  /** The start of new readers: behind all that were dropped. */
+  #start = 0
+
+  of(key: Key): Reader {
+    let reader = this.#readers.get(key)
+    if (reader === undefined) this.#readers.set(key, reader = new Reader(this.#start))
+    return reader
+  }
+
+  /**
+   * Draws at the next position. A draw that fails or is interrupted gives its position back; one that succeeds takes its
+   * samples in the same step, by `take`. A reader that is idle is dropped if `dropBeneath` drops what is kept of its key
+   * beneath.
+   */
+  draw<A>(
+    key: Key,
+    onTaken: ((samples: Samples) => void) | undefined,
+    drawAt: (position: number) => Effect.Effect<A, SampleError>,
+    take: (position: number, drawn: A) => Samples,
+    dropBeneath: (next: number) => boolean = () => false
+  ): Effect.Effect<Samples, SampleError> {
+    return Effect.uninterruptibleMask((interruptible) => {
+      // Found and taken in one step: a reader that is idle can be dropped at any time.
+      const reader = this.of(key)
+      const position = reader.take()
+      return Effect.flatMap(Effect.exit(interruptible(drawAt(position))), (drawn) => {
+        const exit = Exit.map(drawn, (value) => take(position, value))
+        if (Exit.isFailure(exit)) reader.release(position)
+        else {
+          reader.end()
+          onTaken?.(exit.value)
+        }
+        if (reader.isIdle && this.#readers.get(key) === reader && dropBeneath(reader.next)) {
+          this.#start = Math.max(this.#start, reader.next)
+          this.#readers.delete(key)
+        }
+        return exit
+      })
+    })
   }
 }

@@ -8,49 +8,54 @@ import type * as Scope from "effect/Scope"
 import type { Event } from "../../Events.ts"
 import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
-import type { Model, Options } from "../../LlmModel.ts"
-import type { Drawn } from "../../Sample.ts"
+import type { Options } from "../../LlmModel.ts"
+import type { Model, Samples } from "../../Model.ts"
 import { ProviderError, type SampleError } from "../../SampleError.ts"
 import { errorOf, failureType } from "../events/failureType.ts"
 import { isObserved, isTraced, publishEvent } from "../events/observe.ts"
-import { defined, purchased } from "./answer.ts"
-import { type AtHand, type Restore, withAtHand } from "./atHand.ts"
+import { defined, samplesOf } from "./answer.ts"
 
-type Samples = Arr.NonEmptyReadonlyArray<Drawn>
+/** Lets an effect be interrupted where the caller can be. */
+type Interruptible = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
 /**
- * Buys samples by requests of at most `maxBatch`, or, from a provider that takes no `n`, by up to `concurrency` requests
- * of one sample each.
+ * Draws samples by requests of at most `maxBatch`, or, if the provider ignores `n`, by up to `concurrency` requests of one
+ * sample each.
  */
-export const makeBuying = <R>(
+export const makeRequests = <R>(
   identity: Identity,
   { concurrency = 1, generate, maxBatch = Infinity, model, provider }: Options<R>,
   withServices: <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>) => Effect.Effect<A, E>
 ): Pick<Model, "draw" | "requestSize"> => {
   let isSingle = maxBatch === 1
 
-  // as many requests as it takes, evenly filled
+  // As few requests as it takes, evenly filled.
   const requestSize = (missing: number) => {
     const most = isSingle ? concurrency : maxBatch
     return Math.ceil(missing / Math.max(1, Math.ceil(missing / most)))
   }
 
-  // Interruptible only while the provider is waited for, where `restore` makes it so.
-  const ask = (key: Key, position: number, n: number, restore: Restore): Effect.Effect<Samples, SampleError> =>
+  // Interruptible only while it waits for the provider.
+  const ask = (
+    key: Key,
+    position: number,
+    n: number,
+    interruptible: Interruptible
+  ): Effect.Effect<Samples, SampleError> =>
     Effect.withFiber((fiber) => {
       const request = crypto.randomUUID()
       const publish = (event: (told: typeof fields) => Event) =>
         isObserved(fiber) ? publishEvent(fiber, event(fields)) : Effect.void
       const fields = { key, position, request, provider, model }
-      const bought = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
+      const asked = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const asked = Effect.suspend(() => generate({ prompt: key.prompt, n }))
-        const answer = yield* Effect.exit(restore(withServices(Effect.scoped(asked))))
+        const generated = Effect.suspend(() => generate({ prompt: key.prompt, n }))
+        const answer = yield* Effect.exit(interruptible(withServices(Effect.scoped(generated))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
         const exit = yield* Effect.exit(
-          Effect.flatMap(answer, (generation) => purchased(identity, request, generation, start, end))
+          Effect.flatMap(answer, (generation) => samplesOf(identity, request, generation, start, end))
         )
         yield* publish((fields) =>
           Exit.isSuccess(exit)
@@ -59,12 +64,12 @@ export const makeBuying = <R>(
         )
         return yield* Effect.mapError(exit, (error) => inFork(error, key.path))
       })
-      return isTraced(fiber) ? spanned(bought, key, n, request) : bought
+      return isTraced(fiber) ? spanned(asked, key, n, request) : asked
     })
 
   // The names are those of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
-  const spanned = (bought: Effect.Effect<Samples, SampleError>, key: Key, n: number, request: string) =>
-    bought.pipe(
+  const spanned = (asked: Effect.Effect<Samples, SampleError>, key: Key, n: number, request: string) =>
+    asked.pipe(
       Effect.tap(describeAnswer),
       Effect.tapCause(describeFailure),
       Effect.withSpan(`chat ${model}`, {
@@ -81,39 +86,42 @@ export const makeBuying = <R>(
       }, { captureStackTrace: false })
     )
 
-  // Keeps what some of the requests brought where others failed or were interrupted: the rest is asked for by who needs it.
+  // If some of the requests fail or are interrupted, the samples of the others are kept, and later draws ask for the rest.
   const askSeveral = Effect.fnUntraced(function*(
     key: Key,
     position: number,
     n: number,
-    restore: Restore
+    interruptible: Interruptible
   ): Effect.fn.Return<Samples, SampleError> {
     const one = ask(key, position, 1, Effect.interruptible)
     const fibers = yield* Effect.replicateEffect(
       Effect.forkChild(one, { startImmediately: true, uninterruptible: true }),
       n
     )
-    yield* Effect.exit(Effect.onInterrupt(restore(Fiber.awaitAll(fibers)), () => Fiber.interruptAll(fibers)))
+    yield* Effect.exit(Effect.onInterrupt(interruptible(Fiber.awaitAll(fibers)), () => Fiber.interruptAll(fibers)))
     const exits = yield* Fiber.awaitAll(fibers)
     const samples = exits.flatMap((exit) => Exit.isSuccess(exit) ? exit.value : [])
     const failures = exits.filter(Exit.isFailure)
     if (!Arr.isArrayNonEmpty(samples)) return yield* failures[0]!
     for (const { cause } of failures) {
-      if (Cause.hasDies(cause)) yield* Effect.logError("A request died. What others brought is kept", cause)
+      if (Cause.hasDies(cause)) yield* Effect.logError("A request died. The samples of the others are kept", cause)
     }
     return samples
   })
 
-  const buy: NonNullable<AtHand["buy"]> = (key, position, batch, restore) =>
-    Effect.suspend(() => {
+  const draw: Model["draw"] = (key, position, batch, options) =>
+    Effect.uninterruptibleMask((interruptible) => {
       const n = requestSize(batch)
-      return isSingle && n > 1 ? askSeveral(key, position, n, restore) : ask(key, position, n, restore)
+      const asked = isSingle && n > 1
+        ? askSeveral(key, position, n, interruptible)
+        : ask(key, position, n, interruptible)
+      return options?.onTaken === undefined ? asked : Effect.map(asked, (samples) => {
+        options.onTaken!(samples)
+        return samples
+      })
     })
 
-  const draw: Model["draw"] = (key, position, batch) =>
-    Effect.uninterruptibleMask((restore) => buy(key, position, batch, restore))
-
-  return { requestSize, draw: withAtHand(draw, { buy }) }
+  return { requestSize, draw }
 }
 
 const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>

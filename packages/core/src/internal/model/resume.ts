@@ -1,40 +1,63 @@
 import * as Effect from "effect/Effect"
 import type { Key } from "../../Key.ts"
-import type { Model } from "../../LlmModel.ts"
-import type { SampleError } from "../../SampleError.ts"
+import type { Model } from "../../Model.ts"
+import type { Entry } from "../../Sample.ts"
+import type { SampleError, StoreError } from "../../SampleError.ts"
+import type { Store } from "../../SampleStore.ts"
+import { readAll } from "../store/readAll.ts"
 import { KeyMap } from "./keyMap.ts"
 
-/** The memories above a model that outlive it: each tells, before the model draws of a key, what it recorded of it. */
-export const makeRecalls = (source: Pick<Model, "attach">) => {
-  const recalls = new Set<(key: Key) => Effect.Effect<void, SampleError>>()
-  let recalled = new KeyMap<true>()
+type Resume = (key: Key) => Effect.Effect<void, SampleError>
 
-  const attach: NonNullable<Model["attach"]> = (recall) =>
+/** The samples that a store has of a key. */
+export const recordedEntries = (store: Store, key: Key): Effect.Effect<ReadonlyArray<Entry>, StoreError> =>
+  Effect.flatMap(store.positions(key), (positions) => readAll(store, key, positions, Effect.fail))
+
+/** Tells a source which of its draws a store has recorded, once per key. */
+export const makeResume = (store: Store, restore: NonNullable<Model["restore"]>): Resume => {
+  const resumed = new KeyMap<true>()
+  return (key) => {
+    if (resumed.get(key)) return Effect.void
+    return Effect.flatMap(recordedEntries(store, key), (entries) =>
+      Effect.map(
+        entries.length === 0 ? Effect.void : restore(key, entries),
+        () => resumed.set(key, true)
+      ))
+  }
+}
+
+/**
+ * The stores above a model that forgets: each of them tells it, before its first draw of a key, which of its draws are
+ * recorded.
+ */
+export const makeAttached = (source: Pick<Model, "attach">) => {
+  const attached = new Set<Resume>()
+  let resumed = new KeyMap<true>()
+
+  const attach: NonNullable<Model["attach"]> = (resume) =>
     Effect.andThen(
       Effect.acquireRelease(
         Effect.sync(() => {
-          recalls.add(recall)
-          recalled = new KeyMap()
+          attached.add(resume)
+          resumed = new KeyMap()
         }),
-        () => Effect.sync(() => recalls.delete(recall))
+        () => Effect.sync(() => attached.delete(resume))
       ),
-      source.attach === undefined ? Effect.void : source.attach(recall)
+      source.attach === undefined ? Effect.void : source.attach(resume)
     )
 
-  const behind = <Of extends ReadonlyArray<unknown>>(
-    draw: (key: Key, ...of: Of) => ReturnType<Model["draw"]>
-  ): typeof draw =>
-  (key, ...of) =>
+  const isResumed = (key: Key): boolean => attached.size === 0 || resumed.get(key) === true
+
+  /** The draw, after what is recorded of its key was told. */
+  const resumedDraw = (draw: Model["draw"]): Model["draw"] => (key, position, batch, options) =>
     Effect.suspend(() =>
-      isRecalled(key)
-        ? draw(key, ...of)
-        : Effect.flatMap(Effect.forEach(recalls, (recall) => recall(key), { discard: true }), () => {
-          recalled.set(key, true)
-          return draw(key, ...of)
+      isResumed(key)
+        ? draw(key, position, batch, options)
+        : Effect.flatMap(Effect.forEach(attached, (resume) => resume(key), { discard: true }), () => {
+          resumed.set(key, true)
+          return draw(key, position, batch, options)
         })
     )
 
-  const isRecalled = (key: Key): boolean => recalls.size === 0 || recalled.get(key) === true
-
-  return { attach, behind, isRecalled }
+  return { attach, isResumed, resumedDraw }
 }

@@ -7,7 +7,8 @@ import * as Crypto from "node:crypto"
 import type { Key } from "../../Key.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
 import { SampleConflict, type StoreError } from "../../SampleError.ts"
-import type { MergeOptions, Moved, Store, VerifyOptions } from "../../SampleStore.ts"
+import type { Store } from "../../SampleStore.ts"
+import type { MergeOptions, TransferResult, VerifyOptions } from "../../Transfer.ts"
 import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
 
@@ -18,7 +19,7 @@ const [atATime, atOnce] = [256, 16]
  * Reads every sample of a store, a key's in order and some at a time, and goes on where one cannot be read if
  * `onDamaged` does. Returns how many keys and samples there are.
  */
-export const sweep = <E1, E2>(
+export const readSamples = <E1, E2>(
   store: Store,
   { filter = () => true, onProgress = () => Effect.void }: VerifyOptions,
   onDamaged: (error: StoreError) => Effect.Effect<void, E1>,
@@ -28,7 +29,7 @@ export const sweep = <E1, E2>(
   ) => Effect.Effect<void, E2>
 ) =>
   Effect.gen(function*() {
-    const listed = store.keys.pipe(
+    const listed = store.keys().pipe(
       Stream.filter((element) => Result.isFailure(element) || filter(element.success.key))
     )
     const total = yield* Stream.runFold(
@@ -65,11 +66,11 @@ export const sweep = <E1, E2>(
   })
 
 /** Puts the samples of one store into another, each at its position. */
-export const transfer = Effect.fnUntraced(function*(
+export const transferSamples = Effect.fnUntraced(function*(
   from: Store,
   to: Store,
   options: MergeOptions = {}
-): Effect.fn.Return<Moved, StoreError | SampleConflict> {
+): Effect.fn.Return<TransferResult, StoreError | SampleConflict> {
   const { damaged: ifDamaged = "fail", ifDifferent = "fail" } = options
   const damaged: Array<StoreError> = []
   const moved = { copied: 0, present: 0, kept: 0, replaced: 0, appended: 0 }
@@ -190,7 +191,7 @@ export const transfer = Effect.fnUntraced(function*(
         else moved.replaced++
       })), { discard: true })
 
-  yield* sweep(
+  yield* readSamples(
     from,
     options,
     (error) => ifDamaged === "fail" ? Effect.fail(error) : Effect.sync(() => void damaged.push(error)),

@@ -1,0 +1,28 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Key } from "../../Key.ts"
+import type { Model, Samples } from "../../Model.ts"
+import type { SampleError } from "../../SampleError.ts"
+
+/**
+ * A draw in an uninterruptible region. It can be interrupted while it waits; samples that had left the sequence by then
+ * are kept.
+ */
+export const drawKept = (
+  source: Pick<Model, "draw">,
+  key: Key,
+  position: number,
+  batch: number
+): Effect.Effect<Samples, SampleError> =>
+  Effect.suspend(() => {
+    let taken: Samples | undefined
+    const draw = source.draw(key, position, batch, {
+      onTaken: (samples) => {
+        taken = samples
+      }
+    })
+    return Effect.flatMap(
+      Effect.exit(Effect.interruptible(draw)),
+      (exit) => Exit.isFailure(exit) && taken !== undefined ? Effect.succeed(taken) : exit
+    )
+  })

@@ -1,0 +1,202 @@
+import type * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import type { Key } from "../../Key.ts"
+import type { Model, Samples } from "../../Model.ts"
+import type { Drawn, Entry } from "../../Sample.ts"
+import type { StoreError } from "../../SampleError.ts"
+import type { Store } from "../../SampleStore.ts"
+import { sampleName } from "../store/sampleName.ts"
+import { KeyMap } from "./keyMap.ts"
+import { Positions } from "./positions.ts"
+import { freePositions, missingBehind, reservable } from "./reserve.ts"
+import { recordedEntries } from "./resume.ts"
+import type { InFlight, Landed, SingleFlight } from "./singleFlight.ts"
+
+/** What is known of the positions of a key. */
+interface Sequence {
+  readonly key: Key
+  /** Samples that the store failed to take. The next request stores them before it asks for more. */
+  unstored: ReadonlyArray<Entry>
+  /** The positions that the store has, as far as they were listed and filled here. */
+  present: Positions | undefined
+  /** The end of the positions that the last request was to fill, if it brought fewer samples; otherwise 0. */
+  owedEnd: number
+}
+
+/** Decides which position a sample gets in a store, and puts it there. */
+export class Placement {
+  readonly #source: Pick<Model, "sequence" | "requestSize">
+  readonly #store: Store
+  readonly #requests: SingleFlight<InFlight>
+  readonly #onStored: (key: Key, landed: Landed) => Effect.Effect<void>
+  readonly #sequences = new KeyMap<Sequence>()
+  /** The sequence that was requested last. It keeps its list of positions; the others are dropped. */
+  #last: Sequence | undefined
+
+  constructor(
+    source: Pick<Model, "sequence" | "requestSize">,
+    store: Store,
+    requests: SingleFlight<InFlight>,
+    onStored: (key: Key, landed: Landed) => Effect.Effect<void>
+  ) {
+    this.#source = source
+    this.#store = store
+    this.#requests = requests
+    this.#onStored = onStored
+  }
+
+  /** Reserves the positions that the next request is to fill, and returns how many samples to ask for. */
+  reserve(request: InFlight, batch: number): Effect.Effect<number, StoreError> {
+    if (this.#source.requestSize(batch) <= 1) return Effect.succeed(batch)
+    const sequence = this.#sequenceOf(request.key)
+    return Effect.map(this.#listed(sequence), (present) => {
+      const isTaken = (position: number) =>
+        present.has(position) || this.#requests.get(request.key, position) !== undefined
+      const first = request.positions[0]!
+      const missing = missingBehind(first + 1, first, batch, sequence.owedEnd, (start, end) => {
+        const inFlight = this.#requests.positions(request.key)
+          .filter((position) => position >= start && position < end && !present.has(position))
+        return present.count(start, end) + inFlight.length
+      })
+      const reserved = reservable(this.#source.requestSize(missing))
+      for (const position of freePositions(first + 1, reserved - 1, isTaken)) {
+        this.#requests.reserve(request, position)
+      }
+      return missing
+    })
+  }
+
+  /** Has the positions of a key listed anew: another process may have filled some. */
+  relist(key: Key): void {
+    this.#sequenceOf(key).present = undefined
+  }
+
+  /** Notes that samples are in the store. */
+  noteStored(key: Key, entries: ReadonlyArray<Entry>): void {
+    const present = this.#sequences.get(key)?.present
+    for (const { position } of entries) present?.add(position)
+  }
+
+  /** Stores the samples of a request: the first at the position that was asked for, surplus behind the reserved ones. */
+  store(request: InFlight, samples: Samples): Effect.Effect<Map<number, Drawn>, StoreError> {
+    return Effect.suspend(() => {
+      const { key, positions } = request
+      const sequence = this.#sequenceOf(key)
+      sequence.owedEnd = samples.length < positions.length ? positions.at(-1)! + 1 : 0
+      const isTaken = (position: number) => this.#requests.get(key, position) !== undefined
+      for (const position of freePositions(positions.at(-1)! + 1, samples.length - positions.length, isTaken)) {
+        this.#requests.reserve(request, position)
+      }
+      // A sample without a name gets an id, so that it is stored once although it may be put twice.
+      const unnamed = crypto.randomUUID()
+      return this.#land(
+        sequence,
+        samples.map((drawn, i) => ({ drawn, position: positions[i]!, id: sampleName(drawn) ?? `${i} ${unnamed}` }))
+      )
+    })
+  }
+
+  /** Stores the samples of a key that the store failed to take. */
+  storePending(key: Key): Effect.Effect<Landed, StoreError> {
+    return Effect.suspend(() => {
+      const sequence = this.#sequenceOf(key)
+      const entries = sequence.unstored
+      sequence.unstored = []
+      return entries.length === 0 ? Effect.succeed(new Map()) : this.#land(sequence, entries)
+    })
+  }
+
+  /** Stores all samples that the store failed to take. */
+  readonly storeAllPending: Effect.Effect<void, StoreError> = Effect.suspend(() =>
+    Effect.forEach(
+      Array.from(this.#sequences.values()).filter(({ unstored }) => unstored.length > 0),
+      ({ key }) => Effect.andThen(this.#store.prepare(key), this.storePending(key)),
+      { discard: true }
+    )
+  )
+
+  /** Drops what is known of the sequence that was requested before this one, if nothing of it is in progress. */
+  retire(key: Key): void {
+    const sequence = this.#sequences.get(key)
+    if (sequence === undefined || !this.#isIdle(sequence)) return
+    const last = this.#last
+    if (last !== undefined && last !== sequence && this.#isIdle(last)) {
+      if (last.owedEnd === 0) this.#sequences.delete(last.key)
+      else last.present = undefined
+    }
+    this.#last = sequence
+  }
+
+  #isIdle({ key, unstored }: Sequence): boolean {
+    return unstored.length === 0 && this.#requests.isIdle(key)
+  }
+
+  #sequenceOf(key: Key): Sequence {
+    let sequence = this.#sequences.get(key)
+    if (sequence === undefined) {
+      this.#sequences.set(key, sequence = { key, unstored: [], present: undefined, owedEnd: 0 })
+    }
+    return sequence
+  }
+
+  #listed(sequence: Sequence): Effect.Effect<Positions, StoreError> {
+    if (sequence.present !== undefined) return Effect.succeed(sequence.present)
+    // A request that lands while the store lists its positions may be in neither list.
+    const before = this.#requests.positions(sequence.key)
+    return Effect.map(this.#store.positions(sequence.key), (listed) => {
+      const present = sequence.present ??= new Positions(listed)
+      for (const position of before) {
+        if (this.#requests.get(sequence.key, position) === undefined) present.add(position)
+      }
+      return present
+    })
+  }
+
+  // A source that remembers keeps its samples itself; those of another source are kept until the store takes them.
+  #land(sequence: Sequence, entries: ReadonlyArray<Entry>): Effect.Effect<Map<number, Drawn>, StoreError> {
+    return Effect.onError(
+      Effect.flatMap(this.#put(sequence.key, entries as Arr.NonEmptyReadonlyArray<Entry>), (positions) => {
+        const landed = new Map<number, Drawn>()
+        for (const [i, position] of positions.entries()) {
+          if (position === undefined) continue
+          landed.set(position, entries[i]!.drawn)
+          sequence.present?.add(position)
+        }
+        return Effect.as(this.#onStored(sequence.key, landed), landed)
+      }),
+      () =>
+        Effect.sync(() => {
+          if (this.#source.sequence !== "remembered") sequence.unstored = [...sequence.unstored, ...entries]
+        })
+    )
+  }
+
+  #put(key: Key, entries: Arr.NonEmptyReadonlyArray<Entry>) {
+    const { sequence } = this.#source
+    if (sequence !== "shared") return this.#store.put(key, entries, sequence === "new" ? "append" : "drop")
+    return Effect.flatMap(
+      this.#store.put(key, entries, "drop"),
+      (positions) =>
+        Effect.forEach(positions, (position, i) =>
+          position !== undefined ? Effect.succeed(position) : Effect.flatMap(
+            this.#isRecorded(key, entries[i]!.drawn),
+            (isRecorded) =>
+              isRecorded
+                ? Effect.undefined
+                : Effect.map(this.#store.put(key, [entries[i]!], "append"), ([position]) => position)
+          ))
+    )
+  }
+
+  /** Whether the store has a sample of a shared reader, at whatever position. */
+  #isRecorded(key: Key, sample: Drawn): Effect.Effect<boolean, StoreError> {
+    const name = sampleName(sample)
+    const origins = sample.origins.join()
+    if (name === undefined && origins === "") return Effect.succeed(false)
+    return Effect.map(
+      recordedEntries(this.#store, key),
+      (entries) =>
+        entries.some(({ drawn }) => name === undefined ? drawn.origins.join() === origins : sampleName(drawn) === name)
+    )
+  }
+}

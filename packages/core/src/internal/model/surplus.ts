@@ -1,0 +1,121 @@
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Key } from "../../Key.ts"
+import type { Model } from "../../Model.ts"
+import type { Drawn } from "../../Sample.ts"
+import type { SampleError } from "../../SampleError.ts"
+import { drawKept } from "./drawKept.ts"
+import { KeyMap } from "./keyMap.ts"
+import { freePositions, missingBehind, reservable } from "./reserve.ts"
+import { type InFlight, type Landed, SingleFlight } from "./singleFlight.ts"
+
+/** The samples of a key that were requested and that no draw has got yet. */
+interface Queue {
+  readonly samples: Map<number, Drawn>
+  /** The end of the positions that the last request was to fill, if it brought fewer samples; otherwise 0. */
+  owedEnd: number
+}
+
+/**
+ * The surplus of a provider's requests, for one reader per key. Each sample has a position as long as it is in the
+ * queue, so that draws made at once share the requests of a batch.
+ */
+export class Surplus {
+  readonly #source: Pick<Model, "draw" | "requestSize">
+  readonly #requests: SingleFlight<InFlight>
+  readonly #queues = new KeyMap<Queue>()
+  /** The position of each sample that a draw got, for the draw that gives it back. */
+  readonly #positions = new WeakMap<Drawn, number>()
+  /** The position behind all that the reader of a key has handed out. */
+  readonly #next: (key: Key) => number
+
+  constructor(source: Pick<Model, "draw" | "requestSize">, scope: Scope.Scope, next: (key: Key) => number) {
+    this.#source = source
+    this.#next = next
+    this.#requests = new SingleFlight(scope, (request) => request, () => {})
+  }
+
+  /** Makes sure that the queue has a sample at a position: by a request, or several if they bring too few. */
+  fill(key: Key, position: number, batch: number): Effect.Effect<void, SampleError> {
+    return Effect.suspend(() =>
+      this.#queues.get(key)?.samples.has(position)
+        ? Effect.void
+        : this.#requests.start(
+          key,
+          position,
+          (request) => this.#request(request, batch),
+          (request) => Effect.flatMap(this.#requests.join(request), () => this.fill(key, position, batch))
+        )
+    )
+  }
+
+  /** Takes the sample at a position out of the queue. */
+  take(key: Key, position: number): Drawn {
+    const { samples } = this.#queueOf(key)
+    const sample = samples.get(position)!
+    samples.delete(position)
+    this.#positions.set(sample, position)
+    return sample
+  }
+
+  /** Drops the queue of a key if it is empty and nothing is in flight or owed from a position on. Says whether it did. */
+  dropIfEmpty(key: Key, position: number): boolean {
+    const queue = this.#queues.get(key)
+    const isEmpty = this.#requests.isIdle(key) &&
+      (queue === undefined || (queue.samples.size === 0 && queue.owedEnd <= position))
+    if (isEmpty) this.#queues.delete(key)
+    return isEmpty
+  }
+
+  /** Puts a sample back that a draw got, and returns its position if it had one here. */
+  putBack(key: Key, sample: Drawn): number | undefined {
+    const position = this.#positions.get(sample)
+    const { samples } = this.#queueOf(key)
+    // A sample that was changed on its way has none: it goes to the end.
+    let at = position ?? this.#next(key)
+    while (samples.has(at)) at++
+    samples.set(at, sample)
+    return position
+  }
+
+  #queueOf(key: Key): Queue {
+    let queue = this.#queues.get(key)
+    if (queue === undefined) this.#queues.set(key, queue = { samples: new Map(), owedEnd: 0 })
+    return queue
+  }
+
+  #request(request: InFlight, batch: number): Effect.Effect<Landed, SampleError> {
+    return Effect.suspend(() => {
+      const { key, positions } = request
+      const queue = this.#queueOf(key)
+      const wanted = this.#reserve(request, queue, batch)
+      return Effect.map(drawKept(this.#source, key, positions[0]!, wanted), (samples) => {
+        queue.owedEnd = samples.length < positions.length ? positions.at(-1)! + 1 : 0
+        const end = Math.max(positions.at(-1)! + 1, this.#next(key))
+        this.#reserveFree(request, queue, end, samples.length - positions.length)
+        for (const [i, sample] of samples.entries()) queue.samples.set(positions[i]!, sample)
+        return new Map()
+      })
+    })
+  }
+
+  // Reserves the positions that a request is to fill, and returns how many samples to ask for.
+  #reserve(request: InFlight, queue: Queue, batch: number): number {
+    if (this.#source.requestSize(batch) <= 1) return batch
+    const { key, positions } = request
+    const first = positions[0]!
+    const start = Math.max(first + 1, this.#next(key))
+    const missing = missingBehind(start, first, batch, queue.owedEnd, (start, end) => {
+      const taken = new Set([...queue.samples.keys(), ...this.#requests.positions(key)])
+      return Array.from(taken).filter((position) => position >= start && position < end).length
+    })
+    this.#reserveFree(request, queue, start, reservable(this.#source.requestSize(missing)) - 1)
+    return missing
+  }
+
+  #reserveFree(request: InFlight, { samples }: Queue, start: number, count: number): void {
+    const isTaken = (position: number) =>
+      samples.has(position) || this.#requests.get(request.key, position) !== undefined
+    for (const position of freePositions(start, count, isTaken)) this.#requests.reserve(request, position)
+  }
+}
