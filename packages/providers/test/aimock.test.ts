@@ -1,4 +1,4 @@
-// Against a server that others wrote, which ignores `n` and always brings one choice.
+// Tests against a server by others, which ignores `n` and always brings one choice.
 import { LLMock } from "@copilotkit/aimock"
 import { assert, describe, it } from "@effect/vitest"
 import { Independent, Key, LlmModel, Persistent, Repeatable } from "@llm-cache/core"
@@ -12,7 +12,7 @@ const makeMock = Effect.acquireRelease(
   (mock) => Effect.promise(() => mock.stop())
 )
 
-/** A mock whose answers to a prompt are 1, 2, 3, … */
+/** A mock that answers a prompt with 1, 2, 3, … */
 const makeCounter = Effect.map(makeMock, (mock) => {
   let given = 0
   mock.onMessage("count", () => ({ content: String(++given), usage: { prompt_tokens: 3, completion_tokens: 1 } }))
@@ -20,7 +20,7 @@ const makeCounter = Effect.map(makeMock, (mock) => {
 })
 
 describe.each(clients)("aimock over %s", (_, client) => {
-  it.effect("gives 5 samples by 5 requests, and is asked for one at a time once it is seen to ignore `n`", () =>
+  it.effect("asks for one sample per request after an answer has shown that the server ignores `n`", () =>
     Effect.gen(function*() {
       const mock = yield* makeCounter
       const texts = yield* sampling(client, mock.url)(LlmModel.sampleMany("count", 5))
@@ -29,7 +29,7 @@ describe.each(clients)("aimock over %s", (_, client) => {
       assert.deepStrictEqual(asked, [5, 1, 1, 1, 1])
     }))
 
-  it.effect("is sampled through Independent, Repeatable and Persistent", () =>
+  it.effect("samples through Independent, Repeatable and Persistent", () =>
     Effect.gen(function*() {
       const mock = yield* makeCounter
       const directory = yield* makeDirectory
@@ -50,7 +50,7 @@ describe.each(clients)("aimock over %s", (_, client) => {
       }).pipe(sampling(client, mock.url))
     }))
 
-  it.effect("tells its model, finish reason and tokens", () =>
+  it.effect("records the model, the finish reason and the tokens of a sample", () =>
     Effect.gen(function*() {
       const mock = yield* makeCounter
       const [drawn] = yield* Effect.flatMap(
@@ -66,7 +66,7 @@ describe.each(clients)("aimock over %s", (_, client) => {
       })
     }))
 
-  it.effect("is asked again when it is busy or fails", () =>
+  it.effect("retries a 500 and a 503", () =>
     Effect.gen(function*() {
       const mock = yield* makeCounter
       mock.nextRequestError(500)
@@ -78,7 +78,7 @@ describe.each(clients)("aimock over %s", (_, client) => {
       assert.lengthOf(mock.getRequests(), 3)
     }))
 
-  it.effect("says how long to wait when it is busy", () =>
+  it.effect("fails with the Retry-After of a 429", () =>
     Effect.gen(function*() {
       const mock = yield* makeMock
       mock.onMessage("busy", {
@@ -96,7 +96,7 @@ describe.each(clients)("aimock over %s", (_, client) => {
       assert.lengthOf(mock.getRequests(), 1)
     }))
 
-  it.effect("refuses a wrong key, and a prompt that it does not know", () =>
+  it.effect("fails with BadKey for a wrong key, and with BadRequest for a prompt the server does not know", () =>
     Effect.gen(function*() {
       const mock = yield* makeCounter
       const wrong = yield* LlmModel.sampleOne("count").pipe(

@@ -25,7 +25,7 @@ const sampling = (baseUrl: string, options?: Partial<Anthropic.Options>, client 
     }).pipe(Layer.provide(client))
   )
 
-const purchase = (n: number) =>
+const requestSamples = (n: number) =>
   Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, n))
 
 const failing = (reply: Reply) =>
@@ -34,7 +34,7 @@ const failing = (reply: Reply) =>
     return yield* Effect.flip(sampling(server.url)(LlmModel.sampleOne("p")))
   })
 
-describe("a request", () => {
+describe("Anthropic sends a request that", () => {
   it.effect("has the system text at its top, and the key and the version in its headers", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(anthropic())
@@ -57,7 +57,7 @@ describe("a request", () => {
       assert.isUndefined(headers.authorization)
     }))
 
-  it.effect("has neither system text nor temperature where they are absent", () =>
+  it.effect("has no system text and no temperature without these options", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(anthropic())
       yield* sampling(server.url)(LlmModel.sampleOne("p"))
@@ -66,7 +66,7 @@ describe("a request", () => {
       ])
     }))
 
-  it.effect("goes to Anthropic by default, with the key of ANTHROPIC_API_KEY", () =>
+  it.effect("goes to Anthropic by default, with the key in ANTHROPIC_API_KEY", () =>
     Effect.gen(function*() {
       const asked: Array<unknown> = []
       const client = HttpClient.make(({ headers }, url) => Effect.die(asked.push(url.href, headers["x-api-key"])))
@@ -83,25 +83,25 @@ describe("a request", () => {
       assert.include(missing.message, "Anthropic (claude)")
     }))
 
-  it.effect("is not made without `max_tokens`, nor of parameters that are options of their own", () =>
+  it.effect("is rejected as InvalidInput without `max_tokens`, or with a parameter that has an option of its own", () =>
     Effect.gen(function*() {
       for (const max_tokens of [undefined, 0, -1, 1.5, NaN, "9"]) {
         const error = yield* Effect.flip(
-          sampling("http://127.0.0.1:1", { parameters: { max_tokens: max_tokens as number } })(purchase(1))
+          sampling("http://127.0.0.1:1", { parameters: { max_tokens: max_tokens as number } })(requestSamples(1))
         )
         assert.include(invalidInputOf(error), "`max_tokens`")
       }
       for (const name of ["model", "messages", "n", "temperature", "stream", "system"]) {
         const error = yield* Effect.flip(
-          sampling("http://127.0.0.1:1", { parameters: { max_tokens: 1, [name]: 1 } })(purchase(1))
+          sampling("http://127.0.0.1:1", { parameters: { max_tokens: 1, [name]: 1 } })(requestSamples(1))
         )
         assert.include(invalidInputOf(error), `\`${name}\`: `)
       }
     }))
 })
 
-describe("an answer", () => {
-  it.effect("counts the tokens of the prompt that are in the vendor's cache, too", () =>
+describe("Anthropic reads an answer and", () => {
+  it.effect("counts the prompt's tokens in the vendor's cache, too", () =>
     Effect.gen(function*() {
       const usage = {
         input_tokens: 7,
@@ -114,11 +114,11 @@ describe("an answer", () => {
         message({ content: [{ type: "text", text: "a" }], usage: { ...usage, cache_creation_input_tokens: null } }),
         message({ content: [{ type: "text", text: "a" }], usage: { ...usage, input_tokens: undefined } })
       )
-      const tokens = yield* Effect.replicateEffect(sampling(server.url)(purchase(1)), 3)
+      const tokens = yield* Effect.replicateEffect(sampling(server.url)(requestSamples(1)), 3)
       assert.deepStrictEqual(tokens.map(([{ metadata }]) => metadata.inputTokens), [2107, 2007, undefined])
     }))
 
-  it.effect("is the texts of its blocks, with the model, the reason of its end and the tokens", () =>
+  it.effect("joins the texts of its blocks, with the model, the finish reason and the tokens", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(message({
         content: [
@@ -130,7 +130,7 @@ describe("an answer", () => {
         ],
         stop_reason: "max_tokens"
       }))
-      const [{ metadata, text }] = yield* sampling(server.url)(purchase(1))
+      const [{ metadata, text }] = yield* sampling(server.url)(requestSamples(1))
       assert.strictEqual(text, "ab")
       assert.deepInclude(metadata, {
         model: "gpt-mock-1",
@@ -141,20 +141,20 @@ describe("an answer", () => {
       })
     }))
 
-  it.effect("may be empty, and without counts, and one that was withheld half-way says so", () =>
+  it.effect("accepts an empty text, absent counts, and a text that a refusal cut short", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(
         json(200, { content: [{ type: "text", text: "" }], usage: { input_tokens: 1e300, output_tokens: -1 } }),
         message({ content: [{ type: "text", text: "half" }], stop_reason: "refusal" })
       )
-      const [empty] = yield* sampling(server.url)(purchase(1))
+      const [empty] = yield* sampling(server.url)(requestSamples(1))
       assert.strictEqual(empty.text, "")
       assert.doesNotHaveAnyKeys(empty.metadata, ["model", "finishReason", "inputTokens", "outputTokens"])
-      const [half] = yield* sampling(server.url)(purchase(1))
+      const [half] = yield* sampling(server.url)(requestSamples(1))
       assert.deepStrictEqual([half.text, half.metadata.finishReason], ["half", "refusal"])
     }))
 
-  it.effect("without a text is unusable, or a refusal where it says so", () =>
+  it.effect("fails with UnusableResponse without a text, and with ContentPolicy for a refusal", () =>
     Effect.gen(function*() {
       const thinking = yield* failing(
         message({ content: [{ type: "thinking", thinking: "hm" }], stop_reason: "max_tokens" })
@@ -164,7 +164,7 @@ describe("an answer", () => {
       reasonOf(yield* failing(message({ content: [], stop_reason: "refusal" })), "ContentPolicy")
     }))
 
-  it.effect("that is an error is one, with a status of success too", () =>
+  it.effect("fails with the error in it, also with a success status", () =>
     Effect.gen(function*() {
       const odd = yield* failing(json(200, anthropicError("api_error", "Internal server error")))
       assert.include(reasonOf(odd, "UnusableResponse").description, "Internal server error (api_error)")
@@ -180,7 +180,7 @@ describe("an answer", () => {
 })
 
 describe.each(clients)("aimock over %s", (_, client) => {
-  it.effect("is sampled, by a request for each sample, with its metadata and its errors", () =>
+  it.effect("answers one request per sample, with metadata, and fails with its errors", () =>
     Effect.gen(function*() {
       const mock = yield* Effect.acquireRelease(
         Effect.promise(() => LLMock.create({ host: "127.0.0.1", port: 0, auth: { apiKeys: ["sk-test"] } })),
@@ -192,7 +192,7 @@ describe.each(clients)("aimock over %s", (_, client) => {
         usage: { input_tokens: 5, output_tokens: 2 }
       }))
       mock.onMessage("busy", { error: { message: "slow down" }, status: 429, retryAfter: 400 })
-      const samples = yield* sampling(mock.url, {}, client)(purchase(4))
+      const samples = yield* sampling(mock.url, {}, client)(requestSamples(4))
       assert.deepStrictEqual(samples.map(({ text }) => text).toSorted(), ["1", "2", "3", "4"])
       for (const { metadata } of samples) {
         assert.deepInclude(metadata, { finishReason: "end_turn", inputTokens: 5, outputTokens: 2, requestSamples: 1 })

@@ -17,7 +17,7 @@ const failing = (reply: Reply, n = 1, client = FetchHttpClient.layer) =>
 const openAi = (status: number, message: string, code: string | null = null, type = "invalid_request_error") =>
   json(status, { error: { message, type, param: null, code } })
 
-describe("a status", () => {
+describe("an error answer", () => {
   const statuses: ReadonlyArray<[number, SampleError.ProviderErrorReason["_tag"], isRetryable: boolean]> = [
     [400, "BadRequest", false],
     [401, "BadKey", false],
@@ -40,7 +40,7 @@ describe("a status", () => {
     [504, "ServerFault", true],
     [529, "ServerFault", true]
   ]
-  it.effect.each(statuses)("of %d is %s", ([status, tag, isRetryable]) =>
+  it.effect.each(statuses)("of status %d fails with %s", ([status, tag, isRetryable]) =>
     Effect.gen(function*() {
       for (const [, client] of clients) {
         const { error } = yield* failing(openAi(status, "no such luck", "c1"), 1, client)
@@ -52,7 +52,7 @@ describe("a status", () => {
       }
     }))
 
-  it.effect("is the reason also where the client has a filter of its own", () =>
+  it.effect("fails with the same reason if the client filters statuses itself", () =>
     Effect.gen(function*() {
       const filtered = Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, HttpClient.filterStatusOk))
         .pipe(Layer.provide(FetchHttpClient.layer))
@@ -60,7 +60,7 @@ describe("a status", () => {
       assert.include(reasonOf(error, "BadKey").description, "no such luck")
     }))
 
-  it.effect("is the reason also where its body breaks off", () =>
+  it.effect("fails with the same reason if its body is cut", () =>
     Effect.gen(function*() {
       for (const [, client] of clients) {
         const { error } = yield* failing(cutInBody(401), 1, client)
@@ -69,7 +69,7 @@ describe("a status", () => {
     }))
 })
 
-describe("a body", () => {
+describe("an error message", () => {
   const bodies: ReadonlyArray<[says: string, reply: Reply]> = [
     ["message alone (400)", json(400, { message: "message alone", code: 400 })],
     ["vLLM of old (BadRequestError)", json(400, { object: "error", message: "vLLM of old", type: "BadRequestError" })],
@@ -79,13 +79,13 @@ describe("a body", () => {
     ["<h1>400</h1> nginx", text(400, "<h1>400</h1>\n\n  nginx")],
     ["nothing", text(400, "")]
   ]
-  it.effect.each(bodies)("is quoted: %s", ([says, reply]) =>
+  it.effect.each(bodies)("quotes the body: %s", ([says, reply]) =>
     Effect.gen(function*() {
       const { error } = yield* failing(reply)
       assert.isTrue(error.message.endsWith(`The server says${says === "nothing" ? "" : ":"} ${says}`), error.message)
     }))
 
-  it.effect("is quoted in a few hundred characters", () =>
+  it.effect("quotes only a few hundred characters of a body", () =>
     Effect.gen(function*() {
       const { error } = yield* failing(openAi(400, "x".repeat(10_000), "y".repeat(10_000)))
       assert.isBelow(error.message.length, 1000)
@@ -103,7 +103,7 @@ describe("a body", () => {
     openAi(400, "Range of input length should be [1, 30720]", "InvalidParameter"),
     openAi(400, "This model's maximum prompt length is 131072 but the request contains 150000 tokens.")
   ]
-  it.effect("that speaks of the context's length is ContextTooLong", () =>
+  it.effect("is ContextTooLong if the body mentions the context's length", () =>
     Effect.gen(function*() {
       for (const reply of long) reasonOf((yield* failing(reply)).error, "ContextTooLong")
     }))
@@ -121,12 +121,12 @@ describe("a body", () => {
     openAi(403, "openai/gpt requires moderation on OpenAI. Your input was flagged for \"violence\".", "403"),
     openAi(451, "blocked by the content filter")
   ]
-  it.effect("that speaks of a content filter or policy is ContentPolicy", () =>
+  it.effect("is ContentPolicy if the body mentions a content filter or policy", () =>
     Effect.gen(function*() {
       for (const reply of refused) reasonOf((yield* failing(reply)).error, "ContentPolicy")
     }))
 
-  it.effect("that speaks of neither is not taken for one", () =>
+  it.effect("is neither for a body that only looks similar", () =>
     Effect.gen(function*() {
       reasonOf((yield* failing(openAi(400, "max_tokens is too large: 9000"))).error, "BadRequest")
       reasonOf((yield* failing(openAi(400, "unknown parameter: `context`"))).error, "BadRequest")
@@ -139,8 +139,8 @@ describe("a body", () => {
     }))
 })
 
-describe("a message says what to do next", () => {
-  it.effect("where the URL or the model may be wrong", () =>
+describe("the advice in an error message", () => {
+  it.effect("is to check `baseUrl` and `model` after a 404", () =>
     Effect.gen(function*() {
       const { error, server } = yield* failing(openAi(404, "no such thing"))
       assert.include(error.message, `${server.url}/v1/chat/completions`)
@@ -148,7 +148,7 @@ describe("a message says what to do next", () => {
       assert.include(error.message, "`baseUrl` and `model`")
     }))
 
-  it.effect("where the provider may not take more than one sample per request", () =>
+  it.effect("is to set `maxBatch` if the provider may give only one sample per request", () =>
     Effect.gen(function*() {
       for (const status of [400, 422]) {
         assert.include((yield* failing(openAi(status, "n must be 1"), 5)).error.message, "`maxBatch: 1`")
@@ -157,13 +157,13 @@ describe("a message says what to do next", () => {
       assert.notInclude((yield* failing(openAi(404, "none"), 5)).error.message, "maxBatch")
     }))
 
-  it.effect("where the key was refused", () =>
+  it.effect("is to check the key after a 401", () =>
     Effect.gen(function*() {
       const { error } = yield* failing(openAi(401, "none"))
       assert.include(error.message, "check `apiKey`, and that its account may use gpt-mock")
     }))
 
-  it.effect("and names the server and the model", () =>
+  it.effect("stands beside the names of the server and the model", () =>
     Effect.gen(function*() {
       const { error, server } = yield* failing(openAi(401, "none"))
       assert.strictEqual(error.provider, `${new URL(server.url).host} (gpt-mock)`)
@@ -177,7 +177,7 @@ describe("Retry-After", () => {
       return error.retryAfter === undefined ? undefined : Duration.toMillis(error.retryAfter)
     })
 
-  it.effect("is in the error, in seconds or as a date", () =>
+  it.effect("is in the error, given in seconds or as a date", () =>
     Effect.gen(function*() {
       // the clock of a test starts at 1970
       yield* TestClock.adjust("20 seconds")
@@ -188,7 +188,7 @@ describe("Retry-After", () => {
       }
     }))
 
-  it.effect("that is neither counts as absent", () =>
+  it.effect("counts as absent if it is neither seconds nor a date", () =>
     Effect.gen(function*() {
       for (const value of ["soon", "-1", "1.5", ""]) assert.strictEqual(yield* retryAfter(429, value), undefined)
     }))

@@ -1,4 +1,4 @@
-// What can go wrong between client and server, the same for every protocol.
+// Faults between client and server, the same for every protocol.
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel, type SampleError } from "@llm-cache/core"
 import { Duration, Effect, Fiber, Latch, Schedule } from "effect"
@@ -14,7 +14,7 @@ interface Fault {
   readonly name: string
   readonly reply: (protocol: Protocol) => Reply
   readonly tag: Tag
-  /** What the message has. */
+  /** A part of the message. */
   readonly says: string
   readonly isRetried: boolean
 }
@@ -104,16 +104,16 @@ describe.each(protocols)("%s", (_, protocol) => {
     ) => effect.pipe(Effect.provide(protocol.layer(url, options)), Effect.provide(client))
 
     it.effect.each(faults)(
-      "$name is an error, and no sample",
+      "fails for $name, keeps no sample, and retries it only if another request can help",
       ({ isRetried, reply, says, tag }) =>
         Effect.gen(function*() {
           const server = yield* makeServer(reply(protocol))
           const error = yield* LlmModel.sampleOne("p").pipe(sampling(server.url), Effect.flip)
           assert.include(reasonOf(error, tag).description, says)
-          // `fetch` follows redirects by itself
+          // `fetch` follows redirects by itself.
           const asked = () => server.received.filter(({ path }) => path === protocol.path).length
           assert.strictEqual(asked(), 1)
-          // and what another request may mend is mended by one
+          // A retry succeeds if another request can help.
           server.replies.unshift(reply(protocol))
           server.replies[1] = protocol.success()
           const fiber = yield* LlmModel.sampleOne("p").pipe(
@@ -121,7 +121,7 @@ describe.each(protocols)("%s", (_, protocol) => {
             Effect.result,
             Effect.forkChild
           )
-          // a 429 makes all wait for a second
+          // A 429 pauses all requests for a second.
           while (fiber.pollUnsafe() === undefined) {
             yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
             yield* TestClock.adjust("1 second")
@@ -135,7 +135,7 @@ describe.each(protocols)("%s", (_, protocol) => {
     it.effect.each(
       [["in chunks", {}], ["of a known length", { "content-length": 1000 }]] as const
     )(
-      "an answer %s that does not end in time is a Timeout, and its connection is closed",
+      "fails with Timeout for an answer %s that does not end in time, and closes its connection",
       ([, headers]) =>
         Effect.gen(function*() {
           const sent = yield* Latch.make()
@@ -157,7 +157,7 @@ describe.each(protocols)("%s", (_, protocol) => {
         })
     )
 
-    it.effect("Retry-After is told, in seconds and as a date", () =>
+    it.effect("fails with the Retry-After of a 429, given in seconds or as a date", () =>
       Effect.gen(function*() {
         for (const [value, seconds] of [["400", 400], ["Thu, 01 Jan 1970 00:10:00 GMT", 600]] as const) {
           const server = yield* makeServer(json(429, protocol.error("slow down"), { "retry-after": value }))
@@ -166,7 +166,7 @@ describe.each(protocols)("%s", (_, protocol) => {
         }
       }))
 
-    it.effect("several samples come from a server that keeps to the documentation", () =>
+    it.effect("samples from a server that follows the documentation", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(protocol.success())
         const samples = yield* sampling(server.url)(LlmModel.sampleMany("Grüße 𝒳\u2028\n", 3))

@@ -17,7 +17,7 @@ import {
 } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { inspect } from "node:util"
-import { clients } from "./support/clients.ts"
+import { clients, noRequests } from "./support/clients.ts"
 import { makeDirectory, readTree } from "./support/directory.ts"
 import { invalidInputOf, reasonOf, sampling } from "./support/model.ts"
 import { choice, choices, completion, cut, cutInBody, makeServer, type Reply, text } from "./support/server.ts"
@@ -55,7 +55,7 @@ const textsIn = (value: unknown, seen = new Set<unknown>()): Array<string> => {
   return [...fields, ...items].flatMap((field) => textsIn(field, seen))
 }
 
-/** Everything that could be printed of a draw. */
+/** All texts that a program could print about a draw. */
 const everythingSaid = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.gen(function*() {
     const said: Array<string> = []
@@ -102,9 +102,9 @@ const assertSilent = (said: string, key: string) => {
   assert.notInclude(said, key.slice(0, 8))
 }
 
-describe.each(clients)("over %s", (_, client) => {
+describe.each(clients)("an API key over %s", (_, client) => {
   it.effect.each(Object.entries(forms(secret)))(
-    "a key that the server echoes, %s, is in nothing that is printed",
+    "is never printed if the server echoes it %s",
     ([, form]) =>
       Effect.gen(function*() {
         const replies: ReadonlyArray<Reply> = [
@@ -132,7 +132,7 @@ describe.each(clients)("over %s", (_, client) => {
       })
   )
 
-  it.effect("a key is in nothing that is printed of a broken connection, a timeout or a sample", () =>
+  it.effect("is never printed after a broken connection or a sample", () =>
     Effect.gen(function*() {
       for (const reply of [cut, cutInBody(200), cutInBody(500), completion()]) {
         const server = yield* makeServer(reply)
@@ -153,7 +153,7 @@ describe.each(clients)("over %s", (_, client) => {
       assertSilent(said, secret)
     }))
 
-  it.effect("a key of another protocol is in nothing that is printed either", () =>
+  it.effect("is never printed by Anthropic and Ollama", () =>
     Effect.gen(function*() {
       const apiKey = Redacted.make(secret)
       const retry = Schedule.recurs(0)
@@ -191,7 +191,7 @@ describe.each(clients)("over %s", (_, client) => {
       }
     }))
 
-  it.effect("a key that no header can hold is refused before it is sent", () =>
+  it.effect("is rejected before it is sent if no header can hold it", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       for (const key of ["sk-line\nbreak", "sk-\u0000nul", "sk-unicodé", "sk-\u{1d4b3}"]) {
@@ -206,7 +206,7 @@ describe.each(clients)("over %s", (_, client) => {
     }))
 })
 
-describe("a key", () => {
+describe("an API key", () => {
   it.effect("is sent without the white space around it", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
@@ -216,7 +216,7 @@ describe("a key", () => {
       assert.strictEqual(server.received[0]!.headers.authorization, "Bearer sk-file")
     }))
 
-  it.effect("that is empty is a missing key, before anything is sent", () =>
+  it.effect("is missing if it is empty, and nothing is sent", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       for (const key of ["", "  \n"]) {
@@ -229,7 +229,7 @@ describe("a key", () => {
       assert.lengthOf(server.received, 0)
     }))
 
-  it.effect("of a base URL is refused, and not quoted", () =>
+  it.effect("is rejected in a base URL, and the error does not quote it", () =>
     Effect.gen(function*() {
       for (
         const baseUrl of [
@@ -250,7 +250,7 @@ describe("a key", () => {
       }
     }))
 
-  it.effect("is in no file of a cache", () =>
+  it.effect("is not written to a cache", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(choices(choice("a"), choice("b")))
       const directory = yield* makeDirectory
@@ -264,25 +264,21 @@ describe("a key", () => {
     }))
 })
 
-describe("a key from configuration", () => {
+describe("an API key from configuration", () => {
   const configured = (variables: Record<string, string>) =>
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
-  const noRequests = Layer.succeed(
-    HttpClient.HttpClient,
-    HttpClient.make(() => Effect.die(new Error("a request was sent")))
-  )
   const vendor = Ai302.layer({ model: "gpt-mock" })
   const other = (config: Config.Config<Redacted.Redacted>) =>
     OpenAiCompatible.layerConfig({ baseUrl: "http://127.0.0.1:1", model: "gpt-mock", apiKey: config })
 
   const missing: ReadonlyArray<[name: string, layer: typeof vendor | ReturnType<typeof other>, names: string]> = [
-    ["of a vendor", vendor, "AI302_API_KEY"],
+    ["for a vendor", vendor, "AI302_API_KEY"],
     ["by default", OpenAiCompatible.layerConfig({ baseUrl: "http://127.0.0.1:1", model: "gpt-mock" }), "LLM_API_KEY"],
-    ["of the user's", other(Config.Redacted("MY_KEY")), "MY_KEY"],
-    ["of the user's, nested", other(Config.Redacted("KEY").pipe(Config.nested("MY"))), "MY_KEY"]
+    ["of the user's choice", other(Config.Redacted("MY_KEY")), "MY_KEY"],
+    ["of the user's choice, nested", other(Config.Redacted("KEY").pipe(Config.nested("MY"))), "MY_KEY"]
   ]
   it.effect.each(missing)(
-    "%s is missed when a request is made, not when the layer is built",
+    "%s is missing only when a request needs it, not when the layer is built",
     ([, layer, variable]) =>
       Effect.gen(function*() {
         for (const value of [undefined, "", "  "]) {
@@ -301,7 +297,7 @@ describe("a key from configuration", () => {
       })
   )
 
-  it.effect("is read from where the layer was built, each time a request is made", () =>
+  it.effect("is read for each request, from the configuration of the layer", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       let key = "sk-1"
@@ -326,7 +322,7 @@ describe("a key from configuration", () => {
       ])
     }))
 
-  it.effect("is not needed for what a cache holds", () =>
+  it.effect("is not needed for samples in a cache", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       const store = yield* SampleStore.SampleStore
@@ -347,7 +343,7 @@ describe("a key from configuration", () => {
       assert.lengthOf(server.received, 1)
     }).pipe(Effect.provide(MemoryStore.layer)))
 
-  it.effect("that cannot be read says why", () =>
+  it.effect("is missing if its source fails, and the error says why", () =>
     Effect.gen(function*() {
       const provider = ConfigProvider.make(() =>
         Effect.fail(new ConfigProvider.SourceError({ message: "vault is sealed" }))
@@ -359,7 +355,7 @@ describe("a key from configuration", () => {
       assert.include(reasonOf(error, "BadKey").description, "vault is sealed")
     }))
 
-  it.effect("whose own check refuses it is not quoted", () =>
+  it.effect("is not quoted if the user's own check rejects it", () =>
     Effect.gen(function*() {
       const checked = Config.schema(Schema.String.check(Schema.isMinLength(100)), "MY_KEY").pipe(
         Config.map((value) => Redacted.make(value))

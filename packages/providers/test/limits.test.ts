@@ -26,7 +26,7 @@ const success = (tokens?: number) =>
 
 const busy = (headers: Record<string, string> = {}) => new Response("{}", { status: 429, headers })
 
-/** A client that notes at which second it was asked what, and by how many at once. */
+/** A client that notes its requests, their seconds, and how many are in flight at once. */
 const makeVendor = (answer: Answer = () => Effect.sync(() => success())) => {
   const sent: Array<Sent> = []
   const open = { now: 0, most: 0 }
@@ -73,7 +73,7 @@ const seconds = (n: number) =>
 const ordered = (n: number) => Array.from({ length: n }, (_, i) => `${i}`)
 
 describe("requests in flight", () => {
-  it.effect("are never more than the limit, and go in the order in which they came", () =>
+  it.effect("never exceed the limit, and are sent first come, first served", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(slow(1))
       const fiber = yield* prompts(10).pipe(
@@ -88,7 +88,7 @@ describe("requests in flight", () => {
       assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ordered(10))
     }))
 
-  it.effect("take as long as they wait and are retried, for who counts the time", () =>
+  it.effect("spend their waiting and their retries in the time that Usage counts", () =>
     Effect.gen(function*() {
       const vendor = makeVendor((_, i) => i === 0 ? Effect.sync(() => busy()) : slow(1)(_, i))
       const fiber = yield* Usage.measure(prompts(2)).pipe(
@@ -103,7 +103,7 @@ describe("requests in flight", () => {
       assert.strictEqual(Duration.toSeconds(spent.requestTime), 5)
     }))
 
-  it.effect("are as many as the program sends, where there is no limit", () =>
+  it.effect("are unlimited by default", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(slow(1))
       const fiber = yield* prompts(50).pipe(Effect.provide(model()), Effect.provide(vendor.client), Effect.forkChild)
@@ -112,7 +112,7 @@ describe("requests in flight", () => {
       assert.strictEqual(vendor.open.most, 50)
     }))
 
-  it.effect("give their place up when they are interrupted or fail", () =>
+  it.effect("make room when they fail or are interrupted", () =>
     Effect.gen(function*() {
       const vendor = makeVendor((_, i) =>
         i === 0 ? Effect.never : Effect.sync(() => new Response("{}", { status: 400 }))
@@ -147,7 +147,7 @@ const down = new RateLimiter.RateLimiterError({
 
 describe("requests per minute", () => {
   it.effect.each([1, 7, 60, 91, 600])(
-    "are never more than %d, whenever the minute begins, and no fewer",
+    "never exceed %d, whenever the minute begins, and reach it",
     (limit) =>
       Effect.gen(function*() {
         const vendor = makeVendor()
@@ -170,7 +170,7 @@ describe("requests per minute", () => {
       })
   )
 
-  it.effect("count retries, and every request of a batch", () =>
+  it.effect("include retries, and every request of a batch", () =>
     Effect.gen(function*() {
       const vendor = makeVendor((_, i) => Effect.sync(() => i === 0 ? new Response("{}", { status: 500 }) : success()))
       const fiber = yield* LlmModel.sampleMany("p", 3).pipe(
@@ -183,7 +183,7 @@ describe("requests per minute", () => {
       assert.deepStrictEqual(vendor.times(), [0, 10, 20, 30])
     }))
 
-  it.effect("are not used up by requests that were interrupted in the queue", () =>
+  it.effect("do not include requests that were interrupted in the queue", () =>
     Effect.gen(function*() {
       const vendor = makeVendor()
       yield* Effect.gen(function*() {
@@ -198,7 +198,7 @@ describe("requests per minute", () => {
       assert.deepStrictEqual(vendor.times(), [0, 10])
     }))
 
-  it.effect("go on where no one waits long enough for a turn, and are still never more than the limit", () =>
+  it.effect("go on if every request is interrupted early, and never exceed the limit", () =>
     Effect.gen(function*() {
       for (const [pause, fewest] of [[0, 59], [5000, 10]] as const) {
         const vendor = makeVendor()
@@ -221,7 +221,7 @@ describe("requests per minute", () => {
       }
     }))
 
-  it.effect("are as many as the limit, also where that is no whole number of milliseconds for each", () =>
+  it.effect("reach the limit if it leaves each a fraction of a millisecond", () =>
     Effect.gen(function*() {
       const vendor = makeVendor()
       const fiber = yield* prompts(401).pipe(
@@ -235,7 +235,7 @@ describe("requests per minute", () => {
       assert.closeTo(times.at(-1)! - times[0]!, 400 * 60 / 90_000, 0.001)
     }))
 
-  it.effect("do not count to `timeout` while they wait", () =>
+  it.effect("do not use up `timeout` while they wait", () =>
     Effect.gen(function*() {
       const vendor = makeVendor()
       const fiber = yield* prompts(5).pipe(
@@ -249,7 +249,7 @@ describe("requests per minute", () => {
       assert.deepStrictEqual(vendor.times(), [0, 60, 120, 180, 240])
     }))
 
-  it.effect("are counted where the program keeps its counts, by host and key, and a key is not among the names", () =>
+  it.effect("are counted by host and key in the RateLimiterStore, whose names do not hold the key", () =>
     Effect.gen(function*() {
       const names: Array<string> = []
       const counts = Layer.effect(
@@ -278,7 +278,7 @@ describe("requests per minute", () => {
       assert.strictEqual(new Set(names).size, 1)
     }))
 
-  it.effect("whose counts cannot be reached are an error of transport, and nothing is sent", () =>
+  it.effect("fail with Transport and send nothing if the RateLimiterStore fails", () =>
     Effect.gen(function*() {
       const vendor = makeVendor()
       const store = Layer.effect(
@@ -311,7 +311,7 @@ describe("tokens per minute", () => {
       return vendor.times().map((at) => at - vendor.times()[0]!)
     })
 
-  it.effect("are estimated by the prompt and by the most tokens of a sample, where no usage is told", () =>
+  it.effect("are estimated from the prompt and the token limit of a sample if the answer has no usage", () =>
     Effect.gen(function*() {
       // 2 for the prompt and 98 for the sample
       assert.deepStrictEqual(
@@ -325,7 +325,7 @@ describe("tokens per minute", () => {
       )
     }))
 
-  it.effect("are estimated as without a parameter where that is no limit", () =>
+  it.effect("are estimated as without a token limit if that is below zero", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(() =>
         Effect.sync(() => new Response("{\"message\":{\"content\":\"a\"},\"done\":true}"))
@@ -340,7 +340,7 @@ describe("tokens per minute", () => {
       assert.deepStrictEqual([0, 2, 4].map((i) => Math.floor(times[i + 1]! - times[i]!)), [60, 60, 11])
     }))
 
-  it.effect("are nothing that an answer is given up for", () =>
+  it.effect("do not cost an answer if counting them fails", () =>
     Effect.gen(function*() {
       for (const broken of [Effect.die("bug"), Effect.fail(down)]) {
         const vendor = makeVendor(() => Effect.sync(() => success(300)))
@@ -365,7 +365,7 @@ describe("tokens per minute", () => {
       }
     }))
 
-  it.effect("are settled by what the provider counted, be it more or less", () =>
+  it.effect("are corrected by the provider's count, up or down", () =>
     Effect.gen(function*() {
       const parameters = { max_tokens: 98 }
       const vendor = makeVendor((_, i) => Effect.sync(() => success([300, 50, undefined][i])))
@@ -381,7 +381,7 @@ describe("tokens per minute", () => {
       assert.deepStrictEqual(vendor.times(), [0, 30, 35, 45])
     }))
 
-  it.effect("are settled for who waits already, too", () =>
+  it.effect("are corrected for requests that already wait", () =>
     Effect.gen(function*() {
       // an estimate of 600 each, which would be a minute
       const parameters = { max_tokens: 598 }
@@ -410,7 +410,7 @@ describe("tokens per minute", () => {
       assert.strictEqual(Math.floor(second! - first!), 90)
     }))
 
-  it.effect("are at most the limit's for any time, and two requests'", () =>
+  it.effect("never exceed the limit by more than two requests, in any span of time", () =>
     Effect.gen(function*() {
       const tokens = Array.from({ length: 200 }, (_, i) => 1 + (i * 7919) % 400)
       const times = yield* run({ tokensPerMinute: 1000 }, tokens, { parameters: { max_tokens: 398 } })
@@ -419,7 +419,7 @@ describe("tokens per minute", () => {
       assert.lengthOf(times, 200)
     }))
 
-  it.effect("leave the requests per minute as they are, also after a long wait", () =>
+  it.effect("keep the requests per minute within their limit after a long wait", () =>
     Effect.gen(function*() {
       const vendor = makeVendor((_, i) => Effect.sync(() => success(i === 0 ? 600 : 10)))
       const fiber = yield* prompts(20).pipe(
@@ -435,7 +435,7 @@ describe("tokens per minute", () => {
       assert.isAtLeast(vendor.times()[1]!, 60)
     }))
 
-  it.effect("of a request that was interrupted before it was sent are free again", () =>
+  it.effect("are free again after an interruption before the request is sent", () =>
     Effect.gen(function*() {
       const vendor = makeVendor()
       yield* Effect.gen(function*() {
@@ -458,7 +458,7 @@ describe("a 429", () => {
   const refusing = (...headers: ReadonlyArray<Record<string, string> | undefined>): Answer => (_, i) =>
     Effect.sync(() => headers[i] === undefined ? success() : busy(headers[i]))
 
-  it.effect("makes all requests of the provider wait for its Retry-After, also those not sent yet", () =>
+  it.effect("makes all of the provider's requests wait for its Retry-After, also those not sent yet", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(refusing({ "retry-after": "20" }))
       const fiber = yield* Effect.gen(function*() {
@@ -472,7 +472,7 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.times(), [0, 20, 20, 20, 20])
     }))
 
-  it.effect("is waited for in the order in which requests came, and who comes when it is over is the last", () =>
+  it.effect("keeps the order of the requests that wait, and sends a newcomer last", () =>
     Effect.gen(function*() {
       let comes: Effect.Effect<unknown> = Effect.void
       const vendor = makeVendor((_, i) =>
@@ -496,7 +496,7 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.sent.map(({ prompt }) => prompt), ["refused", ...ordered(3), "last"])
     }))
 
-  it.effect("reaches requests that wait for another limit, and these keep it afterwards", () =>
+  it.effect("pauses requests that wait for another limit, which still holds afterwards", () =>
     Effect.gen(function*() {
       const vendor = makeVendor((_, i) =>
         i === 0
@@ -517,7 +517,7 @@ describe("a 429", () => {
       for (let i = 2; i < times.length; i++) assert.isAtLeast(times[i]! - times[i - 1]!, 10)
     }))
 
-  it.effect("keeps the longest of several waits", () =>
+  it.effect("pauses for the longest of several waits", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(refusing({ "retry-after": "30" }, { "retry-after": "2" }))
       const fiber = yield* Effect.gen(function*() {
@@ -532,7 +532,7 @@ describe("a 429", () => {
   it.effect.each<Record<string, string>>([{}, { "retry-after": "0" }, {
     "retry-after": new Date(0).toUTCString()
   }])(
-    "with %o makes all wait for longer each time, once for all that are refused together",
+    "with %o doubles the wait each time, once for requests that fail together",
     (headers) =>
       Effect.gen(function*() {
         const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy(headers) : success()))
@@ -547,7 +547,7 @@ describe("a 429", () => {
       })
   )
 
-  it.effect("that asks for more than is waited for gives an error to all, until that is over", () =>
+  it.effect("with more than 5 minutes of Retry-After fails all requests until it is over", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(refusing({ "retry-after": "3600" }))
       yield* Effect.gen(function*() {
@@ -564,7 +564,7 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.times(), [0, 3600])
     }))
 
-  it.effect("leaves who waits interruptible", () =>
+  it.effect("leaves waiting requests interruptible", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(refusing({ "retry-after": "20" }))
       yield* Effect.gen(function*() {
@@ -604,7 +604,7 @@ describe("models over one layer", () => {
       assert.strictEqual(new Set(vendor.sent.map(({ model }) => model)).size, 2)
     }))
 
-  it.effect("share no limits where host or key differ", () =>
+  it.effect("share no limits if host or key differ", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(slow(1))
       const fiber = yield* over(
@@ -620,7 +620,7 @@ describe("models over one layer", () => {
       assert.deepStrictEqual(vendor.times(), [0, 0, 0, 1, 1, 1])
     }))
 
-  it.effect("have limits of their own where they are given some", () =>
+  it.effect("have limits of their own if they are given some", () =>
     Effect.gen(function*() {
       const vendor = makeVendor(slow(1))
       const fiber = yield* over(
@@ -647,7 +647,7 @@ describe("models over one layer", () => {
     }))
 })
 
-describe("limits that no request could keep", () => {
+describe("invalid limits", () => {
   const bad: ReadonlyArray<[string, Limits.Options]> = [
     ...[0, -1, 1.5, NaN, Infinity].map((inFlight): [string, Limits.Options] => ["`inFlight`", { inFlight }]),
     ...[0, -1, 1.5, NaN, Infinity].flatMap((limit): Array<[string, Limits.Options]> => [
@@ -655,7 +655,7 @@ describe("limits that no request could keep", () => {
       ["`tokensPerMinute`", { tokensPerMinute: limit }]
     ])
   ]
-  it.effect("are refused when the layer is built", () =>
+  it.effect("are rejected when the layer is built", () =>
     Effect.gen(function*() {
       for (const [name, limits] of bad) {
         for (

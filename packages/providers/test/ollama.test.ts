@@ -19,7 +19,7 @@ const sampling = (baseUrl: string, options?: Partial<Ollama.Options>, client = F
     Ollama.layer({ baseUrl, model: "qwen2.5:7b", retry: Schedule.recurs(0), ...options }).pipe(Layer.provide(client))
   )
 
-const purchase = (n: number) =>
+const requestSamples = (n: number) =>
   Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, n))
 
 const failing = (reply: Reply) =>
@@ -28,8 +28,8 @@ const failing = (reply: Reply) =>
     return yield* Effect.flip(sampling(server.url)(LlmModel.sampleOne("p")))
   })
 
-describe("a request", () => {
-  it.effect("has the sampling parameters in its options, and beside them what belongs there", () =>
+describe("Ollama sends a request that", () => {
+  it.effect("has the sampling parameters in `options`, and `format`, `think` and `keep_alive` beside them", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(ollama())
       yield* LlmModel.sampleOne("p").pipe(sampling(`${server.url}/`, {
@@ -50,7 +50,7 @@ describe("a request", () => {
       assert.isUndefined(headers.authorization)
     }))
 
-  it.effect("has no temperature where that is absent, and a key where one is given", () =>
+  it.effect("has no temperature without that option, and a key if one is given", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(ollama())
       yield* LlmModel.sampleOne("p").pipe(sampling(server.url, { apiKey: Redacted.make("sk-cloud") }))
@@ -71,17 +71,19 @@ describe("a request", () => {
       assert.deepStrictEqual(asked, ["http://localhost:11434/api/chat"])
     }))
 
-  it.effect("is not made of parameters that are options of their own", () =>
+  it.effect("is rejected as InvalidInput with a parameter that has an option of its own", () =>
     Effect.gen(function*() {
       for (const name of ["model", "messages", "n", "temperature", "stream", "system", "options"]) {
-        const error = yield* Effect.flip(sampling("http://127.0.0.1:1", { parameters: { [name]: 1 } })(purchase(1)))
+        const error = yield* Effect.flip(
+          sampling("http://127.0.0.1:1", { parameters: { [name]: 1 } })(requestSamples(1))
+        )
         assert.include(invalidInputOf(error), `\`${name}\`: `)
       }
     }))
 })
 
-describe("several samples", () => {
-  it.effect("are several requests with counts of their own, at most `concurrency` at once", () =>
+describe("Ollama samples several at once and", () => {
+  it.effect("sends a request for each, at most `concurrency` at once, with counts of their own", () =>
     Effect.gen(function*() {
       let open = 0
       let most = 0
@@ -99,7 +101,7 @@ describe("several samples", () => {
         // answers in threes, as the client lets in no more
         if (waiting.length === 3) { for (const answer of waiting.splice(0)) answer() }
       })
-      const samples = yield* sampling(server.url, { concurrency: 3 })(purchase(3))
+      const samples = yield* sampling(server.url, { concurrency: 3 })(requestSamples(3))
       assert.strictEqual(most, 3)
       assert.deepStrictEqual(
         samples.toSorted((a, b) => a.text.localeCompare(b.text)).map(({ metadata, text }) => [
@@ -116,8 +118,8 @@ describe("several samples", () => {
     }))
 })
 
-describe("an answer", () => {
-  it.effect("is the texts of its lines, with the model, the reason of its end and the tokens", () =>
+describe("Ollama reads an answer and", () => {
+  it.effect("joins the texts of its lines, with the model, the finish reason and the tokens", () =>
     Effect.gen(function*() {
       const whole = "\r\n ﻿\u0000𝒳 é \n"
       const server = yield* makeServer((response) => {
@@ -127,12 +129,12 @@ describe("an answer", () => {
         response.writeHead(200, { "content-type": "application/x-ndjson" })
         response.write(body.subarray(0, at), () => setImmediate(() => response.end(body.subarray(at))))
       })
-      const [{ metadata, text }] = yield* sampling(server.url)(purchase(1))
+      const [{ metadata, text }] = yield* sampling(server.url)(requestSamples(1))
       assert.strictEqual(text, `half ${whole}`)
       assert.deepInclude(metadata, { model: "gpt-mock", finishReason: "length", inputTokens: 7, outputTokens: 3 })
     }))
 
-  it.effect("may be empty, in one line, without counts or with odd ones, and without a line's end", () =>
+  it.effect("accepts an empty text, a single line, absent or odd counts, and no line break at the end", () =>
     Effect.gen(function*() {
       for (
         const [body, text] of [
@@ -141,13 +143,13 @@ describe("an answer", () => {
         ] as const
       ) {
         const server = yield* makeServer(ndjson(body))
-        const [sample] = yield* sampling(server.url)(purchase(1))
+        const [sample] = yield* sampling(server.url)(requestSamples(1))
         assert.strictEqual(sample.text, text)
         assert.doesNotHaveAnyKeys(sample.metadata, ["inputTokens", "outputTokens"])
       }
     }))
 
-  it.effect("that ends before its last line is an error of transport", () =>
+  it.effect("fails with Transport if it ends before its last line", () =>
     Effect.gen(function*() {
       const whole = lines(piece("a"), piece("b"), last)
       for (const length of [1, 40, lines(piece("a")).length - 2, whole.indexOf("\n") + 1, whole.length - 3]) {
@@ -155,7 +157,7 @@ describe("an answer", () => {
       }
     }))
 
-  it.effect("with an error in it is one, whatever came before it", () =>
+  it.effect("fails with the error in it, also after pieces of a text", () =>
     Effect.gen(function*() {
       const said = (error: string) => failing(ndjson(lines(piece("a"), { error }, last)))
       const fault = reasonOf(yield* said("an error was encountered while running the model"), "ServerFault")
@@ -164,7 +166,7 @@ describe("an answer", () => {
       reasonOf(yield* failing(ndjson(lines({ error: "out of memory" }))), "ServerFault")
     }))
 
-  it.effect("without a text is unusable", () =>
+  it.effect("fails with UnusableResponse without a text", () =>
     Effect.gen(function*() {
       const { created_at, model } = last
       const tools = { model, created_at, message: { role: "assistant", tool_calls: [] }, done: false }
@@ -175,7 +177,7 @@ describe("an answer", () => {
       reasonOf(yield* failing(ndjson(lines(piece("a")) + "<html>\n" + lines(last))), "UnusableResponse")
     }))
 
-  it.effect("of which nothing is a sample leaves nothing in a cache", () =>
+  it.effect("leaves nothing in a cache after a failure", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const server = yield* makeServer(
@@ -192,7 +194,7 @@ describe("an answer", () => {
 })
 
 describe.each(clients)("aimock over %s", (_, client) => {
-  it.effect("is sampled, and says that there is no such answer", () =>
+  it.effect("samples, and fails with RateLimited and BadRequest", () =>
     Effect.gen(function*() {
       const mock = yield* Effect.acquireRelease(
         Effect.promise(() => LLMock.create({ host: "127.0.0.1", port: 0 })),

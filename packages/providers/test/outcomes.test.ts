@@ -20,11 +20,11 @@ import {
   text
 } from "./support/server.ts"
 
-/** The samples of one purchase, with what is known of them. */
-const purchase = (n: number) =>
+/** The samples of one request, with their metadata. */
+const requestSamples = (n: number) =>
   Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, n))
 
-describe.each(clients)("over %s", (name, client) => {
+describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
   describe("samples", () => {
     it.effect("come with the model, the finish reason and the tokens", () =>
       Effect.gen(function*() {
@@ -33,7 +33,7 @@ describe.each(clients)("over %s", (name, client) => {
           choices: [choice("a"), choice("b", "length")],
           usage: { prompt_tokens: 7, completion_tokens: 6 }
         }))
-        const samples = yield* sampling(client, server.url)(purchase(2))
+        const samples = yield* sampling(client, server.url)(requestSamples(2))
         assert.deepStrictEqual(samples.map(({ text }) => text), ["a", "b"])
         assert.deepInclude(samples[0].metadata, {
           model: "gpt-mock-1",
@@ -45,7 +45,7 @@ describe.each(clients)("over %s", (name, client) => {
         assert.strictEqual(samples[1]!.metadata.finishReason, "length")
       }))
 
-    it.effect("without `usage`, `model` and finish reason have no such metadata, nor have odd ones", () =>
+    it.effect("have no metadata for absent or odd `usage`, `model` and finish reason", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(
           json(200, { choices: [{ message: { content: "a" } }] }),
@@ -60,13 +60,13 @@ describe.each(clients)("over %s", (name, client) => {
           })
         )
         for (let i = 0; i < 3; i++) {
-          const [sample] = yield* sampling(client, server.url)(purchase(1))
+          const [sample] = yield* sampling(client, server.url)(requestSamples(1))
           assert.strictEqual(sample.text, "a")
           assert.doesNotHaveAnyKeys(sample.metadata, ["model", "finishReason", "inputTokens", "outputTokens"])
         }
       }))
 
-    it.effect("that are fewer than asked for are used, and the rest is asked for again", () =>
+    it.effect("are all used if they are fewer than `n`, and the next request asks for the rest", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(completion((n) => Math.min(n, 2)))
         const texts = yield* sampling(client, server.url)(LlmModel.sampleMany("p", 5))
@@ -74,7 +74,7 @@ describe.each(clients)("over %s", (name, client) => {
         assert.deepStrictEqual(server.received.map(({ body }) => body.n), [5, 3, 1])
       }))
 
-    it.effect("that are more than asked for are all kept", () =>
+    it.effect("are all kept if they are more than `n`", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(completion((n) => n + 2))
         const texts = yield* LlmModel.sampleMany("p", 3, { batch: 1 }).pipe(
@@ -83,10 +83,10 @@ describe.each(clients)("over %s", (name, client) => {
         )
         assert.deepStrictEqual(texts, ["sample 0", "sample 1", "sample 2"])
         assert.deepStrictEqual(server.received.map(({ body }) => body.n), [1])
-        assert.lengthOf(yield* sampling(client, server.url)(purchase(1)), 3)
+        assert.lengthOf(yield* sampling(client, server.url)(requestSamples(1)), 3)
       }))
 
-    it.effect("are those choices that have a text: the others are dropped", () =>
+    it.effect("come from choices with a text only", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(choices(
           choice("a"),
@@ -103,18 +103,18 @@ describe.each(clients)("over %s", (name, client) => {
           { message: { content: null, refusal: "No." } },
           choice("b")
         ))
-        const samples = yield* sampling(client, server.url)(purchase(13))
+        const samples = yield* sampling(client, server.url)(requestSamples(13))
         assert.deepStrictEqual(samples.map(({ text }) => text), ["a", "b"])
       }))
 
     it.effect("may be empty", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(choices(choice(""), choice("", "length")))
-        const samples = yield* sampling(client, server.url)(purchase(2))
+        const samples = yield* sampling(client, server.url)(requestSamples(2))
         assert.deepStrictEqual(samples.map(({ text }) => text), ["", ""])
       }))
 
-    it.effect("in parts are the texts of the parts, joined", () =>
+    it.effect("join the texts of their parts", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(choices(
           choice([{ type: "text", text: "a" }, { type: "text", text: "b" }]),
@@ -124,11 +124,11 @@ describe.each(clients)("over %s", (name, client) => {
           choice([{ type: "image_url" }, null]),
           choice([null, { type: "text", text: "d" }])
         ))
-        const samples = yield* sampling(client, server.url)(purchase(6))
+        const samples = yield* sampling(client, server.url)(requestSamples(6))
         assert.deepStrictEqual(samples.map(({ text }) => text), ["ab", "c", "", "d"])
       }))
 
-    it.effect("are well-formed Unicode, whatever the server sends, and otherwise as it sends them", () =>
+    it.effect("are well-formed Unicode, and otherwise exactly as the server sends them", () =>
       Effect.gen(function*() {
         const whole = "\r\n ﻿\u0000𝒳 é \n"
         const server = yield* makeServer((response) => {
@@ -139,7 +139,7 @@ describe.each(clients)("over %s", (name, client) => {
             Buffer.from("\"}}]}")
           ]))
         })
-        const samples = yield* sampling(client, server.url)(purchase(3))
+        const samples = yield* sampling(client, server.url)(requestSamples(3))
         assert.deepStrictEqual(samples.map(({ text }) => text), [whole, "\ufffd|\ufffd", "\ufffd"])
       }))
   })
@@ -167,7 +167,7 @@ describe.each(clients)("over %s", (name, client) => {
       ["JSON that is no object", "[\"a\"]", "[\"a\"]"],
       ["nothing", "", "says nothing"]
     ]
-    it.effect.each(unusable)("are unusable: %s", ([, body, quoted]) =>
+    it.effect.each(unusable)("fail with UnusableResponse: %s", ([, body, quoted]) =>
       Effect.gen(function*() {
         const server = yield* makeServer(text(200, body))
         const error = yield* LlmModel.sampleOne("p").pipe(
@@ -180,7 +180,7 @@ describe.each(clients)("over %s", (name, client) => {
         assert.lengthOf(server.received, 1)
       }))
 
-    it.effect("are quoted in a few hundred characters", () =>
+    it.effect("are quoted in only a few hundred characters", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(text(200, "𝒳".repeat(50_000)))
         const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
@@ -188,7 +188,7 @@ describe.each(clients)("over %s", (name, client) => {
         assert.isTrue(error.message.isWellFormed())
       }))
 
-    it.effect("are read to 32 MiB, also where they are packed into fewer", () =>
+    it.effect("are read up to 32 MiB, also if they are packed into less", () =>
       Effect.gen(function*() {
         const packed = Zlib.gzipSync(Buffer.alloc(33 * 1024 * 1024, " "))
         const server = yield* makeServer((response) =>
@@ -200,7 +200,7 @@ describe.each(clients)("over %s", (name, client) => {
         assert.include(reasonOf(error, "UnusableResponse").description, says)
       }))
 
-    it.effect("of a length above 32 MiB are not read to their end", () =>
+    it.effect("are not read to their end if their length is above 32 MiB", () =>
       Effect.gen(function*() {
         const server = yield* makeServer((response) => {
           response.writeHead(200, { "content-length": 2 ** 40 })
@@ -216,7 +216,7 @@ describe.each(clients)("over %s", (name, client) => {
         yield* server.cutOff(1)
       }))
 
-    it.effect("are refusals where the answer says so", () =>
+    it.effect("fail with ContentPolicy for a refusal", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(
           choices({ message: { content: null, refusal: "I will not." } }, choice(null)),
@@ -253,7 +253,7 @@ describe.each(clients)("over %s", (name, client) => {
     it.effect.each(
       [["before the headers", cut], ["in the body", cutInBody(200)], ["in the chunks", cutInBody(200, {})]] as const
     )(
-      "that are cut %s are errors of transport, and the request is sent again",
+      "fail with Transport if they are cut %s, and the request is retried",
       ([, reply]) =>
         Effect.gen(function*() {
           const server = yield* makeServer(reply, reply, completion())
@@ -267,14 +267,14 @@ describe.each(clients)("over %s", (name, client) => {
         })
     )
 
-    it.effect("that cannot be made are errors of transport", () =>
+    it.effect("fail with Transport if they cannot be made", () =>
       Effect.gen(function*() {
         const { url } = yield* Effect.scoped(makeServer())
         const error = yield* Effect.flip(sampling(client, url)(LlmModel.sampleOne("p")))
         assert.include(reasonOf(error, "Transport").description, "ECONNREFUSED")
       }))
 
-    it.effect("that hang before the headers time out, are closed, and the request is sent again", () =>
+    it.effect("time out before the headers, are closed, and the request is retried", () =>
       Effect.gen(function*() {
         const server = yield* makeServer((response, received) => {
           arrived.openUnsafe()
@@ -293,7 +293,7 @@ describe.each(clients)("over %s", (name, client) => {
         yield* server.cutOff(1)
       }))
 
-    it.effect("that hang in the body time out and are closed", () =>
+    it.effect("time out in the body and are closed", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(hangInBody)
         const headers = yield* Latch.make()
@@ -312,7 +312,7 @@ describe.each(clients)("over %s", (name, client) => {
         yield* server.cutOff(1)
       }))
 
-    it.effect("that are over leave no one who waits for their time to be", () =>
+    it.effect("leave no timer asleep when they have ended", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(completion(), cut)
         const clock = yield* Clock.Clock
@@ -358,7 +358,7 @@ describe.each(clients)("over %s", (name, client) => {
 
   describe("redirects", () => {
     it.effect.each([301, 302, 303, 307, 308])(
-      "%d are refused, and carry the key nowhere else",
+      "of status %d are rejected, and the key goes to no other server",
       (status) =>
         Effect.gen(function*() {
           const other = yield* makeServer(choices(choice("from elsewhere")))
@@ -376,14 +376,14 @@ describe.each(clients)("over %s", (name, client) => {
         })
     )
 
-    it.effect("within an origin are refused too", () =>
+    it.effect("are rejected within an origin, too", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(text(307, "", { location: "/v2/chat/completions" }), completion())
         const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
         assert.include(reasonOf(error, "BadRequest").description, `${server.url}/v2/chat/completions`)
       }))
 
-    it.effect("without a place are refused", () =>
+    it.effect("are rejected without a location", () =>
       Effect.gen(function*() {
         const server = yield* makeServer(text(302, ""))
         const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
@@ -391,7 +391,7 @@ describe.each(clients)("over %s", (name, client) => {
       }))
   })
 
-  it.effect("requests are sent only when the consumer needs them, and evenly filled", () =>
+  it.effect("sends requests only when the consumer needs them, and fills them evenly", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(completion())
       const sizes = () => server.received.map(({ body }) => body.n)

@@ -1,25 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, LlmModel, Persistent } from "@llm-cache/core"
-import {
-  Ai302,
-  Anthropic,
-  CloseAi,
-  DeepSeek,
-  FireworksAi,
-  Groq,
-  Mistral,
-  Ollama,
-  OpenAi,
-  OpenAiCompatible,
-  OpenRouter,
-  Together,
-  Xmcp
-} from "@llm-cache/providers"
+import { LlmModel, Persistent } from "@llm-cache/core"
+import { OpenAiCompatible } from "@llm-cache/providers"
 import { Config, ConfigProvider, Effect, Layer, Redacted, Schedule, Tracer } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
-import { clients, sentTo } from "./support/clients.ts"
+import { clients, noRequests } from "./support/clients.ts"
 import { makeDirectory } from "./support/directory.ts"
-import { invalidInputOf, reasonOf, sampling } from "./support/model.ts"
+import { invalidInputOf, sampling } from "./support/model.ts"
 import { makeServer } from "./support/server.ts"
 
 const required = {
@@ -28,16 +14,11 @@ const required = {
   model: "gpt-mock"
 }
 
-const noRequests = Layer.succeed(
-  HttpClient.HttpClient,
-  HttpClient.make(() => Effect.die(new Error("a request was sent")))
-)
-
 const modelOf = <E>(layer: Layer.Layer<LlmModel.LlmModel, E, HttpClient.HttpClient>) =>
   Effect.provide(LlmModel.LlmModel, Layer.provide(layer, noRequests))
 
-describe.each(clients)("over %s", (_, client) => {
-  it.effect("a request has the model, the temperature, `n`, the messages and the parameters", () =>
+describe.each(clients)("OpenAiCompatible over %s", (_, client) => {
+  it.effect("sends the model, the temperature, `n`, the messages and the parameters", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       yield* LlmModel.sampleMany("Grüße 𝒳\u2028\n", 3).pipe(
@@ -65,7 +46,7 @@ describe.each(clients)("over %s", (_, client) => {
       assert.strictEqual(headers.accept, "application/json")
     }))
 
-  it.effect("a temperature that is absent is not sent, and one of 0 is", () =>
+  it.effect("sends a temperature of 0, and none if it is absent", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       yield* LlmModel.sampleOne("p").pipe(sampling(client, server.url, { temperature: undefined }))
@@ -76,7 +57,7 @@ describe.each(clients)("over %s", (_, client) => {
       ])
     }))
 
-  it.effect("a request tells the server of its trace, where someone traces", () =>
+  it.effect("sends the trace to the server if the program traces", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       const spans: Array<Tracer.Span> = []
@@ -94,14 +75,26 @@ describe.each(clients)("over %s", (_, client) => {
       yield* Effect.withTracer(draw, tracer)
       assert.deepStrictEqual(spans.map(({ name }) => name), ["chat gpt-mock", "POST"])
       assert.include(parents()[1], spans[1]!.spanId)
-      // one that is carried on
+      // A parent span of another server.
       yield* Effect.withParentSpan(draw, Tracer.externalSpan({ traceId: "a".repeat(32), spanId: "b".repeat(16) }))
       assert.include(parents()[2], "a".repeat(32))
-      // one that the model brings along
+      // A tracer of the model alone.
       spans.length = 0
       const model = yield* LlmModel.LlmModel.pipe(sampling(client, server.url), Effect.withTracer(tracer))
       yield* Effect.exit(Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model))
       assert.include(spans.map(({ name }) => name), "POST")
+    }))
+})
+
+describe("a server", () => {
+  it.effect("is not taken to ignore `n` after one sample for a request of one", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      yield* Effect.gen(function*() {
+        yield* LlmModel.sampleOne("p")
+        yield* LlmModel.sampleMany("p", 3)
+      }).pipe(sampling(FetchHttpClient.layer, server.url))
+      assert.deepStrictEqual(server.received.map(({ body }) => body.n), [1, 3])
     }))
 })
 
@@ -123,7 +116,7 @@ describe("the base URL", () => {
       ])
     }))
 
-  it.effect("is refused when the layer is built, unless it is one of http", () =>
+  it.effect("is rejected when the layer is built unless it is an http or https URL", () =>
     Effect.gen(function*() {
       for (
         const baseUrl of ["", "api.example.com/v1", "/v1", "localhost:8080", "ftp://a/v1", "file:///v1", "http://"]
@@ -134,8 +127,8 @@ describe("the base URL", () => {
     }))
 })
 
-describe("parameters", () => {
-  it.effect("that are options of their own are refused when the layer is built, with what to use instead", () =>
+describe("options", () => {
+  it.effect("reject a parameter with an option of its own when the layer is built, and say which", () =>
     Effect.gen(function*() {
       const instead = {
         model: "`model`",
@@ -153,7 +146,7 @@ describe("parameters", () => {
       }
     }))
 
-  it.effect("and other options that no request can be made with are refused when the layer is built", () =>
+  it.effect("are checked when the layer is built", () =>
     Effect.gen(function*() {
       const options: ReadonlyArray<Partial<OpenAiCompatible.Options>> = [
         { parameters: { top_p: NaN } },
@@ -178,7 +171,7 @@ describe("the identity", () => {
   const identity = (options: Partial<OpenAiCompatible.Options>) =>
     Effect.map(modelOf(OpenAiCompatible.layer({ ...required, ...options })), (model) => model.identity)
 
-  it.effect("is the model or its alias, the temperature and the parameters, the system text among them", () =>
+  it.effect("holds the model or its alias, the temperature, and the parameters with the system text", () =>
     Effect.gen(function*() {
       const plain = yield* identity({})
       assert.deepInclude(plain, { name: "gpt-mock", temperature: undefined, parameters: "{}" })
@@ -195,7 +188,7 @@ describe("the identity", () => {
       })
     }))
 
-  it.effect("has nothing of the server, the key or how requests are made", () =>
+  it.effect("does not depend on the server, the key or how requests are sent", () =>
     Effect.gen(function*() {
       const plain = yield* identity({})
       const other = yield* identity({
@@ -210,7 +203,7 @@ describe("the identity", () => {
       assert.strictEqual(other.id, plain.id)
     }))
 
-  it.effect("is what a replication without the provider names, `system` as a parameter", () =>
+  it.effect("is found by a replication without the provider, with `system` as a parameter", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       const directory = yield* makeDirectory
@@ -230,11 +223,11 @@ describe("the identity", () => {
     }))
 })
 
-describe("from configuration", () => {
+describe("layerConfig", () => {
   const configured = (variables: Record<string, string>) =>
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables)))
 
-  it.effect("a model is wholly described by LLM_BASE_URL, LLM_API_KEY, LLM_MODEL and LLM_TEMPERATURE", () =>
+  it.effect("reads LLM_BASE_URL, LLM_API_KEY, LLM_MODEL and LLM_TEMPERATURE", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       const variables = { LLM_BASE_URL: `${server.url}/v1`, LLM_API_KEY: "sk-1", LLM_MODEL: "gpt-env" }
@@ -258,7 +251,7 @@ describe("from configuration", () => {
       }
     }))
 
-  it.effect("what options give, as it is or as a Config, is taken instead", () =>
+  it.effect("prefers options, given as values or as a Config", () =>
     Effect.gen(function*() {
       const server = yield* makeServer()
       const variables = {
@@ -299,7 +292,7 @@ describe("from configuration", () => {
       assert.lengthOf(server.received.at(-1)!.body.messages, 2)
     }))
 
-  it.effect("a missing or unreadable variable fails when the layer is built, and is named", () =>
+  it.effect("names a missing or unreadable variable when the layer is built", () =>
     Effect.gen(function*() {
       const all = { LLM_BASE_URL: "http://127.0.0.1:1", LLM_MODEL: "m", LLM_TEMPERATURE: "1" }
       for (const [name, value] of [["LLM_BASE_URL", ""], ["LLM_MODEL", ""], ["LLM_TEMPERATURE", "hot"]] as const) {
@@ -309,130 +302,5 @@ describe("from configuration", () => {
         assert.instanceOf(error, Config.ConfigError)
         assert.include(String(error), name)
       }
-    }))
-})
-
-describe("a vendor", () => {
-  const vendors = [
-    ["302.ai", Ai302, "https://api.302.ai/v1/chat/completions", "AI302_API_KEY"],
-    ["CloseAI", CloseAi, "https://api.openai-proxy.org/v1/chat/completions", "CLOSEAI_API_KEY"],
-    ["Fireworks AI", FireworksAi, "https://api.fireworks.ai/inference/v1/chat/completions", "FIREWORKS_API_KEY"],
-    ["XMCP", Xmcp, "https://llm.xmcp.ltd/chat/completions", "XMCP_API_KEY"],
-    ["OpenAI", OpenAi, "https://api.openai.com/v1/chat/completions", "OPENAI_API_KEY"],
-    ["OpenRouter", OpenRouter, "https://openrouter.ai/api/v1/chat/completions", "OPENROUTER_API_KEY"],
-    ["DeepSeek", DeepSeek, "https://api.deepseek.com/chat/completions", "DEEPSEEK_API_KEY"],
-    ["Together AI", Together, "https://api.together.ai/v1/chat/completions", "TOGETHER_API_KEY"],
-    ["Groq", Groq, "https://api.groq.com/openai/v1/chat/completions", "GROQ_API_KEY"],
-    ["Mistral", Mistral, "https://api.mistral.ai/v1/chat/completions", "MISTRAL_API_KEY"]
-  ] as const
-
-  const sizes: ReadonlyArray<[string, typeof OpenAi, asked: number, requests: ReadonlyArray<number>]> = [
-    ["OpenAI", OpenAi, 200, [100, 100]],
-    ["OpenRouter", OpenRouter, 200, [200]],
-    ["DeepSeek", DeepSeek, 3, [1, 1, 1]],
-    ["Together AI", Together, 200, [100, 100]],
-    ["Groq", Groq, 3, [1, 1, 1]],
-    ["Mistral", Mistral, 200, [200]]
-  ]
-  it.effect.each(sizes)(
-    "is asked for as many samples at once as it gives: %s",
-    ([, { layer }, n, requests]) =>
-      Effect.gen(function*() {
-        const server = yield* makeServer()
-        yield* LlmModel.sampleMany("p", n).pipe(
-          Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk") })),
-          Effect.provide(sentTo(server.url, FetchHttpClient.layer))
-        )
-        assert.deepStrictEqual(server.received.map(({ body }) => body.n), requests)
-      })
-  )
-
-  it.effect.each(vendors)("has its path and its key: %s", ([name, { layer }, url, key]) =>
-    Effect.gen(function*() {
-      const server = yield* makeServer()
-      const run = (options: Partial<OpenAiCompatible.VendorOptions>, variables: Record<string, string>) =>
-        LlmModel.sampleOne("p").pipe(
-          Effect.provide(layer({ model: "m", temperature: 1, alias: "a", ...options })),
-          Effect.provide(sentTo(server.url, FetchHttpClient.layer)),
-          Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables)))
-        )
-      yield* run({}, { [key]: "sk-vendor" })
-      yield* run({ apiKey: Redacted.make("sk-given") }, { [key]: "sk-vendor" })
-      assert.deepStrictEqual(server.received.map(({ headers, path }) => [path, headers.authorization]), [
-        [new URL(url).pathname, "Bearer sk-vendor"],
-        [new URL(url).pathname, "Bearer sk-given"]
-      ])
-      const missing = yield* Effect.flip(run({}, {}))
-      assert.include(reasonOf(missing, "BadKey").description, key)
-      assert.include(missing.message, `${name} (m)`)
-      assert.lengthOf(server.received, 2)
-    }))
-
-  it.effect.each(vendors)("is a model without a layer, too: %s", ([, { make }, url, key]) =>
-    Effect.gen(function*() {
-      const server = yield* makeServer()
-      const model = yield* make({ model: "m", temperature: 1, alias: "a" }).pipe(
-        Effect.provide(sentTo(server.url, FetchHttpClient.layer)),
-        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ [key]: "sk-vendor" })))
-      )
-      assert.strictEqual(model.identity.name, "a")
-      yield* Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model)
-      assert.deepStrictEqual(server.received.map(({ headers, path }) => [path, headers.authorization]), [
-        [new URL(url).pathname, "Bearer sk-vendor"]
-      ])
-    }))
-
-  it.effect("is asked for no more samples at once than the program says, whatever it gives", () =>
-    Effect.gen(function*() {
-      const server = yield* makeServer()
-      const sent = sentTo(server.url, FetchHttpClient.layer)
-      for (const { layer } of [OpenAi, OpenRouter]) {
-        yield* LlmModel.sampleMany("p", 4).pipe(
-          Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk"), maxBatch: 2 }).pipe(Layer.provide(sent)))
-        )
-      }
-      assert.deepStrictEqual(server.received.map(({ body }) => body.n), [2, 2, 2, 2])
-    }))
-
-  const apiKey = Redacted.make("sk")
-  const ids: ReadonlyArray<[string, ReturnType<typeof OpenAi.make>]> = [
-    ["302.ai", Ai302.make({ model: "m", apiKey })],
-    ["anthropic", Anthropic.make({ model: "m", apiKey, parameters: { max_tokens: 1 } })],
-    ["closeai", CloseAi.make({ model: "m", apiKey })],
-    ["deepseek", DeepSeek.make({ model: "m", apiKey })],
-    ["fireworks", FireworksAi.make({ model: "m", apiKey })],
-    ["groq", Groq.make({ model: "m", apiKey })],
-    ["mistral_ai", Mistral.make({ model: "m", apiKey })],
-    ["ollama", Ollama.make({ model: "m", apiKey })],
-    ["openai", OpenAi.make({ model: "m", apiKey })],
-    ["openrouter", OpenRouter.make({ model: "m", apiKey })],
-    ["together", Together.make({ model: "m", apiKey })],
-    ["xmcp", Xmcp.make({ model: "m", apiKey })],
-    ["127.0.0.1", OpenAiCompatible.make({ ...required, model: "m" })]
-  ]
-  it.effect.each(ids)(
-    "has a name for spans and metrics, where OpenTelemetry has one that one: %s",
-    ([id, make]) =>
-      Effect.gen(function*() {
-        const model = yield* Effect.provide(make, noRequests)
-        const told: Array<unknown> = []
-        yield* Events.listen((event) => told.push("provider" in event && [event._tag, event.provider, event.model]))
-        yield* Effect.exit(Effect.provideService(LlmModel.sampleOne("p"), LlmModel.LlmModel, model))
-        assert.deepStrictEqual(told, [["RequestSent", id, "m"], ["RequestFailed", id, "m"]])
-      }).pipe(Effect.provide(Events.layer))
-  )
-
-  it.effect.each(vendors)("is asked at its own host: %s", ([, { layer }, url]) =>
-    Effect.gen(function*() {
-      const asked: Array<string> = []
-      const client = Layer.succeed(
-        HttpClient.HttpClient,
-        HttpClient.make((_, url) => Effect.die(asked.push(url.href)))
-      )
-      yield* LlmModel.sampleOne("p").pipe(
-        Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk") }).pipe(Layer.provide(client))),
-        Effect.exit
-      )
-      assert.deepStrictEqual(asked, [url])
     }))
 })

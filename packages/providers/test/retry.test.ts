@@ -23,7 +23,7 @@ const broken: Answer = (request) =>
     })
   )
 
-/** What one draw comes to in an hour, and at which seconds it sent requests. The last answer answers all others. */
+/** The result of one draw after an hour, and the seconds of its requests. The last answer answers all later ones. */
 const draw = (
   answers: ReadonlyArray<Answer>,
   options?: {
@@ -60,15 +60,15 @@ const failureOf = (drawn: Effect.Success<ReturnType<typeof draw>>) => {
   return drawn.result._tag === "Failure" ? drawn.result.failure : undefined
 }
 
-describe("by default", () => {
-  it.effect("waits grow exponentially, and end after six retries", () =>
+describe("the default schedule", () => {
+  it.effect("doubles the wait up to six retries", () =>
     Effect.gen(function*() {
       const drawn = yield* draw([status(500)])
       assert.deepStrictEqual(drawn.times, [0, 1, 3, 7, 15, 31, 63])
       reasonOf(failureOf(drawn), "ServerFault")
     }).pipe(withRandom(0.5)))
 
-  it.effect("waits differ by a fifth at most", () =>
+  it.effect("varies each wait by at most a fifth", () =>
     Effect.gen(function*() {
       const total = Effect.map(draw([status(500)]), ({ times }) => times.at(-1)! - times[0]!)
       assert.closeTo(yield* withRandom(0)(total), 63 * 0.8, 0.01)
@@ -76,21 +76,21 @@ describe("by default", () => {
       assert.notStrictEqual(yield* total, yield* total)
     }))
 
-  it.effect("a draw that succeeds in the end gives the sample", () =>
+  it.effect("gives the sample of the first success", () =>
     Effect.gen(function*() {
       const { result, times } = yield* draw([status(500), broken, status(429), success])
       assert.deepInclude(result, { _tag: "Success", success: "a" })
       assert.deepStrictEqual(times, [0, 1, 3, 7])
     }).pipe(withRandom(0.5)))
 
-  it.effect("every draw begins anew", () =>
+  it.effect("begins anew for every draw", () =>
     Effect.gen(function*() {
       const first = yield* draw([status(500)])
       const second = yield* draw([status(500)])
       assert.deepStrictEqual(second.times.map((time) => time - 3600), first.times)
     }).pipe(withRandom(0.5)))
 
-  it.effect("a request has ten minutes, and each retry has as long again", () =>
+  it.effect("gives a request ten minutes, and each retry as long again", () =>
     Effect.gen(function*() {
       const { result, times } = yield* draw([() => Effect.never, () => Effect.never, success])
       assert.deepStrictEqual(times, [0, 601, 1203])
@@ -98,11 +98,11 @@ describe("by default", () => {
     }).pipe(withRandom(0.5)))
 })
 
-describe("what is retried", () => {
+describe("a request", () => {
   const requests = (answer: Answer) =>
     Effect.map(draw([answer], { retry: Schedule.recurs(2) }), ({ times }) => times.length)
 
-  it.effect("connection failures, timeouts, 408, 409, 425, 429 and 5xx are", () =>
+  it.effect("is retried after a connection failure, a timeout, 408, 409, 425, 429 and 5xx", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* requests(broken), 3)
       assert.strictEqual(yield* requests(() => Effect.never), 3)
@@ -111,7 +111,7 @@ describe("what is retried", () => {
       }
     }))
 
-  it.effect("other 4xx, redirects and unusable responses are not", () =>
+  it.effect("is not retried after another 4xx, a redirect or an unusable response", () =>
     Effect.gen(function*() {
       for (const code of [302, 307, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 451]) {
         assert.strictEqual(yield* requests(status(code)), 1, String(code))
@@ -129,14 +129,14 @@ describe("what is retried", () => {
       }
     }))
 
-  it.effect("nothing is, under `Schedule.recurs(0)`", () =>
+  it.effect("is not retried under `Schedule.recurs(0)`", () =>
     Effect.gen(function*() {
       const { times } = yield* draw([status(500)], { retry: Schedule.recurs(0) })
       assert.deepStrictEqual(times, [0])
     }))
 })
 
-describe("a schedule of the user's", () => {
+describe("the user's own schedule", () => {
   it.effect("is followed", () =>
     Effect.gen(function*() {
       const { times } = yield* draw([status(500)], {
@@ -145,7 +145,7 @@ describe("a schedule of the user's", () => {
       assert.deepStrictEqual(times, [0, 10, 20, 30])
     }))
 
-  it.effect("is given the error", () =>
+  it.effect("receives the error", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const retry = Schedule.recurs(5).pipe(
@@ -164,7 +164,7 @@ describe("a schedule of the user's", () => {
 describe("Retry-After", () => {
   const every10 = Schedule.spaced("10 seconds").pipe(Schedule.upTo({ times: 2 }))
 
-  it.effect("in seconds is waited for where it is longer than the schedule's wait", () =>
+  it.effect("delays a retry by its seconds if the schedule waits less", () =>
     Effect.gen(function*() {
       const { times } = yield* draw([status(429, { "retry-after": "25" }), status(503, { "retry-after": "3" })], {
         retry: every10
@@ -172,7 +172,7 @@ describe("Retry-After", () => {
       assert.deepStrictEqual(times, [0, 25, 35])
     }))
 
-  it.effect("as a date is waited for", () =>
+  it.effect("delays a retry until its date", () =>
     Effect.gen(function*() {
       const { times } = yield* draw(
         [status(429, { "retry-after": "Thu, 01 Jan 1970 00:01:30 GMT" }), success],
@@ -181,7 +181,7 @@ describe("Retry-After", () => {
       assert.deepStrictEqual(times, [0, 90])
     }))
 
-  it.effect("is honoured by the default schedule", () =>
+  it.effect("delays the retries of the default schedule", () =>
     Effect.gen(function*() {
       const { times } = yield* draw([
         status(429, { "retry-after": "20" }),
@@ -191,13 +191,13 @@ describe("Retry-After", () => {
       assert.deepStrictEqual(times, [0, 20, 22])
     }).pipe(withRandom(0.5)))
 
-  it.effect("does not make a schedule go on that has ended", () =>
+  it.effect("does not prolong a schedule that has ended", () =>
     Effect.gen(function*() {
       const { times } = yield* draw([status(429, { "retry-after": "1" })], { retry: Schedule.recurs(0) })
       assert.deepStrictEqual(times, [0])
     }))
 
-  it.effect("of 5 minutes is waited for, and a longer one gives the error at once", () =>
+  it.effect("delays a retry by up to 5 minutes, and fails the draw at once if it is longer", () =>
     Effect.gen(function*() {
       const longest = yield* draw([status(429, { "retry-after": "300" }), success])
       assert.deepStrictEqual(longest.times, [0, 300])

@@ -37,20 +37,20 @@ describe("OpenAiCompatible", () => {
     ).type.toBe<Effect.Effect<string, SampleError.SampleError>>()
   })
 
-  it("takes a key that is redacted alone", () => {
+  it("takes only redacted keys", () => {
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, apiKey: "sk" })
     expect(OpenAiCompatible.layerConfig).type.not.toBeCallableWith({ apiKey: "sk" })
     expect(OpenAiCompatible.layerConfig).type.not.toBeCallableWith({ apiKey: Config.String("KEY") })
     expect(OpenAiCompatible.layerConfig).type.toBeCallableWith({ apiKey: Config.Redacted("KEY") })
   })
 
-  it("takes a schedule of errors that needs nothing and does not fail", () => {
+  it("takes a schedule of errors without requirements and failures", () => {
     expect(OpenAiCompatible.layer).type.toBeCallableWith({ ...options, retry: Schedule.recurs(0) })
     const failing = Schedule.recurs(1).pipe(Schedule.tap(() => Effect.fail("no")))
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, retry: failing })
   })
 
-  it("takes parameters that JSON can hold", () => {
+  it("takes only parameters that JSON can hold", () => {
     expect(OpenAiCompatible.layer).type.toBeCallableWith({ ...options, parameters: { stop: ["\n"], top_p: 0.9 } })
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, parameters: { stop: () => "\n" } })
   })
@@ -70,6 +70,15 @@ describe("a vendor", () => {
   })
 })
 
+describe("vendor", () => {
+  it("makes a vendor like those of the package from its facts", () => {
+    const facts = { name: "Example", baseUrl: "https://api.example.com/v1", keyVariable: "EXAMPLE_API_KEY" }
+    expect(OpenAiCompatible.vendor(facts)).type.toBe<typeof OpenAi>()
+    expect(OpenAiCompatible.vendor).type.toBeCallableWith({ ...facts, maxBatch: 1, telemetryName: "example" })
+    expect(OpenAiCompatible.vendor).type.not.toBeCallableWith({ name: "Example", baseUrl: facts.baseUrl })
+  })
+})
+
 describe("Ollama", () => {
   it("is a model that needs an HTTP client, and no URL or key in code", () => {
     expect(Ollama.layer({ model: "m" })).type.toBe<
@@ -80,7 +89,7 @@ describe("Ollama", () => {
 })
 
 describe("Anthropic", () => {
-  it("is a model that needs an HTTP client, and wants the most tokens of a sample", () => {
+  it("is a model that needs an HTTP client, and requires `max_tokens`", () => {
     expect(Anthropic.layer({ model: "m", parameters: { max_tokens: 1 } })).type.toBe<
       Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
     >()

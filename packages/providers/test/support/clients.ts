@@ -22,7 +22,13 @@ export const fakeClient = (
     )
   )
 
-/** A client that sends everything to one server, whatever origin it is meant for. */
+/** A client for tests in which no request may be sent. */
+export const noRequests: Layer.Layer<HttpClient.HttpClient> = Layer.succeed(
+  HttpClient.HttpClient,
+  HttpClient.make(() => Effect.die(new Error("a request was sent")))
+)
+
+/** A client that sends every request to one server, in place of its own origin. */
 export const sentTo = (url: string, client: Layer.Layer<HttpClient.HttpClient>): Layer.Layer<HttpClient.HttpClient> =>
   Layer.effect(
     HttpClient.HttpClient,

@@ -4,7 +4,7 @@ import { OpenAiCompatible } from "@llm-cache/providers"
 import { Effect, Layer, Redacted, Schedule } from "effect"
 import type { HttpClient } from "effect/http"
 
-/** Runs an effect with a model of a server. It is asked once only, unless `retry` is given. */
+/** Runs an effect with a model of a server. It does not retry unless `retry` is given. */
 export const sampling = (
   client: Layer.Layer<HttpClient.HttpClient>,
   url: string,

@@ -6,14 +6,14 @@ import { completion, json, type Received, type Reply, text } from "./server.ts"
 
 export interface Protocol {
   readonly path: string
-  /** A model of a server. It is asked once only, unless `retry` is given. */
+  /** A model of a server. It does not retry unless `retry` is given. */
   readonly layer: (
     url: string,
     options?: Partial<Omit<ModelOptions.ModelOptions, "parameters">>
   ) => Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
   /** Numbered samples, for requests that the documentation of the protocol allows. */
   readonly success: () => Reply
-  /** An answer of which the end is missing. */
+  /** An answer without its end. */
   readonly half: string
   /** The form of an error. */
   readonly error: (message: string) => unknown
@@ -53,7 +53,7 @@ export const last = { ...piece(""), done: true, done_reason: "stop", prompt_eval
 
 export const ndjson = (body: string): Reply => text(200, body, { "content-type": "application/x-ndjson" })
 
-/** Answers what the documentation allows, a character a line, and refuses everything else. */
+/** Answers requests that follow the documentation, one character per line, and rejects all others. */
 export const ollama = (): Reply => {
   let given = 0
   return (response, received) => {
@@ -97,7 +97,7 @@ export const anthropicError = (type: string, message: string) => ({
   request_id: "req_1"
 })
 
-/** Answers what the documentation allows, and refuses everything else. */
+/** Answers requests that follow the documentation, and rejects all others. */
 export const anthropic = (): Reply => {
   let given = 0
   return (response, received) => {

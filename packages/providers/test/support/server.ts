@@ -21,10 +21,10 @@ export interface Received {
 export type Reply = (response: Http.ServerResponse, received: Received) => void
 
 export interface Server {
-  /** Where it listens: `http://127.0.0.1:…`. */
+  /** The URL of the server: `http://127.0.0.1:…`. */
   readonly url: string
   readonly received: Array<Received>
-  /** What the next requests are answered with, in order. The last one answers all that follow. */
+  /** The replies to the next requests, in order. The last reply answers all later requests, too. */
   readonly replies: Array<Reply>
   /** Waits until this many requests were cut off by the client. */
   readonly cutOff: (requests: number) => Effect.Effect<void>
