@@ -529,11 +529,14 @@ describe("a 429", () => {
       assert.deepStrictEqual(vendor.times(), [0, 0, 30])
     }))
 
-  it.effect.each<Record<string, string>>([{}, { "retry-after": "0" }, {
-    "retry-after": new Date(0).toUTCString()
-  }])(
-    "with %o doubles the wait each time, once for requests that fail together",
-    (headers) =>
+  const withoutTime: ReadonlyArray<[string, Record<string, string>]> = [
+    ["no Retry-After", {}],
+    ["a Retry-After of 0", { "retry-after": "0" }],
+    ["a Retry-After in the past", { "retry-after": new Date(0).toUTCString() }]
+  ]
+  it.effect.each(withoutTime)(
+    "with %s doubles the wait each time, once for requests that fail together",
+    ([, headers]) =>
       Effect.gen(function*() {
         const vendor = makeVendor((_, i) => Effect.sync(() => i < 6 || i === 8 ? busy(headers) : success()))
         const fiber = yield* Effect.gen(function*() {
