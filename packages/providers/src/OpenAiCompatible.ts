@@ -249,9 +249,9 @@ export const layerConfig = (
  * ```ts
  * import { OpenAiCompatible } from "@llm-cache/providers"
  *
- * const Example = OpenAiCompatible.vendor({ name: "Example", baseUrl: "https://api.example.com/v1", keyVariable: "EXAMPLE_API_KEY" })
+ * const Acme = OpenAiCompatible.vendor({ name: "Acme", baseUrl: "https://acme.example/v1", keyVariable: "ACME_API_KEY" })
  *
- * const model = Example.layer({ model: "large", temperature: 1 })
+ * const model = Acme.layer({ model: "large", temperature: 1 })
  * ```
  *
  * @category constructors
