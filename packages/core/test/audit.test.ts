@@ -6,7 +6,7 @@ import { Context, Effect, Fiber, Layer, Stream } from "effect"
 import { makeDirectory } from "./support/directory.ts"
 import { makeGate, makeProvider } from "./support/provider.ts"
 
-/** A report without what is the same in all rows here, by watch. */
+/** A report by watch, without the fields that are equal in all tests. */
 const brief = (report: Audit.Report) =>
   report.map(({ distinct, fromCache, handedOut, handedOutTwice, path, prompt, watch }) => ({
     at: [watch, prompt, ...path].join(" "),
@@ -19,7 +19,7 @@ const briefReportOf = (name: string) =>
   Effect.map(Audit.report, (report) => brief(report.filter(({ watch }) => watch === name)))
 const row = (at: string, counts: Array<number | undefined>, twice: Array<number> = []) => ({ at, counts, twice })
 
-/** A model with the samples of this list, by what reads them all. */
+/** A model with the samples of this list, and one reader for all runs. */
 const scripted = (
   sequence: LlmModel.Model["sequence"],
   drawn: ReadonlyArray<{ readonly text: string; readonly metadata: object; readonly origins: ReadonlyArray<number> }>
@@ -40,7 +40,7 @@ const scripted = (
 const sampleAt = (...origins: Array<number>) => ({ text: "x", metadata: {}, origins })
 
 describe("Audit", () => {
-  it.effect("passes a correct stack, and counts draws, positions and what no request was sent for", () =>
+  it.effect("passes a correct stack, and counts its draws, positions and cached samples", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const stack = Independent.layer.pipe(
@@ -65,7 +65,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(provider.requests, [3, 1, 4])
     }))
 
-  it.effect("fails the run when an independent model hands out a position twice", () =>
+  it.effect("fails the run if an independent model hands out a position twice", () =>
     Effect.gen(function*() {
       const broken = scripted("shared", [sampleAt(0), sampleAt(1), sampleAt(2), sampleAt(1), sampleAt(0)])
       yield* Effect.gen(function*() {
@@ -81,7 +81,7 @@ describe("Audit", () => {
       }).pipe(Effect.provide(Audit.watch(broken, "top")), Effect.provide(Audit.layer))
     }))
 
-  it.effect("tells samples without a position apart as objects, not by their texts", () =>
+  it.effect("counts samples without a position once each, even with equal texts", () =>
     Effect.gen(function*() {
       const one = sampleAt()
       for (const sequence of ["shared", "new"] as const) {
@@ -100,7 +100,7 @@ describe("Audit", () => {
       }
     }))
 
-  it.effect("takes no repeat of a remembered sequence for a fault", () =>
+  it.effect("accepts repeated draws from a caching model", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       yield* Effect.gen(function*() {
@@ -116,7 +116,7 @@ describe("Audit", () => {
       )
     }))
 
-  it.effect("finds one position of a reader at two positions of a memory above it", () =>
+  it.effect("finds one position of a reader at two positions of the cache above", () =>
     Effect.gen(function*() {
       const broken = scripted("remembered", [sampleAt(4), sampleAt(5), sampleAt(4)])
       yield* LlmModel.sampleMany("a", 2).pipe(
@@ -134,7 +134,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(brief(error.faults), [row("top a", [3, 3, undefined], [4])])
     }))
 
-  it.effect("keeps apart what one watched layer is in two places of a stack", () =>
+  it.effect("reports one watched layer in two places of a stack as two watches", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const memory = Audit.watch(Repeatable.layer, "memory")
@@ -155,7 +155,7 @@ describe("Audit", () => {
       ])
     }))
 
-  it.effect("builds a watched layer as often as it would be built without", () =>
+  it.effect("builds a watched layer as often as an unwatched one", () =>
     Effect.gen(function*() {
       let built = 0
       const provider = yield* makeProvider()
@@ -178,7 +178,7 @@ describe("Audit", () => {
       ])
     }))
 
-  it.effect("takes no position for handed out twice that one of two has given back", () =>
+  it.effect("does not count a sample twice if the first consumer gave it back", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const { watch, report, check } = yield* Audit.make
@@ -201,7 +201,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(brief(yield* report), [row("top a", [1, 1, 1])])
     }))
 
-  it.effect("takes no position for handed out twice that another draw gets while it is given back", () =>
+  it.effect("does not count a sample twice if another draw gets it while it is given back", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const { watch, report, check } = yield* Audit.make
@@ -219,7 +219,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(brief(yield* report), [row("top a", [1, 1, undefined])])
     }))
 
-  it.effect("is one where the stack and the program are given the same layer", () =>
+  it.effect("is the same in the stack and in the program if both have the same layer", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const stack = Layer.provide(Audit.watch(provider.layer, "provider"), Audit.layer)
@@ -232,7 +232,7 @@ describe("Audit", () => {
       ) assert.deepStrictEqual(rows, [row("provider a", [1, 1, 0])])
     }))
 
-  it.effect("keeps forks, prompts and identities apart", () =>
+  it.effect("reports forks, prompts and identities separately", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const draw = LlmModel.sampleOne("a")
@@ -255,7 +255,7 @@ describe("Audit", () => {
       )
     }))
 
-  it.effect("does not count what a sampleMany that failed has given back", () =>
+  it.effect("does not count the samples that a failed sampleMany gave back", () =>
     Effect.gen(function*() {
       for (const isRemembered of [true, false]) {
         const provider = yield* makeProvider()
@@ -278,7 +278,7 @@ describe("Audit", () => {
       }
     }))
 
-  it.effect("does not count an interrupted draw, nor its request for the draw that waits for it again", () =>
+  it.effect("does not count an interrupted draw, nor its request for the next draw", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const gate = yield* makeGate
@@ -297,7 +297,7 @@ describe("Audit", () => {
       }).pipe(Effect.provide(stack), Effect.provide(Audit.layer))
     }))
 
-  it.effect("counts each of 200 fibers once", () =>
+  it.effect("counts the draws of 200 fibers once each", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ maxBatch: 10 })
       const stack = Independent.layer.pipe(
@@ -327,7 +327,7 @@ describe("Audit", () => {
       }).pipe(Effect.provide(stack), Effect.provide(Audit.layer))
     }))
 
-  it.effect("counts one draw of those that wait for one request as the one that sent it", () =>
+  it.effect("counts all draws that share a request, except its sender, as cached", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const rows = yield* Effect.replicateEffect(LlmModel.sampleOne("a"), 200, { concurrency: "unbounded" }).pipe(
@@ -340,7 +340,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(rows, [row("provider a", [1, 1, 0]), row("top a", [200, 1, 199])])
     }))
 
-  it.effect("counts a run that resumes and one over a warm cache as from the cache", () =>
+  it.effect("counts the samples of a warm cache and of a resumed run as cached", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const runOf = (n: number) =>
@@ -365,7 +365,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(yield* runOf(5), { "top a": [5, 5, 5], "cache a": [5, 5, 5] })
     }))
 
-  it.effect("does not say what came from the cache when the provider is not watched", () =>
+  it.effect("has no fromCache if the provider is not watched", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const other = yield* makeProvider({ model: "other" })
@@ -378,7 +378,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(rows, [row("top a", [1, 1, undefined])])
     }))
 
-  it.effect("compares what is drawn through one model that is provided twice", () =>
+  it.effect("compares the draws of a model that is provided twice", () =>
     Effect.gen(function*() {
       const audit = yield* Audit.make
       const broken = yield* Effect.provide(LlmModel.LlmModel, scripted("shared", [sampleAt(0), sampleAt(0)]))
@@ -392,7 +392,7 @@ describe("Audit", () => {
       assert.strictEqual(error._tag, "AuditFailure")
     }))
 
-  it.effect("watches a layer that also provides other services, and leaves those as they are", () =>
+  it.effect("keeps the other services of a watched layer", () =>
     Effect.gen(function*() {
       class Other extends Context.Service<Other, string>()("test/Other") {}
       const provider = yield* makeProvider()
@@ -404,7 +404,7 @@ describe("Audit", () => {
       assert.deepStrictEqual(seen, ["a #0", "other", [row("both a", [1, 1, 0])]])
     }))
 
-  it.effect("is new for each run, and dies when it watches nothing", () =>
+  it.effect("is new for each run, and dies without any watch", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const once = LlmModel.sampleOne("a").pipe(

@@ -6,7 +6,7 @@ import { count, handedOut, watchedIndependent } from "./support/stack.ts"
 
 const choose = (n: bigint, k: bigint): bigint => k === 0n ? 1n : k > n ? 0n : choose(n - 1n, k - 1n) * n / k
 
-/** A model that answers these in turn. */
+/** A model with these answers, one after the other. */
 const scripted = (...answers: ReadonlyArray<string>) => {
   const rest = answers.values()
   return LlmModel.layer({
@@ -19,7 +19,7 @@ const isRight = (answer: string) => answer === "right"
 
 class Broken extends Data.TaggedError("Broken")<{ readonly sample: string }> {}
 
-describe("pass@k", () => {
+describe("Estimate.passAtK", () => {
   it.effect.prop(
     "is 1 - C(n - c, k) / C(n, k)",
     { n: count(1, 200), correct: count(0, 200), k: count(1, 200) },
@@ -34,7 +34,7 @@ describe("pass@k", () => {
     { arbitrary: { runs: 300 } }
   )
 
-  it.effect("is what counting all choices of k samples gives", () =>
+  it.effect("equals the share of all choices of k samples with a correct one", () =>
     Effect.sync(() => {
       for (const [n, correct, k] of [[5, 2, 2], [6, 1, 3], [7, 3, 1], [4, 4, 2], [4, 0, 2]] as const) {
         let [choices, passed] = [0, 0]
@@ -49,7 +49,7 @@ describe("pass@k", () => {
       assert.isNaN(Estimate.passAtKOf({ n: 2, correct: 1, k: 3 }))
     }))
 
-  it.effect("is estimated from n different samples", () =>
+  it.effect("estimates from n different samples", () =>
     Effect.gen(function*() {
       const model = scripted("right", "wrong", "wrong", "right", "wrong")
       const program = (k: number) =>
@@ -63,7 +63,7 @@ describe("pass@k", () => {
       assert.deepStrictEqual(draws, { p: [5, 5] })
     }))
 
-  it.effect("is estimated for several k from samples that are bought once", () =>
+  it.effect("estimates several k from the same samples", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const estimates = yield* Estimate.passAtK({
@@ -76,7 +76,7 @@ describe("pass@k", () => {
       assert.deepStrictEqual(provider.requests, [5])
     }))
 
-  it.effect("checks as many samples at a time as it is told to, each once, by its index", () =>
+  it.effect("checks `concurrency` samples at a time, each once, with its index", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       for (const [concurrency, most] of [[undefined, 1], [2, 2], ["unbounded", 5]] as const) {
@@ -100,7 +100,7 @@ describe("pass@k", () => {
       }
     }))
 
-  it.effect("buys by batches, and what a failing check has used up is not used again", () =>
+  it.effect("requests batches, and draws new samples after a failed check", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const estimate = (batch?: number) =>
@@ -114,7 +114,7 @@ describe("pass@k", () => {
       assert.deepStrictEqual(provider.requests, [2, 2, 4, 1, 1, 1, 1])
     }))
 
-  it.effect("refuses a k that n samples cannot tell, before anything is drawn", () =>
+  it.effect("fails with InvalidInput before any draw if k is not a whole number from 1 to n", () =>
     Effect.gen(function*() {
       for (const k of [0, 6, 1.5, NaN, [5, 6]]) {
         const error = yield* Estimate.passAtK({ prompt: "p", n: 5, k, check: isRight }).pipe(
@@ -128,14 +128,14 @@ describe("pass@k", () => {
     }))
 })
 
-describe("majority", () => {
+describe("Estimate.majority", () => {
   const vote = (answers: ReadonlyArray<string>, answerOf?: (sample: string) => string | undefined) =>
     Estimate.majority({ prompt: "p", n: answers.length, answerOf }).pipe(
       Effect.provide(watchedIndependent),
       Effect.provide(scripted(...answers))
     )
 
-  it.effect("is the answer that most samples give, of several the first", () =>
+  it.effect("takes the most frequent answer and, in a tie, the earliest", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* vote(["a", "b", "b", "c"]), {
         answer: "b",
@@ -143,12 +143,12 @@ describe("majority", () => {
         counts: new Map([["a", 1], ["b", 2], ["c", 1]])
       })
       assert.strictEqual((yield* vote(["b", "a", "a", "b"])).answer, "b")
-      // the same of samples that are there already
+      // The same estimate from given samples.
       assert.deepStrictEqual(Estimate.majorityOf(["b", "a", "a", "b"]), yield* vote(["b", "a", "a", "b"]))
       assert.strictEqual(Estimate.majorityOf(["x1", "y2", "x2"], (sample) => sample[0]).answer, "x")
     }))
 
-  it.effect("counts the answers in the samples, and not those that have none", () =>
+  it.effect("counts the answers in the samples, and ignores samples without an answer", () =>
     Effect.gen(function*() {
       const last = (sample: string) => /is (\d+)$/.exec(sample)?.[1]
       const result = yield* vote(["so it is 42", "I do not know", "hence it is 42", "it is 41", "?", "?"], last)

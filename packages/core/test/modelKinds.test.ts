@@ -16,7 +16,7 @@ const different = [["a #0"], ["a #1", "a #2"], ["a #3", "a #4"]]
 const same = [["a #0"], ["a #0", "a #1"], ["a #0", "a #1"]]
 
 describe("IndependentModel", () => {
-  it.effect("is the model of the nearest Independent.layer, whatever is provided in between", () =>
+  it.effect("is the model of the nearest Independent.layer, with any layers in between", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const directory = yield* makeDirectory
@@ -28,7 +28,7 @@ describe("IndependentModel", () => {
       assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), different)
     }))
 
-  it.effect("is the LlmModel that Independent.layer provides, not another", () =>
+  it.effect("is the same model as the LlmModel of Independent.layer", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const program = Effect.all([draws(LlmModel), draws(IndependentModel)]).pipe(
@@ -39,7 +39,7 @@ describe("IndependentModel", () => {
       assert.strictEqual(new Set(texts).size, 10)
     }))
 
-  it.effect("refuses what LlmModel refuses", () =>
+  it.effect("fails on the same input as LlmModel", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const errors = yield* Effect.all([
@@ -53,7 +53,7 @@ describe("IndependentModel", () => {
 })
 
 describe("RepeatableModel", () => {
-  it.effect("is the model of the nearest layer that repeats, whatever is provided in between", () =>
+  it.effect("is the model of the nearest repeatable layer, with any layers in between", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       for (const repeats of [Repeatable.layer, Persistent.layer({ directory })]) {

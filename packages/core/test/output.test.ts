@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { InvalidInput, Output } from "@llm-cache/core"
 import { Arbitrary, Effect, Exit, Result, Schema } from "effect"
-import * as ChildProcess from "node:child_process"
-import * as Path from "node:path"
 import type { Node } from "../src/internal/output/spec.ts"
+import { parseHugeTexts } from "./support/hugeTexts.ts"
 import { readSlowly } from "./support/outputReference.ts"
+import { runScript } from "./support/runScript.ts"
 
 const { code, json, parse, render, repeat, sequence, tag, text } = Output
 
@@ -28,8 +28,8 @@ const nothing = "none from here on"
 const notClosed = "a code fence that is not closed"
 const algorithms = sequence([tag("problem"), repeat(sequence([tag("algorithm"), code()]))])
 
-describe("a tag", () => {
-  it.effect("is its text, without one line break at each end", () =>
+describe("Output.tag", () => {
+  it.effect("reads the text without one line break at each end", () =>
     reads(tag("a"), {
       "x <a>b</a> y": "b",
       "<a>\nb\n</a>": "b",
@@ -46,7 +46,7 @@ describe("a tag", () => {
       "<a href=''>1</a><a>2</a>": "2"
     }))
 
-  it.effect("is not looked for in a fence, and neither is its end", () =>
+  it.effect("ignores opening and closing tags in a fence", () =>
     reads(tag("a"), {
       "```\n<a>1</a>\n```\n<a>2</a>": "2",
       "<a>1\n```\n</a>\n```\n2</a>": "1\n```\n</a>\n```\n2",
@@ -54,7 +54,7 @@ describe("a tag", () => {
       "x ```\n<a>1</a>\n": "1"
     }))
 
-  it.effect("that is missing, not closed or hidden is an error where that is", () =>
+  it.effect("fails at the place of a missing, unclosed or hidden tag", () =>
     Effect.all([
       refuses(tag("a"), "x\n<b>", { expected: "<a>", found: nothing, offset: 0, line: 1, column: 1, path: [] }),
       refuses(tag("a"), "x\n <a>y", { expected: "</a>", found: nothing, offset: 6, line: 2, column: 5 }),
@@ -62,15 +62,15 @@ describe("a tag", () => {
       refuses(tag("a"), "<a>\n```\ny</a>", { expected: "</a>", found: notClosed, offset: 4, line: 2, column: 1 })
     ]))
 
-  it("has a name that can be told in a text", () => {
+  it("throws InvalidInput for a name that cannot be a tag", () => {
     for (const name of ["", "a b", "a>", "<a", "/a", "a\n"]) {
       assert.throws(() => tag(name), InvalidInput.InvalidInput, /Output\.tag/)
     }
   })
 })
 
-describe("a code", () => {
-  it.effect("is the lines of a fence, as CommonMark has it", () =>
+describe("Output.code", () => {
+  it.effect("reads the lines of a CommonMark fence", () =>
     reads(code(), {
       "x\n```py\na\n\n  b\n```\ny": "a\n\n  b",
       "```\na\n```": "a",
@@ -90,13 +90,13 @@ describe("a code", () => {
       "<a>\n```\nb\n```\n</a>": "b"
     }))
 
-  it.effect("of a language passes over others", () =>
+  it.effect("skips fences of other languages", () =>
     reads(code({ language: "Py" }), {
       "```\na\n```\n```python\nb\n```\n```PY {x}\nc\n```": "c",
       "````md\n```py\na\n```\n````\n```py\nb\n```": "b"
     }))
 
-  it.effect("that is missing or not closed is an error where that is", () =>
+  it.effect("fails at the place of a missing or unclosed fence", () =>
     Effect.all([
       refuses(code(), "a ```b```", { expected: "a code fence", found: nothing, offset: 0 }),
       refuses(code(), "a\n```\nb\n``` c\n", { expected: "the end of a code fence", found: notClosed, offset: 2 }),
@@ -109,25 +109,25 @@ describe("a code", () => {
       })
     ]))
 
-  it("has a language of one word", () => {
+  it("throws InvalidInput for a language that is not one word", () => {
     for (const language of ["", "a b", "a`", "~"]) {
       assert.throws(() => code({ language }), InvalidInput.InvalidInput, /Output\.code/)
     }
   })
 })
 
-describe("a JSON", () => {
+describe("Output.json", () => {
   const Person = Schema.Struct({ name: Schema.String, born: Schema.Date })
   const person = { name: "Ada", born: new Date(0) }
   const born = `{"name":"Ada","born":"1970-01-01T00:00:00.000Z"}`
 
-  it.effect("is in a fence, or all that is left", () =>
+  it.effect("reads a fence or the whole rest of the text", () =>
     reads(json(Person), {
       [`{} \`\`\`{}\`\`\`\n\`\`\`js\n{}\n\`\`\`\n\`\`\`JSON\n${born}\n\`\`\`\n{}`]: person,
       [`  ${born}\n`]: person
     }))
 
-  it.effect("is of any kind", () =>
+  it.effect("reads any kind of JSON value", () =>
     reads(sequence([json(Schema.Unknown)]), {
       "1": [1],
       "-1": [-1],
@@ -138,7 +138,7 @@ describe("a JSON", () => {
       "[]": [[]]
     }))
 
-  it.effect("is decoded wherever it stands", () =>
+  it.effect("decodes values in any place of a spec", () =>
     reads(repeat(sequence([tag("q"), json(Person)])), {
       [`<q>1</q>${born}<q>2</q>\n\`\`\`json\n${born}\n\`\`\`\n<q>3</q>${born}`]: [["1", person], ["2", person], [
         "3",
@@ -146,7 +146,7 @@ describe("a JSON", () => {
       ]]
     }))
 
-  it.effect("that is missing, not JSON or not of the schema is an error", () =>
+  it.effect("fails if the value is missing, not JSON or not of the schema", () =>
     Effect.gen(function*() {
       yield* refuses(json(Person), `Here: ${born}`, {
         expected: "a code fence of json, or JSON and nothing else",
@@ -164,7 +164,7 @@ describe("a JSON", () => {
       assert.isTrue(Schema.isSchemaError(schema.cause))
     }))
 
-  it.effect("that is nested too deeply for its schema is an error, and a schema's bug is a defect", () =>
+  it.effect("fails if the value is nested too deeply, and dies of a bug in the schema", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(parse(json(Nested))("[".repeat(200_000) + "]".repeat(200_000)))
       assert.strictEqual(error.expected, "JSON of the schema")
@@ -176,8 +176,8 @@ describe("a JSON", () => {
     }))
 })
 
-describe("a text", () => {
-  it.effect("is all that is left", () =>
+describe("Output.text", () => {
+  it.effect("reads the rest of the text", () =>
     Effect.all([
       reads(text, { "": "", "\na\n": "\na\n", "```": "```" }),
       reads(sequence([tag("a"), text]), { "x<a>1</a>\n2 <a>3</a>": ["1", "\n2 <a>3</a>"], "<a>1</a>": ["1", ""] }),
@@ -185,8 +185,8 @@ describe("a text", () => {
     ]))
 })
 
-describe("a sequence", () => {
-  it.effect("finds each part behind the one before it", () =>
+describe("Output.sequence", () => {
+  it.effect("finds each part behind the part before it", () =>
     Effect.all([
       reads(sequence([]), { "x": [] }),
       reads(sequence([tag("a"), tag("b"), code()]), {
@@ -198,13 +198,13 @@ describe("a sequence", () => {
         line: 2,
         path: [1]
       }),
-      // a fence begins a line
+      // A fence begins a line.
       refuses(sequence([tag("a"), code()]), "<a>1</a>```\n2\n```", { found: notClosed, offset: 14 })
     ]))
 })
 
-describe("a repetition", () => {
-  it.effect("takes all the items there are", () =>
+describe("Output.repeat", () => {
+  it.effect("reads all items", () =>
     Effect.all([
       reads(repeat(tag("a")), { "": [], "<a>1</a>": ["1"], "<a>1</a>x<b>\n```\n<a>2</a>\n```\n<a>3</a>": ["1", "3"] }),
       reads(sequence([repeat(tag("a")), tag("b")]), { "<a>1</a><b>0</b><a>2</a><b>3</b>": [["1", "2"], "3"] }),
@@ -217,7 +217,7 @@ describe("a repetition", () => {
       })
     ]))
 
-  it.effect("leaves to each item what is before the next", () =>
+  it.effect("ends each item before the next item", () =>
     Effect.all([
       reads(repeat(sequence([tag("s"), repeat(tag("p"))])), {
         "<p>0</p><s>1</s><s>2</s><p>3</p><p>4</p><s>5</s><p>6</p>": [["1", []], ["2", ["3", "4"]], ["5", ["6"]]]
@@ -234,7 +234,7 @@ describe("a repetition", () => {
       })
     ]))
 
-  it.effect("does not leave out an item that has begun", () =>
+  it.effect("fails on an incomplete item", () =>
     Effect.all([
       refuses(algorithms, "<problem>0</problem><algorithm>1</algorithm> 2", {
         expected: "a code fence",
@@ -255,7 +255,7 @@ describe("a repetition", () => {
       refuses(repeat(json(Schema.Unknown)), "```json\n1\n```\n```json\n{\n```", { expected: "JSON", path: [1] })
     ]))
 
-  it.effect("of JSON takes what is in fences, or what is left", () =>
+  it.effect("reads JSON from fences or from the rest of the text", () =>
     reads(repeat(json(Schema.Unknown)), {
       "": [],
       "x": [],
@@ -264,7 +264,7 @@ describe("a repetition", () => {
       "```json\n1\n```\n2\n": [1, 2]
     }))
 
-  it("is of what is seen to begin", () => {
+  it("throws InvalidInput for an item without a recognizable beginning", () => {
     const any = repeat as (item: unknown) => unknown
     for (const item of [text, repeat(tag("a")), sequence([]), sequence([text, tag("a")])]) {
       assert.throws(() => any(item), InvalidInput.InvalidInput, /Output\.repeat/)
@@ -272,8 +272,8 @@ describe("a repetition", () => {
   })
 })
 
-describe("an error", () => {
-  it.effect("says where, in which part, what was expected and what there is", () =>
+describe("OutputError", () => {
+  it.effect("has the place, the part, the expected spec and the text found", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(
         parse(sequence([tag("a"), tag("b")]))(`${"x\n".repeat(9)}<a>0123456789\n</a>? ${"y".repeat(99)}`)
@@ -286,7 +286,7 @@ describe("an error", () => {
       assert.strictEqual(JSON.parse(JSON.stringify(error)).message, error.message)
     }))
 
-  it.effect("counts lines by their line feeds", () =>
+  it.effect("counts lines by line feeds", () =>
     Effect.all([
       refuses(sequence([tag("a"), tag("b")]), "\n\n<a></a>", { line: 3, column: 8, offset: 9 }),
       refuses(sequence([tag("a"), tag("b")]), "<a>\n</a>\n", { line: 2, column: 5, offset: 8 }),
@@ -294,8 +294,8 @@ describe("an error", () => {
     ]))
 })
 
-describe("render", () => {
-  it.effect("writes tags on lines of their own, and fences as long as they need to be", () =>
+describe("Output.render", () => {
+  it.effect("writes tags on their own lines, and fences longer than those inside", () =>
     Effect.gen(function*() {
       assert.strictEqual(
         yield* render(algorithms)(["0", [["1", "2"], ["3\n4", "```\n5\n```"]]]),
@@ -320,7 +320,7 @@ describe("render", () => {
       )
     }))
 
-  it.effect("refuses what would be read as something else", () =>
+  it.effect("fails if parse would read another value", () =>
     Effect.gen(function*() {
       const refused = <A>(spec: Output.Spec<A>, value: NoInfer<A>, path: ReadonlyArray<number>) =>
         Effect.map(Effect.flip(render(spec)(value)), (error) => {
@@ -338,7 +338,7 @@ describe("render", () => {
       assert.isTrue(Schema.isSchemaError((yield* Effect.flip(render(json(Schema.Int))(1.5))).cause))
     }))
 
-  it.effect("refuses a value that JSON of its schema does not hold, and dies of a schema's bug", () =>
+  it.effect("fails on a value that its schema cannot encode, and dies of a bug in the schema", () =>
     Effect.gen(function*() {
       const isRefused = <A>(schema: Schema.Codec<A>, value: NoInfer<A>) =>
         Effect.map(
@@ -375,7 +375,7 @@ const oneOf = <A>(...all: ReadonlyArray<Arbitrary.Arbitrary<A>>): Arbitrary.Arbi
 
 type AnySpec = Output.Spec<any>
 
-// Specs whose leaves are often alike.
+// Specs with many equal leaves.
 const anyLeaf = pick<Output.Item<any>>(tag("a"), tag("b"), code(), code({ language: "js" }))
 const specOf = (depth: number): Arbitrary.Arbitrary<AnySpec> => {
   if (depth === 0) return oneOf<AnySpec>(anyLeaf, anyLeaf, pick<AnySpec>(text))
@@ -392,7 +392,7 @@ const specOf = (depth: number): Arbitrary.Arbitrary<AnySpec> => {
 }
 const anySpec = specOf(3)
 
-// Texts of what matters to the grammar.
+// Texts of tokens that matter to the grammar.
 const anyText = Arbitrary.map(
   Arbitrary.array(
     pick(
@@ -426,7 +426,7 @@ const valueOf = (node: Node, texts: Arbitrary.Arbitrary<string>): Arbitrary.Arbi
   return texts
 }
 
-// Every leaf another one, so that every value of plain texts can be written.
+// All leaves differ, so that every value of plain texts can be rendered.
 const distinctSpec = (name: string, depth: number): Arbitrary.Arbitrary<AnySpec> => {
   const leaf = pick<Output.Item<any>>(tag(name), code({ language: name }))
   if (depth === 0) return Arbitrary.map(leaf, (leaf) => leaf)
@@ -453,15 +453,15 @@ const plainText = Arbitrary.map(
 const withValue = (specs: Arbitrary.Arbitrary<AnySpec>, texts: Arbitrary.Arbitrary<string>) =>
   Arbitrary.flatMap(specs, (spec) => Arbitrary.map(valueOf(nodeOf(spec), texts), (value) => ({ spec, value })))
 
-describe("any spec", () => {
-  it.effect.prop("gives back what was rendered, where its parts can be told apart", {
+describe("Output.parse, for any spec and text,", () => {
+  it.effect.prop("reads back every rendered value of distinct parts", {
     of: withValue(distinctSpec("t", 3), plainText)
   }, ({ of: { spec, value } }) =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* parse(spec)(yield* render(spec)(value)), value)
     }), runs)
 
-  it.effect.prop("gives back what was rendered, or does not render it", {
+  it.effect.prop("reads back every value that render accepts", {
     of: withValue(anySpec, anyText)
   }, ({ of: { spec, value } }) =>
     Effect.gen(function*() {
@@ -470,14 +470,14 @@ describe("any spec", () => {
       assert.deepStrictEqual(yield* parse(spec)(rendered.success), value)
     }), runs)
 
-  it.effect.prop("codes of any text are rendered", { text: anyText }, ({ text }) =>
+  it.effect.prop("reads back code of any text", { text: anyText }, ({ text }) =>
     Effect.gen(function*() {
       const spec = repeat(sequence([code({ language: "js" }), code()]))
       const value: Array<[string, string]> = [[text, `${text}\n`], [`\r${text}`, `${text}\r`]]
       assert.deepStrictEqual(yield* parse(spec)(yield* render(spec)(value)), value)
     }), runs)
 
-  it.effect.prop("reads what a reader would that searches anew each time", {
+  it.effect.prop("reads the same value as a slow reference reader", {
     spec: anySpec,
     text: anyText
   }, ({ spec, text }) =>
@@ -490,7 +490,7 @@ describe("any spec", () => {
       )
     }), { arbitrary: { runs: 3000 } })
 
-  it.effect.prop("reads any text or says where it cannot", {
+  it.effect.prop("reads the text or fails at a line and column of it", {
     spec: anySpec,
     text: Schema.String
   }, ({ spec, text }) =>
@@ -504,33 +504,7 @@ describe("any spec", () => {
     }), runs)
 })
 
-/** What a script beside this file prints. */
-const run = (script: string) =>
-  Effect.callback<string>((resume) => {
-    const path = Path.join(import.meta.dirname, "support", script)
-    const child = ChildProcess.execFile(process.execPath, [path], (error, stdout, stderr) => {
-      assert.strictEqual(error, null, `${stdout}${stderr}`)
-      resume(Effect.succeed(stdout))
-    })
-    return Effect.sync(() => child.kill("SIGKILL"))
-  })
+it.effect("Output loads effect/Schema only for programs with a schema", () =>
+  Effect.map(runScript("loadsNoSchema.ts"), (output) => assert.strictEqual(output, "[false,false,true]")))
 
-it.effect("effect/Schema is loaded by who has a schema alone", () =>
-  Effect.map(run("loadsNoSchema.ts"), (output) => assert.strictEqual(output, "[false,false,true]")))
-
-it.effect("no text of 10 MB takes longer than its length has it", () =>
-  Effect.gen(function*() {
-    const output = yield* run("hugeOutputs.ts")
-    const results = Object.fromEntries(
-      output.trim().split("\n").map((line) => {
-        const space = line.indexOf(" ")
-        return [line.slice(0, space), JSON.parse(line.slice(space))]
-      })
-    )
-    assert.strictEqual(Object.keys(results).length, 11)
-    for (const found of Object.values(results["backticks"])) assert.strictEqual(found, notClosed)
-    assert.strictEqual(results["fences"].codes, 1_250_000)
-    assert.strictEqual(results["openings"].tags, nothing)
-    assert.strictEqual(results["tags"].items, 1_428_572)
-    assert.strictEqual(results["deep"].nested, 454_546)
-  }), 240_000)
+it.effect("Output.parse takes time in proportion to the text, here of 200 kB", () => parseHugeTexts(200_000))

@@ -6,7 +6,7 @@ import { makeDirectory } from "./support/directory.ts"
 import { makeProvider } from "./support/provider.ts"
 import { handedOut, watchedIndependent } from "./support/stack.ts"
 
-/** A provider that answers each prompt with these samples, one after the other. */
+/** A provider with these samples for each prompt, one after the other. */
 const makeAnswers = (answers: Record<string, ReadonlyArray<string | SampleError.SampleError>>) => {
   const requests: Array<string> = []
   const layer = LlmModel.layer({
@@ -25,8 +25,8 @@ const makeAnswers = (answers: Record<string, ReadonlyArray<string | SampleError.
 const answer = Output.tag("answer")
 const prompt = "p"
 
-describe("a query", () => {
-  it.effect("draws until a sample can be read and is accepted, and replays with no request", () =>
+describe("Output.query", () => {
+  it.effect("draws until it accepts a sample, and replays without requests", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = makeAnswers({ p: ["none", "<answer>1", "<answer>2</answer>", "<answer>3</answer>", "5"] })
@@ -45,7 +45,7 @@ describe("a query", () => {
       assert.deepStrictEqual(yield* replicated, ["3", { p: [4, 4] }])
     }))
 
-  it.effect("goes on with the next sample where another one has stopped", () =>
+  it.effect("continues behind the samples of an earlier query", () =>
     Effect.gen(function*() {
       const provider = makeAnswers({ p: ["1", "<answer>2</answer>", "<answer>3</answer>"] })
       const both = Effect.all([Output.query(prompt, answer), Output.query(prompt, answer)]).pipe(
@@ -55,7 +55,7 @@ describe("a query", () => {
       assert.deepStrictEqual(yield* both, ["2", "3"])
     }))
 
-  it.effect("draws four samples, and tells what was wrong with each", () =>
+  it.effect("draws four samples by default, and fails with the error of each", () =>
     Effect.gen(function*() {
       const provider = makeAnswers({ p: ["1", "<answer>2", "<answer>3</answer>", "<answer>4</answer>", "5"] })
       const error = yield* Output.query(prompt, answer, {
@@ -82,7 +82,7 @@ describe("a query", () => {
       assert.strictEqual(JSON.parse(JSON.stringify(error)).message, error.message)
     }))
 
-  it.effect("draws as its schedule says, which gets what was wrong", () =>
+  it.effect("draws by its schedule, which gets the rejections", () =>
     Effect.gen(function*() {
       const provider = makeAnswers({ p: ["1", "2", "3", "<answer>4</answer>"] })
       const seen: Array<string> = []
@@ -117,7 +117,7 @@ describe("a query", () => {
       assert.strictEqual(failed, "schedule")
     }))
 
-  it.effect("swallows no miss in replication, also behind samples that were rejected", () =>
+  it.effect("fails with a ReplicationCacheMiss, also behind rejected samples", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = makeAnswers({ p: ["1", "2"] })
@@ -134,7 +134,7 @@ describe("a query", () => {
       assert.strictEqual(error.position, 2)
     }))
 
-  it.effect("draws no other sample for what the provider or the store fails with", () =>
+  it.effect("does not retry errors of the provider or the store", () =>
     Effect.gen(function*() {
       const fields = { description: "d" }
       const errors = [
@@ -164,7 +164,7 @@ describe("a query", () => {
       assert.deepStrictEqual(value, { age: 2 })
     }))
 
-  it.effect("draws in the fork that it is in", () =>
+  it.effect("draws in its fork", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const report = yield* Output.query(prompt, Output.text, { validate: (text) => text === "p #2" }).pipe(
@@ -177,10 +177,10 @@ describe("a query", () => {
     }))
 })
 
-describe("validate", () => {
+describe("The validate option of Output.query", () => {
   class Judged extends Data.TaggedError("Judged")<{}> {}
 
-  it.effect("may sample, anew in each attempt", () =>
+  it.effect("can draw new samples in each attempt", () =>
     Effect.gen(function*() {
       const provider = makeAnswers({
         p: ["<answer>1</answer>", "<answer>2</answer>"],
@@ -198,7 +198,7 @@ describe("validate", () => {
       assert.deepStrictEqual(provider.requests, ["p", "ok?", "p", "ok?"])
     }))
 
-  it.effect("ends the query where it fails", () =>
+  it.effect("ends the query if it fails", () =>
     Effect.gen(function*() {
       const failures = [
         new Judged(),
@@ -217,7 +217,7 @@ describe("validate", () => {
       }
     }))
 
-  it.effect("may query", () =>
+  it.effect("can run a query", () =>
     Effect.gen(function*() {
       const provider = makeAnswers({ p: ["1", "<answer>2</answer>", "3"], q: ["4", "5", "6", "7"] })
       const error = yield* Output.query(prompt, answer, {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "tstyche"
 
 const sampled = LlmModel.sampleOne("Hello")
 
-describe("sampling", () => {
+describe("LlmModel.sample", () => {
   it("is a stream that needs a model", () => {
     expect(LlmModel.sample("Hello")).type.toBe<Stream.Stream<string, SampleError.SampleError, LlmModel.LlmModel>>()
     expect(sampled).type.toBe<Effect.Effect<string, SampleError.SampleError, LlmModel.LlmModel>>()
@@ -13,20 +13,20 @@ describe("sampling", () => {
     >()
   })
 
-  it("takes a prompt of text alone", () => {
+  it("takes only a text as the prompt", () => {
     expect(LlmModel.sample).type.not.toBeCallableWith(1)
     expect(LlmModel.sample).type.not.toBeCallableWith("Hello", { n: 1 })
   })
 })
 
-describe("layers", () => {
-  it("Repeatable.layer is a model of a model", () => {
+describe("Layers of core", () => {
+  it("Repeatable.layer needs a model and provides a model", () => {
     expect(Repeatable.layer).type.toBe<
       Layer.Layer<LlmModel.LlmModel | RepeatableModel.RepeatableModel, never, LlmModel.LlmModel>
     >()
   })
 
-  it("Persistent.layer is a model of a model, with a store that may fail", () => {
+  it("Persistent.layer needs a model, provides a model and may fail with a StoreError", () => {
     expect(Persistent.layer({ directory: "cache" })).type.toBe<
       Layer.Layer<
         LlmModel.LlmModel | RepeatableModel.RepeatableModel,
@@ -36,7 +36,7 @@ describe("layers", () => {
     >()
   })
 
-  it("Persistent.layerReplication needs nothing", () => {
+  it("Persistent.layerReplication has no requirements", () => {
     const layer = Persistent.layerReplication({ directory: "cache", model: "m" })
     expect(layer).type.toBe<
       Layer.Layer<
@@ -68,7 +68,7 @@ describe("layers", () => {
   })
 })
 
-describe("errors", () => {
+describe("SampleError", () => {
   it("catchTag removes only its tag", () => {
     expect(Effect.catchTag(sampled, "ReplicationCacheMiss", () => Effect.succeed(""))).type.toBe<
       Effect.Effect<

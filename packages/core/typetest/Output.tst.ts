@@ -6,8 +6,8 @@ declare const run: <A, E>(program: Effect.Effect<A, E>) => void
 
 const { code, json, repeat, sequence, tag, text } = Output
 
-describe("what a spec yields", () => {
-  it("is in its type", () => {
+describe("Output.Type", () => {
+  it("is the type of the value read", () => {
     expect(tag("a")).type.toBe<Output.Item<string>>()
     expect(code()).type.toBe<Output.Item<string>>()
     expect(text).type.toBe<Output.Spec<string>>()
@@ -23,21 +23,21 @@ describe("what a spec yields", () => {
     >()
   })
 
-  it("is an array for parts that are not known", () => {
+  it("is an array for unknown parts", () => {
     expect(sequence([tag("a") as Output.Spec<string>] as Array<Output.Spec<string>>)).type.toBe<
       Output.Spec<Array<string>>
     >()
     expect(sequence([])).type.toBe<Output.Spec<[]>>()
   })
 
-  it("is neither more nor less", () => {
+  it("is invariant", () => {
     expect<Output.Spec<string>>().type.not.toBeAssignableTo<Output.Spec<string | number>>()
     expect<Output.Spec<string | number>>().type.not.toBeAssignableTo<Output.Spec<string>>()
   })
 })
 
-describe("a repetition", () => {
-  it("is of what is seen to begin", () => {
+describe("Output.repeat", () => {
+  it("takes only items with a recognizable beginning", () => {
     expect(repeat).type.toBeCallableWith(sequence([sequence([code(), text]), repeat(tag("a"))]))
     expect(repeat).type.toBeCallableWith(json(Schema.String))
     expect(repeat).type.not.toBeCallableWith(text)
@@ -49,14 +49,14 @@ describe("a repetition", () => {
   })
 })
 
-describe("a JSON", () => {
-  it("is of a schema that needs nothing", () => {
+describe("Output.json", () => {
+  it("takes only schemas without services", () => {
     const needy = null as unknown as Schema.Codec<string, string, Context.Service<string, string>>
     expect(json).type.not.toBeCallableWith(needy)
   })
 })
 
-describe("a query", () => {
+describe("Output.query", () => {
   type E = SampleError.SampleError | Output.OutputsExhausted
   interface Judge {
     readonly judge: unique symbol
@@ -64,7 +64,7 @@ describe("a query", () => {
   const judged = null as unknown as Effect.Effect<boolean, "no verdict", Judge>
   const spec = sequence([tag("a"), code()])
 
-  it("yields what its spec does, and asks for independence", () => {
+  it("yields the value of its spec, and needs an IndependentModel", () => {
     const query = Output.query("p", spec)
     expect(query).type.toBe<Effect.Effect<[string, string], E, IndependentModel.IndependentModel>>()
     expect(Output.query("p", spec, {})).type.toBe<typeof query>()
@@ -74,7 +74,7 @@ describe("a query", () => {
     expect(run).type.not.toBeCallableWith(query.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
   })
 
-  it("fails with and needs what validate and the schedule do", () => {
+  it("adds the errors and services of validate and of the schedule", () => {
     expect(Output.query("p", spec, { validate: ([a]) => a !== "" || "empty" })).type.toBe<
       Effect.Effect<[string, string], E, IndependentModel.IndependentModel>
     >()
@@ -92,7 +92,7 @@ describe("a query", () => {
     expect(Output.query).type.not.toBeCallableWith("p", spec, { schedule: Schedule.identity<number>() })
   })
 
-  it("does so also among others", () => {
+  it("adds them in a union with those of the program", () => {
     const query = Output.query("p", tag("a"), { validate: () => judged, schedule: Schedule.recurs(1) })
     expect(Effect.all([Output.query("p", tag("a")), query])).type.toBe<
       Effect.Effect<[string, string], E | "no verdict", IndependentModel.IndependentModel | Judge>

@@ -21,8 +21,8 @@ const repeatable = RepeatableModel.sampleOne("Hello")
 
 declare const run: <A, E>(program: Effect.Effect<A, E>) => void
 
-describe("what asks for independence", () => {
-  it("says so in its type", () => {
+describe("Code that needs an IndependentModel", () => {
+  it("has it in its requirements", () => {
     expect(independent).type.toBe<
       Effect.Effect<Array<string>, SampleError.SampleError, IndependentModel.IndependentModel>
     >()
@@ -31,7 +31,7 @@ describe("what asks for independence", () => {
     >()
   })
 
-  it("compiles under Independent.layer, whatever is in between", () => {
+  it("compiles under Independent.layer, with any layers in between", () => {
     expect(run).type.toBeCallableWith(independent.pipe(
       Effect.provide(Repeatable.layer),
       Effect.provide(Independent.layer),
@@ -40,7 +40,7 @@ describe("what asks for independence", () => {
     ))
   })
 
-  it("does not compile under anything else", () => {
+  it("does not compile under other layers", () => {
     expect(run).type.not.toBeCallableWith(independent.pipe(Effect.provide(model)))
     expect(run).type.not.toBeCallableWith(
       independent.pipe(Effect.provide(Repeatable.layer), Effect.provide(model))
@@ -51,7 +51,7 @@ describe("what asks for independence", () => {
   })
 })
 
-describe("what asks for repeatability", () => {
+describe("Code that needs a RepeatableModel", () => {
   it("compiles under Repeatable.layer, Persistent.layer and a replication", () => {
     expect(run).type.toBeCallableWith(repeatable.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
     expect(run).type.toBeCallableWith(
@@ -70,16 +70,16 @@ describe("what asks for repeatability", () => {
   })
 })
 
-describe("layers", () => {
-  it("are layers of LlmModel, for whoever asks for no more", () => {
+describe("Layers of model kinds", () => {
+  it("are layers of LlmModel too", () => {
     expect(Independent.layer).type.toBeAssignableTo<Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>>()
     expect(Repeatable.layer).type.toBeAssignableTo<Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>>()
     expect(Independent.layer).type.not.toBeAssignableTo<typeof Repeatable.layer>()
   })
 })
 
-describe("what the compiler says where a model is missing", () => {
-  it("names the service, whose documentation says what to provide", () => {
+describe("The compiler error about a missing model", () => {
+  it("names the service", () => {
     // @effect-diagnostics missingEffectContext:off
     // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
     run(independent.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
@@ -98,11 +98,11 @@ interface Judge {
 declare const judged: Effect.Effect<number, "no verdict", Judge | LlmModel.LlmModel>
 declare const checked: Effect.Effect<boolean, "no verdict", Judge>
 
-describe("estimates", () => {
+describe("Estimates", () => {
   const options = { prompt: "Hello", n: 5 }
   const isLong = (sample: string) => sample.length > 10
 
-  it("ask for independence", () => {
+  it("need an IndependentModel", () => {
     const estimate = Estimate.passAtK({ ...options, k: 1, check: () => Effect.succeed(true) })
     expect(estimate).type.toBe<Effect.Effect<number, SampleError.SampleError, IndependentModel.IndependentModel>>()
     expect(run).type.not.toBeCallableWith(estimate.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
@@ -112,7 +112,7 @@ describe("estimates", () => {
     >()
   })
 
-  it("of one k are a number, of several as many as they are", () => {
+  it("are a number for one k, and a tuple for several", () => {
     expect(Estimate.passAtK({ ...options, k: options.n, check: isLong })).type.toBe<
       Effect.Effect<number, SampleError.SampleError, IndependentModel.IndependentModel>
     >()
@@ -124,7 +124,7 @@ describe("estimates", () => {
     >()
   })
 
-  it("fail with and need what the check does, also among others", () => {
+  it("add the errors and services of the check", () => {
     const estimate = Estimate.passAtK({ ...options, k: 1, check: () => checked })
     type Needed = IndependentModel.IndependentModel | Judge
     expect(estimate).type.toBe<Effect.Effect<number, SampleError.SampleError | "no verdict", Needed>>()
@@ -137,7 +137,7 @@ describe("estimates", () => {
   })
 })
 
-describe("attempts", () => {
+describe("Attempts", () => {
   const attempt = Effect.andThen(LlmModel.sampleOne("Hello"), RepeatableModel.sampleOne("Hello"))
   type E = SampleError.SampleError
   type Retried<E2 = never, R2 = never> = Effect.Effect<
@@ -151,7 +151,7 @@ describe("attempts", () => {
     IndependentModel.IndependentModel | R2
   >
 
-  it("get their models, keep the caller's scope, and tell what they may end with", () => {
+  it("get their models, keep the caller's scope and have typed errors", () => {
     expect(Attempt.retry(attempt, { schedule: Schedule.recurs(1) })).type.toBe<Retried>()
     expect(Attempt.retry(Effect.andThen(Effect.scope, attempt), { times: 1 })).type.toBe<Retried<never, Scope.Scope>>()
     expect(Attempt.race(attempt, { n: 2 })).type.toBe<Won>()
@@ -161,7 +161,7 @@ describe("attempts", () => {
     expect(Attempt.best(attempt, { n: 2, score: () => judged })).type.toBe<Won<"no verdict", Judge>>()
   })
 
-  it("do not compile without independence", () => {
+  it("do not compile without an IndependentModel", () => {
     for (
       const one of [
         Effect.asVoid(Attempt.retry(attempt, { times: 1 })),
@@ -174,7 +174,7 @@ describe("attempts", () => {
     }
   })
 
-  it("are retried by whatever Effect.retry takes", () => {
+  it("take the arguments of Effect.retry", () => {
     const needy = null as unknown as Schedule.Schedule<number, E, "schedule", Judge>
     expect(attempt.pipe(Attempt.retry({ times: 1 }))).type.toBe<Retried>()
     expect(Attempt.retry(attempt, Schedule.recurs(1))).type.toBe<Retried>()
@@ -184,7 +184,7 @@ describe("attempts", () => {
     expect(Attempt.retry(attempt, ($) => $(Schedule.recurs(1)))).type.toBe<Retried>()
     expect(Attempt.retry(attempt, { while: (error) => error._tag === "StoreError" })).type.toBe<Retried>()
     expect(Attempt.retry(attempt, { until: () => checked })).type.toBe<Retried<"no verdict", Judge>>()
-    // what it fails with is the attempt's, whatever the schedule could take
+    // The error type comes from the attempt, not from the schedule's input.
     const safe = Effect.succeed("")
     expect(Attempt.retry(safe, { schedule: Schedule.recurs(1) })).type.toBe<
       Effect.Effect<
@@ -197,11 +197,11 @@ describe("attempts", () => {
   })
 })
 
-describe("forks", () => {
+describe("Fork.forEach", () => {
   const items: ReadonlyArray<number> = [1, 2]
   const f = (item: number) => Effect.succeed(String(item))
 
-  it("of a list come before or after it, and may throw their results away", () => {
+  it("works data-first and data-last, and can discard the results", () => {
     expect(Fork.forEach(items, f)).type.toBe<Effect.Effect<Array<string>>>()
     expect(Fork.forEach(items, f, { discard: true })).type.toBe<Effect.Effect<void>>()
     expect(Fork.forEach(f, { name: (item) => item.toFixed() })(items)).type.toBe<Effect.Effect<Array<string>>>()
@@ -209,8 +209,8 @@ describe("forks", () => {
   })
 })
 
-describe("an audit", () => {
-  it("watches any layer that provides a model", () => {
+describe("Audit.watch", () => {
+  it("takes any layer with a model", () => {
     const other = null as unknown as Layer.Layer<Judge, "other", Scope.Scope>
     const both = Layer.merge(Independent.layer, other)
     type Watched = Layer.Layer<

@@ -1,5 +1,5 @@
-// Parses texts of 10 MB that are made to take long, with specs that look for much, and prints what came of it. A parser
-// that goes back would not come to an end here.
+// Parses long texts with specs that search for much, and prints the results. A parser that goes back would never end.
+// The argument is the length of the texts.
 import { Output } from "@llm-cache/core"
 import { Effect, Result, Schema } from "effect"
 
@@ -34,8 +34,10 @@ const units = {
   lines: "\n"
 }
 
+const length = Number(process.argv[2])
+
 for (const [name, unit] of Object.entries(units)) {
-  const text = unit.repeat(Math.ceil(10_000_000 / unit.length))
+  const text = unit.repeat(Math.ceil(length / unit.length))
   const results = Object.entries(specs).map(([spec, one]) => {
     const result = Effect.runSync(Effect.result(Output.parse(one)(text)))
     return [spec, Result.isFailure(result) ? result.failure.found : [result.success].flat().length] as const

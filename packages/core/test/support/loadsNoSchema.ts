@@ -1,4 +1,4 @@
-// Prints whether effect/Schema is loaded: by the library, by reading what has no JSON, and by reading what has.
+// Prints whether effect/Schema is loaded: by the library, by specs without JSON, and by specs with JSON.
 import { registerHooks } from "node:module"
 
 let isLoaded = false

@@ -1,6 +1,6 @@
 import type { Node } from "../../src/internal/output/spec.ts"
 
-/** What a text is to a spec: a value, or where in the spec it does not fit. JSON is not among the specs. */
+/** The value of a text, or the path of the first part that it lacks. It supports all specs but JSON. */
 export type Read = { readonly value: unknown } | { readonly path: ReadonlyArray<number> }
 
 interface Block {
@@ -10,10 +10,7 @@ interface Block {
   readonly body: string | undefined
 }
 
-/**
- * What `Output.parse` means, written down with no thought of time: it searches anew whenever it wants to know where
- * something is. All lines end by a line feed.
- */
+/** The meaning of `Output.parse` without care for speed: it starts each search over. All lines end with a line feed. */
 export const readSlowly = (node: Node, text: string): Read => {
   const blocks: Array<Block> = []
   const fence = /^( {0,3})(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))(?:\n|$)/gm
