@@ -21,7 +21,7 @@ import { handedOut, watchedIndependent } from "./support/stack.ts"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly answer: string }> {}
 
-/** Draws twice the same and once another, and accepts the sample that it is told to. */
+/** Draws one prompt twice and another once, and accepts only the expected sample. */
 const attempt = (accepted: string) =>
   Effect.gen(function*() {
     const first = yield* LlmModel.sampleOne("a")
@@ -47,7 +47,7 @@ const errors = {
     new SampleError.StoreError({ kind, store: "s", operation: "get", description: "" })
 }
 
-/** All of them, with an attempt that is the only one. */
+/** All functions of `Attempt`, each with a single attempt. */
 const each = <A, E, R>(one: Effect.Effect<A, E, R>): ReadonlyArray<
   Effect.Effect<
     { readonly value: A },
@@ -60,8 +60,8 @@ const each = <A, E, R>(one: Effect.Effect<A, E, R>): ReadonlyArray<
   Attempt.best(one, { n: 1, score: () => 0 })
 ]
 
-describe("an attempt", () => {
-  it.effect("has the caller's scope, not one of its own", () =>
+describe("Each attempt", () => {
+  it.effect("keeps the caller's scope", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const released: Array<string> = []
@@ -79,7 +79,7 @@ describe("an attempt", () => {
       }
     }))
 
-  it.effect("ends what it leaves under way of its draws, and no more", () =>
+  it.effect("ends its unfinished draws, and nothing else", () =>
     Effect.gen(function*() {
       for (const kind of [0, 1, 2]) {
         const provider = yield* makeProvider()
@@ -94,14 +94,14 @@ describe("an attempt", () => {
           const { value: left } = yield* each(leaving)[kind]!
           yield* gate.open
           assert.isTrue(Exit.hasDies(yield* Fiber.await(left)))
-          // what it had bought is the next draw's
+          // The next draw gets the sample of the interrupted one.
           const next = LlmModel.sampleOne("a")
           assert.strictEqual(yield* (kind === 0 ? next : Fork.fork(next, "0")), "a #0")
         }).pipe(Effect.provide(watchedIndependent), using(provider.model))
       }
     }))
 
-  it.effect("that has a defect ends the whole, and is not made again", () =>
+  it.effect("ends the program if it dies, without another attempt", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       let attempts = 0
@@ -128,7 +128,7 @@ describe("an attempt", () => {
       }
     }))
 
-  it.effect("that no sample can mend is told by its error", () =>
+  it.effect("fails with a non-retryable error if several errors occur", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const key = errors.provider(new SampleError.BadKey({ description: "d" }))
@@ -139,7 +139,7 @@ describe("an attempt", () => {
 })
 
 describe("AttemptsExhausted", () => {
-  it.effect("says what the last attempt failed with, as text and as its cause", () =>
+  it.effect("has the last attempt's error in its message and as its cause", () =>
     Effect.sync(() => {
       const messageOf = (error: unknown) => new Attempt.AttemptsExhausted({ errors: [1, error] }).message
       assert.strictEqual(messageOf(new Error("no")), "No attempt of 2 succeeded. The last one failed with: no")
@@ -152,8 +152,8 @@ describe("AttemptsExhausted", () => {
     }))
 })
 
-describe("retry", () => {
-  it.effect("makes attempts until one succeeds, each with samples of its own", () =>
+describe("Attempt.retry", () => {
+  it.effect("makes attempts until one succeeds, each with new samples", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -168,12 +168,12 @@ describe("retry", () => {
         { a: [3, 3], "b of a #0": [1, 1], "b of a #2": [1, 1], "b of a #4": [1, 1] }
       ])
       assert.strictEqual(provider.requests.length, 6)
-      // and again from the cache
+      // A replay from the cache gives the same.
       assert.deepStrictEqual(yield* program, result)
       assert.strictEqual(provider.requests.length, 6)
     }))
 
-  it.effect("tells how many attempts there were, and what the last failed with, when the schedule ends", () =>
+  it.effect("fails with the errors of all attempts when the schedule ends", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const error = yield* Attempt.retry(attempt("none"), { schedule: Schedule.recurs(2) }).pipe(
@@ -188,7 +188,7 @@ describe("retry", () => {
       assert.deepStrictEqual(error.errors, ["a #0", "a #2", "a #4"].map((answer) => new Refused({ answer })))
     }))
 
-  it.effect("takes what Effect.retry takes, before the attempt or after it", () =>
+  it.effect("takes the arguments of Effect.retry, data-first and data-last", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const none = attempt("none")
@@ -212,7 +212,7 @@ describe("retry", () => {
     }))
 
   it.effect.each(["while", "until"] as const)(
-    "asks %s once for each error, and may wait for its answer",
+    "runs `%s` once for each error, also as an effect",
     (name) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider()
@@ -231,7 +231,7 @@ describe("retry", () => {
           assert.deepStrictEqual(asked, answers)
           assert.deepStrictEqual(error, new Refused({ answer: answers[2]! }))
         }
-        // and its own failure is the end
+        // A failure of the condition ends the retries.
         const end = yield* Attempt.retry(attempt("none"), { times: 9, [name]: () => Effect.fail("cannot tell") }).pipe(
           Effect.provide(watchedIndependent),
           using(provider.model),
@@ -241,7 +241,7 @@ describe("retry", () => {
       })
   )
 
-  it.effect("needs one attempt where that succeeds", () =>
+  it.effect("makes one attempt if that succeeds", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const result = yield* Attempt.retry(attempt("a #0"), { schedule: Schedule.forever }).pipe(
@@ -287,7 +287,7 @@ describe("retry", () => {
       if (!isRetried) assert.strictEqual(failed, error)
     }))
 
-  it.effect("does not swallow a miss in replication", () =>
+  it.effect("does not retry a ReplicationCacheMiss", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -300,7 +300,7 @@ describe("retry", () => {
       assert.strictEqual(miss._tag, "ReplicationCacheMiss")
     }))
 
-  it.effect("takes a schedule's delays, its inputs and its own condition", () =>
+  it.effect("respects the delays, the input and the condition of a schedule", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const inputs: Array<string> = []
@@ -318,14 +318,14 @@ describe("retry", () => {
       yield* TestClock.adjust("1 millis")
       assert.strictEqual(provider.requests.length, 4)
       yield* TestClock.adjust("2 seconds")
-      // the third one was refused by the condition, and is its own error
+      // The condition rejected the third error, so it is the result.
       assert.deepStrictEqual(yield* Fiber.join(fiber), new Refused({ answer: "a #4" }))
       assert.deepStrictEqual(inputs, ["Refused", "Refused"])
     }))
 })
 
-describe("race", () => {
-  it.effect("takes the first that succeeds, interrupts the others, and loses none of what they bought", () =>
+describe("Attempt.race", () => {
+  it.effect("takes the first success, interrupts the other attempts and keeps their samples", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -347,7 +347,7 @@ describe("race", () => {
       assert.strictEqual(provider.requests.length, 1)
     }))
 
-  it.effect("goes on while some fail, and tells when all have, or what no sample can mend", () =>
+  it.effect("continues after failures, and fails after all of them or a non-retryable error", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const race = <E>(errorOf: (index: string) => E | undefined) =>
@@ -369,7 +369,7 @@ describe("race", () => {
     }))
 })
 
-it.effect("a request of a loser that is under way is recorded when it comes back, and not sent again", () =>
+it.effect("Attempt.race records an in-flight request of a loser when it returns, and does not send it again", () =>
   Effect.gen(function*() {
     const provider = yield* makeProvider()
     const gate = yield* makeGate
@@ -391,7 +391,7 @@ it.effect("a request of a loser that is under way is recorded when it comes back
     }).pipe(Effect.provide(Persistent.layer({ directory: yield* makeDirectory })), using(provider.model))
   }))
 
-it.effect("a name keeps two of them at one place apart", () =>
+it.effect("Attempt.race and Attempt.best with different names draw from different sequences", () =>
   Effect.gen(function*() {
     const provider = yield* makeProvider()
     const paths = Effect.all([
@@ -403,10 +403,10 @@ it.effect("a name keeps two of them at one place apart", () =>
     assert.deepStrictEqual((yield* paths).map(({ value }) => value), [["x", "0"], ["0"], ["y", "0"], ["0"]])
   }))
 
-describe("best", () => {
+describe("Attempt.best", () => {
   const draw = Effect.map(LlmModel.sampleOne("a"), (text) => Number(text.slice(3)))
 
-  it.effect("takes the highest score, the first of several", () =>
+  it.effect("takes the highest score and, in a tie, the first attempt", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const best = Attempt.best(draw, { n: 6, score: (value) => Math.min(value, 3) }).pipe(
@@ -421,7 +421,7 @@ describe("best", () => {
       ])
     }))
 
-  it.effect("replays however its attempts are scheduled", () =>
+  it.effect("replays under any scheduling of its attempts", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -447,7 +447,7 @@ describe("best", () => {
       assert.strictEqual(provider.requests.length, 6)
     }))
 
-  it.effect("asks for each score once, and takes none that is not a number before one that is", () =>
+  it.effect("runs `score` once for each attempt, and ranks NaN below every number", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const bestOf = (...scores: Array<number>) => {
@@ -471,7 +471,7 @@ describe("best", () => {
       assert.deepStrictEqual(yield* bestOf(NaN, NaN), [0, 2])
     }))
 
-  it.effect("lets a judge draw within the attempt that it judges", () =>
+  it.effect("lets `score` draw from the models of its attempt", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -503,7 +503,7 @@ describe("best", () => {
       assert.strictEqual(provider.requests.length, 8)
     }))
 
-  it.effect("leaves out attempts that fail, and fails when all do", () =>
+  it.effect("ignores failed attempts, and fails if all attempts fail", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const below = (limit: number) =>
@@ -520,7 +520,7 @@ describe("best", () => {
       assert.deepStrictEqual(error.lastError, new Refused({ answer: "5" }))
     }))
 
-  it.effect("refuses an n that is no number of attempts", () =>
+  it.effect("fails with InvalidInput, like Attempt.race, if n is not a whole number of at least 1", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       for (const n of [0, -1, 1.5, NaN]) {
@@ -534,8 +534,8 @@ describe("best", () => {
     }))
 })
 
-describe("forks inside an attempt that is retried", () => {
-  it.effect("replay however they are scheduled", () =>
+describe("Forks inside a retried attempt", () => {
+  it.effect("replay under any scheduling", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const store = yield* MemoryStore.make
@@ -562,13 +562,13 @@ describe("forks inside an attempt that is retried", () => {
       const { value } = yield* program(0)
       const requests = provider.requests.length
       for (const pauses of [0, 1, 3, 10, 50]) assert.deepStrictEqual((yield* program(pauses)).value, value)
-      // What an attempt that failed early had not drawn is drawn by one that fails late: at most that.
+      // A replay sends at most the draws that an early failure had skipped.
       assert.isAtMost(provider.requests.length - requests, 2)
       for (const pauses of [50, 0]) yield* program(pauses)
       assert.isAtMost(provider.requests.length - requests, 2)
     }))
 
-  it.effect("have a name of their own in every attempt but the first", () =>
+  it.effect("have another path in each attempt after the first", () =>
     Effect.gen(function*() {
       const paths: Array<string> = []
       const note = Effect.tap(Fork.path, (path) => Effect.sync(() => paths.push(path.join(" > "))))
@@ -595,7 +595,7 @@ describe("forks inside an attempt that is retried", () => {
     }))
 })
 
-it.effect("a miss is not retried, also where another error came first", () =>
+it.effect("Attempt.retry does not retry a ReplicationCacheMiss that follows another error", () =>
   Effect.gen(function*() {
     let attempts = 0
     const miss = LlmModel.sampleOne("cleanup")

@@ -7,14 +7,18 @@ import {
   LlmModel,
   MemoryStore,
   Persistent,
+  Progress,
   Repeatable,
-  SampleStore
+  SampleStore,
+  Usage
 } from "@llm-cache/core"
-import { Cause, Deferred, Effect, Fiber, Layer, Logger, References, Stream } from "effect"
+import { Cause, Deferred, Effect, Fiber, Layer, Logger, References, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { makeDirectory, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
+import { directoryStore } from "./support/stack.ts"
 
-/** An event in a few words. */
+/** A short text for an event. */
 const brief = (event: Events.Event): string => {
   const at = `${event.key.prompt}${event.position}`
   switch (event._tag) {
@@ -34,7 +38,7 @@ const brief = (event: Events.Event): string => {
   }
 }
 
-/** Runs an effect, and gives the events of it. */
+/** Runs an effect and returns its events. */
 const eventsOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     const events: Array<Events.Event> = []
@@ -47,8 +51,8 @@ const briefly = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.map(eventsOf(s
 
 const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
-describe("events", () => {
-  it.effect("of a provider are its requests, with the prompt, the position and what they cost", () =>
+describe("Events", () => {
+  it.effect("report each request with its prompt, position, samples and duration", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ maxBatch: 2 })
       provider.gate = TestClock.adjust("3 seconds")
@@ -62,7 +66,7 @@ describe("events", () => {
       assert.strictEqual(sent.key.identity, provider.model.identity)
     }))
 
-  it.effect("of several requests for one draw have the position of the draw", () =>
+  it.effect("give several requests of one draw the position of the draw", () =>
     Effect.gen(function*() {
       const single = yield* LlmModel.make({
         model: "m",
@@ -80,7 +84,7 @@ describe("events", () => {
       ])
     }))
 
-  it.effect("tell of requests that fail, and of those that are interrupted", () =>
+  it.effect("report failed and interrupted requests", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       provider.failures = 1
@@ -96,7 +100,7 @@ describe("events", () => {
       )
     }))
 
-  it.effect("tell of requests that end by a defect, also of one that is thrown", () =>
+  it.effect("report requests that die, also by an exception", () =>
     Effect.gen(function*() {
       const bug = () => {
         throw new Error("bug")
@@ -110,7 +114,7 @@ describe("events", () => {
       }
     }))
 
-  it.effect("of caches: each draw is one hit or one miss of each cache that is asked", () =>
+  it.effect("report one hit or one miss per draw for each cache", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const big = yield* memory
@@ -151,7 +155,7 @@ describe("events", () => {
       ])
     }))
 
-  it.effect("of an Independent over a provider are the provider's, and what asks it is a provider", () =>
+  it.effect("report an Independent over a provider as the provider", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const independent = yield* Independent.make(provider.model)
@@ -160,21 +164,21 @@ describe("events", () => {
       const repeatable = yield* Repeatable.make(independent)
       assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("q").pipe(using(repeatable))), [
         "miss q0 provider",
-        // The reader numbers what it draws of a provider from where it is.
+        // The reader numbers a provider's samples from its own position on.
         "sent q2 1",
         "done q2 1",
         "stored q0"
       ])
     }))
 
-  it.effect("of a replication are a miss that asks nothing", () =>
+  it.effect("report a miss that asks nothing in replication", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Persistent.make(provider.model, yield* memory, { replication: true })
       assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(model))), ["miss p0 nothing"])
     }))
 
-  it.effect("tell who waits for another's request, and each fiber's go to whom it runs under", () =>
+  it.effect("report waits for another fiber's request to the listeners of each fiber", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const gate = yield* makeGate
@@ -188,7 +192,7 @@ describe("events", () => {
       assert.deepStrictEqual(yield* Fiber.join(second), ["waited p0"])
     }))
 
-  it.effect("tell of no wait where a sample was stored as it was about to be bought", () =>
+  it.effect("report no wait if a sample was stored just before the request", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const store = yield* memory
@@ -202,7 +206,7 @@ describe("events", () => {
       assert.deepStrictEqual(yield* briefly(LlmModel.sampleOne("p").pipe(using(model))), ["hit p0"])
     }))
 
-  it.effect("have the fork's key", () =>
+  it.effect("have the key of the fork", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
@@ -210,7 +214,7 @@ describe("events", () => {
       assert.deepStrictEqual(events.map(({ key }) => key.path.join()), Array(4).fill("a"))
     }))
 
-  it.effect("are told to the place around, too", () =>
+  it.effect("reach the outer Events too", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const all = ["sent p0 1", "done p0 1"]
@@ -225,7 +229,7 @@ describe("events", () => {
       assert.deepStrictEqual(inner, all)
     }))
 
-  it.effect("of a model that samples another one to generate are those of both, wherever they were built", () =>
+  it.effect("report both models if one samples the other to generate", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const judge = yield* LlmModel.make({
@@ -238,7 +242,7 @@ describe("events", () => {
       )
     }))
 
-  it.effect("are told beneath an audit as without one", () =>
+  it.effect("are the same beneath an audit", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const layer = Audit.watch(Repeatable.layer, "watched").pipe(Layer.provide([provider.layer, Audit.layer]))
@@ -249,7 +253,7 @@ describe("events", () => {
       )
     }))
 
-  it.effect("are heard by the others, and logged, where a listener throws", () =>
+  it.effect("reach the other listeners if a listener throws, and log its exception", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const [heard, logged]: [Array<string>, Array<unknown>] = [[], []]
@@ -276,7 +280,7 @@ describe("events", () => {
       ])
     }))
 
-  it.effect("come as a stream", () =>
+  it.effect("are available as a stream", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const started = yield* Deferred.make<void>()
@@ -290,7 +294,7 @@ describe("events", () => {
       const draw = LlmModel.sampleOne("p").pipe(using(provider.model))
       yield* Effect.repeat(draw, { times: 99 })
       assert.deepStrictEqual((yield* Fiber.join(fiber)).map(brief), Array(3).fill("done p0 1"))
-      // None is lost where the consumer is slow.
+      // A slow consumer loses no event.
       const all = yield* Effect.forkChild(Stream.runCollect(Stream.take(Events.stream, 1000)), {
         startImmediately: true
       })
@@ -298,7 +302,7 @@ describe("events", () => {
       assert.lengthOf(yield* Fiber.join(all), 1000)
     }).pipe(Effect.provide(Events.layer)))
 
-  it.effect("end with the scope of who listens", () =>
+  it.effect("end with the scope of the listener", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       let heard = 0
@@ -309,7 +313,7 @@ describe("events", () => {
       assert.strictEqual(heard, 2)
     }).pipe(Effect.provide(Events.layer)))
 
-  it.effect("are told only where anyone listens, there or around", () =>
+  it.effect("are published only if this Events or an outer one has listeners", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const events = yield* Events.make
@@ -327,7 +331,7 @@ describe("events", () => {
       yield* draw
       assert.deepStrictEqual([inner.hasListeners(), told], [false, 0])
     }))
-  it.effect("cost no more than elsewhere while no one listens: samples are read many at a time", () =>
+  it.effect("leave reads of many samples at a time as they are without listeners", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const store = yield* memory
@@ -344,12 +348,12 @@ describe("events", () => {
       assert.deepStrictEqual(reads.splice(0), ["many"])
       yield* Effect.scoped(Effect.andThen(Events.listen(() => {}), draw))
       assert.deepStrictEqual(reads.splice(0), ["one", "one", "one"])
-      // a listener of the place around hears it, too
+      // A listener of the outer Events hears it too.
       yield* briefly(Effect.provide(draw, Layer.fresh(Events.layer)))
       assert.deepStrictEqual(reads.splice(0), ["one", "one", "one"])
     }).pipe(Effect.provide(Events.layer)))
 
-  it.effect("are told by models whose layers were built without them", () =>
+  it.effect("come from models whose layers were built without Events", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = Layer.provide(Persistent.layer(), [provider.layer, MemoryStore.layer])
@@ -358,10 +362,79 @@ describe("events", () => {
       const outside = eventsOf(LlmModel.sampleOne("p")).pipe(Effect.provide(model))
       assert.lengthOf(yield* outside, 4)
     }))
+
+  for (const tag of ["RequestSent", "RequestDone", "Stored", "Miss", "Hit"] as const) {
+    it.effect(`lose no paid sample and double none if a listener throws at ${tag} (laws 2 and 8)`, () =>
+      Effect.gen(function*() {
+        const directory = yield* makeDirectory
+        const provider = yield* makeProvider()
+        const cached = yield* Persistent.make(provider.model, yield* directoryStore(directory))
+        let throws = true
+        const listening = Effect.andThen(
+          Events.listen((event) => {
+            if (throws && event._tag === tag) {
+              throws = false
+              throw new Error("a bug in a listener")
+            }
+          }),
+          Effect.exit(LlmModel.sampleMany("p", 2).pipe(using(cached)))
+        )
+        yield* listening.pipe(Effect.scoped, Effect.provide(Events.layer))
+        const texts = yield* LlmModel.sampleMany("p", 3).pipe(using(cached))
+        assert.deepStrictEqual(texts, provider.given.slice(0, 3))
+        assert.deepStrictEqual(Object.values(samplesIn(directory)), provider.given)
+      }))
+  }
+
+  it.effect("reach the listeners behind a listener that throws", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      let heard = 0
+      yield* Effect.gen(function*() {
+        yield* Events.listen(() => {
+          throw new Error("a bug in a listener")
+        })
+        yield* Events.listen(() => heard++)
+        yield* Effect.exit(LlmModel.sampleOne("p").pipe(using(provider.model)))
+      }).pipe(Effect.scoped, Effect.provide(Events.layer))
+      assert.strictEqual(heard, 2)
+    }))
+
+  it.effect("reach a listener that another listener adds, from the next event on", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const late: Array<string> = []
+      yield* Effect.gen(function*() {
+        const events = yield* Events.Events
+        const scope = yield* Effect.scope
+        let added = false
+        yield* Events.listen(() => {
+          if (added) return
+          added = true
+          Effect.runSync(Scope.provide(events.listen((event) => late.push(event._tag)), scope))
+        })
+        yield* LlmModel.sampleOne("p").pipe(using(provider.model))
+      }).pipe(Effect.scoped, Effect.provide(Events.layer))
+      assert.deepStrictEqual(late, ["RequestDone"])
+    }))
+
+  it.effect("reach all of several merged layers", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const written: Array<string> = []
+      const usage = yield* Effect.andThen(LlmModel.sampleOne("p").pipe(using(provider.model)), Usage.current).pipe(
+        Effect.provide(Layer.mergeAll(
+          Layer.provideMerge(Usage.layer, Events.layer),
+          Layer.provideMerge(Progress.layer({ output: { write: (text) => void written.push(text) } }), Events.layer)
+        ))
+      )
+      assert.strictEqual(usage.spent.requests, 1)
+      assert.include(written.join(), "1 requests")
+    }))
 })
 
-describe("debug logs", () => {
-  it.effect("tell each event, with its prompt by hash, and nothing above that level", () =>
+describe("Debug logs", () => {
+  it.effect("contain each event with the hash of its prompt, only at level Debug", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
@@ -379,7 +452,7 @@ describe("debug logs", () => {
       assert.notInclude(JSON.stringify(logged), "secret")
     }))
 
-  it.effect("have the model, the prompt, the position, the request or the cache, and the fork where there is one", () =>
+  it.effect("are annotated with model, prompt, position, request or cache, and fork", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ model: "m" })
       const store = yield* memory
@@ -399,5 +472,24 @@ describe("debug logs", () => {
         ["request for 1", { ...at, request: sent.request }]
       ])
       assert.deepStrictEqual(logged[4], ["miss, asks provider", { ...at, fork: ["b", "a"], store: store.id }])
+    }))
+
+  it.effect("contain no text of prompts or of system prompts", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        parameters: { system: "secret system prompt" },
+        generate: () => Effect.succeed({ samples: ["a"] })
+      })
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ fiber, message }) => {
+        logged.push([message, fiber.getRef(References.CurrentLogAnnotations)])
+      })
+      yield* LlmModel.sampleOne("p").pipe(
+        using(model),
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      assert.notInclude(JSON.stringify(logged), "secret")
     }))
 })

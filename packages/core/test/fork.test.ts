@@ -11,15 +11,15 @@ const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60
 
 const two = Effect.all([LlmModel.sampleOne("a"), LlmModel.sampleOne("a")])
 
-/** Lets other fibers go first, some of them, sometimes. */
+/** Yields to other fibers, a random number of times. */
 const shuffled = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(
     Random.nextIntBetween(0, 6),
     (times) => Effect.andThen(Effect.replicateEffect(Effect.yieldNow, times, { discard: true }), self)
   )
 
-describe("a fork", () => {
-  it.effect("has sequences of its own, the same ones whenever it is entered", () =>
+describe("Fork.fork", () => {
+  it.effect("has its own sequences, the same each time", () =>
     Effect.gen(function*() {
       for (const stack of [["Repeatable"], ["Persistent"], ["Repeatable", "Independent", "Persistent"]] as const) {
         const provider = yield* makeProvider()
@@ -38,7 +38,7 @@ describe("a fork", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("has an independent reader of its own, which goes on when it is entered again", () =>
+  it.effect("has its own independent reader, which continues the next time", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
@@ -47,7 +47,7 @@ describe("a fork", () => {
       assert.strictEqual(provider.requests.length, 6)
     }).pipe(Effect.scoped))
 
-  it.effect("is that of the fiber that samples, and of the fibers it starts", () =>
+  it.effect("applies to the sampling fiber and to its child fibers", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* Fork.path, [])
       const seen = yield* Effect.gen(function*() {
@@ -55,7 +55,7 @@ describe("a fork", () => {
         return [yield* Fork.path, yield* Fiber.join(child)]
       }).pipe(Fork.fork("outer"))
       assert.deepStrictEqual(seen, [["outer"], ["outer", "inner"]])
-      // a stream samples when it is run
+      // A stream samples when it runs.
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
       const first = Stream.runHead(LlmModel.sample("a"))
@@ -64,7 +64,7 @@ describe("a fork", () => {
       assert.deepStrictEqual(inside, yield* Fork.fork(Stream.runHead(model.sample("a")), "x"))
     }).pipe(Effect.scoped))
 
-  it.effect("is kept apart on disk, in slices too, and is replicated", () =>
+  it.effect("has its own folder on disk, also in slices, and replicates", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -87,7 +87,7 @@ describe("a fork", () => {
       assert.deepStrictEqual(yield* replicated, texts.slice(0, 2))
     }))
 
-  it.effect("is named by a miss and by the span of a request", () =>
+  it.effect("appears in a ReplicationCacheMiss and in the span of a request", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -118,7 +118,7 @@ describe("a fork", () => {
       }
     }))
 
-  it.effect("is named by the errors of its provider and its store", () =>
+  it.effect("appears in the errors of its provider and its store", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       provider.failures = 1
@@ -136,7 +136,7 @@ describe("a fork", () => {
     ["\uD800", "InvalidInput"],
     ["x".repeat(300), "StoreError"]
   ])(
-    "whose name can be none (%j) is an error before anything is bought",
+    "with an invalid name (%j) fails before any request",
     ([name, tag]) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider()
@@ -148,8 +148,8 @@ describe("a fork", () => {
   )
 })
 
-describe("stream", () => {
-  it.effect("draws all that it draws in a fork, inside the one that it is run in, and lets its consumer draw outside", () =>
+describe("Fork.stream", () => {
+  it.effect("draws in a fork inside the fork of its run, and lets its consumer draw outside", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const [model] = yield* build(["Repeatable"], provider.model, yield* makeDirectory)
@@ -168,8 +168,8 @@ describe("stream", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("forEach", () => {
-  it.effect("names forks by the index, and keeps the order of the items", () =>
+describe("Fork.forEach", () => {
+  it.effect("names forks by index and keeps the order of the items", () =>
     Effect.gen(function*() {
       const paths = yield* Fork.forEach(
         ["x", "y", "z"],
@@ -179,7 +179,7 @@ describe("forEach", () => {
       assert.deepStrictEqual(paths, ["x0outer,0", "y1outer,1", "z2outer,2"])
     }))
 
-  it.effect("names them as it is told to, comes after its items too, and throws results away", () =>
+  it.effect("takes fork names, discards results, and works data-last", () =>
     Effect.gen(function*() {
       const named = { name: (item: string, index: number) => `${item} at ${index}` }
       const paths = [["x at 0"], ["y at 1"]]
@@ -189,7 +189,7 @@ describe("forEach", () => {
       assert.isUndefined(yield* Fork.forEach(["x"], () => Fork.path, { discard: true }))
     }))
 
-  it.effect("works on as many items at a time as it is told to", () =>
+  it.effect("runs `concurrency` items at a time", () =>
     Effect.gen(function*() {
       for (const [concurrency, most] of [[undefined, 1], [2, 2], ["unbounded", 5]] as const) {
         let [now, highest] = [0, 0]
@@ -206,7 +206,7 @@ describe("forEach", () => {
 
 class Refused extends Data.TaggedError("Refused")<{ readonly answer: string }> {}
 
-// Draws that are not to come before they are cut off.
+// Delays draws until they are interrupted.
 const Held = Context.Reference<boolean>("test/Held", { defaultValue: () => false })
 
 const holding = Layer.fresh(Layer.effect(
@@ -220,7 +220,7 @@ const holding = Layer.fresh(Layer.effect(
     }))
 ))
 
-describe("a parallel program over a cache", () => {
+describe("A parallel program over a cache", () => {
   const step = (prompt: string) => shuffled(LlmModel.sampleOne(prompt))
   const held = (prompt: string) => Effect.provideService(step(prompt), Held, true)
   const attempt = Effect.gen(function*() {
@@ -233,13 +233,13 @@ describe("a parallel program over a cache", () => {
   const agent = attempt.pipe(
     Effect.retry({ schedule: Schedule.recurs(20), while: (error) => error._tag === "Refused" })
   )
-  // A time limit that fires before the draw has begun, or while it is under way: the draw after it is the same one.
+  // A time limit ends the draw before its start or during it. The next draw gets the same sample.
   const late = Effect.gen(function*() {
     const limit = yield* Random.nextIntBetween(0, 6)
     assert.isTrue(Option.isNone(yield* Effect.timeoutOption(held("late"), limit)))
     return yield* step("late")
   }).pipe(Fork.fork("late"))
-  // The same for those that lose a race.
+  // The same for losers of a race.
   const raced = Effect.gen(function*() {
     const first = yield* Effect.raceFirst(Fork.fork(step("raced"), "winner"), Fork.fork(held("raced"), "loser"))
     return [first, yield* Fork.fork(step("raced"), "loser")]
@@ -256,13 +256,13 @@ describe("a parallel program over a cache", () => {
       () => Effect.all([agent, shuffled(LlmModel.sampleMany(name, 3)), late, raced, attempts]),
       { concurrency: "unbounded" }
     ), { concurrency: "unbounded" }).pipe(Effect.provide(watchedIndependent), Effect.provide(holding))
-  // Time goes on for as long as the program runs.
+  // Time goes on while the program runs.
   const ticking = Effect.forever(Effect.andThen(TestClock.adjust(1), Effect.yieldNow))
 
-  const times = Number(process.env["LLM_CACHE_FORK_RUNS"] ?? 1000)
+  const times = Number(process.env["LLM_CACHE_FORK_RUNS"] ?? 20)
 
   it.effect(
-    `replays to the byte, ${times} times, however its fibers are scheduled, and sends nothing`,
+    `replays to the byte without requests under ${times} random schedules`,
     () =>
       Effect.gen(function*() {
         const directory = yield* makeDirectory
@@ -287,7 +287,7 @@ describe("a parallel program over a cache", () => {
   )
 
   it.effect.prop(
-    "replays wherever in a stack its forks draw, at once and in any order",
+    "replays for forks at any level of a stack, in any order",
     {
       above: Stack,
       beneath: Schema.Array(Schema.Literals(["Independent", "Repeatable"])).check(Schema.isMaxLength(2)),
@@ -315,7 +315,7 @@ describe("a parallel program over a cache", () => {
           assert.deepStrictEqual(yield* program, recorded)
         }
         assert.strictEqual(provider.requests.length, sent)
-        // and no two forks share a sample
+        // No two forks share a sample.
         const samples = recorded.map((takes) => [...new Set(takes.flat())]).flat()
         assert.isTrue(allDifferent(samples))
       }).pipe(Effect.scoped, Random.withSeed(seed)),

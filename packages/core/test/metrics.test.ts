@@ -15,7 +15,7 @@ import { OtlpMetrics, OtlpSerialization } from "effect/observability"
 import { TestClock } from "effect/testing"
 import { makeProvider, using } from "./support/provider.ts"
 
-/** The metrics of a program, in a registry of its own. */
+/** The metrics of a program, in its own registry. */
 const metricsOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     yield* Effect.exit(self)
@@ -25,7 +25,7 @@ const metricsOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
     Effect.provideService(Metric.MetricRegistry, new Map())
   )
 
-describe("metrics", () => {
+describe("Metrics", () => {
   it.effect("of requests have the names and attributes of OpenTelemetry", () =>
     Effect.gen(function*() {
       const model = yield* LlmModel.make({
@@ -56,7 +56,7 @@ describe("metrics", () => {
       ])
     }))
 
-  it.effect("of requests that fail have the error", () =>
+  it.effect("of failed requests have the error", () =>
     Effect.gen(function*() {
       const reason = new SampleError.RateLimited({ description: "too many" })
       const failing = yield* LlmModel.make({
@@ -68,7 +68,7 @@ describe("metrics", () => {
       assert.lengthOf(others, 0)
     }))
 
-  it.effect("of requests that die say so", () =>
+  it.effect("of requests that die have the error type `defect`", () =>
     Effect.gen(function*() {
       const dying = yield* LlmModel.make({ model: "m", generate: () => Effect.die(new Error("a bug")) })
       const [metric, ...others] = yield* metricsOf(LlmModel.sampleOne("p").pipe(using(dying)))
@@ -76,7 +76,7 @@ describe("metrics", () => {
       assert.lengthOf(others, 0)
     }))
 
-  it.effect("of requests that are interrupted say so", () =>
+  it.effect("of interrupted requests have the error type `interrupted`", () =>
     Effect.gen(function*() {
       const slow = yield* LlmModel.make({ model: "m", generate: () => Effect.never })
       const draw = Effect.timeout(LlmModel.sampleOne("p").pipe(using(slow)), "2 seconds")
@@ -86,7 +86,7 @@ describe("metrics", () => {
       assert.lengthOf(others, 0)
     }))
 
-  it.effect("of requests have the boundaries that OpenTelemetry recommends", () =>
+  it.effect("of requests have the boundaries of OpenTelemetry", () =>
     Effect.gen(function*() {
       const model = yield* LlmModel.make({
         model: "m",
@@ -108,7 +108,7 @@ describe("metrics", () => {
       ])
     }))
 
-  it.effect("go to a collector with the units of OpenTelemetry", () =>
+  it.effect("reach a collector with the units of OpenTelemetry", () =>
     Effect.gen(function*() {
       const model = yield* LlmModel.make({
         model: "m",
@@ -136,7 +136,7 @@ describe("metrics", () => {
       ])
     }))
 
-  it.effect("of caches count hits, misses and samples stored, by store", () =>
+  it.effect("of caches count hits, misses and stored samples by store", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
@@ -153,6 +153,32 @@ describe("metrics", () => {
       })
       assert.deepStrictEqual(counts, [["llm_cache.misses", 1], ["llm_cache.stored", 3], ["llm_cache.hits", 2]])
     }))
+
+  it.effect("have a bounded number of series for any number of attempts", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      yield* Effect.repeat(
+        LlmModel.sampleOne("p").pipe(Effect.provide(Layer.provide(Repeatable.layer, provider.layer))),
+        { times: 99 }
+      ).pipe(Effect.provide(Layer.provideMerge(Metrics.layer, Events.layer)))
+      const misses = (yield* Metric.snapshot).filter(({ id }) => id === "llm_cache.misses")
+      assert.isAtMost(misses.length, 2)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("have the provider's name", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({
+        model: "m",
+        provider: "openai",
+        generate: () => Effect.succeed({ samples: ["a"] })
+      })
+      yield* LlmModel.sampleOne("p").pipe(
+        using(model),
+        Effect.provide(Layer.provideMerge(Metrics.layer, Events.layer))
+      )
+      const [metric] = (yield* Metric.snapshot).filter(({ id }) => id === "gen_ai.client.operation.duration")
+      assert.include(JSON.stringify(metric!.attributes), "openai")
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
 
 const makeTracer = () => {
@@ -167,7 +193,7 @@ const makeTracer = () => {
   return { spans, tracer }
 }
 
-describe("spans", () => {
+describe("Spans", () => {
   it.effect("of requests have the names and attributes of OpenTelemetry", () =>
     Effect.gen(function*() {
       const { spans, tracer } = makeTracer()
@@ -204,7 +230,7 @@ describe("spans", () => {
       })
     }))
 
-  it.effect("are made where a tracer or a span around would see them, and nowhere else", () =>
+  it.effect("exist only inside a tracer or another span", () =>
     Effect.gen(function*() {
       const seen: Array<string | undefined> = []
       const model = yield* LlmModel.make({

@@ -449,3 +449,36 @@ describe("layerConfig", () => {
       assert.strictEqual(Object.keys(samplesIn(root)).length, 2)
     }))
 })
+
+describe("A draw of several requests", () => {
+  const makeSingle = (
+    generate: (request: number) => Effect.Effect<string, SampleError.SampleError>,
+    concurrency = 4
+  ) => {
+    let requests = 0
+    return LlmModel.make({
+      model: "m",
+      maxBatch: 1,
+      concurrency,
+      generate: () => Effect.map(Effect.suspend(() => generate(requests++)), (text) => ({ samples: [text] }))
+    })
+  }
+
+  it.effect("keeps the answers of finished requests if the program ends during another request", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const started = yield* Deferred.make<void>()
+      const model = yield* makeSingle((i) =>
+        i === 3 ? Effect.andThen(Deferred.succeed(started, undefined), Effect.never) : Effect.succeed(`${i}`)
+      )
+      yield* Effect.scoped(Effect.gen(function*() {
+        const cached = yield* Persistent.make(model, yield* directoryStore(directory))
+        yield* Effect.forkChild(Effect.exit(LlmModel.sampleMany("p", 4).pipe(using(cached))), {
+          startImmediately: true
+        })
+        yield* Deferred.await(started)
+        for (let i = 0; i < 20; i++) yield* Effect.yieldNow
+      }))
+      assert.deepStrictEqual(Object.values(samplesIn(directory)), ["0", "1", "2"])
+    }))
+})

@@ -1,18 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Events, LlmModel, Progress, Repeatable } from "@llm-cache/core"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { makeProvider, using } from "./support/provider.ts"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
 
 const makeOutput = (terminal?: { readonly isTTY: true; readonly columns: number }) => {
   const written: Array<string> = []
   return { written, output: { write: (text: string) => void written.push(text), ...terminal } }
 }
 
+const some = (n: number, batch?: number) => Stream.runCollect(Stream.take(LlmModel.sample("p", { batch }), n))
+
 const showing = (options: Progress.Options) => Effect.provide(Layer.provideMerge(Progress.layer(options), Events.layer))
 
-describe("progress", () => {
-  it.effect("is lines, where the output is no terminal: one for each interval in which something happened, and a last one", () =>
+describe("Progress", () => {
+  it.effect("prints a line per interval with a change, and a last line, if the output is no terminal", () =>
     Effect.gen(function*() {
       const { output, written } = makeOutput()
       const provider = yield* makeProvider()
@@ -35,7 +37,7 @@ describe("progress", () => {
       assert.lengthOf(written, 2)
     }))
 
-  it.effect("comes every 30 seconds where the output is no terminal, and no interval is given", () =>
+  it.effect("has a default interval of 30 seconds if the output is no terminal", () =>
     Effect.gen(function*() {
       const { output, written } = makeOutput()
       const provider = yield* makeProvider()
@@ -48,7 +50,7 @@ describe("progress", () => {
       }).pipe(showing({ output }))
     }))
 
-  it.effect("has a rate with one decimal below ten, and whole from there on", () =>
+  it.effect("shows a rate below ten with one decimal, and a whole number from ten on", () =>
     Effect.gen(function*() {
       const { output, written } = makeOutput()
       const provider = yield* makeProvider()
@@ -62,7 +64,7 @@ describe("progress", () => {
       assert.deepStrictEqual(rates.slice(0, 3), ["9.9 samples/s\n", "10 samples/s\n", "13 samples/s\n"])
     }))
 
-  it.effect("counts what is bought without a cache, and beside it what caches hand out", () =>
+  it.effect("adds samples of requests without a cache to samples from caches", () =>
     Effect.gen(function*() {
       const { output, written } = makeOutput()
       const [one, two] = [yield* makeProvider({ model: "one" }), yield* makeProvider({ model: "two" })]
@@ -77,7 +79,7 @@ describe("progress", () => {
       assert.deepStrictEqual(rates.slice(0, 4), Array(4).fill("5.0 samples/s\n"))
     }))
 
-  it.effect("is one line that changes in place on a terminal, no longer than it is wide", () =>
+  it.effect("changes one line in place on a terminal, cut to its width", () =>
     Effect.gen(function*() {
       const { output, written } = makeOutput({ isTTY: true, columns: 20 })
       const provider = yield* makeProvider()
@@ -86,7 +88,7 @@ describe("progress", () => {
         yield* LlmModel.sampleOne("p").pipe(using(model))
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(written, ["\r\x1b[2K0 in flight, 1 requ"])
-        // also where nothing has changed: the rate has
+        // A line follows without any event, because the rate has changed.
         yield* TestClock.adjust("2 seconds")
         assert.deepStrictEqual(written, Array(3).fill("\r\x1b[2K0 in flight, 1 requ"))
       }).pipe(showing({ output }))
@@ -96,7 +98,7 @@ describe("progress", () => {
       )
     }))
 
-  it.effect("tells the requests under way, also where they are interrupted", () =>
+  it.effect("shows the requests in flight, without interrupted requests", () =>
     Effect.gen(function*() {
       const { output, written } = makeOutput()
       const provider = yield* makeProvider()
@@ -111,5 +113,83 @@ describe("progress", () => {
         yield* Fiber.interrupt(fiber)
       }).pipe(showing({ output }))
       assert.include(written.at(-1), "0 in flight, 0 requests, 1 failed")
+    }))
+
+  it.effect("does not fail a program when its output throws", () =>
+    Effect.gen(function*() {
+      const output = {
+        write: () => {
+          throw new Error("EPIPE")
+        }
+      }
+      const exit = yield* Effect.exit(Effect.succeed(1).pipe(showing({ output })))
+      assert.isTrue(Exit.isSuccess(exit))
+    }))
+
+  it.effect("cuts its line to 80 characters if the terminal has no width", () =>
+    Effect.gen(function*() {
+      const written: Array<string> = []
+      const output = { write: (text: string) => void written.push(text), isTTY: true, columns: 0 }
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      yield* Effect.gen(function*() {
+        yield* LlmModel.sampleOne("p").pipe(using(model))
+        yield* TestClock.adjust("1 second")
+      }).pipe(showing({ output }))
+      assert.include(written[0], "0 in flight, 1 requests, 0 hits, 1 misses, 0 + 0 tokens, 1.0 samples/s")
+    }))
+
+  for (const interval of [0, -1, NaN]) {
+    it.effect(`fails with InvalidInput for an interval of ${interval}`, () =>
+      Effect.gen(function*() {
+        let lines = 0
+        const exit = yield* Effect.exit(
+          Effect.andThen(Effect.yieldNow, TestClock.adjust(1)).pipe(
+            showing({
+              interval,
+              output: {
+                isTTY: true,
+                write: () => {
+                  if (++lines > 1000) throw new Error("without end")
+                }
+              }
+            })
+          )
+        )
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasFails(exit.cause), `${lines} lines in a millisecond, ${exit}`)
+      }))
+  }
+
+  it.effect("shows no negative number in flight if it starts during a request", () =>
+    Effect.gen(function*() {
+      const written: Array<string> = []
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      provider.gate = gate.wait
+      const events = yield* Events.make
+      const fiber = yield* Effect.forkChild(
+        LlmModel.sampleOne("p").pipe(using(provider.model), Effect.provideService(Events.Events, events)),
+        { startImmediately: true }
+      )
+      yield* Effect.andThen(gate.open, Fiber.join(fiber)).pipe(
+        Effect.provide(Progress.layer({ output: { write: (text) => void written.push(text) } })),
+        Effect.provideService(Events.Events, events)
+      )
+      assert.include(written.at(-1), "0 in flight")
+      assert.notInclude(written.at(-1), "-1")
+    }))
+
+  it.effect("shows the rate of hits of surplus samples", () =>
+    Effect.gen(function*() {
+      const written: Array<string> = []
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      yield* Effect.gen(function*() {
+        yield* some(1, 100).pipe(using(model))
+        yield* TestClock.adjust("10 seconds")
+        yield* some(50).pipe(using(model))
+        yield* TestClock.adjust("10 seconds")
+      }).pipe(showing({ interval: "10 seconds", output: { write: (text) => void written.push(text) } }))
+      assert.include(written[1], "5.0 samples/s")
     }))
 })

@@ -7,12 +7,14 @@ import {
   LlmModel,
   MemoryStore,
   Persistent,
+  Prefetch,
   Repeatable,
   SampleError,
   SampleStore,
   Usage
 } from "@llm-cache/core"
 import { Effect, Layer, Schema, Stream } from "effect"
+import { makeDirectory } from "./support/directory.ts"
 import { using } from "./support/provider.ts"
 import { count } from "./support/stack.ts"
 
@@ -340,4 +342,58 @@ describe("samples that are refused", () => {
         }
       })
   )
+
+  it.effect("replay the same in a replication by layerReplication (law 10)", () =>
+    Effect.gen(function*() {
+      const { model: make } = yield* makeEnding({ 0: "length" })
+      const model = yield* make
+      const directory = yield* makeDirectory
+      const source = Layer.succeed(LlmModel.LlmModel, model)
+      const recorded = yield* some(2).pipe(
+        Effect.provide(Layer.provide(Persistent.layer({ directory, excludeFinishReasons: ["length"] }), source))
+      )
+      const options = { directory, model: "m", excludeFinishReasons: ["length"] }
+      const replayed = yield* Effect.result(some(2).pipe(Effect.provide(Persistent.layerReplication(options))))
+      assert.deepStrictEqual((replayed as any).success, recorded)
+    }))
+
+  it.effect("do not double their neighbour when a removed sample is drawn again as an excluded one (law 2)", () =>
+    Effect.gen(function*() {
+      const { model: make } = yield* makeEnding({ 3: "length" })
+      const model = yield* make
+      const store = yield* memory
+      const cached = yield* Persistent.make(model, store, { excludeFinishReasons: ["length"] })
+      yield* some(3).pipe(using(cached))
+      yield* store.remove(new Key.Key(cached.identity, "p", []), [1])
+      const texts = yield* some(3).pipe(using(cached))
+      assert.lengthOf(new Set(texts), 3, texts.join())
+    }))
+
+  it.effect("are counted once, however many fibers meet them", () =>
+    Effect.gen(function*() {
+      const { model: make } = yield* makeEnding({ 0: "length" })
+      const model = yield* make
+      const slow = LlmModel.fromDraw({
+        ...model,
+        draw: (...args) => Effect.andThen(Effect.yieldNow, model.draw(...args))
+      })
+      const cached = yield* Persistent.make(slow, yield* memory, { excludeFinishReasons: ["length"] })
+      const [, usage] = yield* Usage.measure(
+        Effect.forEach(Array(8).keys(), () => LlmModel.sampleOne("p"), { concurrency: "unbounded" }).pipe(using(cached))
+      )
+      assert.strictEqual(usage.refused, 1)
+    }))
+
+  it.effect("are not requested again by a later process that continues behind them", () =>
+    Effect.gen(function*() {
+      const { model: make, state } = yield* makeEnding(Object.fromEntries(Array(12).fill("length").entries()))
+      const model = yield* make
+      const store = yield* memory
+      const prefetch = Effect.flatMap(
+        Persistent.make(model, store, { excludeFinishReasons: ["length"] }),
+        (cached) => Prefetch.prefetch([{ prompt: "p" }]).pipe(using(cached))
+      )
+      assert.lengthOf((yield* prefetch).failed, 1)
+      assert.deepStrictEqual(yield* prefetch, { samples: 1, failed: [] }, `${state.requests} requests`)
+    }))
 })

@@ -12,15 +12,15 @@ import {
   SampleStore,
   Usage
 } from "@llm-cache/core"
-import { Duration, Effect, Exit, Fiber, Layer } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory } from "./support/directory.ts"
-import { makeGate, using } from "./support/provider.ts"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
 import { count, directoryStore } from "./support/stack.ts"
 
 const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
-/** A provider whose requests take a second for each sample, 10 tokens of prompt and 3 for each sample. */
+/** A provider. Each request takes one second per sample, 10 prompt tokens and 3 tokens per sample. */
 const makeMetered = (name = "metered", maxBatch?: number) =>
   LlmModel.make({
     model: name,
@@ -45,8 +45,8 @@ const none = amount(0, 0, 0, 0, 0)
 
 const usageOf = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.map(Usage.measure(self), ([, usage]) => usage)
 
-describe("usage", () => {
-  it.effect("of a first run is spent, and of a second one replayed: what it would have cost", () =>
+describe("Usage", () => {
+  it.effect("of a cold run is spent, and of a warm run replayed, with the same cost", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const run = Effect.gen(function*() {
@@ -58,7 +58,7 @@ describe("usage", () => {
       const first = yield* run
       assert.deepStrictEqual(first.spent, amount(3, 7, 30, 21, 7))
       assert.deepStrictEqual(first.replayed, none)
-      // Two of the first request, two of the second one.
+      // Two samples of the first request, two of the second.
       assert.deepInclude(first, { hits: 4, misses: 3, failedRequests: 0, refused: 0 })
       const second = yield* run
       assert.deepStrictEqual(second.spent, none)
@@ -66,7 +66,7 @@ describe("usage", () => {
       assert.deepInclude(second, { hits: 7, misses: 0 })
     }))
 
-  it.effect("counts each request and each sample that is replayed once", () =>
+  it.effect("counts each replayed request and sample once", () =>
     Effect.gen(function*() {
       const store = yield* memory
       const provider = yield* makeMetered()
@@ -77,7 +77,7 @@ describe("usage", () => {
       const usage = yield* usageOf(Effect.andThen(some, some))
       assert.deepStrictEqual(usage.replayed, amount(1, 2, 10, 15, 5))
       assert.strictEqual(usage.hits, 4)
-      // Also where caches are nested, and by a reader that numbers them anew.
+      // The same in nested caches, and through a reader with its own numbers.
       const nested = yield* Repeatable.make(
         yield* Independent.make(yield* Persistent.make(model, yield* memory))
       )
@@ -87,7 +87,7 @@ describe("usage", () => {
       assert.deepInclude(inside, { hits: 4, misses: 0 })
     }))
 
-  it.effect("does not take for replayed what it has bought itself", () =>
+  it.effect("does not count samples of its own requests as replayed", () =>
     Effect.gen(function*() {
       const model = yield* Repeatable.make(yield* makeMetered())
       const usage = yield* usageOf(
@@ -98,7 +98,7 @@ describe("usage", () => {
       assert.deepInclude(usage, { hits: 3, misses: 2 })
     }))
 
-  it.effect("of a part is its own share, also of parts that run at once and wait for each other", () =>
+  it.effect("of a part excludes concurrent parts, even if they wait for each other", () =>
     Effect.gen(function*() {
       const gate = yield* makeGate
       const provider = yield* LlmModel.make({
@@ -121,7 +121,7 @@ describe("usage", () => {
       assert.strictEqual(whole.replayed.requests, 0)
     }))
 
-  it.effect("of a part is its own, whatever events the program around it and the part itself are told", () =>
+  it.effect("of a part is the same with Events around it and inside it", () =>
     Effect.gen(function*() {
       const model = yield* makeMetered()
       const heard: Array<string> = []
@@ -136,7 +136,7 @@ describe("usage", () => {
       assert.deepStrictEqual(heard, [1, 2, 3].flatMap(() => ["RequestSent", "RequestDone"]))
     }))
 
-  it.effect("has the requests that a model makes for a sample of its own, wherever it was made", () =>
+  it.effect("includes requests of models that sample other models", () =>
     Effect.gen(function*() {
       const inner = yield* makeMetered()
       const [outer] = yield* Usage.measure(LlmModel.make({
@@ -150,7 +150,7 @@ describe("usage", () => {
       ])
     }))
 
-  it.effect("is told by model and by cache", () =>
+  it.effect("is reported by model and by cache", () =>
     Effect.gen(function*() {
       const [big, slice] = [yield* memory, yield* memory]
       const one = yield* Persistent.make(yield* makeMetered("one"), big)
@@ -172,7 +172,7 @@ describe("usage", () => {
       ])
     }))
 
-  it.effect("has failures, and can be had of an effect that fails", () =>
+  it.effect("counts failures, also of an effect that fails", () =>
     Effect.gen(function*() {
       const failing = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: [] }) })
       const [exit, usage] = yield* Usage.measure(Effect.exit(LlmModel.sampleOne("p").pipe(using(failing))))
@@ -181,7 +181,7 @@ describe("usage", () => {
       assert.isTrue(Exit.isFailure(yield* Effect.exit(Usage.measure(LlmModel.sampleOne("p").pipe(using(failing))))))
     }))
 
-  it.effect("has the time of requests that run at once twice", () =>
+  it.effect("adds up the time of concurrent requests", () =>
     Effect.gen(function*() {
       const provider = yield* LlmModel.make({
         model: "m",
@@ -194,7 +194,7 @@ describe("usage", () => {
       assert.deepStrictEqual((yield* Fiber.join(fiber)).spent.requestTime, Duration.seconds(2))
     }))
 
-  it.effect("counts a draw that a replication misses as a miss, of it and of the cache above it", () =>
+  it.effect("counts a miss of a replication for it and for the cache above", () =>
     Effect.gen(function*() {
       const [below, above] = [yield* memory, yield* memory]
       const replication = yield* Persistent.make(yield* makeMetered(), below, { replication: true })
@@ -207,7 +207,7 @@ describe("usage", () => {
       ])
     }))
 
-  it.effect("leaves the scope of what it measures to who asks", () =>
+  it.effect("leaves the scope of the measured effect to the caller", () =>
     Effect.gen(function*() {
       let isReleased = false
       yield* Effect.scoped(Effect.gen(function*() {
@@ -217,7 +217,7 @@ describe("usage", () => {
       assert.isTrue(isReleased)
     }))
 
-  it.effect("tells samples without a name apart by model, prompt, fork and position", () =>
+  it.effect("distinguishes samples without a name by model, prompt, fork and position", () =>
     Effect.gen(function*() {
       const store = yield* memory
       const one = yield* Persistent.make(yield* makeMetered("one"), store)
@@ -239,7 +239,7 @@ describe("usage", () => {
       yield* record(one, "q", [], {})
       yield* record(one, "p", ["a"], {})
       yield* record(two, "p", [], {})
-      // The request is known, and which of its samples they are is not.
+      // The request is known, but the index of the sample is not.
       yield* record(two, "q", [], { request: "r", inputTokens: 7, outputTokens: 5, elapsed: 1000 })
       const p = LlmModel.sampleMany("p", 2)
       const q = LlmModel.sampleMany("q", 2)
@@ -265,7 +265,7 @@ describe("usage", () => {
       assert.strictEqual(usage.hits, 4)
     }))
 
-  it.effect("is measured from the time on that the layer was built", () =>
+  it.effect("starts at zero when the layer is built", () =>
     Effect.gen(function*() {
       const model = yield* makeMetered()
       yield* LlmModel.sampleOne("p").pipe(using(model))
@@ -280,7 +280,7 @@ describe("usage", () => {
     }))
 
   it.effect.prop(
-    "of any program: what is spent cold is replayed warm, and every draw is a hit or a miss",
+    "of any program is replayed warm as it was spent cold, and each draw is a hit or a miss",
     { draws: count(1, 12), prompts: count(1, 3), maxBatch: count(1, 4) },
     ({ draws, maxBatch, prompts }) =>
       Effect.gen(function*() {
@@ -306,4 +306,52 @@ describe("usage", () => {
         assert.strictEqual(warm.hits, samples)
       })
   )
+
+  it.effect("counts samples without the name of a request once, also through a slice", () =>
+    Effect.gen(function*() {
+      const model = yield* makeMetered()
+      const [big, slice] = [yield* memory, yield* memory]
+      const cached = yield* Persistent.make(model, big)
+      const old = { text: "old", metadata: {}, origins: [] }
+      yield* big.put(new Key.Key(model.identity, "p", []), [{ position: 0, drawn: old }], "drop")
+      const sliced = yield* Persistent.make(cached, slice)
+      const one = LlmModel.sampleOne("p").pipe(using(sliced))
+      const [, usage] = yield* Usage.measure(Effect.andThen(one, one))
+      assert.strictEqual(usage.replayed.samples, 1)
+    }))
+
+  it.effect("counts the request of an interrupted draw as spent and not as replayed", () =>
+    Effect.gen(function*() {
+      // The interrupted draw is inside the measurement, so its request counts.
+      const provider = yield* makeProvider()
+      const gate = yield* makeGate
+      provider.gate = gate.wait
+      const model = yield* Repeatable.make(provider.model)
+      const [, usage] = yield* Usage.measure(Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(LlmModel.sampleOne("p").pipe(using(model)), { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+        yield* gate.open
+        yield* LlmModel.sampleOne("p").pipe(using(model))
+      }))
+      assert.strictEqual(usage.spent.requests, 1)
+      assert.strictEqual(usage.replayed.requests, 0)
+    }))
+
+  it.effect("takes the same time of a request from its event and from its metadata", () =>
+    Effect.gen(function*() {
+      let now = 0
+      const tick = () => ++now
+      const clock = Object.assign(Object.create(yield* Clock.Clock), {
+        currentTimeMillis: Effect.sync(tick),
+        currentTimeMillisUnsafe: tick
+      })
+      const model = yield* makeMetered()
+      const store = yield* memory
+      const run = Effect.gen(function*() {
+        const cached = yield* Persistent.make(model, store)
+        return (yield* Usage.measure(LlmModel.sampleOne("p").pipe(using(cached))))[1]
+      }).pipe(Effect.provideService(Clock.Clock, clock))
+      const cold = yield* run
+      assert.deepStrictEqual((yield* run).replayed, cold.spent)
+    }))
 })

@@ -26,11 +26,11 @@ describe("Layers of core", () => {
     >()
   })
 
-  it("Persistent.layer needs a model, provides a model and may fail with a StoreError", () => {
+  it("Persistent.layer needs a model, provides a model and may fail with StoreError or InvalidInput", () => {
     expect(Persistent.layer({ directory: "cache" })).type.toBe<
       Layer.Layer<
         LlmModel.LlmModel | RepeatableModel.RepeatableModel,
-        SampleError.StoreError,
+        SampleError.StoreError | SampleError.InvalidInput,
         LlmModel.LlmModel
       >
     >()
