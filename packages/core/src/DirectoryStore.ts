@@ -1,40 +1,93 @@
 /**
  * A store of files that people can read, share and keep under version control.
  *
+ * **When to use**
+ *
+ * Use it for the cache of a program, an experiment or a test suite. `Persistent.layer({ directory })` opens one by its
+ * root; open it here to copy, merge or list its samples.
+ *
  * **Details**
  *
- * `<root>/<alias>_<temperature>/<sha256 of the prompt>/<position>.md`, each file the text of one sample, the layout of
- * the Python original. Beside the samples, `prompt.txt` is the prompt, and `0-255.jsonl` (`256-511.jsonl`, …) has a line
- * of metadata for each sample, its length and checksum among it. Other sampling parameters add a suffix to the first
- * folder, which `identity.json` in it explains. The samples of forks are in `forks/<name>` below the prompt's folder.
- * While a request of several samples is being stored, `.purchases` holds it.
+ * `<root>/<alias>_<temperature>/<sha256 of the prompt>/<position>.md`, each file the text of one sample, is the layout of
+ * the Python original. Beside the samples, `prompt.txt` is the prompt, and the metadata log `0-255.jsonl`
+ * (`256-511.jsonl`, …) has a line of metadata for each sample, with its length and checksum. Other sampling parameters add
+ * a suffix to the first folder, and `identity.json` in it explains the suffix. The samples of forks are in `forks/<name>`
+ * below the prompt's folder. The write-ahead log in `.purchases` has the samples of a request until each has its file.
  *
- * - A `~` at the start of `root` is the home folder. A missing root is created when the first sample is recorded, with
+ * - A `~` at the start of the root is the home folder. The first sample that is recorded creates a missing root, with
  *   access for its owner alone.
  * - A file without a line (of the original, or put there by hand) is taken as it is, if it is UTF-8. A file that
- *   differs from its line is a `StoreError` of kind `Damaged`, also one that the original has drawn again: delete its
+ *   differs from its line is a `StoreError` of kind `Damaged`, also a file that the original wrote again: delete its
  *   lines to take it as it is.
- * - The microseconds of a sample file's modification time are a second checksum, of its text and its place. It lets a
- *   sample be read without its line. If it does not match, as in a copy without times, the line is read.
+ * - The microseconds of a sample file's modification time are a second checksum, of its text and its path. If it matches,
+ *   a single sample is read without its line. If it does not match, as in a copy without times, the line is read.
  * - Delete a sample's file to have that position drawn again. Files of other names are skipped.
- * - Needs Linux or macOS, and a file system with hard links. Any number of processes on one machine can share a root.
- * - Samples outlive the process at once. They are not forced to the disk: a power failure may cost the last seconds.
+ * - A store needs Linux or macOS, and a file system with hard links. Any number of processes on one machine can share a
+ *   root.
+ * - A sample outlives the process as soon as it is written. It is not forced to the disk: a power failure may cost the
+ *   last seconds.
+ *
+ * **Example** (Count the samples of each prompt)
+ *
+ * ```ts
+ * import { DirectoryStore } from "@llm-cache/core"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const store = yield* DirectoryStore.make("~/.llm_cache")
+ *   yield* store.keys().pipe(
+ *     Stream.mapEffect(Effect.fromResult),
+ *     Stream.runForEach(({ key, samples }) => Console.log(`${samples} of ${key.prompt}`))
+ *   )
+ * })
+ * ```
  *
  * @since 0.1.0
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { makeDirectory } from "./internal/directory/directoryStore.ts"
+import * as Stream from "effect/Stream"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { advise, attempt, explain, type Fail, failure, isFault } from "./internal/directory/errors.ts"
+import { FileReader } from "./internal/directory/fileReader.ts"
+import { ifPresent, list } from "./internal/directory/files.ts"
+import { KeyFolders } from "./internal/directory/keyFolders.ts"
+import { listKeys } from "./internal/directory/listKeys.ts"
+import { MetadataLog } from "./internal/directory/metadataLog.ts"
+import { identityFolder, keyFolder, positionOf, samplePath } from "./internal/directory/samplePath.ts"
+import { SampleReader } from "./internal/directory/sampleReader.ts"
+import { SampleWriter } from "./internal/directory/sampleWriter.ts"
+import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
+import type { Key } from "./Key.ts"
 import type { StoreError } from "./SampleError.ts"
-import { SampleStore, type Store } from "./SampleStore.ts"
+import * as SampleStore from "./SampleStore.ts"
 
 /**
- * Opens a directory as a store.
+ * Opens a directory as a store. Fails if the root is, or is below, something that is not a directory.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: (root: string) => Effect.Effect<Store, StoreError> = makeDirectory
+export const make = (root: string): Effect.Effect<SampleStore.Store, StoreError> =>
+  Effect.suspend(() => {
+    const failed = failure(`directory ${root}`, "open")
+    if (root === "" || root.includes("\0")) {
+      return failed({ kind: "InvalidName", description: "the directory's name is empty, or has a NUL character" })
+    }
+    const absolute = Path.resolve(root.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
+    return Effect.flatMap(
+      attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
+      (stats) =>
+        stats === undefined || stats.isDirectory()
+          ? attempt(failed, () => open(absolute))
+          : failed({
+            kind: "Unavailable",
+            description: "this is not a directory: give another one, or move the file away"
+          })
+    )
+  })
 
 /**
  * Provides a directory as the store.
@@ -42,4 +95,105 @@ export const make: (root: string) => Effect.Effect<Store, StoreError> = makeDire
  * @category layers
  * @since 0.1.0
  */
-export const layer = (root: string): Layer.Layer<SampleStore, StoreError> => Layer.effect(SampleStore, make(root))
+export const layer = (root: string): Layer.Layer<SampleStore.SampleStore, StoreError> =>
+  Layer.effect(SampleStore.SampleStore, make(root))
+
+// Calls to the file system are synchronous: a sample is a small file in the page cache, and reading it takes less time
+// than a way through the thread pool (benchmark row `directory-prompts`).
+const open = (root: string): SampleStore.Store => {
+  const name = `directory ${root}`
+  const folders = new KeyFolders(root)
+  const files = new FileReader()
+  const metadataLog = new MetadataLog(files)
+  const reader = new SampleReader(root, files, metadataLog)
+  const writer = new SampleWriter(root, files, metadataLog)
+  const writeAheadLog = new WriteAheadLog(root, writer.writeAll)
+
+  const describe = (key: Key): string => {
+    const identity = identityFolder(key.identity)
+    const folder = identity.ok ? keyFolder(identity.path, key) : identity
+    return folder.ok ? Path.join(root, folder.path) : name
+  }
+
+  // Runs an operation in the folder of a key. A fault of the file system becomes a `StoreError`.
+  const inFolder = <A>(
+    operation: StoreError["operation"],
+    key: Key,
+    position: number | undefined,
+    use: (folder: string, failed: Fail) => Effect.Effect<A, StoreError>
+  ): Effect.Effect<A, StoreError> =>
+    Effect.suspend(() => {
+      const failed = failure(name, operation, key, position)
+      try {
+        const folder = folders.find(key)
+        return folder.ok ? use(folder.path, failed) : failed({ kind: "InvalidName", description: advise(folder.why) })
+      } catch (cause) {
+        if (!isFault(cause)) throw cause
+        const where = describe(key)
+        return failed(explain(cause, position === undefined ? where : samplePath(where, position)))
+      }
+    })
+
+  return SampleStore.make({
+    id: `directory ${ifPresent(() => Fs.realpathSync(root)) ?? root}`,
+    describe,
+    getMany: (key, from, count) =>
+      inFolder("get", key, from, (folder, failed) => {
+        const samples = reader.read(folder, from, count)
+        return typeof samples === "string"
+          ? failed({ kind: "Damaged", description: samples })
+          : Effect.succeed(samples)
+      }),
+    peek: (key, from, count) => {
+      try {
+        const folder = folders.find(key)
+        return folder.ok ? reader.peek(folder.path, from, count) : []
+      } catch (cause) {
+        if (!isFault(cause)) throw cause
+        return []
+      }
+    },
+    positions: (key) =>
+      inFolder(
+        "positions",
+        key,
+        undefined,
+        (folder) => Effect.succeed(list(folder).flatMap((name) => positionOf(name) ?? []).sort((a, b) => a - b))
+      ),
+    prepare: (key) =>
+      Effect.clockWith((clock) =>
+        inFolder("prepare", key, undefined, (folder) => {
+          folders.create(key, folder)
+          writeAheadLog.recover(clock.currentTimeMillisUnsafe(), Path.relative(root, folder))
+          return Effect.void
+        })
+      ),
+    put: (key, entries, ifTaken) =>
+      inFolder("put", key, entries[0].position, (folder) => {
+        // The folder was deleted, or the key was never prepared.
+        if (!Fs.existsSync(folder)) folders.create(key, folder)
+        if (entries.length === 1) return Effect.succeed([writer.write(folder, entries[0], ifTaken)])
+        const named = entries.map((entry) => ({ ...entry, id: entry.id ?? crypto.randomUUID() }))
+        return Effect.succeed(
+          writeAheadLog.write({ folder: Path.relative(root, folder), entries: named, ifTaken })
+        )
+      }),
+    remove: (key, positions) =>
+      inFolder("remove", key, positions[0], (folder) => {
+        for (const position of positions) ifPresent(() => Fs.unlinkSync(samplePath(folder, position)))
+        return Effect.void
+      }),
+    keys: ({ identity } = {}) =>
+      Stream.unwrap(Effect.clockWith((clock) =>
+        Effect.sync(() => {
+          try {
+            // The half-written request of a killed process has keys too. A root that cannot be written is listed as it is.
+            writeAheadLog.recover(clock.currentTimeMillisUnsafe(), "")
+          } catch (cause) {
+            if (!isFault(cause)) throw cause
+          }
+          return listKeys(name, root, folders, identity)
+        })
+      ))
+  })
+}

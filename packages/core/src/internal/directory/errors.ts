@@ -8,11 +8,12 @@ type Fields = Pick<StoreError, "kind" | "description" | "cause">
 /** Fails with a `StoreError` of an operation. */
 export type Fail = (fields: Fields) => Effect.Effect<never, StoreError>
 
+/** Names the operation that fails. */
 export const failure =
   (store: string, operation: StoreError["operation"], key?: Key, position?: number): Fail => (fields) =>
     Effect.fail(new StoreError({ store, operation, key, position, ...fields }))
 
-/** What the file system gives, with what it throws as a `StoreError`. */
+/** Runs calls to the file system. A fault of the file system becomes a `StoreError`. */
 export const attempt = <A>(failed: Fail, evaluate: () => A): Effect.Effect<A, StoreError> =>
   Effect.suspend(() => {
     try {
@@ -23,7 +24,7 @@ export const attempt = <A>(failed: Fail, evaluate: () => A): Effect.Effect<A, St
     }
   })
 
-/** What to do about a name that can be no folder. */
+/** Adds advice to the reason why a name cannot be a folder. */
 export const advise = (why: string): string =>
   `${why}, which can be no folder here: give another name, as with \`alias\``
 
@@ -31,17 +32,18 @@ const advice: { readonly [code: string]: string } = {
   EACCES: "Give this user the right to it, or use another directory",
   EPERM: "Give this user the right to it, or use another directory (one on a file system with hard links)",
   EROFS: "The file system is read-only: use another directory, or replication, which writes nothing",
-  ENOSPC: "The disk is full: make room. What was bought is kept in memory, and the next draw stores it",
-  EDQUOT: "The quota is used up: make room. What was bought is kept in memory, and the next draw stores it",
+  ENOSPC: "The disk is full: make room. Samples that were paid for are kept in memory, and the next draw stores them",
+  EDQUOT:
+    "The quota is used up: make room. Samples that were paid for are kept in memory, and the next draw stores them",
   ENOTDIR: "A file is where a folder should be: move it away, or use another directory",
   EEXIST: "A file is where a folder should be: move it away, or use another directory",
   EISDIR: "A folder is where a file should be: move it away"
 }
 
-/** Whether it is the system that threw this, and not a mistake of ours. */
+/** Whether the file system threw this: bugs have no code. */
 export const isFault = (cause: unknown): boolean => Predicate.hasProperty(cause, "code")
 
-/** What the file system threw, and what to do about it. */
+/** Describes a fault of the file system, with advice. */
 export const explain = (cause: unknown, file?: string): Fields => {
   const { code, message, path } = cause as NodeJS.ErrnoException
   return {

@@ -4,7 +4,7 @@ import * as Path from "node:path"
 /** Whether the file system said that there is no such file or folder. */
 export const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === "ENOENT"
 
-/** What the file system gives, `undefined` where it says that there is no such file or folder. */
+/** The result of a call to the file system, `undefined` if there is no such file or folder. */
 export const ifPresent = <A>(evaluate: () => A): A | undefined => {
   try {
     return evaluate()
@@ -14,26 +14,25 @@ export const ifPresent = <A>(evaluate: () => A): A | undefined => {
   }
 }
 
-/** The text of a file, `undefined` when there is none. */
+/** The text of a file, `undefined` if there is none. */
 export const readIfPresent = (file: string): string | undefined => ifPresent(() => Fs.readFileSync(file, "utf8"))
 
-/** The names in a folder, none when there is no folder. */
+/** The names in a folder, none if there is no folder. */
 export const list = (folder: string): ReadonlyArray<string> => ifPresent(() => Fs.readdirSync(folder)) ?? []
 
-/** A folder to be read name by name, `undefined` when there is none. */
+/** A folder to be read name by name, `undefined` if there is none. */
 export const openIfPresent = (folder: string): Fs.Dir | undefined => ifPresent(() => Fs.opendirSync(folder))
 
 /**
- * Writes a file whole or not at all, and never over another: `false` when there is one already. Before it gets its name,
- * `announce` is told of it: its inode is one that no other file has.
+ * Writes a file whole or not at all, and never over another: returns `false` if there is one already. Calls `announce`
+ * before the file gets its name. Its inode is unique.
  */
 export const writeNew = (
-  folder: string,
-  name: string,
+  file: string,
   content: string,
   announce?: (descriptor: number, stats: Fs.Stats) => void
 ): boolean => {
-  const temporary = Path.join(folder, `.${crypto.randomUUID()}.tmp`)
+  const temporary = Path.join(Path.dirname(file), `.${crypto.randomUUID()}.tmp`)
   try {
     const descriptor = Fs.openSync(temporary, "wx")
     try {
@@ -42,7 +41,7 @@ export const writeNew = (
     } finally {
       Fs.closeSync(descriptor)
     }
-    Fs.linkSync(temporary, Path.join(folder, name))
+    Fs.linkSync(temporary, file)
     return true
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false

@@ -1,111 +1,103 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { crc32 } from "node:zlib"
-import type { Drawn, Metadata } from "../../Sample.ts"
+import type { Drawn } from "../../Sample.ts"
 import type { Content, FileReader } from "./fileReader.ts"
 import { list } from "./files.ts"
+import {
+  announces,
+  choose,
+  encode,
+  parse,
+  parseValid,
+  plainlyFits,
+  positionAt,
+  type Provenance,
+  provenanceOf,
+  retract
+} from "./metadataLine.ts"
+import { samplePath } from "./samplePath.ts"
 
-/** How many positions one file of the journal covers: it is read whole, however long the sequence is. */
+/** How many positions one file of the log covers. It is read whole, however long the sequence is. */
 const blockSize = 256
 
-/** How many files of journals are kept in memory. */
-const kept = 32
-
-/** How a line begins. */
-const beginning = `{"position":`
-
-/** How the line ends that takes another back, which it begins with. */
-const retraction = `,"retracted":true}`
+/** How many files are kept in memory. */
+const mostKept = 32
 
 interface Block {
   /** Bytes of the file when it was read. */
   readonly size: number
-  /** The lines of each position, not parsed yet. There are several where a position was written again, or raced for. */
-  readonly lines: Map<number, string | Array<string>>
+  /** The lines of each position, not parsed yet. Several if a position was written again, or two processes raced. */
+  readonly lines: ReadonlyMap<number, ReadonlyArray<string>>
 }
 
-/** What is known of a prompt's samples, a line of JSON each, in files beside them that are only ever appended to. */
-export class Journal {
+/**
+ * Looks up the metadata of a sample by its content: `undefined` if the log has no line for it, `"differs"` if the
+ * sample was damaged. Parses them when they are asked for.
+ */
+export type FindMetadata = (position: number, content: Content) => (() => Provenance) | "differs" | undefined
+
+/** The metadata of a prompt's samples: files beside them, a line of JSON for each sample, only ever appended to. */
+export class MetadataLog {
   readonly #reader: FileReader
   readonly #blocks = new Map<string, Block>()
-  /** The file in memory that was last found to be as it is on disk. */
-  #current: string | undefined
 
   constructor(reader: FileReader) {
     this.#reader = reader
   }
 
-  /**
-   * Notes what is known of a sample, before its file gets its name. The id is for `places`; the inode of the file tells
-   * which one it is where several samples of one text were to be written. Returns the line, for `retract`.
-   */
-  append(
-    folder: string,
-    position: number,
-    { metadata, origins, text }: Drawn,
-    id: string | undefined,
-    inode: number
-  ): string {
-    const line = JSON.stringify({
-      position,
-      bytes: Buffer.byteLength(text),
-      crc32: crc32(text),
-      id,
-      inode,
-      ...metadata,
-      ...(origins.length === 0 ? undefined : { origins })
-    })
-    this.#write(folder, position, line)
+  /** Announces a sample, before its file gets its name. Returns the line, for `retract`. */
+  append(folder: string, position: number, drawn: Drawn, id: string | undefined, inode: number): string {
+    const line = encode(position, drawn, id, inode)
+    write(folder, position, line)
     return line
   }
 
-  /** Takes a line back whose sample was not written, because another writer was first. */
+  /** Retracts the line of a sample that was not written. */
   retract(folder: string, position: number, line: string): void {
-    this.#write(folder, position, `${line.slice(0, -1)}${retraction}`)
+    write(folder, position, retract(line))
   }
 
-  #write(folder: string, position: number, line: string): void {
-    const file = fileOf(folder, position)
-    // The line break comes first, so that a line torn by a kill does not spoil the next one.
-    Fs.appendFileSync(file, `\n${line}`)
-    this.#blocks.delete(file)
+  /** A look-up for one operation, which reads a file once, and again if another process wrote a sample meanwhile. */
+  find(folder: string): FindMetadata {
+    let file: string | undefined
+    let block: Block
+    const findInBlock: FindMetadata = (position, content) => {
+      const lines = block.lines.get(position) ?? []
+      const [line] = lines
+      if (lines.length === 1 && plainlyFits(line!, position, content)) return () => provenanceOf(parse(line!))
+      const fields = choose(lines, content, () => inodeOf(samplePath(folder, position)))
+      return typeof fields === "object" ? () => provenanceOf(fields) : fields
+    }
+    return (position, content) => {
+      const fileOfPosition = logPath(folder, position)
+      if (file === fileOfPosition) {
+        const found = findInBlock(position, content)
+        if (typeof found === "function") return found
+      }
+      block = this.#current(file = fileOfPosition)
+      return findInBlock(position, content)
+    }
   }
 
-  /** Has files that are in memory looked at again: someone may have appended to them since. */
-  begin(): void {
-    this.#current = undefined
+  /** Whether the content at a position is the sample with this id. An announcement alone does not say so. */
+  holds(folder: string, position: number, content: Content, id: string): boolean {
+    const lines = this.#read(logPath(folder, position)).lines.get(position) ?? []
+    const fields = choose(lines, content, () => inodeOf(samplePath(folder, position)))
+    return typeof fields === "object" && announces(fields, id)
   }
 
-  /** What is known of a sample: `undefined` when nothing is, `"differs"` when something is and it does not fit. */
-  find(folder: string, position: number, content: Content): Omit<Drawn, "text"> | "differs" | undefined {
-    const file = fileOf(folder, position)
-    const cached = this.#blocks.get(file)
-    const isCurrent = cached !== undefined && (file === this.#current || cached.size === sizeOf(file))
-    this.#current = file
-    return match(isCurrent ? cached : this.#read(file), folder, position, content)
-  }
-
-  /** Whether all that is known of a sample is one line, and that fits. */
-  fits(folder: string, position: number, { bytes, crc32 }: Content): boolean {
-    const file = fileOf(folder, position)
-    const line = (this.#blocks.get(file) ?? this.#read(file)).lines.get(position)
-    return typeof line === "string" &&
-      line.startsWith(`${beginning}${position},"bytes":${bytes},"crc32":${crc32},`)
-  }
-
-  /** Whether it is the sample with this id whose content is at a position. */
-  has(folder: string, position: number, content: Content, id: string): boolean {
-    const found = lineOf(this.#read(fileOf(folder, position)), folder, position, content)
-    return typeof found === "object" && found["id"] === id
-  }
-
-  /** The positions at which the sample with this id was to be written. */
-  places(folder: string, id: string): ReadonlyArray<number> {
+  /** The positions for which the sample with this id was announced. */
+  announced(folder: string, id: string): ReadonlyArray<number> {
     return list(folder).filter((name) => name.endsWith(".jsonl")).flatMap((name) =>
       [...this.#read(Path.join(folder, name)).lines].flatMap(([position, lines]) =>
-        standing(typeof lines === "string" ? [lines] : lines).some((fields) => fields["id"] === id) ? [position] : []
+        parseValid(lines).some((fields) => announces(fields, id)) ? [position] : []
       )
     )
+  }
+
+  #current(file: string): Block {
+    const kept = this.#blocks.get(file)
+    return kept !== undefined && kept.size === sizeOf(file) ? kept : this.#read(file)
   }
 
   #read(file: string): Block {
@@ -113,124 +105,37 @@ export class Journal {
     const block = { size: content?.bytes ?? 0, lines: linesOf(content?.text ?? "") }
     this.#blocks.delete(file)
     this.#blocks.set(file, block)
-    if (this.#blocks.size > kept) this.#blocks.delete(this.#blocks.keys().next().value!)
+    if (this.#blocks.size > mostKept) this.#blocks.delete(this.#blocks.keys().next().value!)
     return block
   }
 }
 
-const fileOf = (folder: string, position: number): string => {
+const logPath = (folder: string, position: number): string => {
   const first = position - position % blockSize
   return `${folder}${Path.sep}${first}-${first + blockSize - 1}.jsonl`
 }
 
+const write = (folder: string, position: number, line: string): void =>
+  // The line break comes first, so that a line torn by a kill does not spoil the next one.
+  Fs.appendFileSync(logPath(folder, position), `\n${line}`)
+
 const sizeOf = (file: string): number => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
+const inodeOf = (file: string): number | undefined => Fs.statSync(file, { throwIfNoEntry: false })?.ino
+
 const linesOf = (text: string): Block["lines"] => {
-  const lines: Block["lines"] = new Map()
+  const lines = new Map<number, Array<string>>()
   for (let start = 0; start < text.length;) {
     const lineBreak = text.indexOf("\n", start)
     const end = lineBreak < 0 ? text.length : lineBreak
-    const position = text.startsWith(beginning, start)
-      ? Number.parseInt(text.slice(start + beginning.length, end))
-      : NaN
-    if (!Number.isNaN(position)) {
+    const position = positionAt(text, start, end)
+    if (position !== undefined) {
       const line = text.slice(start, end)
       const same = lines.get(position)
-      if (same === undefined) lines.set(position, line)
-      else if (typeof same === "string") lines.set(position, [same, line])
+      if (same === undefined) lines.set(position, [line])
       else same.push(line)
     }
     start = end + 1
   }
   return lines
 }
-
-const match = (
-  block: Block,
-  folder: string,
-  position: number,
-  content: Content
-): Omit<Drawn, "text"> | "differs" | undefined => {
-  const line = lineOf(block, folder, position, content)
-  return typeof line === "object" ? { metadata: metadataOf(line), origins: originsOf(line["origins"]) } : line
-}
-
-type Line = Readonly<Record<string, unknown>>
-
-const lineOf = (
-  { lines }: Block,
-  folder: string,
-  position: number,
-  { bytes, crc32 }: Content
-): Line | "differs" | undefined => {
-  const found = lines.get(position)
-  if (found === undefined) return undefined
-  const fits = (line: Line) => line["bytes"] === bytes && line["crc32"] === crc32
-  if (typeof found === "string") {
-    const line = found.endsWith(retraction) ? undefined : parse(found)
-    return line === undefined || fits(line) ? line : "differs"
-  }
-  const all = standing(found)
-  if (all.length === 0) return undefined
-  const fitting = all.filter(fits)
-  // Another process was killed before it had written a sample of the same text, or take its line back.
-  if (fitting.length > 1) {
-    const inode = Fs.statSync(Path.join(folder, `${position}.md`), { throwIfNoEntry: false })?.ino
-    const written = fitting.find((line) => line["inode"] === inode)
-    if (written !== undefined) return written
-  }
-  return fitting[0] ?? "differs"
-}
-
-// The lines that were not taken back, the last first.
-const standing = (lines: ReadonlyArray<string>): ReadonlyArray<Line> => {
-  const retracted: Array<string> = []
-  return lines.toReversed().flatMap((line) => {
-    if (line.endsWith(retraction)) {
-      retracted.push(`${line.slice(0, -retraction.length)}}`)
-      return []
-    }
-    const i = retracted.indexOf(line)
-    if (i >= 0) {
-      retracted.splice(i, 1)
-      return []
-    }
-    const fields = parse(line)
-    return fields === undefined ? [] : [fields]
-  })
-}
-
-const parse = (line: string): Line | undefined => {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // torn by a kill: the sample it announced was not written
-    return undefined
-  }
-}
-
-const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "number" } = {
-  request: "string",
-  index: "number",
-  model: "string",
-  finishReason: "string",
-  createdAt: "number",
-  elapsed: "number",
-  requestSamples: "number",
-  inputTokens: "number",
-  outputTokens: "number"
-}
-
-const metadataEntries = Object.entries(metadataTypes)
-
-const metadataOf = (fields: Line): Metadata => {
-  const metadata: Record<string, unknown> = {}
-  for (const [name, type] of metadataEntries) {
-    const value = fields[name]
-    if (typeof value === type) metadata[name] = value
-  }
-  return metadata
-}
-
-const originsOf = (value: unknown): ReadonlyArray<number> =>
-  Array.isArray(value) ? value.filter((origin) => Number.isSafeInteger(origin)) : []

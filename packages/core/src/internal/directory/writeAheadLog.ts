@@ -1,76 +1,69 @@
 import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import type { Entry } from "../../Sample.ts"
-import { purchasesFolder } from "./fileNames.ts"
 import { ifPresent, isMissing, list, writeNew } from "./files.ts"
+import { hasEnded, type LogOwner, nameOfFile, newLogOwner, ownerOfFile } from "./logOwner.ts"
+import { writeAheadFolder } from "./samplePath.ts"
 
-/** After this time, in milliseconds, a purchase is taken over also from a process that cannot be seen to have ended. */
+/** After this time, in milliseconds, a request is also taken over from a process that may still run. */
 const patience = 60_000
 
-/** The samples of one purchase, and the folder below the root that they are bound for. */
-export interface Purchase {
-  readonly id: string
+/** File systems tell times this exactly, in milliseconds, or better: a younger folder may change at the same time. */
+const timeResolution = 1000
+
+/** The samples of a request, and their folder below the root. */
+export interface LoggedRequest {
   readonly folder: string
-  readonly entries: ReadonlyArray<Entry>
+  readonly entries: ReadonlyArray<Entry & { readonly id: string }>
   readonly ifTaken: "append" | "drop"
 }
 
-/** Stores the samples of a purchase as long as it is ours, and throws where it cannot. */
-type Place = (purchase: Purchase, isTakenOver: boolean, isOurs: () => boolean) => ReadonlyArray<number | undefined>
+/** Writes the samples of a request for as long as it is ours, and throws if it cannot. */
+type WriteAll = (
+  request: LoggedRequest,
+  isTakenOver: boolean,
+  isOurs: () => boolean
+) => ReadonlyArray<number | undefined>
 
 /**
- * The write-ahead log of purchases of several samples: one file each, written before the first sample gets its own file
- * and removed behind the last. What a killed process left there is finished by the next one that writes to the root.
+ * The write-ahead log of requests of several samples: one file each, written before the first sample gets its own file
+ * and removed behind the last. The next process that writes to the root finishes the requests of a killed one.
  */
-export class PurchaseLog {
+export class WriteAheadLog {
   readonly #folder: string
-  readonly #place: Place
-  // The names of files tell whose they are: `<host>_<process>-<its birth>_<log>_<number>.json`.
-  #self: Owner | undefined
-  #begun = 0
-  /** Whether a purchase was seen that is not finished, and the state of the folder in which none else was. */
-  #unfinished = false
-  #seen = 0
+  readonly #writeAll: WriteAll
+  #self: LogOwner | undefined
+  #filesNamed = 0
+  /** The folder's modification time when it had no file left to look at again. */
+  #finishedAt: number | undefined
 
-  constructor(root: string, place: Place) {
-    this.#folder = Path.join(root, purchasesFolder)
-    this.#place = place
+  constructor(root: string, writeAll: WriteAll) {
+    this.#folder = Path.join(root, writeAheadFolder)
+    this.#writeAll = writeAll
   }
 
-  /** Stores the samples of a purchase. Once the log has them they are not lost: what gets no place now gets it later. */
-  write(purchase: Purchase): ReadonlyArray<number | undefined> {
+  /** Writes the samples of a request. As soon as the log has them they are safe: a sample not written now is later. */
+  write(request: LoggedRequest): ReadonlyArray<number | undefined> {
     const name = this.#nextName()
-    const content = JSON.stringify(purchase)
+    this.#create(name, JSON.stringify(request))
     try {
-      writeNew(this.#folder, name, content)
-    } catch (cause) {
-      if (!isMissing(cause)) throw cause
-      Fs.mkdirSync(this.#folder, { recursive: true })
-      writeNew(this.#folder, name, content)
-    }
-    try {
-      const positions = this.#place(purchase, false, () => this.#has(name))
+      const positions = this.#writeAll(request, false, () => this.#has(name))
       this.#remove(name)
       return positions
     } catch {
-      // `recover` meets the same fault and throws it, or finishes the purchase.
-      this.#unfinished = true
-      return purchase.entries.map(() => undefined)
+      // `recover` meets the same fault and throws it, or finishes the request.
+      return request.entries.map(() => undefined)
     }
   }
 
-  /**
-   * Finishes what this log, and logs whose process has ended, left unfinished. Throws where that is not possible for
-   * what is bound for `folder`.
-   */
+  /** Finishes the requests of this log and of ended processes. Throws if it cannot for a request in `folder`. */
   recover(now: number, folder: string): void {
-    const changed = Fs.statSync(this.#folder, { throwIfNoEntry: false })?.mtimeMs ?? 0
-    if (changed === this.#seen && !this.#unfinished) return
+    const changed = Fs.statSync(this.#folder, { throwIfNoEntry: false })?.mtimeMs
+    if (changed === undefined || changed === this.#finishedAt) return
     let isAnyLeft = false
     let failure: { readonly cause: unknown } | undefined
     for (const name of list(this.#folder)) {
-      const owner = ownerOf(name)
+      const owner = ownerOfFile(name)
       if (owner === undefined) continue
       const taken = this.#isLeft(name, owner, now) ? this.#takeOver(name, now) : undefined
       if (taken === undefined) {
@@ -78,117 +71,88 @@ export class PurchaseLog {
         continue
       }
       try {
-        this.#place(taken.purchase, true, () => this.#has(taken.name))
+        this.#writeAll(taken.request, true, () => this.#has(taken.name))
         this.#remove(taken.name)
       } catch (cause) {
         isAnyLeft = true
-        if (taken.purchase.folder === folder) failure = { cause }
+        if (taken.request.folder === folder) failure = { cause }
       }
     }
-    this.#seen = changed
-    this.#unfinished = isAnyLeft
+    this.#finishedAt = isAnyLeft || now - changed < timeResolution ? undefined : changed
     if (failure !== undefined) throw failure.cause
   }
 
-  #takeOver(name: string, now: number): { readonly name: string; readonly purchase: Purchase } | undefined {
+  #create(name: string, content: string): void {
+    const file = Path.join(this.#folder, name)
+    try {
+      writeNew(file, content)
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause
+      Fs.mkdirSync(this.#folder, { recursive: true })
+      writeNew(file, content)
+    }
+  }
+
+  #takeOver(name: string, now: number): { readonly name: string; readonly request: LoggedRequest } | undefined {
     const mine = this.#nextName()
+    const file = Path.join(this.#folder, mine)
     const content = ifPresent(() => {
-      // One of those who try succeeds, and has as long as any other.
+      // One of several processes succeeds, and gets the full time from now.
       Fs.utimesSync(Path.join(this.#folder, name), now / 1000, now / 1000)
-      Fs.renameSync(Path.join(this.#folder, name), Path.join(this.#folder, mine))
-      return Fs.readFileSync(Path.join(this.#folder, mine), "utf8")
+      Fs.renameSync(Path.join(this.#folder, name), file)
+      return Fs.readFileSync(file, "utf8")
     })
     if (content === undefined) return undefined
-    const purchase = decode(content)
-    if (purchase !== undefined) return { name: mine, purchase }
-    // kept for a person to look at
-    ifPresent(() => Fs.renameSync(Path.join(this.#folder, mine), Path.join(this.#folder, `${mine}.damaged`)))
+    const request = decode(content)
+    if (request !== undefined) return { name: mine, request }
+    // Kept for a person to look at.
+    ifPresent(() => Fs.renameSync(file, `${file}.damaged`))
     return undefined
+  }
+
+  #isLeft(name: string, owner: LogOwner, now: number): boolean {
+    const self = this.#owner()
+    if (owner.log === self.log || hasEnded(owner, self)) return true
+    const stats = Fs.statSync(Path.join(this.#folder, name), { throwIfNoEntry: false })
+    return stats !== undefined && now - stats.mtimeMs > patience
   }
 
   #has(name: string): boolean {
     return Fs.existsSync(Path.join(this.#folder, name))
   }
 
-  #nextName(): string {
-    const { birth, host, log, pid } = this.#owner()
-    return `${host}_${pid}-${birth}_${log}_${this.#begun++}.json`
-  }
-
-  #owner(): Owner {
-    return this.#self ??= {
-      host: host(),
-      pid: process.pid,
-      birth: birthOf(process.pid) ?? "",
-      log: crypto.randomUUID()
-    }
-  }
-
   #remove(name: string): void {
     ifPresent(() => Fs.unlinkSync(Path.join(this.#folder, name)))
   }
 
-  #isLeft(name: string, { birth, host, log, pid }: Owner, now: number): boolean {
-    const self = this.#owner()
-    if (log === self.log) return true
-    if (host === self.host && !isRunning(pid, birth)) return true
-    const stats = Fs.statSync(Path.join(this.#folder, name), { throwIfNoEntry: false })
-    return stats !== undefined && now - stats.mtimeMs > patience
+  #owner(): LogOwner {
+    return this.#self ??= newLogOwner()
+  }
+
+  #nextName(): string {
+    return nameOfFile(this.#owner(), this.#filesNamed++)
   }
 }
 
-interface Owner {
-  readonly host: string
-  readonly pid: number
-  readonly birth: string
-  readonly log: string
-}
-
-const ownerOf = (name: string): Owner | undefined => {
-  const [, host, pid, birth, log] = /^([^_]+)_(\d+)-(\d*)_([^_]+)_\d+\.json$/.exec(name) ?? []
-  return host === undefined ? undefined : { host, pid: Number(pid), birth: birth!, log: log! }
-}
-
-// A cache may come from someone else: nothing in it leads out of the root.
-const decode = (content: string): Purchase | undefined => {
+// A cache may come from someone else: no path in it leads out of the root.
+const decode = (content: string): LoggedRequest | undefined => {
   try {
-    const { entries, folder, id, ifTaken } = JSON.parse(content) as Purchase
-    const isSound = typeof id === "string" && (ifTaken === "append" || ifTaken === "drop") &&
+    // Logs of earlier versions name the request, and leave out the ids of its samples.
+    const { entries, folder, id, ifTaken } = JSON.parse(content) as Omit<LoggedRequest, "entries"> & {
+      readonly id?: string
+      readonly entries: ReadonlyArray<Entry>
+    }
+    const isSound = (ifTaken === "append" || ifTaken === "drop") &&
       folder.split(/[\\/]/).every((segment) => segment !== "" && segment !== "." && segment !== "..") &&
-      entries.every(({ drawn: { metadata, origins, text }, position }) =>
-        Number.isSafeInteger(position) && position >= 0 && typeof text === "string" &&
-        typeof metadata === "object" && origins.every(Number.isSafeInteger)
-      )
-    return isSound ? { entries, folder, id, ifTaken } : undefined
+      entries.every((entry) => isSoundEntry(entry) && (entry.id !== undefined || typeof id === "string"))
+    return isSound
+      ? { folder, ifTaken, entries: entries.map((entry, i) => ({ ...entry, id: entry.id ?? `${id} ${i}` })) }
+      : undefined
   } catch {
     return undefined
   }
 }
 
-// Processes see one another where they have this in common. Containers of one name have process numbers of their own.
-const host = (): string => {
-  const namespace = attempt(() => Fs.readlinkSync("/proc/self/ns/pid")) ?? ""
-  return encodeURIComponent(`${Os.hostname()} ${namespace}`).replaceAll("_", "%5F")
-}
-
-// When a process started, where the system tells: the number of one that has ended is soon another's.
-const birthOf = (pid: number): string | undefined =>
-  attempt(() => Fs.readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)!.split(" ")[19])
-
-const isRunning = (pid: number, birth: string): boolean => {
-  if (birth !== "") return birthOf(pid) === birth
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code !== "ESRCH"
-  }
-}
-
-const attempt = <A>(evaluate: () => A): A | undefined => {
-  try {
-    return evaluate()
-  } catch {
-    return undefined
-  }
-}
+const isSoundEntry = ({ drawn: { metadata, origins, text }, position }: Entry): boolean =>
+  Number.isSafeInteger(position) && position >= 0 && typeof text === "string" &&
+  typeof metadata === "object" && origins.every(Number.isSafeInteger)

@@ -1,0 +1,85 @@
+import * as Predicate from "effect/Predicate"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import type { Identity } from "../../Identity.ts"
+import type { Key } from "../../Key.ts"
+import { readIfPresent, writeNew } from "./files.ts"
+import { type Folder, identityFile, identityFolder, keyFolder, promptFile } from "./samplePath.ts"
+
+/** Finds and creates the folders of keys below a root. */
+export class KeyFolders {
+  readonly #root: string
+  readonly #checked = new WeakMap<Identity, Folder>()
+
+  constructor(root: string) {
+    this.#root = root
+  }
+
+  /** The absolute path of a key's folder. */
+  find(key: Key): Folder {
+    const folder = this.findIdentity(key.identity)
+    return folder.ok ? keyFolder(folder.path, key) : folder
+  }
+
+  /** The absolute path of an identity's folder. */
+  findIdentity(identity: Identity): Folder {
+    const known = this.#checked.get(identity)
+    if (known !== undefined) return known
+    const folder = this.#check(identity)
+    // A folder of another identity may be moved away meanwhile.
+    if (folder.ok) this.#checked.set(identity, folder)
+    return folder
+  }
+
+  /** Creates the folder of a key, with the files that explain it. Throws if it cannot be written. */
+  create(key: Key, folder: string): void {
+    if (Fs.existsSync(folder)) {
+      Fs.accessSync(folder, Fs.constants.W_OK)
+    } else {
+      // Prompts and answers are private, unless the owner creates the root.
+      if (!Fs.existsSync(this.#root)) Fs.mkdirSync(this.#root, { recursive: true, mode: 0o700 })
+      Fs.mkdirSync(folder, { recursive: true })
+    }
+    const identity = this.findIdentity(key.identity)
+    if (!identity.ok) return
+    writeIfMissing(Path.join(identity.path, key.promptHash, promptFile), () => key.prompt)
+    writeIfMissing(Path.join(identity.path, identityFile), () => {
+      const { name, parameters, temperature } = key.identity
+      return `${JSON.stringify({ name, temperature, parameters: JSON.parse(parameters) }, undefined, 2)}\n`
+    })
+  }
+
+  // A file system may take two names for one, such as `A` and `a`.
+  #check(identity: Identity): Folder {
+    const folder = identityFolder(identity)
+    if (!folder.ok) return folder
+    const path = Path.join(this.#root, folder.path)
+    const explained = explanationOf(path)
+    return explained === undefined ||
+        (explained.name === identity.name && explained.temperature === identity.temperature)
+      ? { ok: true, path }
+      : {
+        ok: false,
+        why: `${path} is the folder of ${JSON.stringify(explained.name)}, not of ${JSON.stringify(identity.name)}`
+      }
+  }
+}
+
+/** The identity that `identity.json` in a folder names. The file only explains: a spoilt one counts as missing. */
+export const explanationOf = (
+  folder: string
+): { readonly name: unknown; readonly temperature: unknown; readonly parameters: unknown } | undefined => {
+  const content = readIfPresent(Path.join(folder, identityFile))
+  try {
+    const parsed: unknown = content === undefined ? undefined : JSON.parse(content)
+    return Predicate.hasProperty(parsed, "name")
+      ? { temperature: undefined, parameters: undefined, ...parsed }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const writeIfMissing = (file: string, content: () => string): void => {
+  if (!Fs.existsSync(file)) writeNew(file, content())
+}

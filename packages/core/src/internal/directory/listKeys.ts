@@ -1,0 +1,140 @@
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { fromId, type Identity } from "../../Identity.ts"
+import { Key } from "../../Key.ts"
+import { StoreError } from "../../SampleError.ts"
+import type { Listed } from "../../SampleStore.ts"
+import { canonical } from "../canonicalJson.ts"
+import { attempt, failure, isFault } from "./errors.ts"
+import { list, openIfPresent, readIfPresent } from "./files.ts"
+import { explanationOf, type KeyFolders } from "./keyFolders.ts"
+import {
+  forkOfFolder,
+  forksFolder,
+  identityFolder,
+  identityOfFolder,
+  isPromptFolder,
+  positionOf,
+  promptFile,
+  writeAheadFolder
+} from "./samplePath.ts"
+
+type Element = Result.Result<Listed, StoreError>
+
+/** The keys of an identity, or of all, that have samples. Reads one folder after the other, on demand. */
+export const listKeys = (
+  store: string,
+  root: string,
+  folders: KeyFolders,
+  identity: Identity | undefined
+): Stream.Stream<Element, StoreError> => {
+  const failed = failure(store, "keys")
+  return Stream.suspend(() => {
+    const elements = walk(store, root, folders, identity)
+    return Stream.unfold(
+      undefined,
+      () =>
+        Effect.map(attempt(failed, () => elements.next()), ({ done, value }) => done ? undefined : [value, undefined])
+    ).pipe(Stream.ensuring(Effect.sync(() => elements.return())))
+  })
+}
+
+function* walk(
+  store: string,
+  root: string,
+  folders: KeyFolders,
+  only: Identity | undefined
+): Generator<Element, void> {
+  const damaged = (description: string): Element =>
+    Result.fail(new StoreError({ kind: "Damaged", store, operation: "keys", description }))
+
+  function* all(path: string): Generator<Element, void> {
+    let identity: Identity | undefined
+    for (const name of foldersIn(Path.join(root, path))) {
+      if (isPromptFolder(name)) yield* prompt(Path.join(root, path), name, () => identity ??= identityOf(root, path))
+      else if (name !== writeAheadFolder || path !== "") yield* all(Path.join(path, name))
+    }
+  }
+
+  function* ofIdentity(identity: Identity): Generator<Element, void> {
+    const folder = folders.findIdentity(identity)
+    if (!folder.ok) return
+    for (const name of foldersIn(folder.path)) {
+      if (isPromptFolder(name)) yield* prompt(folder.path, name, () => identity)
+    }
+  }
+
+  function* prompt(above: string, name: string, identityOf: () => Identity | undefined): Generator<Element, void> {
+    const folder = Path.join(above, name)
+    try {
+      const identity = identityOf()
+      const prompt = readIfPresent(Path.join(folder, promptFile))
+      for (const { path, samples } of forks(folder, [])) {
+        if (identity === undefined) {
+          yield damaged(
+            `${above} does not say which model it is for: restore the identity.json in it, or move it away`
+          )
+        } else if (prompt === undefined) {
+          yield damaged(
+            `${folder} has no prompt.txt: the Python original writes none. Write the prompt into it; or run the program ` +
+              "with this cache beneath another one, which then records the samples that the program uses"
+          )
+        } else {
+          const key = new Key(identity, prompt, path)
+          yield key.promptHash === name
+            ? Result.succeed({ key, samples })
+            : damaged(`${folder} is not the folder of the prompt in its prompt.txt: restore that file`)
+        }
+      }
+    } catch (cause) {
+      if (!isFault(cause)) throw cause
+      yield damaged(`${folder} cannot be read: ${(cause as Error).message}. Restore it, or move it away`)
+    }
+  }
+
+  yield* only === undefined ? all("") : ofIdentity(only)
+}
+
+interface Fork {
+  readonly path: ReadonlyArray<string>
+  readonly samples: number
+}
+
+function* forks(folder: string, path: ReadonlyArray<string>): Generator<Fork, void> {
+  const names = list(folder)
+  const samples = names.filter((name) => positionOf(name) !== undefined).length
+  if (samples > 0) yield { path, samples }
+  if (!names.includes(forksFolder)) return
+  for (const name of foldersIn(Path.join(folder, forksFolder))) {
+    const fork = forkOfFolder(name)
+    if (fork !== undefined) yield* forks(Path.join(folder, forksFolder, name), [...path, fork])
+  }
+}
+
+function* foldersIn(folder: string): Generator<string, void> {
+  const directory = openIfPresent(folder)
+  if (directory === undefined) return
+  try {
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+      // A link may lead to a folder on another disk.
+      const isFolder = entry.isSymbolicLink()
+        ? Fs.statSync(Path.join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory()
+        : entry.isDirectory()
+      if (isFolder) yield entry.name
+    }
+  } finally {
+    directory.closeSync()
+  }
+}
+
+const identityOf = (root: string, path: string): Identity | undefined => {
+  const explanation = explanationOf(Path.join(root, path))
+  if (explanation === undefined) return identityOfFolder(path)
+  const { name, parameters, temperature } = explanation
+  const identity = fromId(JSON.stringify([name, temperature ?? null, canonical(parameters ?? {})]))
+  const folder = identity && identityFolder(identity)
+  return folder?.ok && folder.path === path ? identity : undefined
+}

@@ -1,0 +1,71 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { crc32 } from "node:zlib"
+import type { Entry } from "../../Sample.ts"
+import type { FileReader } from "./fileReader.ts"
+import { writeNew } from "./files.ts"
+import type { MetadataLog } from "./metadataLog.ts"
+import { samplePath } from "./samplePath.ts"
+import { writeTimeChecksum } from "./timeChecksum.ts"
+import type { LoggedRequest } from "./writeAheadLog.ts"
+
+/** Writes samples into the folder of their key. */
+export class SampleWriter {
+  readonly #root: string
+  readonly #files: FileReader
+  readonly #log: MetadataLog
+
+  constructor(root: string, files: FileReader, log: MetadataLog) {
+    this.#root = root
+    this.#files = files
+    this.#log = log
+  }
+
+  /**
+   * Writes a sample at its position, or with `"append"` at the first free position from there on. Returns the position,
+   * `undefined` for a sample that was dropped. It does not write a sample again if it finds its id on the way.
+   */
+  write(folder: string, { drawn, id, position }: Entry, ifTaken: "append" | "drop"): number | undefined {
+    for (let at = position;; at++) {
+      const file = samplePath(folder, at)
+      if (Fs.lstatSync(file, { throwIfNoEntry: false }) === undefined) {
+        let line: string | undefined
+        let isWritten = false
+        try {
+          isWritten = writeNew(file, drawn.text, (descriptor, { ino, mtimeMs }) => {
+            line = this.#log.append(folder, at, drawn, id, ino)
+            writeTimeChecksum(descriptor, mtimeMs, file.slice(this.#root.length), crc32(drawn.text))
+          })
+        } finally {
+          if (!isWritten && line !== undefined) this.#log.retract(folder, at, line)
+        }
+        if (isWritten) return at
+      }
+      if (id !== undefined && this.#holds(folder, at, drawn.text, id)) return at
+      if (ifTaken === "drop") return undefined
+    }
+  }
+
+  /** Writes the samples of a request in the write-ahead log, for as long as the log says that the request is ours. */
+  readonly writeAll = (
+    { entries, folder, ifTaken }: LoggedRequest,
+    isTakenOver: boolean,
+    isOurs: () => boolean
+  ): ReadonlyArray<number | undefined> => {
+    const absolute = Path.join(this.#root, folder)
+    if (isTakenOver) Fs.mkdirSync(absolute, { recursive: true })
+    return entries.map((entry) => {
+      if (isTakenOver && this.#isWritten(absolute, entry.drawn.text, entry.id)) return undefined
+      return isOurs() ? this.write(absolute, entry, ifTaken) : undefined
+    })
+  }
+
+  #isWritten(folder: string, text: string, id: string): boolean {
+    return this.#log.announced(folder, id).some((position) => this.#holds(folder, position, text, id))
+  }
+
+  #holds(folder: string, position: number, text: string, id: string): boolean {
+    const content = this.#files.read(samplePath(folder, position))
+    return content?.text === text && this.#log.holds(folder, position, content, id)
+  }
+}
