@@ -73,8 +73,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
         const next = reader.peek()
         const sample = peek(key, next, 1)[0]
         if (sample === undefined) return drawNext(key, position, batch, options)
-        reader.take()
-        reader.end()
+        reader.takePeeked()
         const samples = [withOrigin(next, sample)] as const
         options?.onTaken?.(samples)
         return Effect.succeed(samples)

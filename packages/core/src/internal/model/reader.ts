@@ -31,8 +31,13 @@ export class Reader {
 
   /** The position that the next draw takes. */
   peek(): number {
-    while (this.#claimed.delete(this.#next)) this.#next++
-    return this.#released.at(-1) ?? this.#next
+    this.#skipClaimed()
+    return this.#released.length === 0 ? this.#next : this.#released.at(-1)!
+  }
+
+  /** Takes the position that `peek` returned, for a sample that is handed out in the same step. */
+  takePeeked(): void {
+    if (this.#released.pop() === undefined) this.#next++
   }
 
   /** Takes a position for a draw, which ends by `end` or `release`. */
@@ -40,8 +45,12 @@ export class Reader {
     this.#drawing++
     const released = this.#released.pop()
     if (released !== undefined) return released
-    while (this.#claimed.delete(this.#next)) this.#next++
+    this.#skipClaimed()
     return this.#next++
+  }
+
+  #skipClaimed(): void {
+    if (this.#claimed.size > 0) { while (this.#claimed.delete(this.#next)) this.#next++ }
   }
 
   /** Ends a draw whose sample was handed out. */

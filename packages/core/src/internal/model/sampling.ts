@@ -77,6 +77,7 @@ class Run<A> {
   readonly #batch: number | undefined
   readonly #deliver: (samples: Samples) => A
   #position = 0
+  #wanted = 0
   /** How many samples the last request brought too few. */
   #owed = 0
   /** Samples that left the sequence, and whose draw has not returned. */
@@ -107,20 +108,23 @@ class Run<A> {
     return this.#deliver(samples)
   }
 
-  readonly #onTaken = (samples: Samples): void => {
-    this.#taken = samples
+  readonly #options = {
+    most: 1,
+    onTaken: (samples: Samples): void => {
+      this.#taken = samples
+    }
+  }
+
+  readonly #onDrawn = (samples: Samples): A => {
+    this.#taken = undefined
+    this.#owed = Math.max(0, this.#model.requestSize(this.#wanted) - samples.length)
+    return this.#advance(samples)
   }
 
   #draw(): Effect.Effect<A, SampleError> {
-    const most = this.#n === Infinity ? lookAhead(this.#position) : this.#n - this.#position
     const wanted = this.#batch === undefined ? this.#n - this.#position : this.#owed > 0 ? this.#owed : this.#batch
-    return Effect.map(
-      this.#model.draw(this.#key, this.#position, wanted, { most, onTaken: this.#onTaken }),
-      (samples) => {
-        this.#taken = undefined
-        this.#owed = Math.max(0, this.#model.requestSize(wanted) - samples.length)
-        return this.#advance(samples)
-      }
-    )
+    this.#options.most = this.#n === Infinity ? lookAhead(this.#position) : this.#n - this.#position
+    this.#wanted = wanted
+    return Effect.map(this.#model.draw(this.#key, this.#position, wanted, this.#options), this.#onDrawn)
   }
 }
