@@ -3,7 +3,7 @@
  *
  * **Details**
  *
- * The provider, its URL and its key are not part of it. Everything that changes the distribution is: the model, the
+ * The provider, its URL and its key are not part of it. All settings that change the distribution are: the model, the
  * temperature, and every other sampling parameter (`max_tokens`, `top_p`, `stop`, the system text, …).
  *
  * @since 0.1.0
@@ -27,7 +27,7 @@ export type Json =
   | { readonly [name: string]: Json | undefined }
 
 /**
- * What names a distribution. It is made by `make`, which checks it.
+ * The name of a distribution. `make` checks it.
  *
  * @category models
  * @since 0.1.0
@@ -118,7 +118,7 @@ export const make = (options: Options): Effect.Effect<Identity, InvalidInput> =>
 }
 
 /**
- * The identity whose `id` this is, `undefined` where it is the id of none: for stores that keep identities by their id.
+ * The identity of an `id`, `undefined` if the text is no id: for stores that keep identities by their id.
  *
  * @category constructors
  * @since 0.1.0

@@ -9,8 +9,8 @@
  * **Details**
  *
  * Over a model that remembers (Repeatable, Persistent), the draws are the remembered samples, from the first on: a
- * program that is run again draws the same ones. Over a provider they are new ones; what a request brings beyond the
- * draw that asked for it goes to the next draws.
+ * program that is run again draws the same ones. Over a provider they are new ones; the surplus of a
+ * request goes to the next draws.
  *
  * A draw that fails, or is interrupted before its sample is handed out, gives its position back to the next draw. So a
  * draw that timed out and is retried waits for the request that it sent, and does not pay for another; how long a request

@@ -11,7 +11,7 @@
 import * as Data from "effect/Data"
 
 /**
- * An argument or an option is invalid. The message names it and says what to give instead.
+ * An argument or an option is invalid. The message names it and gives the valid values.
  *
  * @category errors
  * @since 0.1.0
@@ -19,7 +19,7 @@ import * as Data from "effect/Data"
 export class InvalidInput extends Data.TaggedError("InvalidInput")<{
   /** The function that was called, such as `LlmModel.sampleMany`. */
   readonly module: string
-  /** Which argument is invalid, and what to give instead. */
+  /** Which argument is invalid, and its valid values. */
   readonly description: string
 }> {
   readonly isRetryable = false

@@ -7,7 +7,7 @@ import * as Crypto from "node:crypto"
 import type { Identity } from "./Identity.ts"
 
 /**
- * What names a sequence of samples.
+ * The name of a sequence of samples.
  *
  * @category models
  * @since 0.1.0

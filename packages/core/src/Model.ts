@@ -42,7 +42,7 @@ export interface SampleOptions {
 export type Samples = Arr.NonEmptyReadonlyArray<Drawn>
 
 /**
- * What the consumer of a draw can take. A model may ignore it.
+ * Wishes of the consumer of a draw. A model may ignore them.
  *
  * @category options
  * @since 0.1.0

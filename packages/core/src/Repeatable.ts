@@ -8,8 +8,8 @@
  * **Details**
  *
  * A missing sample is drawn from the model beneath: at the same position where that model remembers sequences itself,
- * otherwise its next draw. At most one purchase per prompt and position is under way; all who wait for it get its
- * result, and the interruption of one of them does not end it.
+ * otherwise its next draw. At most one request per prompt and position is in flight. All draws that wait for it
+ * get its result, and the interruption of one of them does not end it.
  *
  * @since 0.1.0
  */

@@ -1,11 +1,11 @@
 /**
- * A sample is one response text to one prompt, with what is known of how it came to be.
+ * A sample is one response text to one prompt, with its metadata.
  *
  * @since 0.1.0
  */
 
 /**
- * What is known of a sample besides its text. A field is absent when the provider did not say.
+ * The metadata of a sample. A field is absent if the provider did not give it.
  *
  * **Gotchas**
  *
@@ -27,7 +27,7 @@ export interface Metadata {
   readonly finishReason?: string | undefined
   /** When the request was answered, in milliseconds since the epoch. */
   readonly createdAt?: number | undefined
-  /** How long the request took, in milliseconds, with its retries and what it waited for `Limits` of the provider. */
+  /** How long the request took, in milliseconds, with its retries and its waits for the provider's `Limits`. */
   readonly elapsed?: number | undefined
   /** How many samples the request brought. */
   readonly requestSamples?: number | undefined

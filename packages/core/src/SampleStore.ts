@@ -1,5 +1,5 @@
 /**
- * Where a cache keeps its samples: by key and position, each written whole or not at all, the first writer winning.
+ * A store keeps the samples of a cache by key and position, each written whole or not at all, the first writer winning.
  *
  * **When to use**
  *
@@ -91,7 +91,7 @@ export interface Implementation {
   readonly describe: (key: Key) => string
   /**
    * The samples at a position and behind it, in order: at most `count`, up to the first position without a sample, or
-   * with one that cannot be read. A text comes back to the byte as it was put. Fails if the first sample cannot be
+   * with an unreadable one. A text comes back to the byte as it was put. Fails if the first sample cannot be
    * read: with kind `Damaged` if it differs from the sample that was put.
    *
    * **Details**
@@ -116,7 +116,7 @@ export interface Implementation {
   /**
    * Writes samples, each whole or not at all, and never over another one. If a position is taken, its sample is dropped,
    * or goes to the next free position. Returns the position of each sample, `undefined` for a dropped one (or, after a
-   * fault halfway, for one that is written later).
+   * fault halfway, for a sample that is written later).
    *
    * **Details**
    *

@@ -70,7 +70,7 @@ export interface CopyOptions extends VerifyOptions {
  */
 export interface MergeOptions extends CopyOptions {
   /**
-   * What to do with a sample whose position has another sample in `to`: fail with a `SampleConflict`, keep the sample of
+   * What to do if a position has two different samples: fail with a `SampleConflict`, keep the sample of
    * `to` (`"ours"`), replace it (`"theirs"`), or append the sample of `from` behind the samples of `to`.
    *
    * @default "fail"
@@ -108,7 +108,7 @@ export interface TransferResult {
 export interface Verified {
   readonly keys: number
   readonly samples: number
-  /** An error for each entry that differs from the sample that was put. It says what to do. */
+  /** An error with advice for each entry that differs from the sample that was put. */
   readonly damaged: ReadonlyArray<StoreError>
 }
 

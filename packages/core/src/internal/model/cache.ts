@@ -16,7 +16,7 @@ import { type InFlight, type Landed, SingleFlight } from "./singleFlight.ts"
 export interface Cache {
   readonly draw: Model["draw"]
   readonly restore: Model["restore"]
-  /** Tells the source what the store has of a key, if it was not told yet. */
+  /** Tells the source the recorded samples of a key, if it was not told yet. */
   readonly resume: (key: Key) => Effect.Effect<void, SampleError>
   /** Stores the samples that the store failed to take. */
   readonly storePending: Effect.Effect<void, StoreError>
@@ -45,8 +45,8 @@ interface Request extends InFlight {
 }
 
 /**
- * Reads a position from the store, and asks the source if the store has no sample there: by one request at a time per
- * position, whose samples are all in the store before the first is handed out.
+ * Reads a position from the store, and asks the source if the store has no sample there, by one request at a time per
+ * position. All samples of a request are in the store before the first is handed out.
  */
 export const makeCache = ({ lease, name, onMissing, refill, scope, source, store }: Options): Cache => {
   const requests: SingleFlight<Request> = new SingleFlight(
@@ -181,7 +181,7 @@ export const makeCache = ({ lease, name, onMissing, refill, scope, source, store
     }
   )
 
-  // Another writer was first, or the store finishes later what it took.
+  // Another writer was first, or the store has yet to finish the write.
   const storedByOther = Effect.fnUntraced(function*(key: Key, position: number): Effect.fn.Return<Drawn, SampleError> {
     let drawn = yield* read(key, position)
     if (drawn === undefined) {

@@ -5,7 +5,7 @@ import type { Key } from "../../Key.ts"
 import { type NearestPrompt, ReplicationCacheMiss, type StoreError } from "../../SampleError.ts"
 import type { Store } from "../../SampleStore.ts"
 
-/** How many stored prompts are compared with one that is not stored. */
+/** How many stored prompts are compared with the missing prompt. */
 const compared = 1000
 
 export const cacheMiss = (
@@ -40,7 +40,7 @@ const storedPrompts = (store: Store, { identity }: Key): Effect.Effect<Array<str
   )
 }
 
-// The nearest is the one that shares most characters with the prompt at its start and at its end.
+// The nearest prompt shares most characters with the missing one at its start and at its end.
 const nearestOf = (prompt: string, stored: ReadonlyArray<string>): NearestPrompt | undefined => {
   let nearest: NearestPrompt | undefined
   let least = Infinity

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { Key } from "../../Key.ts"
-import { fromDraw, type Model } from "../../LlmModel.ts"
+import { fromDraw } from "../../LlmModel.ts"
+import type { Model, Samples } from "../../Model.ts"
 import type { Drawn } from "../../Sample.ts"
 import { ContentPolicy, ProviderError, type SampleError, UnusableResponse } from "../../SampleError.ts"
 import type { Store } from "../../SampleStore.ts"
@@ -8,64 +9,70 @@ import { publishIfObserved } from "../events/observe.ts"
 import { KeyMap } from "./keyMap.ts"
 
 /**
- * How many samples in a row may be bought and refused, from the last one of the first request on: a prompt whose every
- * answer is filtered must not be paid for for ever.
+ * How many samples in a row may be requested and excluded, from the last one of the first request on. It bounds the cost
+ * of a prompt that always gets excluded answers.
  */
-const mostRefused = 10
+const mostExcluded = 10
 
-type Draw = (key: Key, position: number, batch: number) => Effect.Effect<readonly [Drawn], SampleError>
-
-/** What is known of a sequence beneath, from its first position on. */
+/** The part of a sequence beneath that was read, from its first position on. */
 interface Scan {
-  /** How many of its positions were looked at. */
-  position: number
-  /** Those of them that are refused, in ascending order. */
-  readonly refused: Array<number>
+  /** The first position that was not read yet. */
+  next: number
+  /** The excluded positions among those that were read, in ascending order. */
+  readonly excluded: Array<number>
 }
 
 /**
- * The samples of a model that remembers, without those whose finish reason is refused: each of the others moves up. They
- * say where they were, as those of a shared reader do.
+ * The samples of a model that remembers, without those of the given finish reasons: each of the others moves up. Its
+ * position beneath is its first origin, as for a shared reader.
  */
-export const excluding = (source: Model, store: Store, reasons: ReadonlyArray<string>): Model => {
+export const excluding = (source: Model, store: Store, finishReasons: ReadonlyArray<string>): Model => {
   const scans = new KeyMap<Scan>()
-  const isRefused = ({ metadata: { finishReason } }: Drawn) =>
-    finishReason !== undefined && reasons.includes(finishReason)
+  const isExcluded = ({ metadata: { finishReason } }: Drawn) =>
+    finishReason !== undefined && finishReasons.includes(finishReason)
 
   const scanOf = (key: Key): Scan => {
     let scan = scans.get(key)
-    if (scan === undefined) scans.set(key, scan = { position: 0, refused: [] })
+    if (scan === undefined) scans.set(key, scan = { next: 0, excluded: [] })
     return scan
   }
 
-  const draw: Draw = (key, position, batch) =>
+  const draw = (key: Key, position: number, batch: number): Effect.Effect<Samples, SampleError> =>
     Effect.suspend(() => {
-      // Of the many keys of which one sample is drawn, nothing is kept.
+      // A program may draw one sample each of many keys: they need no scan.
       const scan = position === 0 ? scans.get(key) : scanOf(key)
-      let at = position
-      for (const refused of scan?.refused ?? []) if (refused <= at) at++
-      // Where it is is not known before all samples in front of it were looked at.
-      return scan === undefined || at <= scan.position
-        ? take(key, at, batch)
-        : Effect.flatMap(take(key, scan.position, batch), () => draw(key, position, batch))
+      let beneath = position
+      for (const excluded of scan?.excluded ?? []) if (excluded <= beneath) beneath++
+      // All positions before it have to be read first, as some may be excluded.
+      return scan === undefined || beneath <= scan.next
+        ? drawFrom(key, beneath, batch)
+        : Effect.flatMap(drawFrom(key, scan.next, batch), () => draw(key, position, batch))
     })
 
-  const take = (key: Key, at: number, batch: number, bought?: number): ReturnType<Draw> =>
-    Effect.flatMap(source.draw(key, at, batch), ([drawn]) => {
-      const refuses = isRefused(drawn)
-      const scan = refuses ? scanOf(key) : scans.get(key)
-      const isNew = scan !== undefined && look(scan, at, refuses)
-      if (!scan?.refused.includes(at)) return Effect.succeed([{ ...drawn, origins: [at, ...drawn.origins] }] as const)
+  // The first sample from a position on that is not excluded. `requestedFrom` is the position of this draw's first request.
+  const drawFrom = (
+    key: Key,
+    position: number,
+    batch: number,
+    requestedFrom?: number
+  ): Effect.Effect<Samples, SampleError> =>
+    Effect.flatMap(source.draw(key, position, batch), ([drawn]) => {
+      const exclude = isExcluded(drawn)
+      const scan = exclude ? scanOf(key) : scans.get(key)
+      const isNew = scan !== undefined && advance(scan, position, exclude)
+      if (!scan?.excluded.includes(position)) {
+        return Effect.succeed<Samples>([{ ...drawn, origins: [position, ...drawn.origins] }])
+      }
       return Effect.andThen(
         isNew
-          ? publishIfObserved(() => ({ _tag: "Refused", key, position: at, store: store.id, sample: drawn }))
+          ? publishIfObserved(() => ({ _tag: "Refused", key, position, store: store.id, sample: drawn }))
           : Effect.void,
-        Effect.flatMap(store.get(key, at + 1), (recorded) => {
-          // What is recorded costs nothing, and is passed over, up to where this draw begins to buy.
-          const from = bought ?? (recorded === undefined ? at : undefined)
-          return from !== undefined && at - from + 1 >= mostRefused
+        Effect.flatMap(store.get(key, position + 1), (recorded) => {
+          // Recorded samples cost nothing: they are passed over without a limit.
+          const from = requestedFrom ?? (recorded === undefined ? position : undefined)
+          return from !== undefined && position - from + 1 >= mostExcluded
             ? Effect.fail(tooMany(key, drawn))
-            : take(key, at + 1, batch, from)
+            : drawFrom(key, position + 1, batch, from)
         })
       )
     })
@@ -83,20 +90,21 @@ export const excluding = (source: Model, store: Store, reasons: ReadonlyArray<st
   })
 }
 
-// Notes whether a position is refused. Returns whether that is news: another fiber may have been there before, or someone
-// may have had a sample drawn again that was handed out.
-const look = (scan: Scan, at: number, refuses: boolean): boolean => {
-  const isLast = at === scan.position
-  if (isLast) scan.position++
-  if (!refuses || scan.refused.includes(at)) return false
-  scan.refused.push(at)
-  if (!isLast) scan.refused.sort((a, b) => a - b)
+// Notes that a position was read. Returns whether it is newly excluded: another fiber may have read it before, or a sample
+// that was handed out may have been drawn again.
+const advance = (scan: Scan, position: number, exclude: boolean): boolean => {
+  const isNext = position === scan.next
+  if (isNext) scan.next++
+  if (!exclude || scan.excluded.includes(position)) return false
+  scan.excluded.push(position)
+  if (!isNext) scan.excluded.sort((a, b) => a - b)
   return true
 }
 
 const tooMany = ({ identity, path }: Key, { metadata: { finishReason } }: Drawn): ProviderError => {
-  const description = `${mostRefused} samples in a row were refused, the last one because it ended with ` +
-    `\`${finishReason}\`. They are on record. Change the prompt or the parameters, or leave that out of \`refuse\``
+  const description = `${mostExcluded} samples in a row were excluded, the last one for its finish reason ` +
+    `\`${finishReason}\`. They are recorded. Change the prompt or the parameters, or leave that reason out of ` +
+    "`excludeFinishReasons`"
   return new ProviderError({
     provider: identity.name,
     reason: isOfPolicy(finishReason ?? "") ? new ContentPolicy({ description }) : new UnusableResponse({ description }),

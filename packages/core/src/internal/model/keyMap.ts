@@ -1,6 +1,6 @@
 import type { Key } from "../../Key.ts"
 
-/** What is kept of one fork, by prompt, and the forks inside it. */
+/** The values of one fork, by prompt, and the forks inside it. */
 interface Fork<V> {
   readonly prompts: Map<string, V>
   inside: Map<string, Fork<V>> | undefined
@@ -9,7 +9,7 @@ interface Fork<V> {
 /** A map by the value of its keys. A look-up costs a `Map.get` by prompt, and one more for each fork of the key's path. */
 export class KeyMap<V> {
   readonly #roots = new Map<string, Fork<V>>()
-  // The last one that was asked for: most keys have one identity.
+  // The identity of the last key: most keys have the same.
   #identity: Key["identity"] | undefined
   #root: Fork<V> | undefined
 
@@ -39,7 +39,7 @@ export class KeyMap<V> {
       fork = fork?.inside?.get(name)
     }
     if (!fork?.prompts.delete(key.prompt)) return
-    // Nor are forks kept that nothing is kept of.
+    // Forks without values are dropped too.
     for (let i = around.length; i > 0 && fork.prompts.size === 0 && !fork.inside?.size;) {
       fork = around[--i]!
       fork.inside!.delete(key.path[i]!)

@@ -5,7 +5,7 @@ import type { Key } from "../../Key.ts"
 import type { StoreError } from "../../SampleError.ts"
 import type { Leases } from "../../SampleStore.ts"
 
-/** How long it takes, in milliseconds, until a lease that was not free is tried again: at first, and at the most. */
+/** The first and the longest wait before a lease is tried again, in milliseconds. */
 const patience = { first: 10, most: 500 }
 
 /** The time before the next try. */
@@ -13,8 +13,8 @@ export const longer = (wait: number | undefined): number =>
   wait === undefined ? patience.first : Math.min(wait * 1.5, patience.most)
 
 /**
- * Runs an effect while it has the lease of the positions: `undefined` where someone else has one of them. The lease is
- * kept alive as long as the effect runs, and one that cannot be kept alive or freed any more ends by itself.
+ * Runs an effect with the lease of the positions, or returns `undefined` if another holder has one of them. The lease is
+ * renewed as long as the effect runs. If it can no longer be renewed or freed, it expires.
  */
 export type WithLease = <A, E>(
   key: Key,
@@ -22,7 +22,7 @@ export type WithLease = <A, E>(
   use: Effect.Effect<A, E>
 ) => Effect.Effect<A | undefined, E | StoreError>
 
-/** For one holder, with leases that end `expiry` milliseconds after it was last heard of. */
+/** Leases of one holder, which expire `expiry` milliseconds after they were last renewed. */
 export const makeWithLease = (leases: Leases, expiry: number): WithLease => {
   const holder = crypto.randomUUID()
   return (key, positions, use) => {

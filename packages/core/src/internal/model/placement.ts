@@ -12,7 +12,7 @@ import { freePositions, missingBehind, reservable } from "./reserve.ts"
 import { recordedEntries } from "./resume.ts"
 import type { InFlight, Landed, SingleFlight } from "./singleFlight.ts"
 
-/** What is known of the positions of a key. */
+/** The state of a key's positions. */
 interface Sequence {
   readonly key: Key
   /** Samples that the store failed to take. The next request stores them before it asks for more. */
@@ -115,7 +115,7 @@ export class Placement {
     )
   )
 
-  /** Drops what is known of the sequence that was requested before this one, if nothing of it is in progress. */
+  /** Drops the state of the sequence that was requested before this one, if nothing of it is in progress. */
   retire(key: Key): void {
     const sequence = this.#sequences.get(key)
     if (sequence === undefined || !this.#isIdle(sequence)) return
@@ -188,7 +188,7 @@ export class Placement {
     )
   }
 
-  /** Whether the store has a sample of a shared reader, at whatever position. */
+  /** Whether the store has a sample of a shared reader, at any position. */
   #isRecorded(key: Key, sample: Drawn): Effect.Effect<boolean, StoreError> {
     const name = sampleName(sample)
     const origins = sample.origins.join()

@@ -18,7 +18,7 @@ export class Positions {
     return this.#all.has(position)
   }
 
-  /** How many there are from `start` on and before `end`. Where few are behind `start`, that takes few steps. */
+  /** How many there are from `start` on and before `end`. Takes few steps if few are behind `start`. */
   count(start: number, end: number): number {
     const last = Math.min(end, this.#end)
     let found = 0

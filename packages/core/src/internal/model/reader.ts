@@ -8,11 +8,11 @@ import { KeyMap } from "./keyMap.ts"
 /** Hands out the positions of one sequence, each once, the lowest first. */
 export class Reader {
   #next: number
-  /** Positions from `#next` on that are taken already. */
+  /** Positions from `#next` on that are taken. */
   readonly #claimed = new Set<number>()
   /** Positions before `#next` that were given back, the lowest last. */
   readonly #released: Array<number> = []
-  /** How many draws are under way. */
+  /** How many draws are in progress. */
   #drawing = 0
 
   constructor(start: number) {
@@ -24,7 +24,7 @@ export class Reader {
     return this.#next
   }
 
-  /** Whether all it knows is where it is: no draw is under way, and no position was given back. */
+  /** Whether no draw is in progress and no position was given back. */
   get isIdle(): boolean {
     return this.#drawing === 0 && this.#released.length === 0
   }
@@ -53,7 +53,7 @@ export class Reader {
     if (this.#claimed.size > 0) { while (this.#claimed.delete(this.#next)) this.#next++ }
   }
 
-  /** Ends a draw whose sample was handed out. */
+  /** Ends a draw that handed out its sample. */
   end(): void {
     this.#drawing--
   }
@@ -64,19 +64,19 @@ export class Reader {
     this.giveBack(position)
   }
 
-  /** Gives back a position that was taken and whose sample no one got. */
+  /** Gives back a position that was taken, because its sample was not handed out. */
   giveBack(position: number): void {
     let i = this.#released.length
     while (i > 0 && this.#released[i - 1]! < position) i--
     this.#released.splice(i, 0, position)
-    // So that a reader which has got back all that it handed out is as it was.
+    // A reader that got back all its positions is as it was at first.
     while (this.#released[0] === this.#next - 1) {
       this.#released.shift()
       this.#next--
     }
   }
 
-  /** Marks a position as taken by someone in an earlier run. */
+  /** Marks a position as taken in an earlier run. */
   claim(position: number): void {
     if (position >= this.#next) {
       this.#claimed.add(position)
@@ -90,7 +90,7 @@ export class Reader {
 /** One reader per key. */
 export class Readers {
   readonly #readers = new KeyMap<Reader>()
-  /** The start of new readers: behind all that were dropped. */
+  /** The start of new readers: behind all dropped ones. */
   #start = 0
 
   of(key: Key): Reader {
@@ -100,9 +100,8 @@ export class Readers {
   }
 
   /**
-   * Draws at the next position. A draw that fails or is interrupted gives its position back; one that succeeds takes its
-   * samples in the same step, by `take`. A reader that is idle is dropped if `dropBeneath` drops what is kept of its key
-   * beneath.
+   * Draws at the next position. A draw that fails or is interrupted gives its position back; otherwise `take` takes its
+   * samples in the same step. An idle reader is dropped if `dropBeneath` drops the state of its key beneath.
    */
   draw<A>(
     key: Key,

@@ -48,7 +48,7 @@ export const makeAttached = (source: Pick<Model, "attach">) => {
 
   const isResumed = (key: Key): boolean => attached.size === 0 || resumed.get(key) === true
 
-  /** The draw, after what is recorded of its key was told. */
+  /** The draw, after the attached stores told their recorded samples of its key. */
   const resumedDraw = (draw: Model["draw"]): Model["draw"] => (key, position, batch, options) =>
     Effect.suspend(() =>
       isResumed(key)

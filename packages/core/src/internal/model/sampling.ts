@@ -67,20 +67,20 @@ export const firstSamples = Effect.fnUntraced(function*(
  * step in which they are counted.
  */
 class Run<A> {
-  /** The next draw, and what `deliver` makes of its samples. */
+  /** The next draw, which `deliver`s its samples. */
   readonly draw: Effect.Effect<A, SampleError>
   readonly #model: Source
   readonly #key: Key
   /** How many samples the run takes, `Infinity` if the consumer decides. */
   readonly #n: number
-  /** How many are requested at a time: if absent, all that are missing. */
+  /** How many are requested at a time. @default all missing ones */
   readonly #batch: number | undefined
   readonly #deliver: (samples: Samples) => A
   #position = 0
   #wanted = 0
   /** How many samples the last request brought too few. */
   #owed = 0
-  /** Samples that left the sequence, and whose draw has not returned. */
+  /** Samples that left the sequence before their draw returned. */
   #taken: Samples | undefined
 
   constructor(model: Source, key: Key, n: number, batch: number | undefined, deliver: (samples: Samples) => A) {

@@ -13,7 +13,7 @@ export type Landed = ReadonlyMap<number, Drawn>
 /** A request that is in flight. */
 export interface InFlight {
   readonly key: Key
-  /** The positions it is to fill, first the one that started it. */
+  /** The positions it is to fill, first the position that started it. */
   readonly positions: Array<number>
   readonly landed: Deferred.Deferred<Landed, SampleError>
   /** How many draws wait for it. */
@@ -100,7 +100,7 @@ export class SingleFlight<Request extends InFlight> {
         for (const position of request.positions) requests.delete(position)
         if (requests.size === 0) this.#requests.delete(request.key)
         this.#onEnd(request.key)
-        // The waiting draws were not interrupted: they used a model whose scope has closed.
+        // The waiting draws were not interrupted: they used a model after its scope had closed.
         const isClosed = this.#scope.state._tag === "Closed" && Exit.hasInterrupts(exit)
         Deferred.doneUnsafe(request.landed, isClosed ? Exit.die(usedAfterClose()) : exit)
       }))

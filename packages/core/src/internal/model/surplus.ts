@@ -26,7 +26,7 @@ export class Surplus {
   readonly #queues = new KeyMap<Queue>()
   /** The position of each sample that a draw got, for the draw that gives it back. */
   readonly #positions = new WeakMap<Drawn, number>()
-  /** The position behind all that the reader of a key has handed out. */
+  /** The first position that the reader of a key has never handed out. */
   readonly #next: (key: Key) => number
 
   constructor(source: Pick<Model, "draw" | "requestSize">, scope: Scope.Scope, next: (key: Key) => number) {

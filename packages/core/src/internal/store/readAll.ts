@@ -4,10 +4,10 @@ import type { Entry } from "../../Sample.ts"
 import type { StoreError } from "../../SampleError.ts"
 import type { Store } from "../../SampleStore.ts"
 
-/** How many stretches of positions are read at once. */
+/** How many stretches are read at once. */
 const atOnce = 16
 
-/** The samples at positions that ascend. One that is damaged is left out, where `onDamaged` goes on. */
+/** The samples at ascending positions. A damaged sample is left out if `onDamaged` continues. */
 export const readAll = <E>(
   store: Store,
   key: Key,
@@ -33,7 +33,7 @@ export const readAll = <E>(
   return Effect.map(Effect.forEach(stretches(positions), read, { concurrency: atOnce }), (found) => found.flat())
 }
 
-/** Positions of which each is behind the one before. */
+/** Consecutive positions. */
 interface Stretch {
   readonly first: number
   readonly length: number

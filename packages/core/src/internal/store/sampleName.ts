@@ -1,5 +1,5 @@
 import type { Sample } from "../../Sample.ts"
 
-/** What no other sample is called: which sample of which request it is. `undefined` where that is not known. */
+/** The name of a sample, which no other sample has: its request and its index there. `undefined` if it is unknown. */
 export const sampleName = ({ metadata: { index, request } }: Sample): string | undefined =>
   request === undefined || index === undefined ? undefined : `${index} ${request}`

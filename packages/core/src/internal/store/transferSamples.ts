@@ -12,12 +12,15 @@ import type { MergeOptions, TransferResult, VerifyOptions } from "../../Transfer
 import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
 
-/** How many samples of a key are read at a time, and how many samples or keys are worked on at once. */
-const [atATime, atOnce] = [256, 16]
+/** How many samples of a key are read at a time. */
+const chunk = 256
+
+/** How many samples or keys are in progress at once. */
+const concurrency = 16
 
 /**
- * Reads every sample of a store, a key's in order and some at a time, and goes on where one cannot be read if
- * `onDamaged` does. Returns how many keys and samples there are.
+ * Reads every sample of a store, those of a key in order and some at a time. After a sample that cannot be read it
+ * continues if `onDamaged` does. Returns how many keys and samples there are.
  */
 export const readSamples = <E1, E2>(
   store: Store,
@@ -46,7 +49,7 @@ export const readSamples = <E1, E2>(
         return onProgress({ done, total: Math.max(done, total.samples), rate: done * 1000 / Math.max(1, now - start) })
       })
     const entriesOf = (key: Key) =>
-      Stream.fromIterableEffect(Effect.map(store.positions(key), Arr.chunksOf(atATime))).pipe(
+      Stream.fromIterableEffect(Effect.map(store.positions(key), Arr.chunksOf(chunk))).pipe(
         Stream.mapEffect((positions) =>
           Effect.tap(readAll(store, key, positions, onDamaged), progress(positions.length))
         ),
@@ -58,7 +61,7 @@ export const readSamples = <E1, E2>(
           Result.isFailure(element)
             ? onDamaged(element.failure)
             : visit(element.success.key, entriesOf(element.success.key)),
-        { concurrency: atOnce }
+        { concurrency }
       ),
       Stream.runDrain
     )
@@ -73,32 +76,32 @@ export const transferSamples = Effect.fnUntraced(function*(
 ): Effect.fn.Return<TransferResult, StoreError | SampleConflict> {
   const { damaged: ifDamaged = "fail", ifDifferent = "fail" } = options
   const damaged: Array<StoreError> = []
-  const moved = { copied: 0, present: 0, kept: 0, replaced: 0, appended: 0 }
+  const counts = { copied: 0, present: 0, kept: 0, replaced: 0, appended: 0 }
 
   const place = (target: Target, entries: Arr.NonEmptyReadonlyArray<Entry>) =>
     Effect.gen(function*(): Effect.fn.Return<void, StoreError | SampleConflict> {
       const { differing, held, key } = target
       const isHeld = ({ position }: Entry) => held.has(position)
       const taken = entries.filter(isHeld)
-      const fresh = yield* elsewhere(target, entries.filter((entry) => !isHeld(entry)))
+      const fresh = yield* withoutMoved(target, entries.filter((entry) => !isHeld(entry)))
       if (Arr.isReadonlyArrayNonEmpty(fresh)) {
         const positions = yield* to.put(key, fresh, "drop")
         for (const { position } of fresh) held.add(position)
         const lost: Array<Entry> = []
         for (const [i, entry] of fresh.entries()) {
           if (positions[i] === undefined) lost.push(entry)
-          else if (ifDifferent === "append") note(target.marks, entry)
+          else if (ifDifferent === "append") addContent(target.contents, entry)
         }
-        moved.copied += fresh.length - lost.length
+        counts.copied += fresh.length - lost.length
         // Another writer was first.
         taken.push(...lost)
       }
-      const own = yield* Effect.forEach(taken, ({ position }) => ours(key, position), { concurrency: atOnce })
+      const own = yield* Effect.forEach(taken, ({ position }) => ownSample(key, position), { concurrency })
       for (const [i, entry] of taken.entries()) {
         const sample = own[i]
-        if (sample === "damaged") moved.kept++
-        else if (sample !== undefined && isSame(sample, entry.drawn)) moved.present++
-        else if (ifDifferent === "ours") moved.kept++
+        if (sample === "damaged") counts.kept++
+        else if (sample !== undefined && isSameSample(sample, entry.drawn)) counts.present++
+        else if (ifDifferent === "ours") counts.kept++
         else if (ifDifferent === "fail" && sample !== undefined) {
           const [ours, theirs] = [sample.text, entry.drawn.text]
           return yield* new SampleConflict({ key, position: entry.position, ours, theirs, from: from.id, to: to.id })
@@ -106,34 +109,33 @@ export const transferSamples = Effect.fnUntraced(function*(
       }
     })
 
-  // The samples that `to` does not have at another position, where that is looked at. Its own are read when the first is
-  // asked for.
-  const elsewhere = (target: Target, entries: ReadonlyArray<Entry>) =>
+  // With "append": the samples that `to` does not have at another position. Samples without a name are not looked up.
+  const withoutMoved = (target: Target, entries: ReadonlyArray<Entry>) =>
     Effect.gen(function*(): Effect.fn.Return<ReadonlyArray<Entry>, StoreError> {
       if (ifDifferent !== "append" || !entries.some(({ drawn }) => sampleName(drawn) !== undefined)) return entries
-      const marks = yield* marksOf(target)
+      const contents = yield* contentsOf(target)
       const seen = new Set<string>()
       const missing = entries.filter(({ drawn }) => {
-        const mark = markOf(drawn)
+        const content = contentOf(drawn)
         if (sampleName(drawn) === undefined) return true
-        return !marks.has(mark) && seen.size < seen.add(mark).size
+        return !contents.has(content) && seen.size < seen.add(content).size
       })
-      moved.present += entries.length - missing.length
+      counts.present += entries.length - missing.length
       return missing
     })
 
-  const marksOf = (target: Target): Effect.Effect<Marks, StoreError> =>
-    target.marks !== undefined ? Effect.succeed(target.marks) : Effect.map(
+  const contentsOf = (target: Target): Effect.Effect<Contents, StoreError> =>
+    target.contents !== undefined ? Effect.succeed(target.contents) : Effect.map(
       readAll(to, target.key, [...target.held].sort((a, b) => a - b), () => Effect.void),
       (entries) => {
-        const marks: Marks = target.marks = new Map()
-        for (const entry of entries) note(marks, entry)
-        return marks
+        const contents: Contents = target.contents = new Map()
+        for (const entry of entries) addContent(contents, entry)
+        return contents
       }
     )
 
-  // A damaged sample can be replaced, or passed over.
-  const ours = (key: Key, position: number): Effect.Effect<Drawn | "damaged" | undefined, StoreError> =>
+  // A damaged sample of `to` can be replaced, or skipped.
+  const ownSample = (key: Key, position: number): Effect.Effect<Drawn | "damaged" | undefined, StoreError> =>
     Effect.catchIf(
       to.get(key, position),
       (error) => error.kind === "Damaged" && (ifDifferent === "theirs" || ifDamaged === "skip"),
@@ -145,22 +147,19 @@ export const transferSamples = Effect.fnUntraced(function*(
         })
     )
 
-  // Behind all others, so that none of them finds its position taken by one that was appended.
-  const mend = (target: Target) => ifDifferent === "append" ? append(target) : replace(target)
-
   const append = (target: Target) =>
     Effect.gen(function*(): Effect.fn.Return<void, StoreError> {
       const { differing, held, key } = target
-      // The first position that may be free: what is appended goes on from there.
+      // The lowest position that may be free.
       let free = 0
-      for (const entries of Arr.chunksOf(differing, atATime)) {
-        const marks = yield* marksOf(target)
-        const placed = (yield* elsewhere(target, entries)).map((entry): Entry => {
+      for (const entries of Arr.chunksOf(differing, chunk)) {
+        const contents = yield* contentsOf(target)
+        const placed = (yield* withoutMoved(target, entries)).map((entry): Entry => {
           const { drawn } = entry
           const id = idOf(from, key, entry)
-          // One that has no name is found by its id, on the way from where it may be already.
+          // A sample without a name may have been appended before: the store finds its id from this position on.
           const at = sampleName(drawn) === undefined &&
-            marks.get(markOf(drawn))?.find((position) => position >= entry.position)
+            contents.get(contentOf(drawn))?.find((position) => position >= entry.position)
           if (typeof at === "number") return { drawn, id, position: at }
           for (free = Math.max(free, entry.position); held.has(free);) free++
           return { drawn, id, position: free++ }
@@ -169,26 +168,26 @@ export const transferSamples = Effect.fnUntraced(function*(
         const positions = yield* to.put(key, placed, "append")
         for (const [i, at] of positions.entries()) {
           if (at === undefined) continue
-          if (held.has(at)) moved.present++
-          else moved.appended++
+          if (held.has(at)) counts.present++
+          else counts.appended++
           held.add(at)
-          note(marks, { position: at, drawn: placed[i]!.drawn })
+          addContent(contents, { position: at, drawn: placed[i]!.drawn })
         }
       }
     })
 
-  // Where that fails, the sample that was there is put back, as far as the store lets it.
+  // If the put fails, the sample that was removed is put back. Uninterruptible, so that the position has one of the two.
   const replace = ({ differing, key }: Target) =>
     Effect.forEach(differing, (entry) =>
       Effect.uninterruptible(Effect.gen(function*() {
         const { position } = entry
-        const own = yield* ours(key, position)
+        const own = yield* ownSample(key, position)
         const [at] = yield* Effect.onError(
           Effect.andThen(to.remove(key, [position]), to.put(key, [entry], "drop")),
           () => typeof own === "object" ? Effect.exit(to.put(key, [{ position, drawn: own }], "drop")) : Effect.void
         )
-        if (at === undefined) moved.kept++
-        else moved.replaced++
+        if (at === undefined) counts.kept++
+        else counts.replaced++
       })), { discard: true })
 
   yield* readSamples(
@@ -199,50 +198,51 @@ export const transferSamples = Effect.fnUntraced(function*(
       Effect.gen(function*() {
         yield* to.prepare(key)
         const held = new Set(yield* to.positions(key))
-        const target: Target = { key, held, differing: [], marks: held.size === 0 ? new Map() : undefined }
+        const target: Target = { key, held, differing: [], contents: held.size === 0 ? new Map() : undefined }
         yield* Stream.runForEach(samples, (entries) => place(target, entries))
-        yield* mend(target)
+        // Last, so that no other sample finds its position taken by an appended one.
+        yield* ifDifferent === "append" ? append(target) : replace(target)
       })
   )
-  return { ...moved, damaged }
+  return { ...counts, damaged }
 })
 
-/** What is known of the place where the samples of a key go. */
+/** A key of `to`, while samples are put there. */
 interface Target {
   readonly key: Key
-  /** The positions that have a sample, as far as is known. */
+  /** The positions that have a sample, as far as they are known. */
   readonly held: Set<number>
-  /** The samples that differ from what has their position. */
+  /** The samples of `from` whose position has another sample. */
   readonly differing: Array<Entry>
-  /** The samples that it has, at whatever position. */
-  marks: Marks | undefined
+  /** Read when it is first needed. */
+  contents: Contents | undefined
 }
 
-/** Where samples are, by their marks, in ascending order. */
-type Marks = Map<string, Array<number>>
+/** The positions of samples, in ascending order, by their content. */
+type Contents = Map<string, Array<number>>
 
-const note = (marks: Marks | undefined, { drawn, position }: Entry): void => {
-  const mark = markOf(drawn)
-  const positions = marks?.get(mark)
-  if (positions === undefined) marks?.set(mark, [position])
+const addContent = (contents: Contents | undefined, { drawn, position }: Entry): void => {
+  const content = contentOf(drawn)
+  const positions = contents?.get(content)
+  if (positions === undefined) contents?.set(content, [position])
   else if (positions.at(-1)! < position) positions.push(position)
 }
 
-// The name and the text: a model may have changed the text of a sample that it handed on.
-const markOf = (drawn: Drawn): string => `${sampleName(drawn) ?? ""}\n${drawn.text}`
+// The name and the text: a model between two stores may have changed the text of a sample.
+const contentOf = (drawn: Drawn): string => `${sampleName(drawn) ?? ""}\n${drawn.text}`
 
-// Where it is not known which samples they are, two that were bought at different times are different ones, also where
-// their texts are the same.
-const isSame = (one: Drawn, other: Drawn): boolean =>
+// Two samples of equal text that were requested at different times are different, if the name of either is unknown.
+const isSameSample = (one: Drawn, other: Drawn): boolean =>
   sampleName(one) !== undefined && sampleName(other) !== undefined
-    ? markOf(one) === markOf(other)
+    ? contentOf(one) === contentOf(other)
     : one.text === other.text && (one.metadata.createdAt ?? other.metadata.createdAt) ===
         (other.metadata.createdAt ?? one.metadata.createdAt)
 
-// Names a sample by what it is, so that it is appended once however often the stores are merged; and where what is known
-// of it does not tell it from another one, by where it is.
+// A sample without a name gets an id from its content and position, so that it is appended once however often the stores
+// are merged.
 const idOf = (store: Store, { identity, path, prompt }: Key, { drawn, position }: Entry): string => {
   const { createdAt } = drawn.metadata
-  const what = sampleName(drawn) !== undefined ? [] : [createdAt === undefined ? store.id : "", position, createdAt]
-  return Crypto.hash("sha256", JSON.stringify([identity.id, prompt, path, markOf(drawn), ...what]), "hex")
+  const origin = [createdAt === undefined ? store.id : "", position, createdAt]
+  return sampleName(drawn) ??
+    Crypto.hash("sha256", JSON.stringify([identity.id, prompt, path, contentOf(drawn), ...origin]), "hex")
 }
