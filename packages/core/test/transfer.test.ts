@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DirectoryStore, Identity, Key, MemoryStore, type Sample, SampleStore, Transfer } from "@llm-cache/core"
-import { Effect, Exit, Schema } from "effect"
+import { Effect, Exit, Fiber, Schema } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { makeDirectory } from "./support/directory.ts"
@@ -347,6 +347,31 @@ describe("a merge", () => {
         assert.deepStrictEqual(yield* textsOf(to, key), { 0: "x", 1: "y", 2: "z" })
       })
   )
+
+  it.effect("that keeps theirs and is interrupted leaves one of the two samples at the position", () =>
+    Effect.gen(function*() {
+      for (let turns = 0; turns < 8; turns++) {
+        const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
+        yield* put(to, key, { 0: "a" })
+        yield* put(from, key, { 0: "x" })
+        // A `remove` that the store finishes although its caller was interrupted, as a server does.
+        const slow: SampleStore.Store = {
+          ...to,
+          remove: (...args) =>
+            Effect.andThen(Effect.yieldNow, to.remove(...args)).pipe(
+              Effect.forkDetach({ startImmediately: true }),
+              Effect.flatMap(Fiber.join)
+            )
+        }
+        const merge = yield* Effect.forkChild(Transfer.merge(from, slow, { ifDifferent: "theirs" }), {
+          startImmediately: true
+        })
+        for (let i = 0; i < turns; i++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(merge)
+        yield* Effect.replicateEffect(Effect.yieldNow, 5)
+        assert.include(["a", "x"], (yield* textsOf(to, key))[0])
+      }
+    }))
 
   it.effect("that keeps theirs is finished when it is run again, by a store that took neither sample", () =>
     Effect.gen(function*() {

@@ -1,0 +1,105 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  DirectoryStore,
+  Independent,
+  Key,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Repeatable,
+  SampleStore
+} from "@llm-cache/core"
+import { Effect, Stream } from "effect"
+import { makeDirectory } from "./support/directory.ts"
+import { makeProvider, using } from "./support/provider.ts"
+import { count } from "./support/stack.ts"
+
+const stores = {
+  "a memory store": MemoryStore.make,
+  "a directory": Effect.flatMap(makeDirectory, DirectoryStore.make)
+}
+
+describe("peek", () => {
+  it.effect.prop(
+    "returns the samples that draws return, as many as are recorded, and requests none",
+    { recorded: count(0, 5), position: count(0, 6), most: count(1, 7) },
+    ({ most, position, recorded }) =>
+      Effect.gen(function*() {
+        for (const open of Object.values(stores)) {
+          const provider = yield* makeProvider()
+          const model = yield* Persistent.make(provider.model, yield* open)
+          yield* LlmModel.sampleMany("p", recorded).pipe(using(model))
+          const key = new Key.Key(model.identity, "p", [])
+          const requests = provider.requests.length
+          const peeked = model.peek!(key, position, most)
+          assert.deepStrictEqual(
+            peeked.map(({ text }) => text),
+            provider.given.slice(position, recorded).slice(0, most)
+          )
+          for (const [i, sample] of peeked.entries()) {
+            const [drawn] = yield* model.draw(key, position + i, 1)
+            assert.deepStrictEqual({ ...sample }, { ...drawn })
+          }
+          assert.lengthOf(provider.requests, requests)
+        }
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("stops at a gap and at a damaged sample, for which a draw has the error", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const provider = yield* makeProvider()
+      const model = yield* Persistent.make(provider.model, store)
+      yield* LlmModel.sampleMany("p", 4).pipe(using(model))
+      const key = new Key.Key(model.identity, "p", [])
+      yield* store.remove(key, [2])
+      assert.lengthOf(model.peek!(key, 0, Infinity), 1)
+      assert.lengthOf(model.peek!(key, 0, 4), 2)
+      assert.lengthOf(model.peek!(key, 2, 4), 0)
+      assert.lengthOf(model.peek!(key, 3, 4), 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("is absent from a model that wraps another one, unless it is given", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const repeatable = yield* Repeatable.make(provider.model)
+      assert.isFunction(repeatable.peek)
+      assert.isUndefined(LlmModel.fromDraw({ ...repeatable }).peek)
+      assert.isFunction(LlmModel.fromDraw({ ...repeatable, peek: repeatable.peek }).peek)
+      let draws = 0
+      const counting = LlmModel.fromDraw({
+        ...repeatable,
+        draw: (...args) => Effect.suspend(() => (draws++, repeatable.draw(...args)))
+      })
+      for (let i = 0; i < 3; i++) yield* LlmModel.sampleOne("p").pipe(using(counting))
+      yield* LlmModel.sample("p").pipe(Stream.take(2), Stream.runDrain, using(counting))
+      assert.strictEqual(draws, 5)
+    }).pipe(Effect.scoped))
+
+  it.effect("is absent from a store that wraps another one, unless it is given", () =>
+    Effect.gen(function*() {
+      for (const open of Object.values(stores)) {
+        const store = yield* open
+        assert.isFunction(store.peek)
+        let reads = 0
+        const counting = SampleStore.make({
+          ...store,
+          getMany: (...args) => Effect.suspend(() => (reads++, store.getMany(...args)))
+        })
+        const provider = yield* makeProvider()
+        const model = yield* Persistent.make(provider.model, counting)
+        yield* LlmModel.sampleOne("p").pipe(using(model))
+        const before = reads
+        assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(model)), "p #0")
+        assert.isAbove(reads, before)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("is absent from Independent, whose every read takes a sample, and from a cache above it", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const independent = yield* Independent.make(yield* Repeatable.make(provider.model))
+      assert.isUndefined(independent.peek)
+      assert.isUndefined((yield* Persistent.make(independent, yield* MemoryStore.make)).peek)
+    }).pipe(Effect.scoped))
+})
