@@ -1,57 +1,34 @@
 /**
- * Type-checks every `ts` fence of the docs and of the JSDoc comments, each as a module of its own. Errors are reported
- * where the fence stands.
+ * Type-checks every `ts` fence of the docs and of the JSDoc comments, each as a module of its own, and runs those that state
+ * values (see `statedValues.ts`) against a scripted model. Failures name the line in the documentation.
  */
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { fencesOf } from "./fences/fence.ts"
+import { runFence } from "./fences/run.ts"
 import { root } from "./published.ts"
 
 const sources = [
-  "README.md",
-  "CHANGELOG.md",
-  "CONTRIBUTING.md",
+  "*.md",
   "docs/**/*.md",
   "packages/*/README.md",
   "packages/*/src/**/*.ts"
 ]
 
-interface Fence {
-  readonly source: string
-  /** The line before its first. */
-  readonly line: number
-  /** How far it is indented. */
-  readonly column: number
-  readonly code: string
-}
-
-const fencesOf = (source: string): Array<Fence> => {
-  const opening = source.endsWith(".md") ? /^\s*```(?:ts|typescript)\b/ : /^\s*\* ?```(?:ts|typescript)\b/
-  const lines = Fs.readFileSync(source, "utf8").split("\n")
-  const fences: Array<Fence> = []
-  for (let start = 0; start < lines.length; start++) {
-    if (!opening.test(lines[start]!)) continue
-    const column = lines[start]!.indexOf("```")
-    const end = lines.findIndex((line, i) => i > start && line.slice(column).startsWith("```"))
-    if (end === -1) throw new Error(`${source}:${start + 1}: this fence does not end`)
-    const code = lines.slice(start + 1, end).map((line) => line.slice(column)).join("\n")
-    fences.push({ source, line: start + 1, column, code })
-    start = end
-  }
-  return fences
-}
-
 process.chdir(root)
 const fences = Fs.globSync(sources).sort().flatMap(fencesOf)
 if (fences.length === 0) throw new Error("found no fence at all")
 
-const folder = "packages/scripts/node_modules/.cache/fences"
+// Not in `node_modules`: Node strips no types there.
+const folder = Path.join(root, "packages/scripts/dist/fences")
 Fs.rmSync(folder, { recursive: true, force: true })
 Fs.mkdirSync(folder, { recursive: true })
 fences.forEach(({ code }, i) => Fs.writeFileSync(`${folder}/${i}.mts`, code))
 Fs.writeFileSync(
   `${folder}/tsconfig.json`,
   JSON.stringify({
-    extends: "../../../../../tsconfig.base.json",
+    extends: "../../../../tsconfig.base.json",
     compilerOptions: { declaration: false, declarationMap: false, incremental: false, noUnusedLocals: false },
     files: fences.map((_, i) => `${i}.mts`)
   })
@@ -67,5 +44,18 @@ process.stdout.write(stdout.replaceAll(/^.*?(\d+)\.mts\((\d+),(\d+)\)/gm, (_, in
   const fence = fences[Number(index)]!
   return `${fence.source}:${fence.line + Number(line)}:${fence.column + Number(column)}`
 }))
-console.log(`${fences.length} fences${status === 0 ? "" : ", with errors"}`)
-process.exitCode = status ?? 1
+
+let values = 0
+let ran = 0
+const failures: Array<string> = []
+for (const [i, fence] of fences.entries()) {
+  const outcome = await runFence(fence, `${folder}/${i}.run.mts`)
+  values += outcome.values
+  ran += outcome.values > 0 ? 1 : 0
+  failures.push(...outcome.failures)
+}
+failures.forEach((failure) => console.log(failure))
+
+const isGood = status === 0 && failures.length === 0
+console.log(`${fences.length} fences; ran ${ran} and compared ${values} values${isGood ? "" : ", with errors"}`)
+process.exitCode = isGood ? 0 : 1
