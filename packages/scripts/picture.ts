@@ -100,7 +100,9 @@ const draw = (colors: Colors): string => {
     shapes.push(`<text x="${x}" y="${y}" fill="${color}" ${more}>${content}</text>`)
   const drawRow = (y: number, { color, isSequence, label, note, samples }: Row) => {
     text(2, y + 20, label, colors.text)
-    const shown = note === undefined ? samples : samples.slice(0, samples.findLastIndex((sample) => sample !== undefined) + 1)
+    const shown = note === undefined
+      ? samples
+      : samples.slice(0, samples.findLastIndex((sample) => sample !== undefined) + 1)
     shown.forEach((sample, position) => {
       const x = left + position * column
       const box = `x="${x}" y="${y}" width="${cell.width}" height="${cell.height}" rx="6"`

@@ -40,7 +40,9 @@ export const instrument = (code: string): Instrumented => {
     if (values.length === 0) return text
     const [, before, value] = definition.exec(statement) ?? logging.exec(statement) ?? []
     if (value === undefined) {
-      throw new Error(`line ${line + 1} states a value, but is neither \`const name = …\` nor \`yield* Console.log(…)\``)
+      throw new Error(
+        `line ${line + 1} states a value, but is neither \`const name = …\` nor \`yield* Console.log(…)\``
+      )
     }
     stated.push({ line, values, isOfEveryRun: said.includes("in every run") })
     return logging.test(statement) ? `${before}log(${line}, ${value})` : `${before}record(${line}, ${value})`
