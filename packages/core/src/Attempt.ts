@@ -22,7 +22,7 @@ import type { IndependentModel } from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
 import { AttemptsExhausted, isRetryable } from "./internal/attempt/errors.ts"
 import { withFreshModel } from "./internal/attempt/freshModel.ts"
-import { again, CurrentFork } from "./internal/model/currentFork.ts"
+import { CurrentFork, enterAttempt } from "./internal/model/currentFork.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import type { LlmModel } from "./LlmModel.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
@@ -155,7 +155,7 @@ export const retry: {
   return Effect.suspend(() => {
     const errors: Array<E> = []
     const next = Effect.suspend(() =>
-      Effect.updateService(withFreshModel(attempt), CurrentFork, again(errors.length + 1))
+      Effect.updateService(withFreshModel(attempt), CurrentFork, enterAttempt(errors.length + 1))
     )
     // Succeeds with the final result, an error too: `Effect.retry` only sees errors that it has to retry.
     const once: Effect.Effect<

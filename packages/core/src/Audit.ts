@@ -177,7 +177,7 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
     const { giveBack } = model
     const watched = LlmModel.fromDraw({
       ...model,
-      draw: (key, position, batch) =>
+      draw: (key, position, batch, options) =>
         Effect.flatMap(CurrentDraw, (outer) => {
           const current: WatchedDraw = { outer, hasRequested: false }
           if (model.sequence === "new") {
@@ -186,7 +186,12 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
             }
           }
           return Effect.map(
-            Effect.provideService(model.draw(key, position, batch), CurrentDraw, current),
+            // One sample at a time, so that the report has only samples that the consumer took.
+            Effect.provideService(
+              model.draw(key, position, batch, { onTaken: options?.onTaken }),
+              CurrentDraw,
+              current
+            ),
             (drawn) => {
               const counter = counterOf(key)
               for (const one of drawn) counter.handOut(one, position, !current.hasRequested)

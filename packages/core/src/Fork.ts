@@ -34,7 +34,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
-import { CurrentFork, into } from "./internal/model/currentFork.ts"
+import { CurrentFork, enterFork } from "./internal/model/currentFork.ts"
 
 /**
  * The names of the fiber's forks, the outermost first.
@@ -79,7 +79,7 @@ export const fork: {
 } = dual(
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, name: string): Effect.Effect<A, E, R> =>
-    Effect.updateService(self, CurrentFork, into(name))
+    Effect.updateService(self, CurrentFork, enterFork(name))
 )
 
 /**
@@ -108,7 +108,7 @@ export const stream: {
 } = dual(
   2,
   <A, E, R>(self: Stream.Stream<A, E, R>, name: string): Stream.Stream<A, E, R> =>
-    Stream.updateService(self, CurrentFork, into(name))
+    Stream.updateService(self, CurrentFork, enterFork(name))
 )
 
 /**

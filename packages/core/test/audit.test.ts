@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Fork, Independent, IndependentModel, LlmModel, Persistent, Repeatable, RepeatableModel } from "@llm-cache/core"
 import * as Audit from "@llm-cache/core/Audit"
 import { Key } from "@llm-cache/core/Key"
-import { Context, Effect, Fiber, Layer, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, References, Stream } from "effect"
 import { makeDirectory } from "./support/directory.ts"
-import { makeGate, makeProvider } from "./support/provider.ts"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
 
 /** A report by watch, without the fields that are equal in all tests. */
 const brief = (report: Audit.Report) =>
@@ -295,6 +295,31 @@ describe("Audit", () => {
         yield* Audit.check
         assert.deepStrictEqual(yield* briefReport, [row("provider a", [1, 1, 0]), row("top a", [1, 1, 1])])
       }).pipe(Effect.provide(stack), Effect.provide(Audit.layer))
+    }))
+
+  it.effect("lets a watched sampleMany give back its samples, whenever it is interrupted", () =>
+    Effect.gen(function*() {
+      for (let operations = 3; operations < 16; operations++) {
+        for (let yields = 0; yields < 12; yields++) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const provider = yield* makeProvider()
+            const memory = yield* Repeatable.make(provider.model)
+            yield* LlmModel.sampleMany("a", 8).pipe(using(memory))
+            const audit = yield* Audit.make
+            const model = audit.watch(yield* Independent.make(memory), "top")
+            const fiber = yield* LlmModel.sampleMany("a", 5).pipe(
+              using(model),
+              Effect.provideService(References.MaxOpsBeforeYield, operations),
+              Effect.forkChild({ startImmediately: true })
+            )
+            for (let i = 0; i < yields; i++) yield* Effect.yieldNow
+            yield* Fiber.interrupt(fiber)
+            const next = yield* LlmModel.sampleOne("a").pipe(using(model))
+            assert.include(["a #0", "a #5"], next, `${operations} operations, ${yields} yields`)
+            yield* audit.check
+          }))
+        }
+      }
     }))
 
   it.effect("counts the draws of 200 fibers once each", () =>
