@@ -256,6 +256,7 @@ describe("Attempt.retry", () => {
 
   it.effect.each<readonly [SampleError.SampleError | Audit.AuditFailure, boolean]>([
     [new Audit.AuditFailure({ faults: [] }), false],
+    [new SampleError.InvalidInput({ module: "mock", description: "n is 0" }), false],
     [errors.miss("s"), false],
     [errors.provider(new reasons.BadKey(fields)), false],
     [errors.provider(new reasons.BadRequest(fields)), false],
@@ -269,7 +270,7 @@ describe("Attempt.retry", () => {
     [errors.store("Damaged"), false],
     [errors.store("InvalidName"), false],
     [errors.store("Unavailable"), true]
-  ])("retries only what a new try can mend: %s", ([error, isRetried]) =>
+  ])("retries only errors that another attempt can fix: %s", ([error, isRetried]) =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       let attempts = 0

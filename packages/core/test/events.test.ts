@@ -434,7 +434,7 @@ describe("Events", () => {
 })
 
 describe("Debug logs", () => {
-  it.effect("contain each event with the hash of its prompt, only at level Debug", () =>
+  it.effect("contain each event with the hash of its prompt, only at level Debug or below", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
@@ -445,11 +445,16 @@ describe("Debug logs", () => {
       const draw = LlmModel.sampleOne("secret prompt").pipe(using(model), Effect.provide(Logger.layer([logger])))
       yield* draw
       assert.deepStrictEqual(logged, [])
-      yield* draw.pipe(Effect.provideService(References.MinimumLogLevel, "Debug"))
-      assert.lengthOf(logged, 1)
-      assert.include(JSON.stringify(logged), "hit")
-      assert.include(JSON.stringify(logged), "\"position\":0")
-      assert.notInclude(JSON.stringify(logged), "secret")
+      for (const level of ["Debug", "Trace", "All"] as const) {
+        yield* draw.pipe(Effect.provideService(References.MinimumLogLevel, level))
+        assert.lengthOf(logged, 1, level)
+        const text = JSON.stringify(logged.splice(0))
+        assert.include(text, "hit")
+        assert.include(text, "\"position\":0")
+        assert.notInclude(text, "secret")
+      }
+      yield* draw.pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+      assert.deepStrictEqual(logged, [])
     }))
 
   it.effect("are annotated with model, prompt, position, request or cache, and fork", () =>

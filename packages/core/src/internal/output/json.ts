@@ -3,7 +3,7 @@ import { failed, type OutputError, OutputRenderError } from "./errors.ts"
 import type { Undecoded } from "./reader.ts"
 import type { Json, Node } from "./spec.ts"
 
-// `effect/Schema` is large: only programs with JSON load it.
+// `effect/Schema` is large, so only programs with JSON load it: the row `start-up` of the benchmark.
 const loadSchema = Effect.promise(() => import("effect/Schema"))
 
 /** Decodes the JSON values of a reading in place. */
