@@ -1,6 +1,9 @@
 import { configDefaults, defineConfig } from "vitest/config"
 
-const project = (name: string, root: string) => ({ extends: true as const, test: { name, root } })
+const project = (name: string, root: string, options: { readonly fileParallelism?: boolean } = {}) => ({
+  extends: true as const,
+  test: { name, root, ...options }
+})
 
 // Counts of the long tier. A count that the environment has wins.
 const longCounts = {
@@ -24,7 +27,8 @@ export default defineConfig(({ mode }) => ({
     projects: [
       project("core", "packages/core"),
       project("providers", "packages/providers"),
-      project("redis", "packages/redis"),
+      // Its tests change the settings of the server, and count its commands. The long tier has a single file of them.
+      project("redis", "packages/redis", { fileParallelism: mode === "long" }),
       project("scripts", "packages/scripts"),
       project("sql", "packages/sql"),
       project("sqlite", "packages/sqlite"),

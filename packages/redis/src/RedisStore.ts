@@ -1,54 +1,60 @@
 /**
- * Samples in Redis: one cache that many machines share, with leases and without a disk of their own.
+ * A store in Redis: the cache that many machines share, with leases.
  *
  * **When to use**
  *
- * Use where several machines sample the same prompts and a Redis is at hand whose data is kept. For one machine,
- * a directory or SQLite needs no server; where the cache is to last for years, PostgreSQL is easier to look after.
+ * Use when several machines sample the same prompts, and a durable Redis is at hand. On one machine, a directory or SQLite
+ * needs no server. For a cache of many years, PostgreSQL is easier to maintain.
  *
  * **Details**
  *
- * - Any number of processes on any number of machines can share a prefix. A purchase is put by one script, in one round
- *   trip: all of its samples, or none, and the first writer wins. A sample that is put again because a connection broke
- *   before the answer came is there once.
- * - What Redis holds is what the cache is worth. Set `maxmemory-policy noeviction`, or else Redis drops samples
- *   when its memory is full: a store whose server may drop any key (`allkeys-lru`, …) does not open. `volatile-…` drops
- *   only keys that expire, and of this library's only leases do.
- * - How long samples outlive the server is its own setting: with `appendonly yes` and `appendfsync everysec` a crash of
- *   its machine costs the last second, with `appendfsync always` nothing, and with snapshots alone all since the last
- *   one. Replicas are written behind the primary: a failover may cost the last writes.
- * - Needs Redis 6 or later, or a server that speaks its protocol and runs its scripts. Reading takes no script:
- *   a user with `+@read` on the prefix can replicate.
- * - Below the prefix: a hash `samples:<identity>:<prompt>` for each sequence (`:<fork>` behind it for those of forks),
- *   whose fields are positions and whose values are JSON; a sorted set `positions:<…>` beside it; `sequences`, the names
- *   of all; `identities`; `meta`, the version of this format; and `lease:<…>` while something is bought with a lease.
+ * - Any number of processes on any number of machines can share a prefix. One script puts all samples of a request, or
+ *   none, in one round trip, and the first writer wins. A sample that is put again after a broken connection is stored
+ *   once.
+ * - Set `maxmemory-policy noeviction`, or else Redis drops samples when its memory is full. The store does not open on a
+ *   server that may drop any key (`allkeys-lru`, …). `volatile-…` drops only keys that expire, and of this library's keys
+ *   only leases expire.
+ * - The server's settings decide how long samples survive it: with `appendonly yes` and `appendfsync everysec` a crash of
+ *   its machine costs the last second, with `appendfsync always` nothing, and with snapshots alone all samples since the
+ *   last snapshot. Replicas lag behind the primary: a failover may cost the last writes.
+ * - Needs Redis 6 or later, or a compatible server that runs scripts. Reading needs no script: a user with `+@read` on the
+ *   prefix can replicate.
+ * - Below the prefix: a hash `samples:<identity>:<prompt>` for each sequence (`:<fork>` behind it for forks), from
+ *   positions to samples in JSON; a sorted set `positions:<…>` beside it; `sequences`, the names of all; `identities`;
+ *   `meta`, the version of this format; and `lease:<…>` for each lease.
  *
  * **Gotchas**
  *
  * On a Redis Cluster, give a prefix with a hash tag such as `{llm-cache}`: scripts use several keys, which have to be on
- * one node. Delete samples with `remove`, or a whole cache by its prefix: a field that is deleted by hand is
- * drawn again, and is listed among the positions until it is.
+ * one node. Delete samples with `remove`, or a whole cache by its prefix: a field deleted by hand is drawn again, and
+ * `positions` lists it until then.
  *
  * @since 0.1.0
  */
-import { type LlmModel, Persistent, type RepeatableModel, type SampleError, SampleStore } from "@llm-cache/core"
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
+import type { LlmModel } from "@llm-cache/core/LlmModel"
+import * as Persistent from "@llm-cache/core/Persistent"
+import type { RepeatableModel } from "@llm-cache/core/RepeatableModel"
+import type { StoreError } from "@llm-cache/core/SampleError"
+import * as SampleStore from "@llm-cache/core/SampleStore"
+import { storeError } from "@llm-cache/core/StoreRow"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redis from "effect/persistence/Redis"
+import { Redis } from "effect/persistence/Redis"
 import * as Redacted from "effect/Redacted"
-import { connect, isUrl } from "./internal/nodeClient.ts"
-import { explain, storeError } from "./internal/redisErrors.ts"
-import { open } from "./internal/redisStore.ts"
+import { connect, isUrl } from "./internal/connection.ts"
+import { explain } from "./internal/errors.ts"
+import { openStore } from "./internal/store.ts"
 
 /**
- * Where in a Redis the samples are.
+ * The keys of the samples.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options {
   /**
-   * What the names of all keys start with. Two prefixes are two caches.
+   * The start of the names of all keys. Two prefixes are two caches.
    *
    * @default "llm-cache"
    */
@@ -56,7 +62,7 @@ export interface Options {
 }
 
 /**
- * Which server.
+ * The server.
  *
  * @category options
  * @since 0.1.0
@@ -69,7 +75,7 @@ export interface ClientOptions {
 }
 
 /**
- * A cache in the Redis of the context.
+ * The keys of the samples, and the options of a cache.
  *
  * @category options
  * @since 0.1.0
@@ -77,43 +83,39 @@ export interface ClientOptions {
 export interface PersistentRedisOptions extends Options, Persistent.StoreOptions {}
 
 /**
- * A cache in a Redis.
+ * The server, the keys of the samples, and the options of a cache.
  *
  * @category options
  * @since 0.1.0
  */
 export interface PersistentOptions extends PersistentRedisOptions, ClientOptions {}
 
-const openAt = (options: Options | undefined, replicates = false) =>
-  Effect.flatMap(Redis.Redis, (redis) => open(redis, options?.prefix ?? "llm-cache", replicates))
-
 /**
- * Opens the samples under a prefix.
+ * Opens the samples of a prefix as a store.
  *
  * **Details**
  *
- * Fails with a `StoreError` where the server cannot be reached, where it may evict samples, and where a newer version of
- * this library has written them. Under a prefix without samples it puts the version of its format, if it may.
+ * Fails with a `StoreError` if the server cannot be reached or may evict samples, or if a newer version of this library
+ * wrote the samples. Below a new prefix it writes the version of its format, if it may.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options?: Options): Effect.Effect<SampleStore.Store, SampleError.StoreError, Redis.Redis> =>
-  openAt(options)
+export const make = (options: Options = {}): Effect.Effect<SampleStore.Store, StoreError, Redis> => open(options)
 
 /**
- * A store in the Redis of the context.
+ * Provides the Redis of the context as the store.
  *
  * **Example** (Copying a directory into a Redis)
  *
  * ```ts
- * import { SampleStore } from "@llm-cache/core"
+ * import { DirectoryStore, SampleStore, Transfer } from "@llm-cache/core"
  * import { RedisStore } from "@llm-cache/redis"
  * import { Effect, Layer } from "effect"
  *
  * const program = Effect.gen(function*() {
- *   const from = yield* SampleStore.directory("~/.llm_cache")
- *   return yield* SampleStore.copy(from, yield* SampleStore.SampleStore)
+ *   const from = yield* DirectoryStore.make("~/.llm_cache")
+ *   return yield* Transfer.copy(from, yield* SampleStore.SampleStore)
  * }).pipe(
  *   Effect.provide(RedisStore.layer()),
  *   Effect.provide(RedisStore.layerClient({ url: "redis://cache.internal:6379" }))
@@ -123,36 +125,33 @@ export const make = (options?: Options): Effect.Effect<SampleStore.Store, Sample
  * @category layers
  * @since 0.1.0
  */
-export const layer = (
-  options?: Options
-): Layer.Layer<SampleStore.SampleStore, SampleError.StoreError, Redis.Redis> =>
+export const layer = (options?: Options): Layer.Layer<SampleStore.SampleStore, StoreError, Redis> =>
   Layer.effect(SampleStore.SampleStore, make(options))
 
 /**
- * Effect's `Redis` service by the client for Node, with settings under which everything ends.
+ * Provides Effect's `Redis` service by the client for Node, with a limit for every wait.
  *
  * **Details**
  *
- * - Fails with a `StoreError` where it cannot connect at first. A connection that breaks later is made again for as long
- *   as the scope is open, and what was under way fails: `Persistent` puts what it has bought with the next draw.
- * - While the server is away, a command waits for it for 5 seconds, and then fails. A server that is connected and says
- *   nothing for 10 seconds is taken to be away. Other clients have limits of their own, or none.
+ * - Fails with a `StoreError` if it cannot connect at first. Later it reconnects until its scope closes. Running commands
+ *   fail with the connection, and `Persistent` puts their samples with the next draw.
+ * - A command waits 5 seconds for an absent server, and then fails. A connected server counts as absent after 10 seconds
+ *   of silence. Other clients have limits of their own, or none.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerClient = (options: ClientOptions): Layer.Layer<Redis.Redis, SampleError.StoreError> =>
+export const layerClient = (options: ClientOptions): Layer.Layer<Redis, StoreError> =>
   Layer.effectContext(Effect.suspend(() => {
     const url = Redacted.isRedacted(options.url) ? Redacted.value(options.url) : options.url
-    if (isUrl(url)) {
-      return Effect.mapError(connect(url), (error) => storeError("redis", "open", explain(error)))
+    if (!isUrl(url)) {
+      return Effect.fail(storeError("redis", "open", {
+        kind: "InvalidName",
+        description: "`url` is not a URL of Redis: give one like redis://user:password@host:6379/0, with special " +
+          "characters in the user and the password percent-encoded"
+      }))
     }
-    return Effect.fail(storeError("redis", "open", {
-      kind: "InvalidName",
-      description:
-        "this is no URL of a Redis: give one like redis://user:password@host:6379/0, with what is no letter " +
-        "or digit in the user and the password percent-encoded"
-    }))
+    return Effect.mapError(connect(url), (error) => storeError("redis", "open", explain(error)))
   }))
 
 /**
@@ -162,27 +161,21 @@ export const layerClient = (options: ClientOptions): Layer.Layer<Redis.Redis, Sa
  * @since 0.1.0
  */
 export const layerPersistentRedis = (
-  options?: PersistentRedisOptions
-): Layer.Layer<
-  LlmModel.LlmModel | RepeatableModel.RepeatableModel,
-  SampleError.StoreError,
-  LlmModel.LlmModel | Redis.Redis
-> =>
-  Layer.fresh(Layer.provide(
-    Persistent.layerStore(options),
-    Layer.effect(SampleStore.SampleStore, openAt(options, options?.replication))
-  ))
+  options: PersistentRedisOptions = {}
+): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel | Redis> =>
+  Persistent.layer({ ...options, store: Layer.effect(SampleStore.SampleStore, open(options, options.replication)) })
 
 /**
  * Caches the model beneath in a Redis.
  *
- * **Example** (What several machines buy, each of them once)
+ * **Example** (A cache that machines share)
  *
  * ```ts
  * import { LlmModel } from "@llm-cache/core"
  * import { RedisStore } from "@llm-cache/redis"
  * import { Effect } from "effect"
  *
+ * // One process requests a missing sample, the others wait for it.
  * const program = LlmModel.sampleOne("Choose a number between 1 and 1000.").pipe(
  *   Effect.provide(RedisStore.layerPersistent({ url: "redis://cache.internal:6379", lease: "30 seconds" }))
  * )
@@ -193,8 +186,8 @@ export const layerPersistentRedis = (
  */
 export const layerPersistent = (
   options: PersistentOptions
-): Layer.Layer<
-  LlmModel.LlmModel | RepeatableModel.RepeatableModel,
-  SampleError.StoreError,
-  LlmModel.LlmModel
-> => Layer.fresh(Layer.provide(layerPersistentRedis(options), layerClient(options)))
+): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel> =>
+  Layer.fresh(Layer.provide(layerPersistentRedis(options), layerClient(options)))
+
+const open = ({ prefix = "llm-cache" }: Options, isReadOnly = false) =>
+  Effect.flatMap(Redis, (redis) => openStore(redis, { prefix, isReadOnly }))

@@ -3,57 +3,70 @@
  *
  * **When to use**
  *
- * Use for the cache that a team or a cluster shares. `SqlStore` says what it keeps and guarantees.
+ * Use for the cache that a team or a cluster shares. `SqlStore` documents its tables and guarantees.
  *
  * **Details**
  *
- * Opens at most ten connections, when they are needed. For other settings, or behind a pooler that keeps no prepared
- * statements from one query to the next, provide `SqlStore` with a `PgClient` of your own.
+ * Opens at most ten connections, when they are needed. For other settings, or behind a pooler without prepared statements,
+ * provide `SqlStore` with a `PgClient` of your own.
  *
  * @since 0.1.0
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { LlmModel } from "@llm-cache/core/LlmModel"
 import * as Persistent from "@llm-cache/core/Persistent"
 import type { RepeatableModel } from "@llm-cache/core/RepeatableModel"
-import { StoreError } from "@llm-cache/core/SampleError"
-import { SampleStore, type Store } from "@llm-cache/core/SampleStore"
+import type { StoreError } from "@llm-cache/core/SampleError"
+import * as SampleStore from "@llm-cache/core/SampleStore"
+import { storeError } from "@llm-cache/core/StoreRow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { unavailable } from "./internal/sqlErrors.ts"
-import { makeStore } from "./internal/sqlStore.ts"
+import { explain } from "./internal/errors.ts"
+import { openStore } from "./internal/store.ts"
 import type * as SqlStore from "./SqlStore.ts"
 
 /**
- * Where the samples are.
+ * The server, and the tables of the samples.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options extends SqlStore.Options {
-  /** As in `postgres://user:password@host:5432/database`, with `?sslmode=require` where the server is not on this machine. */
-  readonly url: Redacted.Redacted
+  /**
+   * `postgres://user:password@host:5432/database`, with `?sslmode=require` for a server on another machine. No error and no
+   * log shows it.
+   */
+  readonly url: string | Redacted.Redacted
 }
 
 /**
- * Opens a store in a PostgreSQL database, and makes or updates its tables. The connections close with the scope.
+ * The server, the tables of the samples, and the options of a cache.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PersistentOptions extends Options, Persistent.StoreOptions {}
+
+/**
+ * Opens a store in a PostgreSQL database, and creates or updates its tables. The connections close with the scope.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<Store, StoreError, Scope.Scope> => open(options, false)
+export const make = (options: Options): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> => open(options)
 
 /**
- * A store in a PostgreSQL database.
+ * Provides a PostgreSQL database as the store.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<SampleStore, StoreError> =>
-  Layer.effect(SampleStore, make(options))
+export const layer = (options: Options): Layer.Layer<SampleStore.SampleStore, StoreError> =>
+  Layer.effect(SampleStore.SampleStore, make(options))
 
 /**
  * Caches the model beneath in a PostgreSQL database.
@@ -65,7 +78,7 @@ export const layer = (options: Options): Layer.Layer<SampleStore, StoreError> =>
  * import { PgStore } from "@llm-cache/sql"
  * import { Config, Effect, Layer } from "effect"
  *
- * // One of those who miss a sample buys it, the others wait for it.
+ * // One process requests a missing sample, the others wait for it.
  * const cache = Layer.unwrap(Effect.map(
  *   Config.Redacted("LLM_CACHE_URL"),
  *   (url) => PgStore.layerPersistent({ url, lease: "30 seconds" })
@@ -78,32 +91,27 @@ export const layer = (options: Options): Layer.Layer<SampleStore, StoreError> =>
  * @since 0.1.0
  */
 export const layerPersistent = (
-  options: Options & Persistent.StoreOptions
-): Layer.Layer<LlmModel | RepeatableModel, StoreError, LlmModel> =>
-  Layer.fresh(Layer.provide(
-    Persistent.layerStore(options),
-    Layer.effect(SampleStore, open(options, options.replication === true))
-  ))
+  options: PersistentOptions
+): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel> =>
+  Persistent.layer({ ...options, store: Layer.effect(SampleStore.SampleStore, open(options, options.replication)) })
 
-const open = (
-  { prefix = "llm_cache", url }: Options,
-  isReadOnly: boolean
-): Effect.Effect<Store, StoreError, Scope.Scope> =>
+const open = (options: Options, isReadOnly = false): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> =>
   Effect.suspend(() => {
+    const { prefix = "llm_cache" } = options
+    const url = Redacted.isRedacted(options.url) ? options.url : Redacted.make(options.url)
     const { hostname, pathname, port, protocol } = URL.parse(Redacted.value(url)) ?? {}
     if (!hostname || !/^postgres(ql)?:$/.test(protocol ?? "") || pathname?.includes("@")) {
-      // An error of the client would quote it.
-      return new StoreError({
+      // The client would quote the URL, with its password.
+      return Effect.fail(storeError("postgres", "open", {
         kind: "InvalidName",
-        store: "postgres",
-        operation: "open",
-        description: "`url` is not a URL: write it as in postgres://user:password@host:5432/database, with what is " +
-          "special in the name and the password percent-encoded"
-      })
+        description:
+          "`url` is not a URL of PostgreSQL: give one like postgres://user:password@host:5432/database, with " +
+          "special characters in the user and the password percent-encoded"
+      }))
     }
     const name = `postgres ${hostname}${port ? `:${port}` : ""}${pathname} ${prefix}`
     return Layer.build(PgClient.layer({ url, applicationName: "llm-cache", keepAlive: "10 seconds" })).pipe(
-      Effect.mapError((error) => unavailable({ store: name, operation: "open" }, error)),
-      Effect.flatMap((context) => makeStore(Context.get(context, PgClient.PgClient), { name, prefix, isReadOnly }))
+      Effect.mapError((error) => storeError(name, "open", explain(error))),
+      Effect.flatMap((context) => openStore(Context.get(context, PgClient.PgClient), { name, prefix, isReadOnly }))
     )
   })

@@ -1,5 +1,5 @@
 /**
- * Stores of samples in SQL databases.
+ * PostgreSQL as a store for `@llm-cache/core`: the cache that a team or a cluster shares.
  *
  * @since 0.1.0
  */

@@ -3,31 +3,30 @@
  *
  * **When to use**
  *
- * Use for large caches on one machine: a million prompts take no longer to open than a few, and a sample is two reads of a
- * page away, however many there are. For a cache that people read and keep under version control, use the directory of
- * `@llm-cache/core`; for one that several machines share, a server.
+ * Use for large caches on one machine: a million prompts open as fast as a few, and a sample takes two page reads,
+ * however large the cache is. For a cache that people read and keep under version control, use the directory store of
+ * `@llm-cache/core`. For a cache that several machines share, use PostgreSQL or Redis.
  *
  * **Details**
  *
- * - What is recorded outlives the process at once, also when it is killed. It is not forced to the disk each time, but
- *   when 32 MB have come together, and at the end: a power failure may cost the last samples, and never spoils the file
- *   (WAL, `synchronous = normal`).
- * - Any number of processes on one machine can read and write a file at once. One that writes waits up to five seconds
- *   for another one, and then fails. SQLite keeps two files beside it (`-wal` and `-shm`) as long as it is in use: copy
- *   or move the file when no one uses it. It has to be on a local disk: WAL does not work over a network.
- * - Recordings that many fibers ask for at the same time share a transaction.
- * - A file that is missing is made when the first sample is recorded, for its owner alone, and so are its folders. A `~`
- *   at the start is the home folder.
- * - A file that may only be read answers what it has; in replication none is ever made or changed. (SQLite may leave an
- *   empty `-wal` and a `-shm` beside one that it reads.)
- * - The table `samples` has a row for each sample, with what is known of it in columns; join `keys` by
- *   `keys.id = samples.key` for its prompt, and `identities` by `identities.id = keys.identity`. A sample that was altered
- *   is a `StoreError` of kind `Damaged`; delete its row to have its position drawn again. Samples whose row in `keys` is
- *   gone are not found any more.
+ * - Samples survive the end of the process at once, also a kill. SQLite forces them to the disk after 32 MB and when the
+ *   store closes: a power failure may cost the last samples, and never damages the file (WAL, `synchronous = normal`).
+ * - Any number of processes on one machine can read and write a file at once. A write waits up to five seconds for another
+ *   process, and then fails. During use, SQLite keeps two files beside it (`-wal` and `-shm`): copy or move the file when
+ *   no process uses it. It has to be on a local disk, because WAL does not work over a network.
+ * - Fibers that record at the same time share a transaction.
+ * - A missing file, and its folders, are created when the first sample is recorded, with access for their owner alone. A
+ *   `~` at the start is the home folder.
+ * - A read-only file replays its samples. Replication never creates or changes a file. (SQLite may leave an empty `-wal`
+ *   and a `-shm` beside a file that it reads.)
+ * - The table `samples` has a row for each sample, with its metadata in columns. Join `keys` by `keys.id = samples.key`
+ *   for its prompt, and `identities` by `identities.id = keys.identity`. A changed sample is a `StoreError` of kind
+ *   `Damaged`: delete its row to have its position drawn again. Without their row in `keys`, samples are not found.
  *
  * @since 0.1.0
  */
-import type * as LlmModel from "@llm-cache/core/LlmModel"
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
+import type { LlmModel } from "@llm-cache/core/LlmModel"
 import * as Persistent from "@llm-cache/core/Persistent"
 import type { RepeatableModel } from "@llm-cache/core/RepeatableModel"
 import type { StoreError } from "@llm-cache/core/SampleError"
@@ -35,10 +34,10 @@ import * as SampleStore from "@llm-cache/core/SampleStore"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { makeSqlite } from "./internal/sqliteStore.ts"
+import { openStore } from "./internal/store.ts"
 
 /**
- * Where the samples are.
+ * The place of the samples.
  *
  * @category options
  * @since 0.1.0
@@ -49,7 +48,7 @@ export interface Options {
 }
 
 /**
- * A cache in a file.
+ * The place of the samples, and the options of a cache.
  *
  * @category options
  * @since 0.1.0
@@ -57,17 +56,16 @@ export interface Options {
 export interface PersistentOptions extends Options, Persistent.StoreOptions {}
 
 /**
- * Opens a file as a store, until the scope closes. Fails where the file is there and is not a database of this library,
- * or cannot be read.
+ * Opens a file as a store, until the scope closes. Fails if the file is not a database of this library, or cannot be
+ * read.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> =>
-  makeSqlite(options.file, false)
+export const make = (options: Options): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> => open(options)
 
 /**
- * A store in a file.
+ * Provides a file as the store.
  *
  * @category layers
  * @since 0.1.0
@@ -95,8 +93,7 @@ export const layer = (options: Options): Layer.Layer<SampleStore.SampleStore, St
  */
 export const layerPersistent = (
   options: PersistentOptions
-): Layer.Layer<LlmModel.LlmModel | RepeatableModel, StoreError, LlmModel.LlmModel> =>
-  Layer.fresh(Layer.provide(
-    Persistent.layerStore(options),
-    Layer.effect(SampleStore.SampleStore, makeSqlite(options.file, options.replication === true))
-  ))
+): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel> =>
+  Persistent.layer({ ...options, store: Layer.effect(SampleStore.SampleStore, open(options, options.replication)) })
+
+const open = ({ file }: Options, isReadOnly = false) => openStore({ file, isReadOnly })

@@ -32,21 +32,21 @@ const provider = LlmModel.layer({
 })
 
 describe("the file", () => {
-  it.effect("is made when the first sample is recorded, for its owner alone, and its folders too", () =>
+  it.effect("and its folders are created with the first sample, for their owner alone", () =>
     Effect.gen(function*() {
       const root = yield* folder
       const file = Path.join(root, "a", "b", "samples.db")
       const store = yield* SqliteStore.make({ file })
       const key = yield* keyOf("p")
       assert.isUndefined(yield* store.get(key, 0))
-      assert.deepStrictEqual(yield* Stream.runCollect(store.keys), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(store.keys()), [])
       assert.deepStrictEqual(Fs.readdirSync(root), [])
       yield* put(store, key, 0)
       assert.strictEqual(Fs.statSync(file).mode & 0o777, 0o600)
       assert.strictEqual(Fs.statSync(Path.dirname(file)).mode & 0o777, 0o700)
     }))
 
-  it.effect("in replication is neither made nor changed", () =>
+  it.effect("is neither created nor changed by replication", () =>
     Effect.gen(function*() {
       const file = yield* newFile
       const replicate = LlmModel.sampleOne("p").pipe(
@@ -66,7 +66,7 @@ describe("the file", () => {
     }))
 
   it.effect.each([
-    ["that is no database", "this is no database, but a text of some length".repeat(100)],
+    ["that is not a database", "this is no database, but a text of some length".repeat(100)],
     ["of another program", ""]
   ])("%s is refused when it is opened, and left alone", ([what, content]) =>
     Effect.gen(function*() {
@@ -83,7 +83,7 @@ describe("the file", () => {
       assert.isTrue(before.equals(Fs.readFileSync(file)))
     }))
 
-  it.effect("that has no name, is in memory, is a folder or below a file: a StoreError, and nothing is made", () =>
+  it.effect("that cannot be one (no name, in memory, a folder, below a file) is refused, and nothing is created", () =>
     Effect.gen(function*() {
       const root = yield* folder
       Fs.writeFileSync(Path.join(root, "file"), "theirs")
@@ -106,7 +106,7 @@ describe("the file", () => {
       assert.isTrue(Fs.existsSync(Path.join(home, "samples.db")))
     }))
 
-  it.effect("of a later version is refused, with what to do", () =>
+  it.effect("of a later version is refused, and the error says to update the library", () =>
     Effect.gen(function*() {
       const file = yield* newFile
       yield* Effect.scoped(
@@ -115,10 +115,10 @@ describe("the file", () => {
       const db = new DatabaseSync(file)
       db.exec("pragma user_version = 1000")
       db.close()
-      assert.include((yield* Effect.flip(SqliteStore.make({ file }))).message, "update @llm-cache/sqlite")
+      assert.include((yield* Effect.flip(SqliteStore.make({ file }))).message, "update the library")
     }))
 
-  it.effect("can be read by any SQLite shell, with what is known of each sample in columns", () =>
+  it.effect("can be read by any SQLite shell, with the metadata of samples in columns", () =>
     Effect.gen(function*() {
       const file = yield* newFile
       const store = yield* SqliteStore.make({ file })
@@ -137,7 +137,7 @@ describe("the file", () => {
       })
     }))
 
-  it.effect("has texts in which there is a NUL as blobs, since SQLite ends a text there", () =>
+  it.effect("holds texts with a NUL as blobs, because SQLite ends a text there", () =>
     Effect.gen(function*() {
       const file = yield* newFile
       const store = yield* SqliteStore.make({ file })
@@ -150,7 +150,7 @@ describe("the file", () => {
     }))
 
   it.effect.runIf(process.getuid?.() === 0)(
-    "that may not be written is refused before anything is bought, and replays",
+    "without the right to write is refused before a request, and replays",
     () =>
       Effect.gen(function*() {
         const file = yield* newFile
@@ -166,7 +166,7 @@ describe("the file", () => {
   )
 
   it.live.runIf(process.getuid?.() === 0)(
-    "in a folder that may not be written shows what another user writes while it is read",
+    "in a read-only folder shows the samples that another user writes meanwhile",
     () =>
       Effect.gen(function*() {
         const file = yield* newFile
@@ -204,7 +204,7 @@ describe("the file", () => {
     30_000
   )
 
-  it.effect("that is deleted while it is used, and not put back: what was bought goes to a new one", () =>
+  it.effect("is created anew after a deletion during use, with the samples requested meanwhile", () =>
     Effect.gen(function*() {
       const root = yield* folder
       const file = Path.join(root, "folder", "samples.db")
@@ -226,14 +226,14 @@ describe("the file", () => {
       assert.strictEqual((yield* Effect.flip(draw("q")))._tag, "StoreError")
       assert.strictEqual(yield* draw("q"), "q")
       assert.deepStrictEqual(bought, ["p", "q"])
-      // between two draws
+      // Between two draws.
       Fs.rmSync(Path.dirname(file), { recursive: true })
       assert.strictEqual(yield* draw("r"), "r")
       const again = yield* SqliteStore.make({ file })
       assert.strictEqual((yield* again.get(yield* keyOf("r"), 0))?.text, "r")
     }))
 
-  it.effect("that is spoilt while it is read, and put back: is read again", () =>
+  it.effect("is read again after damage and a restore", () =>
     Effect.gen(function*() {
       const file = yield* newFile
       const key = yield* keyOf("p")
@@ -248,7 +248,7 @@ describe("the file", () => {
       assert.strictEqual((yield* store.get(key, 0))?.text, "a")
     }))
 
-  it.effect("that is deleted, replaced or cut off while it is used: an error, and nothing that is bought is lost", () =>
+  it.effect("deleted, replaced or cut off during use is an error, and a restore loses no sample", () =>
     Effect.gen(function*() {
       for (
         const spoil of [
@@ -290,7 +290,7 @@ describe("the file", () => {
       }
     }))
 
-  it.effect("many recordings at once share a transaction, and one that fails takes no other along", () =>
+  it.effect("takes many recordings at once in a transaction, and a failing one fails no other", () =>
     Effect.gen(function*() {
       const store = yield* SqliteStore.make({ file: yield* newFile })
       const keys = yield* Effect.forEach(Array.from({ length: 64 }, (_, i) => `p${i}`), keyOf)
@@ -304,10 +304,10 @@ describe("the file", () => {
         if (i !== 10) assert.strictEqual((yield* store.get(key, 0))?.text, "a")
       }
       yield* put(store, keys[10]!, 0)
-      assert.strictEqual((yield* Stream.runCollect(store.keys)).length, 64)
+      assert.strictEqual((yield* Stream.runCollect(store.keys())).length, 64)
     }))
 
-  it.effect("has what was put when the scope of its store closes", () =>
+  it.effect("holds a put that began before the scope of its store closed", () =>
     Effect.gen(function*() {
       const file = yield* newFile
       const key = yield* keyOf("p")
@@ -317,16 +317,16 @@ describe("the file", () => {
       assert.strictEqual((yield* (yield* SqliteStore.make({ file })).get(key, 0))?.text, "a")
     }))
 
-  it.effect("does not know a prompt any more whose samples were all removed", () =>
+  it.effect("does not list a prompt after its last sample was removed", () =>
     Effect.gen(function*() {
       const store = yield* SqliteStore.make({ file: yield* newFile })
       const key = yield* keyOf("p")
       yield* put(store, key, 0)
       yield* store.remove(key, [0])
-      assert.deepStrictEqual(yield* store.prompts(key.identity, 10), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(store.keys({ identity: key.identity })), [])
     }))
 
-  it.effect("finds samples at positions too far to be in their rows' ids", () =>
+  it.effect("holds samples at positions that do not fit into the ids of rows", () =>
     Effect.gen(function*() {
       const store = yield* SqliteStore.make({ file: yield* newFile })
       const [key, far] = yield* Effect.all([keyOf("p"), keyOf("far")])
@@ -348,9 +348,10 @@ describe("the file", () => {
       const again = { ...entries[1]!, id: "another" }
       assert.deepStrictEqual(yield* store.put(key, [again], "append"), [1_048_577])
       assert.strictEqual((yield* store.get(far, 2_000_000))?.text, "far")
-      assert.sameMembers([...yield* store.prompts(key.identity, 10)], ["p", "far"])
-      const listed = yield* Stream.runCollect(store.keys)
-      assert.deepStrictEqual(listed.map((element) => Result.getOrThrow(element).samples), [5, 1])
+      for (const filter of [undefined, { identity: key.identity }]) {
+        const listed = (yield* Stream.runCollect(store.keys(filter))).map(Result.getOrThrow)
+        assert.sameDeepMembers(listed.map(({ key, samples }) => [key.prompt, samples]), [["p", 5], ["far", 1]])
+      }
       yield* store.remove(key, [1_048_575, 2_000_000])
       assert.deepStrictEqual(yield* store.positions(key), [0, 1_048_576, 1_048_577])
       assert.deepStrictEqual(yield* put(store, key, 2_000_000, "new"), [2_000_000])
@@ -358,7 +359,7 @@ describe("the file", () => {
     }))
 
   it.effect.each([0, 2_000_000])(
-    "has a prompt again that another process deleted, with its identity, and no samples of it, %d",
+    "takes a prompt again that another process deleted, without its old samples, position %d",
     (position) =>
       Effect.gen(function*() {
         const file = yield* newFile
@@ -374,12 +375,12 @@ describe("the file", () => {
           assert.deepStrictEqual(yield* put(store, key, position, `${key.prompt} again`), [position])
           assert.strictEqual((yield* store.get(key, position))?.text, `${key.prompt} again`)
         }
-        const listed = yield* Stream.runCollect(store.keys)
+        const listed = yield* Stream.runCollect(store.keys())
         assert.deepStrictEqual(listed.map((element) => Result.getOrThrow(element).key.prompt), ["q", "p"])
       })
   )
 
-  it.effect("is not used after the scope of its store was closed", () =>
+  it.effect("is not used after the scope of its store closed", () =>
     Effect.gen(function*() {
       const store = yield* Effect.scoped(SqliteStore.make({ file: yield* newFile }))
       const key = yield* keyOf("p")
@@ -389,19 +390,19 @@ describe("the file", () => {
     }))
 })
 
-describe("what was altered", () => {
+describe("a changed row", () => {
   it.effect.each([
-    ["its text, by one of the same length", "text = 'b'"],
-    ["its text, by more", "text = text || 'b'"],
-    ["its text, by nothing", "text = ''"],
-    ["its text, by a number", "text = 1"],
-    ["its text, behind a NUL", "text = text || char(0) || 'b'"],
-    ["its checksum", "crc32 = 0"],
-    ["its checksum, by a number that is too large", "crc32 = 1 << 60"],
-    ["its length", "bytes = 2"],
-    ["its origins", "origins = '['"],
-    ["its origins, by something else", "origins = '{}'"]
-  ])("of a sample, %s: is damaged", ([, change]) =>
+    ["another text of the same length", "text = 'b'"],
+    ["a longer text", "text = text || 'b'"],
+    ["an empty text", "text = ''"],
+    ["a number for its text", "text = 1"],
+    ["more text behind a NUL", "text = text || char(0) || 'b'"],
+    ["another checksum", "crc32 = 0"],
+    ["a checksum that exceeds JavaScript's integers", "crc32 = 1 << 60"],
+    ["another length", "bytes = 2"],
+    ["broken JSON for its origins", "origins = '['"],
+    ["an object for its origins", "origins = '{}'"]
+  ])("of a sample with %s is damaged", ([, change]) =>
     Effect.gen(function*() {
       const file = yield* newFile
       const store = yield* SqliteStore.make({ file })
@@ -421,7 +422,7 @@ describe("what was altered", () => {
     }))
 
   it.effect.each(["prompt = 'other'", "path = '[\"fork\"]'", "path = '{'", "path = '[1]'", "digest = x'00'"])(
-    "of a key, %s: is damaged, and the others are listed",
+    "of a key with %s is damaged, and keys lists the others",
     (change) =>
       Effect.gen(function*() {
         const file = yield* newFile
@@ -430,7 +431,7 @@ describe("what was altered", () => {
         const db = new DatabaseSync(file)
         db.exec(`update keys set ${change} where prompt = 'q'`)
         db.close()
-        const elements = yield* Stream.runCollect(store.keys)
+        const elements = yield* Stream.runCollect(store.keys())
         assert.deepStrictEqual(
           elements.map((element) => Result.isSuccess(element) ? element.success.key.prompt : element.failure.kind),
           ["p", "Damaged", "r"]
@@ -439,7 +440,7 @@ describe("what was altered", () => {
   )
 })
 
-it.live("leases that are over leave nothing behind", () =>
+it.live("expired leases leave no rows behind", () =>
   Effect.gen(function*() {
     const file = yield* newFile
     const { leases } = yield* SqliteStore.make({ file })
@@ -454,7 +455,7 @@ it.live("leases that are over leave nothing behind", () =>
     db.close()
   }))
 
-it.effect("what runs for each sample looks rows up, however many there are", () =>
+it.effect("every statement uses an index", () =>
   Effect.gen(function*() {
     const file = yield* newFile
     const store = yield* SqliteStore.make({ file })

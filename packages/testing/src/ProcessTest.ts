@@ -1,9 +1,9 @@
 /**
- * Tests of a store that several processes use at once, and that are killed while they do.
+ * Tests of a store that several processes use at once, and some of them are killed.
  *
  * **When to use**
  *
- * Use in the tests of a store of your own, beside `SampleStoreTest`, which sees a single process.
+ * Use in the tests of a store of your own, beside `SampleStoreTest`, which tests a single process.
  *
  * **Example** (A store in a directory)
  *
@@ -15,7 +15,7 @@
  * import * as Path from "node:path"
  *
  * ProcessTest.suite("directory", {
- *   // export const layer = SampleStore.layerDirectory(process.env["LLM_CACHE_TEST_PLACE"]!)
+ *   // export const layer = DirectoryStore.layer(process.env["LLM_CACHE_TEST_PLACE"]!)
  *   module: new URL("./support/store.ts", import.meta.url),
  *   place: Effect.acquireRelease(
  *     Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "store-"))),
@@ -32,27 +32,27 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { checkBought, checkErrors, checkKilled, checkSeen } from "./internal/processChecks.ts"
+import { checkErrors, checkKilled, checkSeen, checkStored } from "./internal/processChecks.ts"
 import { type Process, spawn } from "./internal/processes.ts"
 import type { Line, Recording, Task } from "./internal/processProtocol.ts"
 
 /**
- * Where the processes of a test find a store.
+ * The place of a store, for the processes of a test.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Place<E = never> {
   /**
-   * A module that exports `layer`, a `Layer<SampleStore.SampleStore, StoreError>` of the store at the place that the
-   * environment variable `LLM_CACHE_TEST_PLACE` names. Node has to run it as it is: TypeScript whose types can be
-   * stripped, or JavaScript. Each process imports it.
+   * A module that exports `layer`, a `Layer<SampleStore.SampleStore, StoreError>`: the store at the place that the
+   * environment variable `LLM_CACHE_TEST_PLACE` names. Each process imports it, so Node has to run it: it is JavaScript, or
+   * TypeScript with erasable types.
    */
   readonly module: URL
-  /** Makes an empty place for a test, such as a directory, a file or a database: its name, in whatever form. */
+  /** Makes an empty place for a test, such as a directory, a file or a database, and gives its name in any form. */
   readonly place: Effect.Effect<string, E, Scope.Scope>
   /**
-   * How long a test may take, in milliseconds; one that kills has 3 seconds more for each time.
+   * The time limit of a test, in milliseconds. Each kill adds 3 seconds.
    *
    * @default 60_000
    */
@@ -60,20 +60,20 @@ export interface Place<E = never> {
 }
 
 /**
- * How a store is tested.
+ * The abilities of the store, and the size of the tests.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options<E = never> extends Place<E> {
   /**
-   * How many processes use the store at once.
+   * The number of processes that use the store at once.
    *
    * @default 8
    */
   readonly processes?: number | undefined
   /**
-   * How often a process is killed.
+   * The number of kills.
    *
    * @default the environment variable LLM_CACHE_KILLS, or 6
    */
@@ -87,18 +87,18 @@ export interface Options<E = never> extends Place<E> {
 }
 
 /**
- * What befalls a store.
+ * The faults of a store.
  *
  * @category options
  * @since 0.1.0
  */
 export interface FaultOptions<E = never> extends Place<E> {
-  /** Brings a fault about, by its name. It lasts until the scope closes. */
+  /** Each fault by its name: it begins with the effect, and lasts until the scope closes. */
   readonly faults: Readonly<Record<string, (at: Faulty) => Effect.Effect<unknown, E, Scope.Scope>>>
 }
 
 /**
- * Where a fault is to happen.
+ * The place of a fault.
  *
  * @category models
  * @since 0.1.0
@@ -106,30 +106,30 @@ export interface FaultOptions<E = never> extends Place<E> {
 export interface Faulty {
   /** The place of the store. */
   readonly place: string
-  /** The number of the process that uses it. */
+  /** The number of its process. */
   readonly pid: number
 }
 
 /**
- * Defines the tests of a store that several processes use at once, and that are killed.
+ * Defines the tests of a store that several processes use at once, and some of them are killed.
  *
  * **Details**
  *
- * The processes record through `Persistent` over a provider whose samples are all different, tell who bought them, and
- * show whether they are whole. At the end, one more process tells what the store has.
+ * The processes record through `Persistent`. Each sample of their provider is different, names its request, and shows
+ * whether it is whole. At the end, one more process lists the stored samples.
  *
- * What is random follows from a seed, the environment variable `LLM_CACHE_SEED`, which is logged when a test fails. What
- * the processes do at once does not.
+ * Random choices follow from a seed, the environment variable `LLM_CACHE_SEED`. A failing test logs it. The timing of the
+ * processes does not follow from it.
  *
  * @category tests
  * @since 0.1.0
  */
 export const suite = <E>(name: string, options: Options<E>): void => {
   const { hasLeases = false, processes = 8 } = options
-  const { inspect, makeRecorder, place, settings, test, timeout } = stage(options)
+  const { inspect, makeRecorder, place, settings, test, timeout } = makeProcesses(options)
   const kills = options.kills ?? settings.kills
 
-  // Runs recorders from the moment at which all are ready, until each has come to its end.
+  // Runs recorders at the same time, until each of them ends.
   const together = (recordings: Effect.Effect<ReadonlyArray<Omit<Recording, "_tag" | "seed">>>) =>
     Effect.gen(function*() {
       const at = yield* place
@@ -139,7 +139,7 @@ export const suite = <E>(name: string, options: Options<E>): void => {
       const runs = recorders.map(({ lines }) => lines)
       checkErrors(runs)
       const stored = yield* inspect(at, runs)
-      checkBought(stored, runs)
+      checkStored(stored, runs)
       checkSeen(stored, runs)
       return stored
     })
@@ -150,30 +150,30 @@ export const suite = <E>(name: string, options: Options<E>): void => {
       (name) => Effect.map(tasksOf, (tasks) => ({ name, tasks }))
     )
 
-  describe(`processes that use the store ${name}`, () => {
+  describe(`processes that share the store ${name}`, () => {
     test(
-      `${processes} that sample one prompt at once agree on every position, and nothing is lost or there twice`,
+      `${processes} that sample one prompt at once agree on every position, and store every sample once`,
       together(each(Effect.forEach(["one", "one", "one"], (prompt) => makeTask(prompt, 50))))
     )
 
     test(
-      `${processes} that sample many prompts at once agree on every position, and nothing is lost or there twice`,
+      `${processes} that sample many prompts at once agree on every position, and store every sample once`,
       together(each(Effect.flatMap(
         Random.shuffle(Array.from({ length: 30 }, (_, i) => `prompt ${i}`)),
         (prompts) => Effect.forEach(prompts, (prompt) => makeTask(prompt, 6))
       )))
     )
 
-    for (const [many, atOnce] of [["one that is", 1], ["two at once that are", 2]] as const) {
+    for (const [many, atOnce] of [["one", 1], ["two at once", 2]] as const) {
       const rounds = Math.ceil(kills / atOnce)
       test(
-        `${many} killed ${rounds} times: no sample that was seen is lost, nor another of its request, and none is torn`,
+        `${many} killed ${rounds} times lose no received sample and no other of its request, and tear none`,
         Effect.gen(function*() {
           const at = yield* place
           const runs: Array<ReadonlyArray<Line>> = []
           for (let round = 0; round < rounds; round++) {
             const moments = yield* Effect.replicateEffect(makeMoment, atOnce)
-            // new prompts now and then, so that there is not ever more to replay
+            // New prompts now and then, so that a replay stays short.
             const tasks = ["a", "b", "c"].map((prompt) => ({
               prompt: `${prompt} ${Math.floor(round / 10)}`,
               batch: 5,
@@ -202,7 +202,7 @@ export const suite = <E>(name: string, options: Options<E>): void => {
     if (!hasLeases) return
 
     test(
-      `${processes} that want the same positions buy them once, with a lease`,
+      `${processes} that need the same positions request them once, with a lease`,
       Effect.gen(function*() {
         const tasks = Array.from({ length: 10 }, (_, i) => ({ ...leased, prompt: `leased ${i}`, n: 6 }))
         const recordings = Effect.map(
@@ -210,12 +210,11 @@ export const suite = <E>(name: string, options: Options<E>): void => {
           (recordings) => recordings.map((recording) => ({ ...recording, isExact: true, lease: 60_000 }))
         )
         const stored = yield* together(recordings)
-        assert.strictEqual(stored.length, 60, "more was bought than was wanted")
+        assert.strictEqual(stored.length, 60, "more samples were requested than needed")
       })
     )
 
-    // One process buys, and its provider does not answer. The other is refused the lease until the first comes to its
-    // end.
+    // One process requests, and its provider does not answer. The other gets no lease until the first one ends.
     const waiting = (lease: number, end: (holder: Process, other: Process) => Effect.Effect<void>) =>
       Effect.gen(function*() {
         const at = yield* place
@@ -230,16 +229,16 @@ export const suite = <E>(name: string, options: Options<E>): void => {
         yield* other.done
         const runs = [holder.lines, other.lines]
         const stored = yield* inspect(at, runs)
-        checkBought(stored, runs)
+        checkStored(stored, runs)
         checkSeen(stored, runs)
         assert.deepStrictEqual(stored.map(({ position }) => position), [0, 1, 2])
       })
 
     const isWaiting = ({ lines }: Process) =>
-      assert.isFalse(has("Asked", 1)(lines), "it buys while another process has the lease")
+      assert.isFalse(has("Asked", 1)(lines), "it requests while another process has the lease")
 
     test(
-      "one whose purchase fails frees its lease at once",
+      "one with a failed request frees its lease at once",
       waiting(3_600_000, (holder, other) =>
         Effect.gen(function*() {
           isWaiting(other)
@@ -249,10 +248,10 @@ export const suite = <E>(name: string, options: Options<E>): void => {
     )
 
     test(
-      "one that buys keeps its lease alive, and when it is killed the next one buys after the lease's time",
+      "one that requests extends its lease, and after a kill the next process requests when the lease expires",
       waiting(3000, (holder, other) =>
         Effect.gen(function*() {
-          // longer than a lease that is not kept alive
+          // Longer than a lease without extension.
           const end = (yield* Clock.currentTimeMillis) + 4000
           while ((yield* Clock.currentTimeMillis) < end) {
             isWaiting(other)
@@ -267,12 +266,11 @@ export const suite = <E>(name: string, options: Options<E>): void => {
 }
 
 /**
- * Defines the tests of a store that fails for a while under a process that records, and is back then.
+ * Defines the tests of a store that fails for a while under a recording process, and then recovers.
  *
  * **Details**
  *
- * The process prints its errors, and begins again until there are none. When it has met the fault, the fault's scope is
- * closed.
+ * The process prints its errors, and retries until it succeeds. After some errors the fault ends.
  *
  * **Example** (A server that is restarted)
  *
@@ -287,7 +285,7 @@ export const suite = <E>(name: string, options: Options<E>): void => {
  * ProcessTest.faults("of a server", {
  *   module: new URL("./support/store.ts", import.meta.url),
  *   place,
- *   faults: { "the server is restarted": () => Effect.acquireRelease(stop, () => start) }
+ *   faults: { "the server restarts": () => Effect.acquireRelease(stop, () => start) }
  * })
  * ```
  *
@@ -295,12 +293,12 @@ export const suite = <E>(name: string, options: Options<E>): void => {
  * @since 0.1.0
  */
 export const faults = <E>(name: string, options: FaultOptions<E>): void => {
-  const { inspect, makeRecorder, place, test } = stage(options)
+  const { inspect, makeRecorder, place, test } = makeProcesses(options)
 
-  describe(`a process that uses the store ${name}`, () => {
+  describe(`a process that records in the store ${name}`, () => {
     for (const [what, fault] of Object.entries(options.faults)) {
       test(
-        `fails with a StoreError, loses nothing that was bought, and goes on afterwards: ${what}`,
+        `fails with a StoreError, loses no requested sample, and goes on afterwards: ${what}`,
         Effect.gen(function*() {
           const at = yield* place
           const tasks = ["a", "b"].map((prompt) => ({ prompt, batch: 3, how: "stream" as const }))
@@ -311,16 +309,16 @@ export const faults = <E>(name: string, options: FaultOptions<E>): void => {
             fault({ place: at, pid: recorder.pid }),
             recorder.when(has("Failed", yield* Random.nextIntBetween(1, 5)))
           ))
-          // until it has bought more than it had
+          // until it has requested more samples
           const before = recorder.lines.length
-          yield* recorder.when((lines) => has("Bought", 20)(lines.slice(before)))
+          yield* recorder.when((lines) => has("Answered", 20)(lines.slice(before)))
           yield* recorder.stop
           yield* recorder.done
           for (const line of recorder.lines) {
             if (line._tag === "Failed") assert.match(line.error, /^StoreError: /)
           }
           const stored = yield* inspect(at, [recorder.lines])
-          checkBought(stored, [recorder.lines])
+          checkStored(stored, [recorder.lines])
           checkSeen(stored, [recorder.lines])
         })
       )
@@ -329,10 +327,10 @@ export const faults = <E>(name: string, options: FaultOptions<E>): void => {
 }
 
 // -----------------------------------------------------------------------------
-// what the tests use
+// processes
 // -----------------------------------------------------------------------------
 
-const stage = <E>({ module, place, timeout = 60_000 }: Place<E>) => {
+const makeProcesses = <E>({ module, place, timeout = 60_000 }: Place<E>) => {
   const settings = Effect.runSync(Effect.gen(function*() {
     const kills = yield* Config.Int("LLM_CACHE_KILLS").pipe(Config.withDefault(6))
     const random = yield* Random.nextIntBetween(0, 999_999)
@@ -353,7 +351,7 @@ const stage = <E>({ module, place, timeout = 60_000 }: Place<E>) => {
         Random.nextInt,
         (seed) => spawn(module, place, { _tag: "Recording", seed: String(seed), ...recording })
       ),
-    // What the store has in the end, as a process sees it that was not there before.
+    // The stored samples, in the eyes of a new process.
     inspect: (place: string, runs: ReadonlyArray<ReadonlyArray<Line>>) =>
       Effect.gen(function*() {
         const prompts = runs.flat().flatMap((line) => line._tag === "Asked" ? [line.prompt] : [])
@@ -370,7 +368,7 @@ const has = (tag: Line["_tag"], count: number) => (lines: ReadonlyArray<Line>): 
   return lines.some((line) => line._tag === tag && --left === 0)
 }
 
-// All at once, when all are ready.
+// Starts all processes at once, when all are ready.
 const begin = (processes: ReadonlyArray<Process>) =>
   Effect.andThen(
     Effect.forEach(processes, ({ when }) => when(has("Ready", 1)), { discard: true }),
@@ -385,25 +383,25 @@ const makeTask = (prompt: string, most: number) =>
     return { prompt, how, n: yield* Random.nextIntBetween(1, most), batch: yield* Random.nextIntBetween(1, 7) }
   })
 
-/** When a process is killed: so many lines and milliseconds after it has begun, or has begun to buy. */
+/** The moment of a kill: so many lines and milliseconds after the start, or after the first request. */
 interface Moment {
-  readonly isBuying: boolean
+  readonly isRequesting: boolean
   readonly lines: number
   readonly delay: number
 }
 
 const makeMoment: Effect.Effect<Moment> = Effect.gen(function*() {
   return {
-    isBuying: yield* Random.nextBoolean,
+    isRequesting: yield* Random.nextBoolean,
     lines: yield* Random.nextIntBetween(1, 60),
     delay: yield* Random.nextBetween(0, 4)
   }
 })
 
-const killAt = ({ kill, when }: Process, { delay, isBuying, lines }: Moment) =>
+const killAt = ({ kill, when }: Process, { delay, isRequesting, lines }: Moment) =>
   Effect.gen(function*() {
     yield* when((printed) => {
-      const first = isBuying ? printed.findIndex(({ _tag }) => _tag === "Asked") : 0
+      const first = isRequesting ? printed.findIndex(({ _tag }) => _tag === "Asked") : 0
       return first >= 0 && printed.length > first + lines
     })
     yield* Effect.sleep(delay)

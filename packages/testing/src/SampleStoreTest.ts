@@ -1,15 +1,15 @@
 /**
- * The conformance suite of `SampleStore`: what every store has to do, as tests.
+ * The conformance suite of `SampleStore`: the contract of stores, as tests.
  *
  * **When to use**
  *
- * Use in the tests of a store of your own. What the suite cannot see (the store's layout, its faults, other processes)
- * needs tests beside it.
+ * Use in the tests of a store of your own. The suite does not see the store's layout, its faults or other processes: test
+ * those too, for example with `ProcessTest`.
  *
  * **Example** (A store in a directory)
  *
  * ```ts
- * import { SampleStore } from "@llm-cache/core"
+ * import { DirectoryStore } from "@llm-cache/core"
  * import { SampleStoreTest } from "@llm-cache/testing"
  * import * as Fs from "node:fs"
  * import * as Os from "node:os"
@@ -17,7 +17,7 @@
  *
  * const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "store-"))
  *
- * SampleStoreTest.suite("directory", SampleStore.layerDirectory(root))
+ * SampleStoreTest.suite("directory", DirectoryStore.layer(root), { hasPeek: true })
  * ```
  *
  * @since 0.1.0
@@ -27,27 +27,28 @@ import { type Key, SampleStore } from "@llm-cache/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { keeping } from "./internal/storeTests/keeping.ts"
+import { damage } from "./internal/storeTests/damage.ts"
+import { distinctKeys } from "./internal/storeTests/distinctKeys.ts"
+import { getMany } from "./internal/storeTests/getMany.ts"
 import { keys } from "./internal/storeTests/keys.ts"
 import { leases } from "./internal/storeTests/leases.ts"
-import { listing } from "./internal/storeTests/listing.ts"
-import { models } from "./internal/storeTests/models.ts"
-import { moving } from "./internal/storeTests/moving.ts"
+import { peek } from "./internal/storeTests/peek.ts"
+import { persistent } from "./internal/storeTests/persistent.ts"
 import { positions } from "./internal/storeTests/positions.ts"
-import { readingMany } from "./internal/storeTests/readingMany.ts"
-import { spoilt } from "./internal/storeTests/spoilt.ts"
+import { put } from "./internal/storeTests/put.ts"
+import { roundTrips } from "./internal/storeTests/roundTrips.ts"
 import type { Subject } from "./internal/storeTests/subject.ts"
-import { writing } from "./internal/storeTests/writing.ts"
+import { transfers } from "./internal/storeTests/transfers.ts"
 
 /**
- * What a store can be tested for.
+ * The abilities of the store, and the size of the tests.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options {
   /**
-   * Whether a store that is built again, by the same layer, has what the one before has stored.
+   * Whether a second store of the same layer has the samples of the first.
    *
    * @default true
    */
@@ -59,11 +60,17 @@ export interface Options {
    */
   readonly hasLeases?: boolean | undefined
   /**
-   * Changes the stored text of a sample from outside, as a fault would. Without it, the tests of damage are skipped.
+   * Whether the store has `peek`.
+   *
+   * @default false
+   */
+  readonly hasPeek?: boolean | undefined
+  /**
+   * Changes the stored text of a sample from outside, like a fault. Without it, the suite skips its tests of damage.
    */
   readonly damage?: ((key: Key.Key, position: number) => Effect.Effect<void>) | undefined
   /**
-   * How long a test may take, in milliseconds.
+   * The time limit of a test, in milliseconds.
    *
    * @default 30_000
    */
@@ -75,7 +82,7 @@ export interface Options {
  *
  * **Details**
  *
- * Each test builds the layer anew, some of them twice. All of them may see one place: they use keys of their own.
+ * Each test builds the layer anew, and some build it twice. They may share one place, because each uses keys of its own.
  *
  * @category tests
  * @since 0.1.0
@@ -85,9 +92,8 @@ export const suite = <E>(
   layer: Layer.Layer<SampleStore.SampleStore, E>,
   options: Options = {}
 ): void => {
-  const { damage, hasLeases = false, isDurable = true, timeout = 30_000 } = options
+  const { damage: spoil, hasLeases = false, hasPeek = false, isDurable = true, timeout = 30_000 } = options
   const test: Subject["test"] = (name, self) => it.live(name, self, { timeout })
-  // A layer that is built anew, whatever was built of it before.
   const open: Subject["open"] = Effect.orDie(
     Effect.map(Layer.build(Layer.fresh(layer)), Context.get(SampleStore.SampleStore))
   )
@@ -97,11 +103,24 @@ export const suite = <E>(
     test,
     durably: (name, self) => isDurable && test(name, self),
     hasLeases,
-    damage
+    hasPeek,
+    damage: spoil
   }
 
   describe(`the store ${name}`, () => {
-    const topics = [keeping, readingMany, positions, writing, keys, listing, spoilt, models, moving, leases]
+    const topics = [
+      roundTrips,
+      getMany,
+      peek,
+      positions,
+      put,
+      distinctKeys,
+      keys,
+      damage,
+      persistent,
+      transfers,
+      leases
+    ]
     for (const topic of topics) topic(subject)
   })
 }

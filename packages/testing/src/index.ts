@@ -1,5 +1,5 @@
 /**
- * Tests for what is built on `@llm-cache/core`, to be run by Vitest.
+ * A scripted model and test suites for `@llm-cache/core`, for Vitest.
  *
  * @since 0.1.0
  */

@@ -1,33 +1,10 @@
 import * as Redis from "effect/persistence/Redis"
+import { format, otherFormat, type Place, type Sequence } from "./schema.ts"
 
-/** The version of the layout of keys, and how a script says that it found another one. */
-export const format = "1"
-export const otherFormat = "LLMCACHEFORMAT"
+/** A sample: its position, the name of its entry (empty if it has none), and its value. */
+export type Row = readonly [position: number, entry: string, value: string]
 
-/** The keys of a place that do not belong to a sequence. */
-export interface Place {
-  /** A hash: `format`, and `id`, which names the place. */
-  readonly meta: string
-  /** A hash: from digests of identities to their ids. */
-  readonly identities: string
-  /** A sorted set: the names of the sequences that have samples, in the order of the names. */
-  readonly sequences: string
-}
-
-/** The keys of a sequence. */
-export interface Sequence {
-  /** Its name in `sequences`. */
-  readonly name: string
-  /** A hash: from positions to samples, and `key`, which has the prompt and the fork path. */
-  readonly samples: string
-  /** A sorted set: what each sample is put under once, by its position. */
-  readonly index: string
-}
-
-/** A sample: its position, what it is put under once (nothing, where it may be put again), and its value. */
-export type Row = readonly [position: number, once: string, value: string]
-
-// The first write is of no consequence, and is refused where any would be: by the memory, a replica, the disk.
+// The first write changes nothing, and Redis refuses it if it refuses any: a full memory, a replica, a full disk.
 const claim = `
 redis.call('HSETNX', KEYS[1], 'format', ARGV[1])
 local found = redis.call('HGET', KEYS[1], 'format')
@@ -35,20 +12,17 @@ if found ~= ARGV[1] then return redis.error_reply('${otherFormat} ' .. found) en
 redis.call('HSETNX', KEYS[1], 'id', ARGV[2])
 `
 
-/**
- * Finds out whether something can be put under the keys, the first of which is `meta`. Gives a place that has no name
- * the name `id`, and returns its name.
- */
+/** Checks that the keys, from `meta` on, can be written. Names a new place `id`, and returns its name. */
 export const prepare = Redis.script(
   (keys: ReadonlyArray<string>, id: string) => [...keys, format, id],
   { numberOfKeys: (keys) => keys.length, lua: `${claim} return redis.call('HGET', KEYS[1], 'id')` }
 ).withReturnType<string>()
 
 /**
- * Puts samples, and returns for each the position where it is, or an empty text.
+ * Puts samples, and returns their positions, with an empty text for a dropped sample.
  *
- * Redis does not undo what a script did before it failed: so every command that writes a sample is used once before the
- * first sample is written, in case it is not allowed. Numbers are formatted explicitly, for Lua writes 10^15 as 1e+15.
+ * Redis does not undo a failed script: the script therefore uses every writing command once before the first sample, in
+ * case the user has no right to it. It formats numbers itself, because Lua writes 10^15 as 1e+15.
  */
 export const put = Redis.script(
   (options: {
@@ -56,7 +30,7 @@ export const put = Redis.script(
     readonly sequence: Sequence
     readonly id: string
     readonly identity: readonly [digest: string, id: string]
-    /** What the field `key` holds. */
+    /** The value of the field `key`. */
     readonly key: string
     readonly ifTaken: "drop" | "append"
     readonly rows: ReadonlyArray<Row>
@@ -83,7 +57,7 @@ redis.call('HSETNX', samples, 'key', key)
 local function text(number) return string.format('%.0f', number) end
 local function isTaken(position) return redis.call('HEXISTS', samples, text(position)) == 1 end
 
--- As long as no position is missing, positions go up with their ranks.
+-- Without a gap, positions rise with their ranks.
 local function nextFree(position)
   local first = redis.call('ZCOUNT', index, '-inf', '(' .. text(position))
   local taken, free = 0, redis.call('ZCARD', index) - first
@@ -97,8 +71,8 @@ local function nextFree(position)
   return position
 end
 
-local function put(position, once, value)
-  local known = once ~= '' and tonumber(redis.call('ZSCORE', index, once) or nil)
+local function put(position, entry, value)
+  local known = entry ~= '' and tonumber(redis.call('ZSCORE', index, entry) or nil)
   if known and isTaken(known) then return text(known) end
   if isTaken(position) then
     if ifTaken == 'drop' then return '' end
@@ -108,7 +82,7 @@ local function put(position, once, value)
   -- what is left of a sample that someone has deleted by hand
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', index, at, at)) do redis.call('ZREM', index, gone) end
   redis.call('HSETNX', samples, at, value)
-  redis.call('ZADD', index, at, once == '' and '@' .. at or once)
+  redis.call('ZADD', index, at, entry == '' and '@' .. at or entry)
   return at
 end
 

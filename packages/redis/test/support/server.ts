@@ -1,32 +1,33 @@
-import { LlmModel, SampleStore } from "@llm-cache/core"
+import { SampleStore } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
 import { Context, Effect, Layer } from "effect"
 import { Redis } from "effect/persistence"
 import * as ChildProcess from "node:child_process"
 import * as Path from "node:path"
+import { afterAll, assert, describe, it } from "vitest"
 import type { Place } from "./store.ts"
 
-/** The server that the tests may use, which `packages/scripts/servers.sh` starts. */
+/** The server of the tests: `packages/scripts/servers.sh` starts one. */
 export const server = process.env["LLM_CACHE_TEST_REDIS"]
 
-/** Its folder, where the tests may stop and start it. */
+/** The folder of the server, if the tests may stop and start it. */
 export const serverFolder = process.env["LLM_CACHE_TEST_SERVERS"]
 
-export const isRequired = process.env["LLM_CACHE_REQUIRE_SERVERS"] === "1"
+const isRequired = process.env["LLM_CACHE_REQUIRE_SERVERS"] === "1"
 
-/** What the prefixes and the users of this run of the tests start with. */
-export const run = `llm-cache-test-${crypto.randomUUID().slice(0, 8)}`
+/** The start of the prefixes and users of this test file. */
+export const prefixOfFile = `llm-cache-test-${crypto.randomUUID().slice(0, 8)}`
 
-/** The server, as a user sees it. */
+/** The URL of the server, for a user. */
 export const urlOf = (user?: string): string => {
   const url = new URL(server!)
   if (user !== undefined) [url.username, url.password] = [user, "hunter2"]
   return url.href
 }
 
-let names = 0
+const newName = () => `${prefixOfFile}-${crypto.randomUUID()}`
 
-export const newPlace = (user?: string): Place => ({ url: urlOf(user), prefix: `${run}-${names++}` })
+export const newPlace = (user?: string): Place => ({ url: urlOf(user), prefix: newName() })
 
 export const makeClient = (url = urlOf()) =>
   Effect.map(Layer.build(RedisStore.layerClient({ url })), Context.get(Redis.Redis))
@@ -39,17 +40,17 @@ export const send = <A = unknown>(command: string, ...args: ReadonlyArray<string
     Effect.orDie
   )
 
-/** A user with rights, for as long as the scope is open. */
+/** A user with rights, until the scope closes. */
 export const makeUser = (...rules: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.suspend(() => {
-      const name = `${run}-${names++}`
-      return Effect.as(send("ACL", "SETUSER", name, "on", ">hunter2", `~${run}*`, ...rules), name)
+      const name = newName()
+      return Effect.as(send("ACL", "SETUSER", name, "on", ">hunter2", `~${prefixOfFile}*`, ...rules), name)
     }),
     (name) => send("ACL", "DELUSER", name)
   )
 
-/** What a user needs to record. */
+/** The rights that recording needs. */
 export const writing = ["+@read", "+@write", "+@scripting"]
 
 export const open = (
@@ -60,7 +61,7 @@ export const open = (
     Context.get(SampleStore.SampleStore)
   )
 
-/** All keys that start so. */
+/** All keys with a prefix. */
 export const keysOf = (prefix: string): Effect.Effect<Array<string>> =>
   Effect.gen(function*() {
     const keys: Array<string> = []
@@ -80,17 +81,17 @@ export const keysOf = (prefix: string): Effect.Effect<Array<string>> =>
     return [...new Set(keys)].toSorted()
   })
 
-/** Deletes all that this run has stored. */
-export const deleteAll = Effect.gen(function*() {
-  const keys = [...yield* keysOf(run), ...yield* keysOf(`{${run}`)]
+/** Deletes all samples of this file. */
+const deleteAll = Effect.gen(function*() {
+  const keys = [...yield* keysOf(prefixOfFile), ...yield* keysOf(`{${prefixOfFile}`)]
   for (let i = 0; i < keys.length; i += 1000) yield* send("UNLINK", ...keys.slice(i, i + 1000))
 })
 
-/** Sets what the server is configured to, and sets it back when the scope closes. */
+/** Changes a setting of the server until the scope closes. */
 export const configure = (name: string, value: string, back: string) =>
   Effect.acquireRelease(send("CONFIG", "SET", name, value), () => send("CONFIG", "SET", name, back))
 
-/** How often the server has run each command while an effect ran. */
+/** Counts the commands that the server runs during an effect. */
 export const callsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     yield* send("CONFIG", "RESETSTAT")
@@ -100,7 +101,7 @@ export const callsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return [result, Object.fromEntries(calls) as Readonly<Record<string, number | undefined>>] as const
   })
 
-/** The connections of clients that are not the one that asks. */
+/** Ends the connections of all other clients. */
 export const killConnections = send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 /** The number of the server's process. */
@@ -109,7 +110,7 @@ export const serverProcess = Effect.map(
   (info) => Number(/process_id:(\d+)/.exec(info)![1])
 )
 
-/** Stops the server, starts it, or both. */
+/** Stops the server, starts it, or restarts it. */
 export const servers = (command: "pause" | "resume" | "restart") =>
   Effect.uninterruptible(Effect.callback<void>((resume) => {
     const script = Path.join(import.meta.dirname, "../../../scripts/servers.sh")
@@ -118,22 +119,23 @@ export const servers = (command: "pause" | "resume" | "restart") =>
     })
   }))
 
+/** Describes tests of a server. Without one it skips them, or fails if one is required. */
+export const describeRedis = (name: string, define: () => void): void => {
+  it(`${name}: finds a server if LLM_CACHE_REQUIRE_SERVERS is set`, () => {
+    assert.isFalse(
+      isRequired && server === undefined,
+      "LLM_CACHE_TEST_REDIS names no server: run eval \"$(packages/scripts/servers.sh start DIR)\""
+    )
+  })
+  const why = server === undefined ? " (skipped: LLM_CACHE_TEST_REDIS names no server)" : ""
+  describe.skipIf(server === undefined)(`${name}${why}`, () => {
+    afterAll(() => Effect.runPromise(deleteAll))
+    define()
+  })
+}
+
 // -----------------------------------------------------------------------------
 // samples
 // -----------------------------------------------------------------------------
 
-export { entry, makeKey, put, textsOf } from "../../../testing/test/support/samples.ts"
-
-/** A provider that counts what is asked of it. */
-export const makeProvider = Effect.sync(() => {
-  let requests = 0
-  const layer = LlmModel.layer({
-    model: "mock",
-    generate: ({ n }) =>
-      Effect.sync(() => {
-        const request = requests++
-        return { samples: Array.from({ length: n }, (_, i) => `${request} ${i}`) }
-      })
-  })
-  return { layer, requests: () => requests }
-})
+export { entry, makeKey, makeProvider, put, textsOf } from "../../../testing/test/support/samples.ts"

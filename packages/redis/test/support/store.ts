@@ -1,7 +1,7 @@
 import { RedisStore } from "@llm-cache/redis"
 import * as Layer from "effect/Layer"
 
-/** Where a store is, as another process is told. */
+/** The place of a store, for another process. */
 export interface Place {
   readonly url: string
   readonly prefix: string

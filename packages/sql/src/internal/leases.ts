@@ -1,52 +1,57 @@
 import type { Key } from "@llm-cache/core/Key"
+import type { StoreError } from "@llm-cache/core/SampleError"
 import type { Leases } from "@llm-cache/core/SampleStore"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Dialect } from "./dialect.ts"
-import type { Tables } from "./schema.ts"
-import { isDisturbed, isTaken } from "./sqlErrors.ts"
-import { inTransaction } from "./transactions.ts"
+import { inTransaction } from "./connection.ts"
+import { isDisturbed, isTaken } from "./errors.ts"
+import { now, type Tables } from "./schema.ts"
 
-// Rows, and not advisory locks: such a lock needs a connection of its own for as long as it is held.
+/** Runs statements as an operation on a key. */
+type Run = <A>(
+  operation: StoreError["operation"],
+  effect: Effect.Effect<A, SqlError>,
+  key: Key,
+  position: number
+) => Effect.Effect<A, StoreError>
 
-/** Leases, with the errors that SQL has. */
-type InSql<F> = F extends (...args: infer A) => Effect.Effect<infer B, infer _E> ?
-  (...args: A) => Effect.Effect<B, SqlError>
-  : never
-
-export const makeLeases = (
-  sql: SqlClient,
-  tables: Tables,
-  dialect: Dialect,
-  hashOf: (key: Key) => string
-): { readonly [K in keyof Leases]: InSql<Leases[K]> } => {
-  const now = sql.literal(dialect.now)
-  return {
-    acquire: (key, positions, holder, expiry) =>
-      Effect.suspend(() => {
-        const hash = hashOf(key)
-        const ours = sql`key_sha256 = ${hash} and ${sql.in("position", positions)}`
-        const someoneElses = sql`select 1 as held from ${tables.leases}
-          where ${ours} and holder <> ${holder} and expires > ${now} limit 1`
-        const free = sql`delete from ${tables.leases}
-          where key_sha256 = ${hash} and expires <= ${now} or ${ours} and holder = ${holder}`
-        const values = sql.csv(
-          positions.toSorted((a, b) => a - b).map((position) =>
-            sql`(${hash}, ${position}, ${holder}, ${now} + ${expiry})`
-          )
+// Rows, because an advisory lock occupies a connection for as long as a holder has it.
+export const makeLeases = (sql: SqlClient, tables: Tables, run: Run, digestOf: (key: Key) => string): Leases => ({
+  acquire: (key, positions, holder, expiry) =>
+    Effect.suspend(() => {
+      const digest = digestOf(key)
+      const ours = sql`key_sha256 = ${digest} and ${sql.in("position", positions)}`
+      const ofAnother = sql`select 1 as held from ${tables.leases}
+        where ${ours} and holder <> ${holder} and expires > ${now(sql)} limit 1`
+      const expire = sql`delete from ${tables.leases}
+        where key_sha256 = ${digest} and expires <= ${now(sql)} or ${ours} and holder = ${holder}`
+      const values = sql.csv(
+        positions.toSorted((a, b) => a - b).map((position) =>
+          sql`(${digest}, ${position}, ${holder}, ${now(sql)} + ${expiry})`
         )
-        const take = sql`insert into ${tables.leases} (key_sha256, position, holder, expires) values ${values}`
-        return Effect.flatMap(someoneElses, (rows) =>
-          rows.length > 0 ? Effect.succeed(false) : inTransaction(sql, Effect.andThen(free, take)).pipe(
-            Effect.as(true),
-            Effect.retry({ while: isDisturbed }),
-            Effect.catchIf(isTaken, () =>
-              Effect.succeed(false))
-          ))
-      }),
-    release: (key, positions, holder) =>
-      Effect.asVoid(sql`delete from ${tables.leases}
-        where key_sha256 = ${hashOf(key)} and ${sql.in("position", positions)} and holder = ${holder}`)
-  }
-}
+      )
+      const put = sql`insert into ${tables.leases} (key_sha256, position, holder, expires) values ${values}`
+      const take = inTransaction(sql, Effect.andThen(expire, put)).pipe(
+        Effect.as(true),
+        Effect.retry({ while: isDisturbed }),
+        Effect.catchIf(isTaken, () => Effect.succeed(false))
+      )
+      return run(
+        "lease",
+        Effect.flatMap(ofAnother, (rows) => rows.length > 0 ? Effect.succeed(false) : take),
+        key,
+        positions[0]
+      )
+    }),
+  release: (key, positions, holder) =>
+    Effect.suspend(() =>
+      run(
+        "lease",
+        Effect.asVoid(sql`delete from ${tables.leases}
+          where key_sha256 = ${digestOf(key)} and ${sql.in("position", positions)} and holder = ${holder}`),
+        key,
+        positions[0]
+      )
+    )
+})

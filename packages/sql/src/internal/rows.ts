@@ -1,31 +1,28 @@
-import * as Identity from "@llm-cache/core/Identity"
-import { Key } from "@llm-cache/core/Key"
-import type { Drawn, Entry, Metadata } from "@llm-cache/core/Sample"
+import type { Identity } from "@llm-cache/core/Identity"
+import type { Key } from "@llm-cache/core/Key"
+import type { Drawn, Entry } from "@llm-cache/core/Sample"
+import type { Listed } from "@llm-cache/core/SampleStore"
+import * as StoreRow from "@llm-cache/core/StoreRow"
 import * as Crypto from "node:crypto"
-import * as Zlib from "node:zlib"
 
-// A text of PostgreSQL cannot hold NUL. The free texts of a row that has one in any of them are stored as JSON.
-type Encoding = "plain" | "json"
+/** A row in the form of `Statement.values`. */
+export type Row = ReadonlyArray<unknown>
 
-const encodingOf = (...texts: ReadonlyArray<string | undefined>): Encoding =>
+// -----------------------------------------------------------------------------
+// values
+// -----------------------------------------------------------------------------
+
+// PostgreSQL's texts cannot hold a NUL. If a free text of a row has one, the row stores all its free texts as JSON.
+const encodingOf = (...texts: ReadonlyArray<string | undefined>): "plain" | "json" =>
   texts.every((text) => text === undefined || (!text.includes("\0") && text.isWellFormed())) ? "plain" : "json"
 
-const encode = (text: string, encoding: Encoding): string => encoding === "plain" ? text : JSON.stringify(text)
+const encodeText = (text: string, encoding: "plain" | "json"): string =>
+  encoding === "plain" ? text : JSON.stringify(text)
 
-// `undefined` where that is not what was written.
-const decode = (text: string, encoding: string): string | undefined => {
-  if (encoding === "plain") return text
-  if (encoding !== "json") return undefined
-  const value = parse(text)
-  return typeof value === "string" ? value : undefined
-}
-
-const parse = (json: string): unknown => {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
+const decodeText = (value: unknown, encoding: unknown): string | undefined => {
+  if (encoding !== "plain" && encoding !== "json") return undefined
+  const text = encoding === "plain" ? value : StoreRow.parseJson(value)
+  return typeof text === "string" ? text : undefined
 }
 
 const sha256 = (text: string): string => Crypto.hash("sha256", text, "hex")
@@ -34,156 +31,62 @@ const sha256 = (text: string): string => Crypto.hash("sha256", text, "hex")
 // keys
 // -----------------------------------------------------------------------------
 
+/** The hash of an identity in the tables. */
+export const digestOfIdentity = (identity: Identity): string => sha256(identity.id)
+
 /** The name of a key in the tables. */
-export const hashOf = ({ identity, path, prompt }: Key): string => sha256(JSON.stringify([identity.id, path, prompt]))
+export const digestOfKey = ({ identity, path, prompt }: Key): string =>
+  sha256(JSON.stringify([identity.id, path, prompt]))
 
-export const identityHash = (identity: Identity.Identity): string => sha256(identity.id)
-
-/** A key as a row. Identity and path are JSON: they have no NUL. */
-export interface KeyRow {
-  readonly key_sha256: string
-  readonly identity_sha256: string
-  readonly prompt_sha256: string
-  readonly identity_id: string
-  readonly fork_path: string
-  readonly prompt: string
-  readonly encoding: string
-}
-
-export const toKeyRow = (key: Key, hash: string): KeyRow => {
+export const encodeKey = (key: Key, digest: string) => {
   const encoding = encodingOf(key.prompt)
   return {
-    key_sha256: hash,
-    identity_sha256: identityHash(key.identity),
+    key_sha256: digest,
+    identity_sha256: digestOfIdentity(key.identity),
     prompt_sha256: key.promptHash,
     identity_id: key.identity.id,
     fork_path: JSON.stringify(key.path),
-    prompt: encode(key.prompt, encoding),
+    prompt: encodeText(key.prompt, encoding),
     encoding
   }
 }
 
-/** `undefined` where the row is not the one that was written. */
-export const fromKeyRow = (row: KeyRow): Key | undefined => {
-  const identity = Identity.fromId(row.identity_id)
-  const path = parse(row.fork_path)
-  const prompt = promptOf(row)
-  if (identity === undefined || !isPath(path) || prompt === undefined) return undefined
-  const key = new Key(identity, prompt, path)
-  return hashOf(key) === row.key_sha256 ? key : undefined
+/** The columns of `decodeKey`, in order. */
+export const keyColumns = "key_sha256, prompt_sha256, identity_id, fork_path, prompt, encoding"
+
+/** The key in a row of `keyColumns` and a count of its samples, `undefined` if the row is damaged. */
+export const decodeKey = ([digest, , identityId, path, prompt, encoding, samples]: Row): Listed | undefined => {
+  const key = StoreRow.decodeKey(identityId, StoreRow.parseJson(path), decodeText(prompt, encoding))
+  return key !== undefined && digestOfKey(key) === digest ? { key, samples: Number(samples) } : undefined
 }
-
-export const promptOf = (row: Pick<KeyRow, "encoding" | "prompt">): string | undefined =>
-  decode(row.prompt, row.encoding)
-
-const isPath = (value: unknown): value is ReadonlyArray<string> =>
-  Array.isArray(value) && value.every((name) => typeof name === "string")
 
 // -----------------------------------------------------------------------------
 // samples
 // -----------------------------------------------------------------------------
 
-/** A number as a driver gives it: PostgreSQL's bigint is a `bigint`, others may give a text. */
-export type Numeric = number | bigint | string
+/** The columns of `decodeSample`, in order. */
+export const sampleColumns = `sample, ${StoreRow.columns.join(", ")}, encoding`
 
-/** What is known of a sample, in columns of its own. */
-interface MetadataRow {
-  readonly request: string | null
-  readonly request_index: Numeric | null
-  readonly model: string | null
-  readonly finish_reason: string | null
-  readonly created_at: Numeric | null
-  readonly elapsed: Numeric | null
-  readonly request_samples: Numeric | null
-  readonly input_tokens: Numeric | null
-  readonly output_tokens: Numeric | null
-}
-
-export interface SampleRow extends MetadataRow {
-  readonly sample: string
-  readonly encoding: string
-  /** Of the text that was put, in UTF-8. */
-  readonly bytes: Numeric
-  readonly crc32: Numeric
-  readonly origins: string
-}
-
-export const sampleColumns = [
-  "sample",
-  "encoding",
-  "bytes",
-  "crc32",
-  "origins",
-  "request",
-  "request_index",
-  "model",
-  "finish_reason",
-  "created_at",
-  "elapsed",
-  "request_samples",
-  "input_tokens",
-  "output_tokens"
-] as const satisfies ReadonlyArray<keyof SampleRow>
-
-export const toSampleRow = (hash: string, { drawn: { metadata, origins, text }, id, position }: Entry) => {
-  const { finishReason, model, request } = metadata
-  const encoding = encodingOf(text, id, request, model, finishReason)
-  const optional = (text: string | undefined) => text === undefined ? null : encode(text, encoding)
+export const encodeSample = ({ drawn, id, position }: Entry, digest: string) => {
+  const { finishReason, model, request } = drawn.metadata
+  const encoding = encodingOf(drawn.text, id, request, model, finishReason)
+  const [sample, ...values] = StoreRow.encode(drawn, (text) => encodeText(text, encoding))
   return {
-    key_sha256: hash,
+    key_sha256: digest,
     position,
-    entry_id: optional(id),
-    sample: encode(text, encoding),
+    entry_id: id === undefined ? null : encodeText(id, encoding),
+    sample,
     encoding,
-    bytes: Buffer.byteLength(text),
-    crc32: Zlib.crc32(text),
-    origins: JSON.stringify(origins),
-    request: optional(request),
-    request_index: metadata.index ?? null,
-    model: optional(model),
-    finish_reason: optional(finishReason),
-    created_at: metadata.createdAt ?? null,
-    elapsed: metadata.elapsed ?? null,
-    request_samples: metadata.requestSamples ?? null,
-    input_tokens: metadata.inputTokens ?? null,
-    output_tokens: metadata.outputTokens ?? null
+    ...Object.fromEntries(StoreRow.columns.map((column, i) => [column, values[i]]))
   }
 }
 
-/** `undefined` where the row is not the one that was written. */
-export const fromSampleRow = (row: SampleRow): Drawn | undefined => {
-  const text = decode(row.sample, row.encoding)
-  if (text === undefined || Buffer.byteLength(text) !== Number(row.bytes) || Zlib.crc32(text) !== Number(row.crc32)) {
-    return undefined
-  }
-  const origins = row.origins === "[]" ? [] : parse(row.origins)
-  if (!isOrigins(origins)) return undefined
-  return { text, metadata: metadataOf(row), origins }
+/** The sample in a row of `sampleColumns`, `undefined` if the row is damaged. */
+export const decodeSample = (row: Row): Drawn | undefined => {
+  const encoding = row[StoreRow.columns.length + 1]
+  return StoreRow.decode(row, (value) => decodeText(value, encoding))
 }
 
-const metadataOf = (row: MetadataRow & { readonly encoding: string }): Metadata => {
-  const metadata: { -readonly [K in keyof Metadata]: Metadata[K] } = {}
-  if (row.request !== null) metadata.request = decode(row.request, row.encoding)
-  if (row.request_index !== null) metadata.index = Number(row.request_index)
-  if (row.model !== null) metadata.model = decode(row.model, row.encoding)
-  if (row.finish_reason !== null) metadata.finishReason = decode(row.finish_reason, row.encoding)
-  if (row.created_at !== null) metadata.createdAt = Number(row.created_at)
-  if (row.elapsed !== null) metadata.elapsed = Number(row.elapsed)
-  if (row.request_samples !== null) metadata.requestSamples = Number(row.request_samples)
-  if (row.input_tokens !== null) metadata.inputTokens = Number(row.input_tokens)
-  if (row.output_tokens !== null) metadata.outputTokens = Number(row.output_tokens)
-  return metadata
-}
-
-const isOrigins = (value: unknown): value is ReadonlyArray<number> =>
-  Array.isArray(value) && value.every(Number.isSafeInteger)
-
-/** A position that has a sample, and the id of that sample. */
-export interface HeldRow {
-  readonly position: Numeric
-  readonly entry_id: string | null
-  readonly encoding: string
-}
-
-export const heldId = ({ encoding, entry_id }: HeldRow): string | undefined =>
-  entry_id === null ? undefined : decode(entry_id, encoding)
+/** The id of the entry in a row. */
+export const decodeId = (value: unknown, encoding: unknown): string | undefined =>
+  value === null ? undefined : decodeText(value, encoding)

@@ -3,25 +3,25 @@ import { PgStore } from "@llm-cache/sql"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Path from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import type { Place } from "./store.ts"
 
-/** The server that the tests may use, which `packages/scripts/servers.sh` starts. */
+/** The server of the tests: `packages/scripts/servers.sh` starts one. */
 export const server = process.env["LLM_CACHE_TEST_POSTGRES"]
 
-/** Its folder, where the tests may stop and start it. */
+/** The folder of the server, if the tests may stop and start it. */
 export const serverFolder = process.env["LLM_CACHE_TEST_SERVERS"]
 
-export const isRequired = process.env["LLM_CACHE_REQUIRE_SERVERS"] === "1"
+const isRequired = process.env["LLM_CACHE_REQUIRE_SERVERS"] === "1"
 
-const run = crypto.randomUUID().slice(0, 8)
+const file = crypto.randomUUID().slice(0, 8)
 
-/** A database that this run of the tests has for itself. */
-export const database = `llm_cache_test_${run}`
+/** The database of this test file. */
+const database = `llm_cache_test_${file}`
 
-/** A role that has no rights but those that a test grants. */
-export const roleOf = (name: string) => `llm_cache_test_${run}_${name}`
+const roleOf = (name: string) => `llm_cache_test_${file}_${name}`
 
-/** The database, as a role sees it. */
+/** The URL of the database, for a role. */
 export const urlOf = (user?: string, password?: string): string => {
   const url = new URL(server!)
   url.pathname = `/${database}`
@@ -49,15 +49,15 @@ export const execute = (...statements: ReadonlyArray<string>) =>
 const onServer = (statement: string) =>
   Effect.runPromise(Effect.scoped(Effect.flatMap(makeClient(server), (sql) => sql.unsafe(statement))))
 
-export const createDatabase = () => onServer(`create database ${database}`)
+const createDatabase = () => onServer(`create database ${database}`)
 
-export const dropDatabase = async () => {
+const dropDatabase = async () => {
   await onServer(`drop database ${database} with (force)`)
   const roles = await onServer(`select rolname from pg_roles where rolname like '${roleOf("")}%'`)
   for (const { rolname } of roles as ReadonlyArray<{ readonly rolname: string }>) await onServer(`drop role ${rolname}`)
 }
 
-/** Makes a role, which may create tables where `mayCreate` is. */
+/** Creates a role without rights, or with the right to create tables. */
 export const createRole = (name: string, mayCreate = false) =>
   Effect.as(
     execute(
@@ -67,19 +67,17 @@ export const createRole = (name: string, mayCreate = false) =>
     roleOf(name)
   )
 
-let prefixes = 0
-
-/** The start of names of tables that are not there yet. */
-export const newPrefix = () => `t${prefixes++}`
+/** A prefix without tables. */
+export const newPrefix = () => `t_${crypto.randomUUID().replaceAll("-", "")}`
 
 export const newPlace = (user?: string): Place => ({ url: urlOf(user), prefix: newPrefix() })
 
-export const open = ({ prefix, url }: Place) => PgStore.make({ url: Redacted.make(url), prefix })
+export const open = ({ prefix, url }: Place) => PgStore.make({ url, prefix })
 
-export const layerOf = ({ prefix, url }: Place, options?: Omit<Parameters<typeof PgStore.layerPersistent>[0], "url">) =>
-  PgStore.layerPersistent({ url: Redacted.make(url), prefix, ...options })
+export const layerOf = ({ prefix, url }: Place, options?: Omit<PgStore.PersistentOptions, "url">) =>
+  PgStore.layerPersistent({ url, prefix, ...options })
 
-/** Stops the server, starts it, or both. */
+/** Stops the server, starts it, or restarts it. */
 export const servers = (command: "pause" | "resume" | "restart") =>
   Effect.uninterruptible(Effect.callback<void>((resume) => {
     const script = Path.join(import.meta.dirname, "../../../scripts/servers.sh")
@@ -88,14 +86,37 @@ export const servers = (command: "pause" | "resume" | "restart") =>
     })
   }))
 
-/** Ends the connections to the database but those of the tests' own statements. */
+/** Ends the connections of stores to the database. */
 export const terminate = execute(
   "select pg_terminate_backend(pid) from pg_stat_activity " +
     `where datname = '${database}' and application_name = 'llm-cache'`
 )
 
+/** The tables of a prefix. */
+export const tablesOf = (prefix: string) =>
+  Effect.map(
+    execute(`select table_name from information_schema.tables where table_name like '${prefix}\\_%' order by 1`),
+    (rows) => rows.map((row) => row["table_name"])
+  )
+
+/** Describes tests with a database of their own. Without a server it skips them, or fails if one is required. */
+export const describePostgres = (name: string, define: () => void): void => {
+  it(`${name}: finds a server if LLM_CACHE_REQUIRE_SERVERS is set`, () => {
+    assert.isFalse(
+      isRequired && server === undefined,
+      "LLM_CACHE_TEST_POSTGRES names no server: run eval \"$(packages/scripts/servers.sh start DIR)\""
+    )
+  })
+  const why = server === undefined ? " (skipped: LLM_CACHE_TEST_POSTGRES names no server)" : ""
+  describe.skipIf(server === undefined)(`${name}${why}`, () => {
+    beforeAll(createDatabase)
+    afterAll(dropDatabase)
+    define()
+  })
+}
+
 // -----------------------------------------------------------------------------
 // samples
 // -----------------------------------------------------------------------------
 
-export { entry, makeKey, put, textsOf } from "../../../testing/test/support/samples.ts"
+export { entry, makeKey, makeProvider, promptsOf, put, textsOf } from "../../../testing/test/support/samples.ts"

@@ -1,7 +1,6 @@
 import { PgStore } from "@llm-cache/sql"
-import * as Redacted from "effect/Redacted"
 
-/** Where a store is, as another process is told. */
+/** The place of a store, for another process. */
 export interface Place {
   readonly url: string
   readonly prefix: string
@@ -9,4 +8,4 @@ export interface Place {
 
 const { prefix, url }: Place = JSON.parse(process.env["LLM_CACHE_TEST_PLACE"]!)
 
-export const layer = PgStore.layer({ url: Redacted.make(url), prefix })
+export const layer = PgStore.layer({ url, prefix })

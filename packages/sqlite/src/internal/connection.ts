@@ -1,34 +1,32 @@
+import { advice, otherVersion, unavailable } from "@llm-cache/core/StoreRow"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
+import { isBusy, Refusal } from "./errors.ts"
 import { applicationId, migrations, type Statements, statements } from "./schema.ts"
-import { isBusy, Refusal } from "./sqliteError.ts"
 
-/** How long one waits for another process to let go of the file, in milliseconds. */
-const patience = 5000
+/** How long a write waits for another process to release the file, in milliseconds. */
+const busyTimeout = 5000
 
-/** How much of the file is held in memory, in kilobytes: enough for the inner pages of the indexes of large caches. */
+/** How many kilobytes of the file stay in memory: enough for the inner pages of a large cache's indexes. */
 const cacheSize = 16_384
 
-/** In bytes. Samples of some kilobytes leave less of such a page empty than of a smaller one. */
+/** In bytes. Samples of some kilobytes fill such a page better than a smaller one. */
 const pageSize = 8192
 
-/** How many pages are written to the file beside it before they are forced to the disk and go into the file: 32 MB. */
+/** How many pages the write-ahead log collects before a checkpoint forces them to the disk: 32 MB. */
 const checkpoint = 4000
 
 interface Connection {
   readonly db: DatabaseSync
   readonly statements: Statements
   readonly mode: "write" | "read" | "immutable"
-  /** The file when it was opened, and as large as it was seen. */
+  /** The opened file, with the largest size seen. */
   stats: Fs.Stats
 }
 
-/**
- * A file as a database, open when it is needed. After a fault it is closed, and opened anew for what comes next, so that
- * it is used again when it is back.
- */
+/** The connection to a file, opened when it is needed. A fault closes it, so that the next use finds a restored file. */
 export class Connections {
   readonly #file: string
   readonly #isReadOnly: boolean
@@ -40,19 +38,19 @@ export class Connections {
     this.#isReadOnly = isReadOnly
   }
 
-  /** For reading: `undefined` where there is no file, or nothing in it. */
+  /** The statements for reading, `undefined` if the file is missing or empty. */
   read(): Statements | undefined {
     const current = this.#current
     if (current !== undefined && (current.mode !== "immutable" || this.#isUntouched(current))) return current.statements
     this.drop()
     const stats = this.#stat()
     if (stats === undefined) return undefined
-    if (!stats.isFile()) throw new Refusal("this is not a file: give the name of one, it is made when it is missing")
+    if (!stats.isFile()) throw refuse("this is not a file", "Give the name of a file: a missing file is created")
     this.#current = this.#isReadOnly || !mayWrite(this.#file) ? this.#openToRead(stats) : this.#openToWrite(stats)
     return this.#current?.statements
   }
 
-  /** Reads, and recovers from a fault. `undefined` where there is nothing. */
+  /** Reads, and recovers from a fault. Returns `undefined` if the file is missing or empty. */
   use<A>(evaluate: (statements: Statements) => A): A | undefined {
     try {
       const statements = this.read()
@@ -63,18 +61,18 @@ export class Connections {
     }
   }
 
-  /** After a fault, what comes next opens the file anew. */
+  /** Closes the connection after a fault of the file, so that the next use opens the file anew. */
   recover(cause: unknown): void {
-    if (!isBusy(cause) && !this.#isClosed) this.drop()
+    if (!isBusy(cause) && !(cause instanceof Refusal) && !this.#isClosed) this.drop()
   }
 
-  /** Makes ready to write: looks whether the file is still there, and makes it where it is missing. */
+  /** Prepares for writing: checks that the file is still in place, and creates a missing one. */
   prepare(): void {
     if (this.#current !== undefined && !(this.#current.mode === "write" && this.#isInPlace(this.#current))) this.drop()
     this.#write()
   }
 
-  /** Runs a transaction. It is on the disk, for all who open the file, or has not been. */
+  /** Runs a transaction. When it returns, every process that opens the file sees it. */
   transact<A>(body: (statements: Statements) => A): A {
     const current = this.#write()
     const { begin, commit, rollback } = current.statements
@@ -87,22 +85,22 @@ export class Connections {
       try {
         rollback.run()
       } catch {
-        // SQLite did so itself, or has not begun
+        // SQLite rolled back itself, or never began
       }
       this.recover(cause)
       throw cause
     }
     if (!this.#isInPlace(current)) {
       this.drop()
-      throw new Refusal(
-        "the file was deleted, replaced or cut off while it was used. Put it back, or have a new one made: what was " +
-          "bought since is kept in memory, and the next draw stores it"
+      throw refuse(
+        "the file was deleted, replaced or cut off during use",
+        `Restore it, or let the next draw create a new one. ${advice.kept}`
       )
     }
     return result
   }
 
-  /** Closes what is open, until it is needed again. */
+  /** Closes the connection until the next use. */
   drop(): void {
     if (this.#isClosed) throw new Error("This store was used after the scope of its layer was closed")
     const current = this.#current
@@ -110,7 +108,7 @@ export class Connections {
     try {
       current?.db.close()
     } catch {
-      // what was committed is in the file, or beside it
+      // The file and its write-ahead log have every commit.
     }
   }
 
@@ -122,9 +120,9 @@ export class Connections {
   #write(): Connection {
     if (this.#current?.mode === "write") return this.#current
     this.drop()
-    if (this.#isReadOnly) throw new Refusal("in replication nothing is written: use the store without it")
+    if (this.#isReadOnly) throw refuse("replication writes nothing", "Use the store without it")
     if (this.#stat() === undefined) {
-      // Prompts and answers are their owner's alone, unless the owner makes the folder or the file.
+      // Prompts and samples are private to their owner, unless the owner creates the folder or the file.
       Fs.mkdirSync(Path.dirname(this.#file), { recursive: true, mode: 0o700 })
       makeEmpty(this.#file)
     }
@@ -136,11 +134,11 @@ export class Connections {
   #openToWrite(stats: Fs.Stats | undefined): Connection {
     return this.#open(this.#file, "write", stats, (db) => {
       const version = versionOf(db)
-      // where the file is new
+      // This takes effect only in a new file.
       db.exec(`pragma page_size = ${pageSize}`)
       const [mode] = Object.values(db.prepare("pragma journal_mode = wal").get() ?? {})
       if (mode !== "wal") {
-        throw new Refusal("the file system cannot share memory between processes: give a file on a local disk")
+        throw refuse("the file system cannot share memory between processes", "Give a file on a local disk")
       }
       db.exec(`pragma synchronous = normal; pragma wal_autocheckpoint = ${checkpoint}`)
       if (version < migrations.length) migrate(db)
@@ -151,15 +149,13 @@ export class Connections {
     const check = (db: DatabaseSync) => {
       const version = versionOf(db)
       if (version === 0) throw nothing
-      if (version < migrations.length) {
-        throw new Refusal("the file was written by an earlier version: open it once with the right to write it")
-      }
+      if (version < migrations.length) throw new Refusal(otherVersion(version, migrations.length))
     }
     try {
       try {
         return this.#open(this.#file, "read", stats, check)
       } catch (cause) {
-        // SQLite shares a file through two others beside it. Where it cannot make them, no one writes.
+        // SQLite shares a file through two more files. If it cannot create them, no process writes.
         if (cause instanceof Refusal || cause === nothing || Fs.existsSync(`${this.#file}-wal`)) throw cause
         const url = pathToFileURL(this.#file)
         url.searchParams.set("immutable", "1")
@@ -177,16 +173,16 @@ export class Connections {
     stats: Fs.Stats | undefined,
     setUp: (db: DatabaseSync) => void
   ): Connection {
-    // Where two processes change how a new file is kept, SQLite refuses one of them at once.
+    // If two processes set the journal mode of a new file, SQLite refuses one of them without waiting.
     for (const start = performance.now();;) {
-      const db = new DatabaseSync(location, { readOnly: mode !== "write", timeout: patience })
+      const db = new DatabaseSync(location, { readOnly: mode !== "write", timeout: busyTimeout })
       try {
         setUp(db)
         db.exec(`pragma cache_size = -${cacheSize}`)
         return { db, statements: prepareAll(db), mode, stats: stats ?? Fs.statSync(this.#file) }
       } catch (cause) {
         db.close()
-        if (!isBusy(cause) || performance.now() - start > patience) throw cause
+        if (!isBusy(cause) || performance.now() - start > busyTimeout) throw cause
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
       }
     }
@@ -196,13 +192,13 @@ export class Connections {
     try {
       return Fs.statSync(this.#file)
     } catch (cause) {
-      // and not that a file is where a folder should be, which `throwIfNoEntry` takes for the same
+      // `throwIfNoEntry` would also hide a file in the place of a folder.
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
       throw cause
     }
   }
 
-  // Whether the file is the one that was opened, and nothing of it was cut off.
+  // Whether the path still names the opened file, at its full length.
   #isInPlace(connection: Connection): boolean {
     const stats = this.#stat()
     if (stats === undefined || stats.ino !== connection.stats.ino || stats.dev !== connection.stats.dev) return false
@@ -218,9 +214,11 @@ export class Connections {
   }
 }
 
+const refuse = (message: string, advice: string) => new Refusal(unavailable(message, advice))
+
 const nothing = new Error("an empty database")
 
-// A file descriptor that is closed takes along the locks that this process has on the file, so only a new file is opened.
+// Closing a descriptor releases all locks of the process on the file, so this opens only a new file.
 const makeEmpty = (file: string): void => {
   try {
     Fs.closeSync(Fs.openSync(file, "wx", 0o600))
@@ -248,25 +246,22 @@ const prepareAll = (db: DatabaseSync): Statements => {
   return Object.fromEntries(prepared) as Statements
 }
 
-/** The version of the schema, 0 where there is none yet. */
+/** The version of the schema, 0 if the database is empty. */
 const versionOf = (db: DatabaseSync): number => {
   const read = (sql: string) => Number(Object.values(db.prepare(sql).get() ?? {})[0])
-  // At one moment: another process may be making the tables.
+  // One transaction, because another process may be creating the tables.
   const isWithin = db.isTransaction
   if (!isWithin) db.exec("begin")
   try {
     const version = read("pragma user_version")
     if (read("pragma application_id") === applicationId) {
       if (version > migrations.length) {
-        throw new Refusal(
-          `the file was written by a later version (its schema is ${version}, this one knows ${migrations.length}): ` +
-            "update @llm-cache/sqlite"
-        )
+        throw new Refusal(otherVersion(version, migrations.length))
       }
       return version
     }
     if (version !== 0 || read("select count(*) from sqlite_schema") !== 0) {
-      throw new Refusal("this is a database of another program: give a file of its own")
+      throw refuse("this database belongs to another program", "Give another file")
     }
     return 0
   } finally {
@@ -274,7 +269,7 @@ const versionOf = (db: DatabaseSync): number => {
   }
 }
 
-// Several processes may do so at once.
+// Several processes may migrate at once: the version is read again within the transaction.
 const migrate = (db: DatabaseSync): void => {
   db.exec("begin immediate")
   try {

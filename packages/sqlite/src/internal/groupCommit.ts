@@ -4,8 +4,9 @@ import type { StoreError } from "@llm-cache/core/SampleError"
 import type { Store } from "@llm-cache/core/SampleStore"
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import { isBusy } from "./sqliteError.ts"
+import { isBusy } from "./errors.ts"
 
+/** The positions of the entries of a put. */
 export type Placed = ReadonlyArray<number | undefined>
 
 export interface Put {
@@ -19,8 +20,8 @@ interface Waiting extends Put {
 }
 
 /**
- * Puts that are asked for at the same time share a transaction, which is what costs. Where it fails, each gets its own,
- * so that one that cannot be stored does not fail the others.
+ * Puts of the same moment share a transaction, because a transaction costs more than a put. If it fails, each put runs in
+ * a transaction of its own, so that a put that cannot be stored does not fail the others.
  */
 export const makeGroupCommit = (
   commit: (puts: ReadonlyArray<Put>) => ReadonlyArray<Placed>,
@@ -48,7 +49,7 @@ export const makeGroupCommit = (
   return {
     put: (key, entries, ifTaken) =>
       Effect.callback((resume) => {
-        // All fibers that can run do so before a microtask does.
+        // All runnable fibers run before the microtask does.
         if (waiting.push({ key, entries, ifTaken, resume }) === 1) queueMicrotask(flush)
       }),
     flush

@@ -1,34 +1,72 @@
-import type { Entry } from "@llm-cache/core/Sample"
-import { ofSample, type Row } from "./rows.ts"
-import { own, type Statements } from "./schema.ts"
+import type { Drawn, Entry } from "@llm-cache/core/Sample"
+import { damagedSample } from "@llm-cache/core/StoreRow"
+import { isOutOfRange, Refusal } from "./errors.ts"
+import { decodeId, decodeSample, encodeSample, type Row } from "./rows.ts"
+import { type Statements, straysFrom } from "./schema.ts"
 
-// What is done with the samples of a key, which is named by its digest or its number.
+/** How many samples one statement reads: there may be a gap behind the first. */
+const readSize = 256
 
-/** How many samples are read at a time: there may be a gap behind the first. */
-const atATime = 256
-
-/** The number of a key, where it has one. */
-export const keyOf = (statements: Statements, digest: Buffer): number | undefined =>
+/** The number of a key, `undefined` if it has none. */
+export const numberOf = (statements: Statements, digest: Buffer): number | undefined =>
   (statements.key.get(digest) as Row | undefined)?.[0] as number | undefined
 
-export const get = (statements: Statements, digest: Buffer, position: number): Row | undefined =>
-  statements[position < own ? "get" : "getStray"].get(digest, position) as Row | undefined
+/** The samples from a position on: at most `count`, up to a gap or a damaged sample. Throws if the first is damaged. */
+export const read = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
+  const samples: Array<Drawn> = []
+  try {
+    for (const row of rowsFrom(statements, digest, from, count)) {
+      const sample = decodeSample(row)
+      if (sample === undefined) {
+        if (samples.length > 0) break
+        throw new Refusal(damagedSample(`the row in \`samples\` at position ${from}`))
+      }
+      samples.push(sample)
+    }
+    return samples
+  } catch (cause) {
+    // The driver throws for the whole result if one of its rows has a number out of range.
+    if (count > 1 && isOutOfRange(cause)) return readEach(statements, digest, from, count)
+    throw cause
+  }
+}
 
-/** The rows from a position on: at most `count`, up to the first gap. */
-export const getMany = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Row> => {
-  const key = keyOf(statements, digest)
+const readEach = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
+  const samples = [...read(statements, digest, from, 1)]
+  while (samples.length > 0 && samples.length < count) {
+    try {
+      const [sample] = read(statements, digest, from + samples.length, 1)
+      if (sample === undefined) break
+      samples.push(sample)
+    } catch {
+      break
+    }
+  }
+  return samples
+}
+
+const rowOf = (statements: Statements, digest: Buffer, position: number): Row | undefined =>
+  statements[position < straysFrom ? "sample" : "stray"].get(digest, position) as Row | undefined
+
+// A single sample takes one statement, which the benchmark's row sqlitePrompts needs.
+const rowsFrom = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Row> => {
+  if (count === 1) {
+    const row = rowOf(statements, digest, from)
+    return row === undefined ? [] : [row]
+  }
+  const key = numberOf(statements, digest)
   const found: Array<Row> = []
   if (key === undefined) return found
   while (found.length < count) {
     const start = from + found.length
-    if (start >= own) {
-      const stray = get(statements, digest, start)
+    if (start >= straysFrom) {
+      const stray = rowOf(statements, digest, start)
       if (stray === undefined) break
       found.push(stray)
       continue
     }
-    const end = Math.min(start + Math.min(count - found.length, atATime), own)
-    for (const row of rowsOf(statements.getMany.all(key, start, end - 1))) {
+    const end = Math.min(start + Math.min(count - found.length, readSize), straysFrom)
+    for (const row of arrays(statements.samples.all(key, start, end - 1))) {
       if (row.at(-1) !== from + found.length) break
       found.push(row)
     }
@@ -37,27 +75,45 @@ export const getMany = (statements: Statements, digest: Buffer, from: number, co
   return found
 }
 
+/** The positions that have a sample, in ascending order. */
 export const positions = (statements: Statements, digest: Buffer): ReadonlyArray<number> => {
-  const key = keyOf(statements, digest)
+  const key = numberOf(statements, digest)
   return key === undefined ? [] : [
-    ...rowsOf(statements.positions.all(key, 0, own - 1)),
-    ...rowsOf(statements.strayPositions.all(key))
+    ...arrays(statements.positions.all(key, 0, straysFrom - 1)),
+    ...arrays(statements.strayPositions.all(key))
   ].map((row) => row[0] as number)
 }
 
-/** Positions from one on, and the ids of their entries. */
-export function* held(statements: Statements, key: number, position: number): Generator<Row> {
-  if (position < own) yield* rowsOf(statements.held.iterate(key, position, own - 1))
-  yield* rowsOf(statements.heldStrays.iterate(key, position))
+/** Puts a sample at its position, or at the next free one, and returns that position, `undefined` if it is dropped. */
+export const place = (
+  statements: Statements,
+  key: number,
+  entry: Entry,
+  ifTaken: "drop" | "append"
+): number | undefined => {
+  let { position } = entry
+  if (put(statements, key, entry, position)) return position
+  for (const [taken, id] of idsFrom(statements, key, position)) {
+    if (taken !== position) break
+    if (entry.id !== undefined && decodeId(id) === entry.id) return position
+    if (ifTaken === "drop") return undefined
+    position++
+  }
+  put(statements, key, entry, position)
+  return position
 }
 
-/** Puts a sample where its position is free, and tells whether it was. */
-export const put = (statements: Statements, key: number, entry: Entry, position: number): boolean =>
-  statements[position < own ? "putSample" : "putStray"].run(...ofSample(entry, key, position)).changes === 1
+const put = (statements: Statements, key: number, entry: Entry, position: number): boolean =>
+  statements[position < straysFrom ? "putSample" : "putStray"].run(...encodeSample(entry, key, position)).changes === 1
+
+function* idsFrom(statements: Statements, key: number, position: number): Generator<Row> {
+  if (position < straysFrom) yield* arrays(statements.ids.iterate(key, position, straysFrom - 1))
+  yield* arrays(statements.strayIds.iterate(key, position))
+}
 
 export const remove = (statements: Statements, digest: Buffer, position: number): void => {
-  statements[position < own ? "remove" : "removeStray"].run(digest, position)
+  statements[position < straysFrom ? "removeSample" : "removeStray"].run(digest, position)
 }
 
-// As `setReturnArrays` makes them.
-export const rowsOf = (rows: Iterable<unknown>) => rows as Iterable<Row>
+/** The rows in the form of `setReturnArrays`, which the types of node:sqlite do not know. */
+export const arrays = (rows: Iterable<unknown>) => rows as Iterable<Row>

@@ -1,49 +1,49 @@
-/** What a process of the suite is told to do. */
+/** The task of a process of the suite. */
 export type Instruction = Recording | Inspection
 
-/** Samples prompts, and prints what it gets. */
+/** Samples prompts, and prints the samples. */
 export interface Recording {
   readonly _tag: "Recording"
-  /** Tells who bought a sample. */
+  /** Names the process in its samples. */
   readonly name: string
   readonly seed: string
   readonly tasks: ReadonlyArray<Task>
-  /** How long a lease lasts, in milliseconds, where it is to take leases. */
+  /** The time of a lease, in milliseconds. Without it, the process takes no leases. */
   readonly lease?: number | undefined
-  /** Whether requests bring what they are asked for, and neither less nor more. */
+  /** Whether an answer has the requested number of samples, and neither less nor more. */
   readonly isExact?: boolean | undefined
-  /** Whether requests are not answered before the process is told to stop, and fail then. */
+  /** Whether requests wait until the process stops, and then fail. */
   readonly hangs?: boolean | undefined
-  /** Whether a task that fails is begun again until it does not. */
+  /** Whether a failed task starts again until it succeeds. */
   readonly retries?: boolean | undefined
 }
 
 /** Samples of one prompt. */
 export interface Task {
   readonly prompt: string
-  /** Until the process is told to stop where it is absent. */
+  /** The number of samples. Without it, the task goes on until the process stops. */
   readonly n?: number | undefined
   readonly batch: number
   readonly how: "stream" | "many" | "independent"
 }
 
-/** Finishes what was left half stored of some prompts, and prints all that is stored. */
+/** Finishes the writes of killed processes for some prompts, and prints all stored samples. */
 export interface Inspection {
   readonly _tag: "Inspection"
   readonly prompts: ReadonlyArray<string>
 }
 
-/** What it prints, one line each. A head is that of a sample, or says what is there instead. */
+/** A line of its output. A head is the head of a sample, or says how the sample is broken. */
 export type Line =
   | { readonly _tag: "Ready" }
   | { readonly _tag: "Asked"; readonly prompt: string }
-  | { readonly _tag: "Bought"; readonly prompt: string; readonly purchase: string; readonly size: number }
+  | { readonly _tag: "Answered"; readonly prompt: string; readonly request: string; readonly size: number }
   | Seen
   | Stored
   | { readonly _tag: "Lease"; readonly isOurs: boolean }
   | { readonly _tag: "Failed"; readonly error: string }
 
-/** A sample that was handed out, at its position in the run where the run is the only one of its reader. */
+/** A sample that the process received. Its position is known if no other run shares the reader. */
 export interface Seen {
   readonly _tag: "Seen"
   readonly prompt: string
@@ -51,7 +51,7 @@ export interface Seen {
   readonly head: string
 }
 
-/** A sample that is in the store. */
+/** A stored sample. */
 export interface Stored {
   readonly _tag: "Stored"
   readonly prompt: string
@@ -59,15 +59,15 @@ export interface Stored {
   readonly head: string
 }
 
-/** Names the sample of a purchase: who bought it, which of how many it is, and what for. */
-export const headOf = (purchase: string, index: number, size: number, prompt: string): string =>
-  `${purchase} ${index}/${size} ${prompt}`
+/** Names a sample: its request, its index of how many, and its prompt. */
+export const headOf = (request: string, index: number, size: number, prompt: string): string =>
+  `${request} ${index}/${size} ${prompt}`
 
-/** A text that shows whether it is whole: several kilobytes, some of them of characters that have more than one. */
+/** A text of several kilobytes that shows whether it is whole. Some of its characters take several bytes. */
 export const textOf = (head: string): string =>
   `${head}\r\n${"0123456789 caf\u00E9 \u{1F600}\n".repeat(200)}end of ${head}`
 
-/** The head of a text, or what is wrong with it. */
+/** The head of a text, or its fault. */
 export const readHead = (text: string): string => {
   const head = text.slice(0, Math.max(0, text.indexOf("\r\n")))
   return text === textOf(head) ? head : `TORN, ${text.length} characters: ${text.slice(0, 80)}`

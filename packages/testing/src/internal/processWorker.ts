@@ -1,4 +1,4 @@
-// One of the processes of `ProcessTest`: opens the store of a module, waits for a byte, and does what it is told.
+// A process of `ProcessTest`: it opens the store of a module, waits for a byte on its input, and does its task.
 import { Identity, Independent, Key, LlmModel, Persistent, SampleError, SampleStore } from "@llm-cache/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -20,35 +20,42 @@ import {
 
 const options: Identity.Options = { model: "process-test", temperature: 1 }
 
-// Synchronous, so that nothing is seen by this process and not by the one that kills it.
+// Synchronous, so that the killing process knows every sample that this process received.
 const print = (line: Line): void => void Fs.writeSync(1, `${JSON.stringify(line)}\n`)
 
-const stop = { isAsked: false, listeners: new Set<() => void>() }
-
-const start = (): void => {
-  print({ _tag: "Ready" })
-  if (Fs.readSync(0, Buffer.alloc(1)) === 0) process.exit(1)
-  process.stdin.on("end", () => {
-    stop.isAsked = true
-    for (const listener of stop.listeners) listener()
-  })
-  process.stdin.resume().unref()
+/** The end of the input tells the process to stop. */
+const makeStop = () => {
+  const listeners = new Set<() => void>()
+  let isAsked = false
+  return {
+    isAsked: () => isAsked,
+    start: (): void => {
+      print({ _tag: "Ready" })
+      if (Fs.readSync(0, Buffer.alloc(1)) === 0) process.exit(1)
+      process.stdin.on("end", () => {
+        isAsked = true
+        for (const listener of listeners) listener()
+      })
+      process.stdin.resume().unref()
+    },
+    wait: Effect.callback<void>((resume) => {
+      if (isAsked) resume(Effect.void)
+      else listeners.add(() => resume(Effect.void))
+    })
+  }
 }
 
-const stopped = Effect.callback<void>((resume) => {
-  if (stop.isAsked) resume(Effect.void)
-  else stop.listeners.add(() => resume(Effect.void))
-})
+type Stop = ReturnType<typeof makeStop>
 
-const provider = ({ hangs, isExact, name }: Recording) => {
-  let purchases = 0
+const provider = ({ hangs, isExact, name }: Recording, stop: Stop) => {
+  let requests = 0
   return LlmModel.make({
     ...options,
     maxBatch: 5,
     generate: Effect.fnUntraced(function*({ n, prompt }) {
       print({ _tag: "Asked", prompt })
       if (hangs) {
-        yield* stopped
+        yield* stop.wait
         return yield* new SampleError.ProviderError({
           provider: name,
           reason: new SampleError.ServerFault({ description: "stopped" })
@@ -56,41 +63,33 @@ const provider = ({ hangs, isExact, name }: Recording) => {
       }
       yield* Effect.sleep(yield* Random.nextBetween(0, 3))
       const size = isExact ? n : Math.max(1, n + (yield* Random.nextIntBetween(-1, 2)))
-      const purchase = `${name}-${purchases++}`
-      print({ _tag: "Bought", prompt, purchase, size })
-      return { samples: Array.from({ length: size }, (_, i) => textOf(headOf(purchase, i, size, prompt))) }
+      const request = `${name}-${requests++}`
+      print({ _tag: "Answered", prompt, request, size })
+      return { samples: Array.from({ length: size }, (_, i) => textOf(headOf(request, i, size, prompt))) }
     })
   })
 }
 
-// The same store, which prints what becomes of leases.
-const watched = (store: SampleStore.Store): SampleStore.Store => ({
-  id: store.id,
-  describe: (key) => store.describe(key),
-  get: (key, position) => store.get(key, position),
-  getMany: (key, from, count) => store.getMany(key, from, count),
-  positions: (key) => store.positions(key),
-  prepare: (key) => store.prepare(key),
-  put: (key, entries, ifTaken) => store.put(key, entries, ifTaken),
-  remove: (key, positions) => store.remove(key, positions),
-  prompts: (identity, limit) => store.prompts(identity, limit),
-  keys: store.keys,
-  leases: store.leases && {
-    acquire: (...args) =>
-      Effect.tap(store.leases!.acquire(...args), (isOurs) => Effect.sync(() => print({ _tag: "Lease", isOurs }))),
-    release: (...args) => store.leases!.release(...args)
-  }
-})
+/** A store that prints the results of its leases. */
+const watched = (store: SampleStore.Store): SampleStore.Store =>
+  SampleStore.make({
+    ...store,
+    leases: store.leases && {
+      ...store.leases,
+      acquire: (...args) =>
+        Effect.tap(store.leases!.acquire(...args), (isOurs) => Effect.sync(() => print({ _tag: "Lease", isOurs })))
+    }
+  })
 
 const see = (prompt: string, position: number | undefined) => (text: string) =>
   print({ _tag: "Seen", prompt, position, head: readHead(text) })
 
-const run = Effect.fnUntraced(function*(model: LlmModel.Model, { batch, how, n = Infinity, prompt }: Task) {
+const run = Effect.fnUntraced(function*(model: LlmModel.Model, { batch, how, n = Infinity, prompt }: Task, stop: Stop) {
   const using = Effect.provideService(LlmModel.LlmModel, model)
   const each = (n: number, f: (text: string, position: number) => void) =>
     LlmModel.sample(prompt, { batch }).pipe(
       Stream.take(n),
-      Stream.takeUntil(() => stop.isAsked),
+      Stream.takeUntil(stop.isAsked),
       Stream.zipWithIndex,
       Stream.runForEach(([text, position]) => Effect.sync(() => f(text, position))),
       using
@@ -103,7 +102,7 @@ const run = Effect.fnUntraced(function*(model: LlmModel.Model, { batch, how, n =
       return texts.forEach((text, position) => see(prompt, position)(text))
     }
     case "independent":
-      // Two runs share the reader.
+      // Two runs share a reader.
       yield* Effect.all([
         each(Math.floor(n / 2), see(prompt, undefined)),
         each(Math.ceil(n / 2), see(prompt, undefined))
@@ -114,28 +113,28 @@ const run = Effect.fnUntraced(function*(model: LlmModel.Model, { batch, how, n =
 })
 
 const record = Effect.fnUntraced(
-  function*(store: SampleStore.Store, recording: Recording) {
+  function*(store: SampleStore.Store, recording: Recording, stop: Stop) {
     const { lease, retries, tasks } = recording
-    const remembered = yield* Persistent.make(yield* provider(recording), watched(store), { lease })
+    const remembered = yield* Persistent.make(yield* provider(recording, stop), watched(store), { lease })
     const independent = yield* Independent.make(remembered)
-    start()
+    stop.start()
     yield* Effect.forEach(tasks, (task) =>
-      run(task.how === "independent" ? independent : remembered, task).pipe(
+      run(task.how === "independent" ? independent : remembered, task, stop).pipe(
         Effect.tapError((error) =>
           Effect.sync(() => print({ _tag: "Failed", error: `${error._tag}: ${error.message}` }))
         ),
         (self) => retries ? Effect.retry(self, Schedule.spaced("10 millis")) : Effect.ignore(self)
       ), { concurrency: 4, discard: true })
   },
-  (self, _, { seed }) => Random.withSeed(self, seed),
+  (self, _store, { seed }) => Random.withSeed(self, seed),
   Effect.scoped
 )
 
-const inspect = Effect.fnUntraced(function*(store: SampleStore.Store, { prompts }: Inspection) {
+const inspect = Effect.fnUntraced(function*(store: SampleStore.Store, { prompts }: Inspection, stop: Stop) {
   const identity = yield* Identity.make(options)
-  start()
+  stop.start()
   yield* Effect.forEach(prompts, (prompt) => store.prepare(new Key.Key(identity, prompt, [])))
-  yield* Stream.runForEach(store.keys, (listed) =>
+  yield* Stream.runForEach(store.keys(), (listed) =>
     Effect.gen(function*() {
       const { key, samples } = yield* Effect.fromResult(listed)
       const positions = yield* store.positions(key)
@@ -161,6 +160,8 @@ if (layer === undefined) throw new Error(`${module} does not export \`layer\`, t
 await Effect.runPromise(
   Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => {
     const store = Context.get(context, SampleStore.SampleStore)
-    return instruction._tag === "Recording" ? record(store, instruction) : inspect(store, instruction)
+    return instruction._tag === "Recording"
+      ? record(store, instruction, makeStop())
+      : inspect(store, instruction, makeStop())
   }))
 )

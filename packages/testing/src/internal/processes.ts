@@ -5,29 +5,29 @@ import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Instruction, Line } from "./processProtocol.ts"
 
-/** A process that works on a store. */
+/** A process that uses a store. */
 export interface Process {
   readonly pid: number
-  /** What it has printed so far. */
+  /** Its output so far. */
   readonly lines: ReadonlyArray<Line>
-  /** Waits until what it has printed is so. Dies when the process ends before. */
+  /** Waits until the output satisfies a condition. Dies if the process ends before. */
   readonly when: (holds: (lines: ReadonlyArray<Line>) => boolean) => Effect.Effect<void>
-  /** Lets it begin, when it is ready. */
+  /** Starts its task. */
   readonly go: Effect.Effect<void>
-  /** Tells it to come to an end. */
+  /** Tells it to stop. */
   readonly stop: Effect.Effect<void>
-  /** Waits until it has come to its end by itself. Dies when it failed. */
+  /** Waits until it ends by itself. Dies if it failed. */
   readonly done: Effect.Effect<void>
-  /** Kills it, and waits until it is gone. */
+  /** Kills it, and waits for its end. */
   readonly kill: Effect.Effect<void>
 }
 
-// TypeScript where this is, and JavaScript where this was compiled.
+// The worker is TypeScript in the sources, and JavaScript in the compiled package.
 const worker = fileURLToPath(
   new URL(`./processWorker${Path.extname(new URL(import.meta.url).pathname)}`, import.meta.url)
 )
 
-/** Starts a process that opens the store of a module, and kills it when the scope closes. */
+/** Starts a process with the store of a module, and kills it when the scope closes. */
 export const spawn = (
   module: URL,
   place: string,
@@ -52,20 +52,20 @@ const start = (module: URL, place: string, instruction: Instruction): Process =>
     changed()
   })
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => errors += chunk)
-  // It may be dead when it is told something.
+  // A write to a dead process fails, which is no error of the test.
   child.stdin.on("error", () => {})
   child.on("error", (cause) => errors += String(cause))
   child.on("close", (code, signal) => {
     end = `ended with ${signal ?? code}`
     changed()
   })
-  const settle = (check: () => Effect.Effect<void> | undefined) =>
+  const waitFor = (check: () => Effect.Effect<void> | undefined) =>
     Effect.callback<void>((resume) => {
       const listener = () => {
-        const settled = check()
-        if (settled === undefined) return
+        const result = check()
+        if (result === undefined) return
         listeners.delete(listener)
-        resume(settled)
+        resume(result)
       }
       listeners.add(listener)
       listener()
@@ -74,17 +74,17 @@ const start = (module: URL, place: string, instruction: Instruction): Process =>
   const broken = () =>
     Effect.die(new Error(`A process of the test ${end}: ${errors || JSON.stringify(lines.slice(-3))}`))
   const when: Process["when"] = (holds) =>
-    settle(() => holds(lines) ? Effect.void : end === undefined ? undefined : Effect.suspend(broken))
+    waitFor(() => holds(lines) ? Effect.void : end === undefined ? undefined : Effect.suspend(broken))
   return {
     pid: child.pid ?? 0,
     lines,
     when,
     go: Effect.sync(() => void child.stdin.write("\n")),
     stop: Effect.sync(() => void child.stdin.end()),
-    done: settle(() => end === undefined ? undefined : end === "ended with 0" ? Effect.void : Effect.suspend(broken)),
+    done: waitFor(() => end === undefined ? undefined : end === "ended with 0" ? Effect.void : Effect.suspend(broken)),
     kill: Effect.suspend(() => {
       child.kill("SIGKILL")
-      return settle(() => end === undefined ? undefined : Effect.void)
+      return waitFor(() => end === undefined ? undefined : Effect.void)
     })
   }
 }

@@ -1,6 +1,6 @@
 import type { Identity } from "@llm-cache/core"
 
-/** Texts that stores are known to spoil, with what they are. The last is long. */
+/** Texts that stores often break, with their names. The last is long. */
 export const texts: ReadonlyArray<readonly [what: string, text: string]> = [
   ["an empty text", ""],
   ["CRLF", "a\r\nb\r\n"],
@@ -19,7 +19,7 @@ export const texts: ReadonlyArray<readonly [what: string, text: string]> = [
   ["1 MB", `${"0123456789abcde\u00E9".repeat(65_536)}\n`]
 ]
 
-/** Paths of forks that may be mistaken for one another. */
+/** Paths of forks that a store may confuse. */
 export const paths: ReadonlyArray<ReadonlyArray<string>> = [
   [],
   ["a"],
@@ -41,7 +41,7 @@ export const paths: ReadonlyArray<ReadonlyArray<string>> = [
   ["a", "forks", "b"]
 ]
 
-/** Identities of which each differs from another one in a single thing. */
+/** Identities, each with a single difference to another. */
 export const triples = (model: string): ReadonlyArray<Identity.Options> => [
   { model },
   { model, temperature: 0 },

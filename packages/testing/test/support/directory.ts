@@ -1,3 +1,3 @@
-import { SampleStore } from "@llm-cache/core"
+import { DirectoryStore } from "@llm-cache/core"
 
-export const layer = SampleStore.layerDirectory(process.env["LLM_CACHE_TEST_PLACE"]!)
+export const layer = DirectoryStore.layer(process.env["LLM_CACHE_TEST_PLACE"]!)

@@ -11,12 +11,12 @@ export const leases = ({ open, other, test, hasLeases }: Subject): void => {
     }
     const leased: Subject["test"] = (name, self) => hasLeases && test(name, self)
 
-    test(hasLeases ? "if asked to" : "never", () =>
+    test(hasLeases ? "on request" : "never", () =>
       Effect.map(open, (store) => {
         assert.strictEqual(store.leases !== undefined, hasLeases)
       }))
 
-    leased("to one holder at a time, all of them or none", () =>
+    leased("to one holder at a time, all or none", () =>
       Effect.gen(function*() {
         const key = yield* makeKey()
         const store = yield* open
@@ -37,7 +37,7 @@ export const leases = ({ open, other, test, hasLeases }: Subject): void => {
         yield* b.release(key, [1, 2, 3], "b")
       }))
 
-    leased("to one of many who want them at once", () =>
+    leased("to one of many holders at once", () =>
       Effect.gen(function*() {
         const key = yield* makeKey()
         const store = yield* open
@@ -50,7 +50,7 @@ export const leases = ({ open, other, test, hasLeases }: Subject): void => {
         assert.strictEqual(results.filter((isOurs) => isOurs).length, 1)
       }))
 
-    leased("until their time is over, which their holder can start anew", () =>
+    leased("until they expire, and their holder can extend them", () =>
       Effect.gen(function*() {
         const key = yield* makeKey()
         const { acquire } = leases(yield* open)
@@ -63,7 +63,7 @@ export const leases = ({ open, other, test, hasLeases }: Subject): void => {
         assert.isFalse(yield* acquire(key, [1], "b", 60_000))
       }))
 
-    leased("so that one of two models buys, and the other waits for it", () =>
+    leased("so that one of two models requests, and the other waits", () =>
       Effect.gen(function*() {
         const model = unique()
         const store = yield* open
@@ -78,7 +78,7 @@ export const leases = ({ open, other, test, hasLeases }: Subject): void => {
           { concurrency: "unbounded" }
         )
         for (const texts of runs) assert.deepStrictEqual(texts, Array.from({ length: 6 }, (_, i) => `a #${i}`))
-        assert.strictEqual(source.bought().length, 6)
+        assert.strictEqual(source.samples.length, 6)
       }))
   })
 }

@@ -1,27 +1,27 @@
-import { Identity, Key, LlmModel, type Sample, type SampleStore } from "@llm-cache/core"
+import { Identity, Key, type Sample, type SampleStore } from "@llm-cache/core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as TestModel from "../../TestModel.ts"
 
-/** A store as the tests of the suite see it. */
+/** The store that the suite tests. */
 export interface Subject {
-  /** Builds it anew. */
+  /** Builds the store anew. */
   readonly open: Effect.Effect<SampleStore.Store, never, Scope.Scope>
-  /** Another process, or another part of the program, that uses the same place. */
+  /** A second store at the same place, like that of another process. */
   readonly other: (store: SampleStore.Store) => Effect.Effect<SampleStore.Store, never, Scope.Scope>
   readonly test: Test
-  /** A test for stores that outlive their layer. */
+  /** Defines a test for stores that outlive their layer. */
   readonly durably: Test
   readonly hasLeases: boolean
+  readonly hasPeek: boolean
   readonly damage: ((key: Key.Key, position: number) => Effect.Effect<void>) | undefined
 }
 
 type Test = <A, E>(name: string, self: () => Effect.Effect<A, E, Scope.Scope>) => void
 
-let keys = 0
-
-/** A name that no other test uses, nor a run of the tests before, in a place that lasts. */
-export const unique = () => `suite-${crypto.randomUUID()}-${keys++}`
+/** A name that no other test uses, and no earlier run in the same place. */
+export const unique = () => `suite-${crypto.randomUUID()}`
 
 export const makeKey = (
   options: { readonly prompt?: string; readonly path?: ReadonlyArray<string> } & Partial<Identity.Options> = {}
@@ -38,8 +38,12 @@ export const entry = (position: number, text: string): Sample.Entry => ({
 
 export const nonEmpty = <A>(items: ReadonlyArray<A>) => items as readonly [A, ...Array<A>]
 
-export const put = (store: SampleStore.Store, key: Key.Key, ...samples: ReadonlyArray<readonly [number, string]>) =>
-  store.put(key, nonEmpty(samples.map(([position, text]) => entry(position, text))), "drop")
+/** Puts texts at their positions. A taken position keeps its sample. */
+export const putTexts = (
+  store: SampleStore.Store,
+  key: Key.Key,
+  ...samples: ReadonlyArray<readonly [number, string]>
+) => store.put(key, nonEmpty(samples.map(([position, text]) => entry(position, text))), "drop")
 
 export const textsOf = (store: SampleStore.Store, key: Key.Key) =>
   Effect.flatMap(
@@ -47,30 +51,22 @@ export const textsOf = (store: SampleStore.Store, key: Key.Key) =>
     (positions) => Effect.forEach(positions, (position) => Effect.map(store.get(key, position), (drawn) => drawn?.text))
   )
 
+/** The keys of an identity, by a list of all keys. */
 export const listed = (store: SampleStore.Store, identity: Identity.Identity) =>
-  store.keys.pipe(
+  store.keys().pipe(
     Stream.filterMap((element) => element),
     Stream.filter(({ key }) => key.identity.id === identity.id),
     Stream.runCollect
   )
 
-/** A provider whose samples are all different, and that counts. */
-export const provider = (name: string, prefix?: string) =>
-  Effect.sync(() => {
-    const bought: Array<string> = []
-    let requests = 0
-    return {
-      bought: () => bought,
-      requests: () => requests,
-      make: LlmModel.make({
-        model: name,
-        generate: ({ n, prompt }) =>
-          Effect.map(Effect.yieldNow, () => {
-            requests++
-            const samples = Array.from({ length: n }, (_, i) => `${prefix ?? prompt} #${bought.length + i}`)
-            bought.push(...samples)
-            return { samples }
-          })
-      })
-    }
-  }).pipe(Effect.flatMap(({ make, ...rest }) => Effect.map(make, (model) => ({ ...rest, model }))))
+/** A provider with a different text for each sample, which yields to other fibers before it answers. */
+export const provider = (model: string, prefix?: string) =>
+  Effect.suspend(() => {
+    let samples = 0
+    return TestModel.make({
+      model,
+      temperature: undefined,
+      script: ({ n, prompt }) =>
+        Effect.map(Effect.yieldNow, () => Array.from({ length: n }, () => `${prefix ?? prompt} #${samples++}`))
+    })
+  })

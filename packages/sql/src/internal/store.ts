@@ -1,0 +1,273 @@
+import type { Key } from "@llm-cache/core/Key"
+import type { Drawn, Entry } from "@llm-cache/core/Sample"
+import type { StoreError } from "@llm-cache/core/SampleError"
+import * as SampleStore from "@llm-cache/core/SampleStore"
+import { damagedKey, damagedSample, type Fault, otherVersion, storeError } from "@llm-cache/core/StoreRow"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { inTransaction, onItsOwn } from "./connection.ts"
+import { explain, isDisturbed, isMissingTable, isTaken } from "./errors.ts"
+import { makeLeases } from "./leases.ts"
+import { placeEntries, type Placement } from "./placement.ts"
+import {
+  decodeId,
+  decodeKey,
+  decodeSample,
+  digestOfIdentity,
+  digestOfKey,
+  encodeKey,
+  encodeSample,
+  keyColumns,
+  type Row,
+  sampleColumns
+} from "./rows.ts"
+import * as Schema from "./schema.ts"
+
+/** How many rows one statement reads or writes: keys are longer, and a statement has a limit of parameters. */
+const pageSize = { read: 256, ids: 1000, keys: 100, written: 100, removed: 1000 }
+
+export interface Options {
+  /** Names the store in messages. */
+  readonly name: string
+  readonly prefix: string
+  /** Never create or change tables. Without tables, no key has a sample. */
+  readonly isReadOnly: boolean
+}
+
+/** Opens the tables of a prefix as a store. */
+export const openStore = Effect.fnUntraced(function*(
+  client: SqlClient,
+  { isReadOnly, name, prefix }: Options
+): Effect.fn.Return<SampleStore.Store, StoreError> {
+  const failed = (fault: Fault) => storeError(name, "open", fault)
+  if (!/^[A-Za-z_]\w{0,39}$/.test(prefix)) {
+    return yield* failed({
+      kind: "InvalidName",
+      description: `${JSON.stringify(prefix)} cannot begin the name of a table: give at most 40 letters, digits and _`
+    })
+  }
+  if (!client.onDialectOrElse({ pg: () => true, orElse: () => false })) {
+    return yield* failed({ kind: "InvalidName", description: "this is no PostgreSQL database: use one" })
+  }
+  // The program's client may rename columns.
+  const sql = client.withoutTransforms()
+  const tables = Schema.tablesOf(sql, prefix)
+  const opening = <A>(effect: Effect.Effect<A, SqlError>) =>
+    Effect.mapError(onItsOwn(sql, effect), (error) => failed(explain(error)))
+  let found = yield* opening(Schema.find(sql, tables))
+  if (!isReadOnly && (found === undefined || found.version < Schema.version)) {
+    found = yield* opening(Schema.migrate(sql, tables))
+  }
+  if (found !== undefined && found.version !== Schema.version) {
+    return yield* failed(otherVersion(found.version, Schema.version))
+  }
+  return makeStore(sql, name, tables, found)
+})
+
+const makeStore = (
+  sql: SqlClient,
+  name: string,
+  tables: Schema.Tables,
+  found: Schema.Found | undefined
+): SampleStore.Store => {
+  const run = <A>(
+    operation: StoreError["operation"],
+    effect: Effect.Effect<A, SqlError>,
+    key?: Key,
+    position?: number
+  ): Effect.Effect<A, StoreError> =>
+    Effect.mapError(onItsOwn(sql, effect), (error) => storeError(name, operation, explain(error), key, position))
+
+  // A store opened before its tables were created may find them later.
+  const read = <A>(
+    operation: StoreError["operation"],
+    rows: Effect.Effect<ReadonlyArray<A>, SqlError>,
+    key?: Key,
+    position?: number
+  ) =>
+    run(
+      operation,
+      found !== undefined ? rows : Effect.catchIf(rows, isMissingTable, () => Effect.succeed([])),
+      key,
+      position
+    )
+
+  const digests = new WeakMap<Key, string>()
+  const digestOf = (key: Key): string => {
+    let digest = digests.get(key)
+    if (digest === undefined) digests.set(key, digest = digestOfKey(key))
+    return digest
+  }
+
+  const describe = (key: Key): string => `${name}, ${tables.samples.value}, key_sha256 ${digestOf(key)}`
+
+  // The keys that have their row, as far as this store knows.
+  const known = new WeakSet<Key>()
+
+  const putKey = (key: Key): Effect.Effect<unknown, SqlError> =>
+    Effect.suspend(() => {
+      if (known.has(key)) return Effect.void
+      return Effect.tap(
+        sql`insert into ${tables.keys} ${sql.insert(encodeKey(key, digestOf(key)))} on conflict do nothing`,
+        () => Effect.sync(() => known.add(key))
+      )
+    })
+
+  // Inserts nothing, and needs the right to insert.
+  const probe = sql`insert into ${tables.samples} (key_sha256, position)
+    select key_sha256, 0 from ${tables.keys} where 1 = 0`
+
+  const insert = (digest: string, entries: ReadonlyArray<Entry>): Effect.Effect<unknown, SqlError> => {
+    const rows = entries.map((entry) => encodeSample(entry, digest))
+    const statements = Arr.chunksOf(rows, pageSize.written).map((rows) =>
+      sql`insert into ${tables.samples} ${sql.insert(rows)}`
+    )
+    return statements.length === 1
+      ? statements[0]!
+      : inTransaction(sql, Effect.forEach(statements, (statement) => statement, { discard: true }))
+  }
+
+  // Inserts all entries or none. If another process took a position meanwhile, it reads the taken positions from there
+  // on and tries again. It ends, because each try follows a success of another process.
+  const place = (
+    digest: string,
+    entries: Arr.NonEmptyReadonlyArray<Entry>,
+    ifTaken: "drop" | "append"
+  ): Effect.Effect<Placement["positions"], SqlError> => {
+    const taken = new Map<number, string | undefined>()
+    let before = -1
+    const write = ({ fresh, positions }: Placement): Effect.Effect<Placement["positions"], SqlError> => {
+      if (!Arr.isReadonlyArrayNonEmpty(fresh)) return Effect.succeed(positions)
+      return insert(digest, fresh).pipe(
+        Effect.as(positions),
+        Effect.catch((error) => {
+          // Only a sample is visible: a second violation without a new one has another cause.
+          const isLearning = isTaken(error) && taken.size > before
+          before = taken.size
+          return isLearning || isDisturbed(error) ? look(fresh[0].position) : Effect.fail(error)
+        })
+      )
+    }
+    const look = (from: number): Effect.Effect<Placement["positions"], SqlError> =>
+      Effect.flatMap(
+        sql`select position, entry_id, encoding from ${tables.samples}
+          where key_sha256 = ${digest} and position >= ${from} order by position limit ${pageSize.ids}`.values,
+        (rows) => {
+          for (const [position, id, encoding] of rows) taken.set(Number(position), decodeId(id, encoding))
+          const placement = placeEntries(entries, ifTaken, taken)
+          const seen = rows.length < pageSize.ids ? Infinity : Number(rows.at(-1)![0])
+          const last = placement.fresh.at(-1)?.position ?? 0
+          return last > seen ? look(seen + 1) : write(placement)
+        }
+      )
+    return write(placeEntries(entries, ifTaken, taken))
+  }
+
+  const toListed = (row: Row): Result.Result<SampleStore.Listed, StoreError> => {
+    const listed = decodeKey(row)
+    return listed !== undefined
+      ? Result.succeed(listed)
+      : Result.fail(
+        storeError(name, "keys", damagedKey(`the row of ${tables.keys.value} with the key_sha256 ${String(row[0])}`))
+      )
+  }
+
+  return SampleStore.make({
+    id: found === undefined ? name : `sql ${found.database} ${tables.samples.value} ${found.id}`,
+    describe,
+    getMany: Effect.fnUntraced(function*(key, from, count) {
+      const samples: Array<Drawn> = []
+      while (samples.length < count) {
+        const start = from + samples.length
+        const end = start + Math.min(count - samples.length, pageSize.read)
+        const rows = yield* read(
+          "get",
+          sql`select ${sql.literal(sampleColumns)}, position from ${tables.samples}
+            where key_sha256 = ${digestOf(key)} and position >= ${start} and position < ${end} order by position`
+            .values,
+          key,
+          start
+        )
+        for (const row of rows) {
+          if (Number(row.at(-1)) !== from + samples.length) return samples
+          const sample = decodeSample(row)
+          if (sample === undefined) {
+            if (samples.length > 0) return samples
+            return yield* storeError(
+              name,
+              "get",
+              damagedSample(`the row of ${describe(key)}, position ${from},`),
+              key,
+              from
+            )
+          }
+          samples.push(sample)
+        }
+        if (from + samples.length < end) return samples
+      }
+      return samples
+    }),
+    positions: (key) =>
+      Effect.map(
+        Effect.suspend(() =>
+          read(
+            "positions",
+            sql`select position from ${tables.samples} where key_sha256 = ${digestOf(key)} order by position`.values,
+            key
+          )
+        ),
+        (rows) => rows.map(([position]) => Number(position))
+      ),
+    prepare: (key) =>
+      run("prepare", Effect.andThen(Effect.sync(() => known.delete(key)), Effect.andThen(putKey(key), probe)), key),
+    put: (key, entries, ifTaken) =>
+      run(
+        "put",
+        Effect.andThen(putKey(key), Effect.suspend(() => place(digestOf(key), entries, ifTaken))).pipe(
+          Effect.tapError(() => Effect.sync(() => known.delete(key)))
+        ),
+        key,
+        entries[0].position
+      ),
+    remove: (key, positions) =>
+      run(
+        "remove",
+        Effect.forEach(
+          Arr.chunksOf(positions, pageSize.removed),
+          (some) =>
+            Effect.retry(
+              sql`delete from ${tables.samples} where key_sha256 = ${digestOf(key)} and ${sql.in("position", some)}`,
+              { while: isDisturbed }
+            ),
+          { discard: true }
+        ),
+        key,
+        positions[0]
+      ),
+    keys: ({ identity } = {}) =>
+      Stream.paginate(["", ""] as Row, ([digest, promptHash]) =>
+        Effect.map(
+          read(
+            "keys",
+            sql`select ${sql.literal(keyColumns)},
+                (select count(*) from ${tables.samples} s where s.key_sha256 = k.key_sha256) as samples
+              from ${tables.keys} k where ${
+              identity === undefined
+                ? sql`key_sha256 > ${digest} order by key_sha256`
+                : sql`identity_sha256 = ${digestOfIdentity(identity)}
+                  and (prompt_sha256, key_sha256) > (${promptHash}, ${digest}) order by prompt_sha256, key_sha256`
+            } limit ${pageSize.keys}`.values
+          ),
+          (rows) => [
+            rows.filter((row) => Number(row.at(-1)) > 0).map(toListed),
+            rows.length < pageSize.keys ? Option.none() : Option.some(rows.at(-1)!)
+          ]
+        )),
+    leases: makeLeases(sql, tables, run, digestOf)
+  })
+}

@@ -1,0 +1,192 @@
+import type { Identity } from "@llm-cache/core/Identity"
+import type { Key } from "@llm-cache/core/Key"
+import type { Drawn } from "@llm-cache/core/Sample"
+import type { StoreError } from "@llm-cache/core/SampleError"
+import * as SampleStore from "@llm-cache/core/SampleStore"
+import { damagedKey, storeError } from "@llm-cache/core/StoreRow"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import type { SQLInputValue } from "node:sqlite"
+import { Connections } from "./connection.ts"
+import { fail, Refusal } from "./errors.ts"
+import { makeGroupCommit } from "./groupCommit.ts"
+import { makeLeases } from "./leases.ts"
+import { decodeKey, digestOfIdentity, digestOfKey, encodeKey, type Row } from "./rows.ts"
+import * as Samples from "./samples.ts"
+import type { Statements } from "./schema.ts"
+
+/** How many keys one statement lists: prompts may be long. */
+const pageSize = 32
+
+export interface Options {
+  readonly file: string
+  /** Never create or change the file. */
+  readonly isReadOnly: boolean
+}
+
+/** Opens a file as a store. */
+export const openStore = ({ file, isReadOnly }: Options): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> =>
+  Effect.flatMap(
+    attempt(`SQLite ${file}`, "open", () => {
+      const refuse = (description: string) => new Refusal({ kind: "InvalidName", description })
+      if (file === "" || file.includes("\0")) throw refuse("the file's name is empty, or has a NUL: give another one")
+      if (file.startsWith(":")) throw refuse("this does not name a file. For a store in memory, use `MemoryStore`")
+      const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
+      const connections = new Connections(path, isReadOnly)
+      connections.read()
+      return makeStore(path, connections)
+    }),
+    ({ close, store }) => Effect.as(Effect.addFinalizer(() => Effect.sync(close)), store)
+  )
+
+const attempt = <A>(
+  store: string,
+  operation: StoreError["operation"],
+  evaluate: () => A,
+  key?: Key,
+  position?: number
+): Effect.Effect<A, StoreError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(evaluate())
+    } catch (cause) {
+      return fail(store, operation, cause, key, position)
+    }
+  })
+
+// SQLite runs synchronously: reading a sample takes less time than asking a thread to read it.
+const makeStore = (path: string, connections: Connections) => {
+  const name = `SQLite ${path}`
+  const read = <A>(
+    operation: StoreError["operation"],
+    ifMissing: A,
+    evaluate: (statements: Statements) => A,
+    key?: Key,
+    position?: number
+  ) => attempt(name, operation, () => connections.use(evaluate) ?? ifMissing, key, position)
+  const write = <A>(
+    operation: StoreError["operation"],
+    evaluate: (statements: Statements) => A,
+    key: Key,
+    position: number
+  ) => attempt(name, operation, () => connections.transact(evaluate), key, position)
+
+  const digests = new WeakMap<Key, Buffer>()
+  const identities = new WeakMap<Identity, Buffer>()
+  const digestOf = (key: Key): Buffer => {
+    let digest = digests.get(key)
+    if (digest === undefined) {
+      let prefix = identities.get(key.identity)
+      if (prefix === undefined) identities.set(key.identity, prefix = digestOfIdentity(key.identity))
+      digests.set(key, digest = digestOfKey(key, prefix))
+    }
+    return digest
+  }
+
+  const putKey = (statements: Statements, key: Key): number => {
+    const put = () => statements.putKey.get(...encodeKey(key, digestOf(key))) as Row | undefined
+    let row = put()
+    if (row === undefined) {
+      statements.putIdentity.run(key.identity.id)
+      row = put()!
+    }
+    return row[0] as number
+  }
+
+  const { flush, put } = makeGroupCommit(
+    (puts) =>
+      connections.transact((statements) =>
+        puts.map(({ entries, ifTaken, key }) => {
+          const number = Samples.numberOf(statements, digestOf(key)) ?? putKey(statements, key)
+          return entries.map((entry) => Samples.place(statements, number, entry, ifTaken))
+        })
+      ),
+    (cause, { entries, key }) => fail(name, "put", cause, key, entries[0].position)
+  )
+
+  const toListed = (row: Row): Result.Result<SampleStore.Listed, StoreError> => {
+    const listed = decodeKey(row)
+    return listed !== undefined
+      ? Result.succeed(listed)
+      : Result.fail(storeError(name, "keys", damagedKey(`the row in \`keys\` with the id ${String(row[0])}`)))
+  }
+
+  const list = <A extends SQLInputValue>(
+    first: A,
+    page: (statements: Statements, last: A) => Iterable<unknown>,
+    cursor: (row: Row) => A
+  ) =>
+    Stream.paginate(first, (last) =>
+      read("keys", [[], Option.none<A>()] as const, (statements) => {
+        const rows = [...Samples.arrays(page(statements, last))]
+        return [
+          rows.filter((row) => row[5] !== 0).map(toListed),
+          rows.length < pageSize ? Option.none() : Option.some(cursor(rows.at(-1)!))
+        ] as const
+      }))
+
+  const getMany = (key: Key, from: number, count: number) => (statements: Statements): ReadonlyArray<Drawn> =>
+    Samples.read(statements, digestOf(key), from, count)
+
+  const store = SampleStore.make({
+    id: `sqlite ${realPath(path)}`,
+    describe: () => name,
+    getMany: (key, from, count) => read("get", [], getMany(key, from, count), key, from),
+    peek: (key, from, count) => {
+      try {
+        const statements = connections.read()
+        return statements === undefined ? [] : getMany(key, from, count)(statements)
+      } catch {
+        // `getMany` meets the same fault, and reports it.
+        return []
+      }
+    },
+    positions: (key) => read("positions", [], (statements) => Samples.positions(statements, digestOf(key)), key),
+    prepare: (key) => attempt(name, "prepare", () => connections.prepare(), key),
+    put,
+    remove: (key, positions) =>
+      write(
+        "remove",
+        (statements) => {
+          for (const position of positions) Samples.remove(statements, digestOf(key), position)
+        },
+        key,
+        positions[0]
+      ),
+    keys: ({ identity } = {}) => {
+      if (identity === undefined) {
+        return list<number>(0, ({ keys }, last) => keys.all(last, pageSize), ([id]) => id as number)
+      }
+      const prefix = digestOfIdentity(identity)
+      const end = Buffer.alloc(16, 0xff)
+      prefix.copy(end)
+      return list(
+        prefix,
+        ({ keysOfIdentity }, last) => keysOfIdentity.all(last, end, identity.id, pageSize),
+        (row) => row[4] as Buffer
+      )
+    },
+    leases: makeLeases(write, digestOf)
+  })
+  return {
+    store,
+    close: () => {
+      flush()
+      connections.close()
+    }
+  }
+}
+
+const realPath = (path: string): string => {
+  try {
+    return Fs.realpathSync(path)
+  } catch {
+    return path
+  }
+}

@@ -1,0 +1,80 @@
+import { assert, describe } from "@effect/vitest"
+import type { Sample } from "@llm-cache/core"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { texts } from "../values.ts"
+import { entry, listed, makeKey, nonEmpty, putTexts, type Subject, textsOf } from "./subject.ts"
+
+export const roundTrips = ({ open, other, test }: Subject): void => {
+  describe("returns the samples that were put", () => {
+    for (const [what, text] of texts) {
+      test(`to the byte: ${what}`, () =>
+        Effect.gen(function*() {
+          const key = yield* makeKey({ prompt: text })
+          const store = yield* open
+          yield* putTexts(store, key, [0, text], [1, `${text}.`])
+          const again = yield* other(store)
+          assert.deepStrictEqual(yield* textsOf(again, key), [text, `${text}.`])
+          assert.strictEqual((yield* listed(again, key.identity))[0]?.key.prompt, text)
+        }))
+    }
+
+    test("any text to the byte", () =>
+      Effect.gen(function*() {
+        const store = yield* open
+        const texts = yield* Arbitrary.sampleEffect(Arbitrary.schema(Schema.String), { count: 200 })
+        const key = yield* makeKey()
+        yield* store.prepare(key)
+        for (const [i, text] of texts.entries()) yield* putTexts(store, key, [i, text.toWellFormed()])
+        assert.deepStrictEqual(yield* textsOf(store, key), texts.map((text) => text.toWellFormed()))
+      }))
+
+    test("with their metadata and origins", () =>
+      Effect.gen(function*() {
+        const key = yield* makeKey()
+        const store = yield* open
+        const samples: Array<Sample.Drawn> = [
+          { text: "a", metadata: {}, origins: [] },
+          {
+            text: "b",
+            metadata: {
+              request: "3f9c6d5e-0b1a-4c57-8f0e-5d0d2b7a9c11",
+              index: 2,
+              model: "gpt-4o-2024-08-06 \u{1F600}",
+              finishReason: "length",
+              createdAt: 1_760_000_000_123,
+              elapsed: 1234,
+              requestSamples: 3,
+              inputTokens: 17,
+              outputTokens: 2_000_000_000
+            },
+            origins: [3, 0, 4_000_000_000]
+          },
+          { text: "c", metadata: { elapsed: 0.25, inputTokens: 0 }, origins: [0] }
+        ]
+        yield* store.put(key, [{ position: 0, drawn: samples[0]! }], "drop")
+        yield* store.put(key, [{ position: 1, drawn: samples[1]! }, { position: 2, drawn: samples[2]! }], "append")
+        const again = yield* other(store)
+        assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2], (i) => again.get(key, i)), samples)
+      }))
+
+    test("of 200 prompts, and 1,000 of one prompt", () =>
+      Effect.gen(function*() {
+        const store = yield* open
+        const key = yield* makeKey()
+        const entries = Array.from({ length: 1000 }, (_, i) => entry(i, `sample ${i}`))
+        for (let i = 0; i < entries.length; i += 100) {
+          yield* store.put(key, nonEmpty(entries.slice(i, i + 100)), "drop")
+        }
+        const keys = yield* Effect.forEach(
+          Array.from({ length: 200 }, (_, i) => `prompt ${i}`),
+          (prompt) => makeKey({ prompt })
+        )
+        yield* Effect.forEach(keys, (key) => putTexts(store, key, [0, `of ${key.prompt}`]), { concurrency: 20 })
+        const again = yield* other(store)
+        assert.deepStrictEqual(yield* textsOf(again, key), entries.map(({ drawn }) => drawn.text))
+        for (const key of keys) assert.deepStrictEqual(yield* textsOf(again, key), [`of ${key.prompt}`])
+      }))
+  })
+}

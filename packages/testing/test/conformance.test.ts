@@ -1,0 +1,21 @@
+import { DirectoryStore, type Key, MemoryStore } from "@llm-cache/core"
+import { Effect } from "effect"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { afterAll } from "vitest"
+import { SampleStoreTest } from "../src/index.ts"
+
+SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false, hasPeek: true })
+
+const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))
+afterAll(() => Fs.rmSync(root, { recursive: true }))
+
+SampleStoreTest.suite("directory", DirectoryStore.layer(root), {
+  hasPeek: true,
+  damage: (key: Key.Key, position: number) =>
+    Effect.gen(function*() {
+      const store = yield* Effect.orDie(DirectoryStore.make(root))
+      Fs.appendFileSync(Path.join(store.describe(key), `${position}.md`), "spoilt")
+    })
+})
