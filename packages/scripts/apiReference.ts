@@ -4,7 +4,7 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { Application, type DeclarationReflection, type ProjectReflection, ReflectionKind } from "typedoc"
+import { Application, Comment, type DeclarationReflection, type ProjectReflection, ReflectionKind } from "typedoc"
 import * as TypeScript from "typescript"
 import { published, root } from "./published.ts"
 
@@ -31,6 +31,7 @@ const app = await Application.bootstrap({
   out: "dist/api",
   tsconfig,
   entryPoints: modules,
+  // `pnpm check` finds type errors.
   skipErrorChecking: true,
   excludeInternal: true,
   excludeExternals: true,
@@ -42,6 +43,12 @@ const app = await Application.bootstrap({
 
 const project = await app.convert()
 if (project === undefined) throw new Error("TypeDoc could not read the sources")
+
+/** The first comment of a module. TypeDoc takes it for the comment of an import. */
+const headerOf = (file: string): Comment => {
+  const [, header = ""] = /^\/\*\*\n([\s\S]*?)\n \* @since/.exec(Fs.readFileSync(file, "utf8")) ?? []
+  return new Comment([{ kind: "text", text: header.replaceAll(/^ \* ?/gm, "") }])
+}
 
 const documented = (module: DeclarationReflection | ProjectReflection): ReadonlySet<string> =>
   new Set(module.children?.map(({ name }) => name))
@@ -58,6 +65,12 @@ for (const { displayName, program, sourceFile } of app.getEntryPoints() ?? []) {
   total += names.length
   missing.push(...names.filter((name) => !known.has(name)).map((name) => `${displayName}: ${name}`))
 }
+for (const reflection of reflections) {
+  reflection.comment = headerOf(`packages/${reflection.name}.ts`)
+  // The name that programs import.
+  reflection.name = reflection.name.replace(/^(.*)\/src\//, "@llm-cache/$1/")
+}
+
 missing.forEach((name) => console.error(`not in the reference: ${name}`))
 await app.generateOutputs(project)
 console.log(`dist/api: ${modules.length} modules, ${total} exports, TypeScript ${TypeScript.version}`)
