@@ -32,8 +32,8 @@ import type * as Types from "effect/Types"
 import type { ProvidedModels } from "./Attempt.ts"
 import type { IndependentModel } from "./IndependentModel.ts"
 import {
-  failed,
   type OutputError,
+  outputErrorAt,
   type OutputRejected,
   OutputRenderError,
   type OutputsExhausted
@@ -267,7 +267,7 @@ export const repeat = <A>(item: Item<A>): Spec<Array<A>> => {
 export const parse = <A>(spec: Spec<A>) =>
   Effect.fnUntraced(function*(text: string): Effect.fn.Return<A, OutputError> {
     const reading = read(nodeOf(spec), text)
-    if (Result.isFailure(reading)) return yield* failed(text, reading.failure)
+    if (Result.isFailure(reading)) return yield* outputErrorAt(text, reading.failure)
     const { undecoded, values } = reading.success
     if (undecoded.length > 0) yield* decodeJson(text, undecoded)
     return values[0] as A

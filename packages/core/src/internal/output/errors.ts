@@ -42,7 +42,7 @@ export class OutputError extends Data.TaggedError("OutputError")<{
 const at = (path: ReadonlyArray<number>): string => path.length === 0 ? "" : `, part ${path.join(".")}`
 
 /** Adds the line, the column and an excerpt to a failure. */
-export const failed = (text: string, failure: Failure): OutputError => {
+export const outputErrorAt = (text: string, failure: Failure): OutputError => {
   const { offset } = failure
   let line = 1
   let lineStart = 0

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { failed, type OutputError, OutputRenderError } from "./errors.ts"
+import { type OutputError, outputErrorAt, OutputRenderError } from "./errors.ts"
 import type { Undecoded } from "./reader.ts"
 import type { Json, Node } from "./spec.ts"
 
@@ -14,7 +14,7 @@ export const decodeJson = Effect.fnUntraced(function*(
   const { decodeUnknownEffect, toCodecJson } = yield* loadSchema
   for (const { json, offset, path, schema, set } of undecoded) {
     const fail = (cause: Error) =>
-      Effect.fail(failed(text, {
+      Effect.fail(outputErrorAt(text, {
         expected: "JSON of the schema",
         found: cause.message.replace(/\n\s*/g, " "),
         offset,
