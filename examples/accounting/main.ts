@@ -1,6 +1,5 @@
 /**
- * A cache is filled ahead of a run, with progress; the run then tells what it spent, and what it would have cost without
- * the cache.
+ * Fills a cache ahead of a run, with progress. Then the run reports its cost, and its cost without the cache.
  */
 import { NodeFileSystem, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Events, LlmModel, Persistent, Prefetch, Usage } from "@llm-cache/core"

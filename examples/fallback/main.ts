@@ -1,6 +1,6 @@
 /**
  * Two vendors of one model under one alias: when the first is busy or down, the second answers. The cache above sees one
- * identity, and does not know who answered.
+ * identity for both vendors.
  */
 import { NodeFileSystem, NodeHttpClient, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { LlmModel, Persistent, type SampleError } from "@llm-cache/core"
@@ -10,12 +10,12 @@ import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 import * as ChatServer from "../shared/ChatServer.ts"
 
-/** What another vendor may mend: not a bad request, a refusal or a bad key, and not a miss in replication. */
+/** Whether another vendor may succeed: not after a bad request, a refusal, a bad key or a miss in replication. */
 const mayFallBack = (error: SampleError.SampleError): boolean =>
   error._tag === "ProviderError" &&
   ["RateLimited", "ServerFault", "Transport", "Timeout"].includes(error.reason._tag)
 
-/** Asks the first model, and where that fails for a reason that may be its vendor's own, the second. */
+/** Asks the first model, and the second if the failure may be due to the first vendor. */
 const makeFallback = (first: LlmModel.Model, second: LlmModel.Model): LlmModel.Model => {
   const plan = ExecutionPlan.make(
     { provide: Context.make(LlmModel.LlmModel, first) },
@@ -23,8 +23,8 @@ const makeFallback = (first: LlmModel.Model, second: LlmModel.Model): LlmModel.M
   )
   return LlmModel.fromDraw({
     ...first,
-    draw: (key, position, batch) =>
-      LlmModel.LlmModel.use((model) => model.draw(key, position, batch)).pipe(Effect.withExecutionPlan(plan))
+    draw: (key, position, batch, options) =>
+      LlmModel.LlmModel.use((model) => model.draw(key, position, batch, options)).pipe(Effect.withExecutionPlan(plan))
   })
 }
 

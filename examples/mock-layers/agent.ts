@@ -8,7 +8,7 @@ export class Undecided extends Data.TaggedError("Undecided")<{ readonly answers:
 
 export const vote = (question: string, voters: number) =>
   Effect.gen(function*() {
-    // Votes have to be independent, whatever model the agent is given.
+    // Votes have to be independent, also over a model that repeats.
     const answers = yield* Effect.provide(LlmModel.sampleMany(question, voters), Independent.layer)
     const counts = Map.groupBy(answers, (answer) => answer)
     const [first, second] = [...counts].sort(([, a], [, b]) => b.length - a.length)

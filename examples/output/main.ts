@@ -53,7 +53,7 @@ const main = Effect.gen(function*() {
     for (const [name, code] of algorithms) yield* Console.log(`${name}: ${code.split("\n").length} lines`)
   }
 
-  const strict = Output.query(prompt, answer, { validate: () => "it is refused whatever it is" }).pipe(
+  const strict = Output.query(prompt, answer, { validate: () => "no answer is accepted" }).pipe(
     Effect.catchTag("OutputsExhausted", ({ message }) => Effect.succeed(message)),
     Effect.provide(Independent.layer)
   )

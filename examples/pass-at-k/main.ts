@@ -1,5 +1,5 @@
 /**
- * Estimates how often a model is right at least once in k samples, and what its majority says.
+ * Estimates how often a model is right at least once in k samples, and takes the majority vote.
  */
 import { NodeFileSystem, NodeRuntime } from "@effect/platform-node"
 import { Estimate, Independent, Persistent } from "@llm-cache/core"

@@ -39,17 +39,17 @@ const show = <A, E, R>(what: string, sampling: Effect.Effect<A, E, R>) =>
 
 const main = Effect.gen(function*() {
   const provider = yield* Provider.make
-  const [used, bought] = [Meter.make(), Meter.make()]
+  const [used, requested] = [Meter.make(), Meter.make()]
   yield* program.pipe(
     Effect.provide(used.layer),
     Effect.provide(Persistent.layer({ directory })),
-    Effect.provide(bought.layer),
+    Effect.provide(requested.layer),
     Effect.provide(provider.layer)
   )
   yield* Console.log(`
 Requests sent: ${yield* provider.requestsSent}
-Samples used: ${used.samples()}, of them served from the cache: ${used.samples() - bought.samples()}
-The cache lies in ${directory}${bought.samples() > 0 ? "\nRun it again: it will send no request." : ""}`)
+Samples used: ${used.samples()}, of them served from the cache: ${used.samples() - requested.samples()}
+The cache lies in ${directory}${requested.samples() > 0 ? "\nRun it again: it will send no request." : ""}`)
 }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(main)

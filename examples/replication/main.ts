@@ -1,5 +1,5 @@
 /**
- * Runs a program from the cache alone, and sees what it does with a sample that was not recorded.
+ * Runs a program from the cache alone, also with a prompt that the cache does not hold.
  */
 import { NodeFileSystem, NodeRuntime } from "@effect/platform-node"
 import { LlmModel, Persistent } from "@llm-cache/core"
@@ -28,7 +28,7 @@ const main = Effect.gen(function*() {
   return { directory, model: identity.name, temperature: identity.temperature }
 })
 
-/** No provider, no HTTP client and no key: what is recorded is all it needs. */
+/** Needs only the cache: no provider, no HTTP client and no key. */
 const replicate = (options: Persistent.ReplicationOptions) =>
   program("Choose a number between 1 and 1000.").pipe(Effect.provide(Persistent.layerReplication(options)))
 

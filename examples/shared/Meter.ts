@@ -11,8 +11,9 @@ export const make = () => {
     Effect.map(LlmModel.LlmModel, (model) =>
       LlmModel.fromDraw({
         ...model,
-        draw: (key, position, batch) =>
-          Effect.tap(model.draw(key, position, batch), (drawn) =>
+        draw: (key, position, batch, options) =>
+          // A stream that looks ahead may not take all samples of a draw.
+          Effect.tap(model.draw(key, position, batch, { ...options, most: 1 }), (drawn) =>
             Effect.sync(() => {
               samples += drawn.length
             }))

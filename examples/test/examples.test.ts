@@ -67,7 +67,7 @@ it.effect("agentic-retry: a second run takes the same attempts from the cache", 
     assert.deepStrictEqual(refused.slice(0, refused.length / 2), refused.slice(refused.length / 2))
   }), 60_000)
 
-it.effect("cache-slicing: the slice holds what the experiment used", () =>
+it.effect("cache-slicing: the slice holds the samples that the experiment used", () =>
   Effect.gen(function*() {
     const output = yield* run("cache-slicing", yield* makeDirectory)
     assert.deepStrictEqual(lines(output, "Samples in the original cache: "), ["30"])
@@ -89,7 +89,7 @@ it.effect("replication: a miss is caught by its tag, and no provider is needed",
     assert.deepStrictEqual(lines(output, "Replicated, with no provider and no key: "), lines(output, "Recorded: "))
   }), 60_000)
 
-it.effect("provider-alias: what one vendor answered is not asked of the other", () =>
+it.effect("provider-alias: the second vendor is not asked for samples of the first", () =>
   Effect.gen(function*() {
     const output = yield* run("provider-alias", yield* makeDirectory)
     const [one] = lines(output, "Vendor one: ")
@@ -115,7 +115,7 @@ it.effect(
 )
 
 it.effect(
-  "pass-at-k: the estimates are of samples that are bought once, and the same in a second run",
+  "pass-at-k: a second run gives the same estimates and sends no request",
   () =>
     Effect.gen(function*() {
       const output = yield* run("pass-at-k", yield* makeDirectory)
@@ -141,7 +141,7 @@ it.effect(
   60_000
 )
 
-it.effect("accounting: what a run spends, and what it would have cost without the cache", () =>
+it.effect("accounting: a run reports its cost, and its cost without the cache", () =>
   Effect.gen(function*() {
     const output = yield* run("accounting", yield* makeDirectory)
     assert.deepStrictEqual(lines(output, "Prefetched: "), ["5 of 15", "10 of 15", "15 of 15"])
