@@ -43,8 +43,8 @@ const makeEnding = (reasons: Record<number, string>, maxBatch?: number) =>
 
 const some = (n: number, batch?: number) => Stream.runCollect(Stream.take(LlmModel.sample("p", { batch }), n))
 
-describe("samples that are refused", () => {
-  it.effect("are on record, and the others move up", () =>
+describe("Samples excluded by finish reason", () => {
+  it.effect("stay in the store, and the other samples move up", () =>
     Effect.gen(function*() {
       const { model, state } = yield* makeEnding({ 0: "length", 2: "content_filter", 3: "content_filter", 6: "length" })
       const store = yield* memory
@@ -68,7 +68,7 @@ describe("samples that are refused", () => {
       assert.strictEqual(yield* LlmModel.sampleOne("p").pipe(using(cached)), "0")
     }))
 
-  it.effect("are not handed out by an Independent either, which goes on behind them, also after a restart", () =>
+  it.effect("are skipped by an Independent, which continues behind them, also after a restart", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 1: "length", 4: "length" })
       const [big, slice] = [yield* memory, yield* memory]
@@ -82,7 +82,7 @@ describe("samples that are refused", () => {
       assert.deepStrictEqual(yield* run(5), ["0", "2", "3", "5", "6"])
     }))
 
-  it.effect("end a draw when there are ten in a row, and the next one goes on", () =>
+  it.effect("fail a draw after ten in a row, and the next draw continues behind them", () =>
     Effect.gen(function*() {
       for (const [reason, tag] of [["content_filter", "ContentPolicy"], ["length", "UnusableResponse"]] as const) {
         const { model, state } = yield* makeEnding(Object.fromEntries(Array(12).fill(reason).entries()))
@@ -101,14 +101,14 @@ describe("samples that are refused", () => {
       }
     }))
 
-  it.effect("are those whose finish reason is one of the given, to the letter", () =>
+  it.effect("have exactly one of the given finish reasons", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "max_length", 1: "Length", 2: "length_", 3: "leng", 4: "length", 5: "" })
       const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
       assert.deepStrictEqual(yield* some(6).pipe(using(cached)), ["0", "1", "2", "3", "5", "6"])
     }))
 
-  it.effect("leave the error of a draw the fork it was of", () =>
+  it.effect("fail a draw with the path of its fork in the error", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding(Object.fromEntries(Array(20).fill("length").entries()))
       const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
@@ -121,7 +121,7 @@ describe("samples that are refused", () => {
       assert.isUndefined(outside.path)
     }))
 
-  it.effect("are told once, and passed over by the next draw, where the store could not say what is behind them", () =>
+  it.effect("are reported once and skipped by the next draw if the store fails behind them", () =>
     Effect.gen(function*() {
       const { model, state } = yield* makeEnding({ 0: "length" })
       const store = yield* memory
@@ -148,7 +148,7 @@ describe("samples that are refused", () => {
       assert.strictEqual(state.next, 2)
     }))
 
-  it.effect("are told once where two fibers find them at once, and no sample is lost between the two", () =>
+  it.effect("are reported once to two concurrent fibers, which lose no sample", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length" })
       const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
@@ -160,7 +160,7 @@ describe("samples that are refused", () => {
       assert.deepStrictEqual(yield* some(3).pipe(using(cached)), ["1", "2", "3"])
     }))
 
-  it.effect("are looked for once: a run reads each sample once, and the first one again where it is not refused", () =>
+  it.effect("cost a run one read of each sample, and a second read of the first sample unless it is excluded", () =>
     Effect.gen(function*() {
       for (const refused of [0, 5, 30]) {
         const { model } = yield* makeEnding({ [refused]: "length" })
@@ -174,7 +174,7 @@ describe("samples that are refused", () => {
       }
     }))
 
-  it.effect("are looked for in front of every draw, also after two fibers have looked at once", () =>
+  it.effect("shift every later draw, also after two concurrent fibers found them", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length", 2: "length" })
       const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
@@ -183,7 +183,7 @@ describe("samples that are refused", () => {
       assert.strictEqual((yield* cached.draw(new Key.Key(cached.identity, "p", []), 2, 1))[0].text, "4")
     }))
 
-  it.effect("are passed over where samples that were handed out were deleted, and are refused when drawn again", () =>
+  it.effect("are skipped when earlier samples are deleted and drawn again", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 5: "length", 6: "length", 7: "length" })
       const store = yield* memory
@@ -201,7 +201,7 @@ describe("samples that are refused", () => {
       assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2], at), ["3", "4", "8"])
     }))
 
-  it.effect("end a draw of a batch with its second request, be it one of several samples or several of one", () =>
+  it.effect("fail a draw of a batch after its second round of requests, with any maxBatch", () =>
     Effect.gen(function*() {
       for (const maxBatch of [undefined, 1]) {
         const { model, state } = yield* makeEnding(Object.fromEntries(Array(45).fill("length").entries()), maxBatch)
@@ -215,7 +215,7 @@ describe("samples that are refused", () => {
       }
     }))
 
-  it.effect("are told once, also where draws at once come upon them", () =>
+  it.effect("are reported once to concurrent draws", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 1: "length" })
       const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
@@ -224,7 +224,7 @@ describe("samples that are refused", () => {
       assert.strictEqual(usage.refused, 1)
     }))
 
-  it.effect("are told and counted", () =>
+  it.effect("are published as events and counted", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length", 1: "length" })
       const cached = yield* Persistent.make(yield* model, yield* memory, { excludeFinishReasons: ["length"] })
@@ -240,7 +240,7 @@ describe("samples that are refused", () => {
       assert.strictEqual(usage.spent.samples, 3)
     }))
 
-  it.effect("are left out by a replication that has no model, too", () =>
+  it.effect("are skipped by a replication without a model", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length" })
       const store = yield* memory
@@ -251,7 +251,7 @@ describe("samples that are refused", () => {
       assert.strictEqual(yield* Effect.provide(LlmModel.sampleOne("p"), replication), "1")
     }))
 
-  it.effect("are a miss of a replication where nothing is behind them", () =>
+  it.effect("lead to a ReplicationCacheMiss if nothing is stored behind them", () =>
     Effect.gen(function*() {
       const { model } = yield* makeEnding({ 0: "length" })
       const store = yield* memory
@@ -266,7 +266,7 @@ describe("samples that are refused", () => {
     }))
 
   it.effect.prop(
-    "leave, of any sequence, the others in their order: for any runs, batches and fibers, at once and again",
+    "leave the other samples of any sequence in order, for any runs, batches and fibers",
     {
       refused: Schema.UniqueArray(count(0, 20)).check(Schema.isMaxLength(8)),
       runs: Schema.Array(Schema.Struct({ n: count(1, 8), batch: count(1, 4) })).check(Schema.isMaxLength(5)),
@@ -303,7 +303,7 @@ describe("samples that are refused", () => {
   )
 
   it.effect.prop(
-    "are told apart beneath, also after restarts: no sample twice in a slice, nor by a reader beside it",
+    "lead to no repeated sample in a slice or a reader beside it, also after restarts",
     {
       refused: Schema.UniqueArray(count(0, 20)).check(Schema.isMaxLength(8)),
       runs: Schema.Array(

@@ -13,8 +13,8 @@ const KeyOf = Schema.Struct({
 
 const Step = Schema.Struct({ do: Schema.Literals(["get", "set", "delete"]), key: KeyOf })
 
-describe("a map by keys", () => {
-  it.effect.prop("tells keys apart by their identity, path and prompt, and by nothing else", {
+describe("KeyMap", () => {
+  it.effect.prop("distinguishes keys by identity, path and prompt, and by nothing else", {
     steps: Schema.Array(Step)
   }, ({ steps }) =>
     Effect.gen(function*() {
@@ -36,7 +36,7 @@ describe("a map by keys", () => {
       }
     }), { arbitrary: { runs: 300 } })
 
-  it.effect("sequences of different forks are different", () =>
+  it.effect("Forks of different paths have different sequences", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)

@@ -65,8 +65,8 @@ const makeTwo = Effect.fnUntraced(function*(options?: Parameters<typeof makeProv
   return { store, provider, gate, one, two }
 })
 
-describe("with a lease", () => {
-  it.effect("who comes second waits for what the first one stores", () =>
+describe("A store with leases", () => {
+  it.effect("lets the second process wait for the sample of the first", () =>
     Effect.gen(function*() {
       const { gate, one, provider, store, two } = yield* makeTwo()
       const both = yield* Effect.forkChild(
@@ -81,7 +81,7 @@ describe("with a lease", () => {
       assert.strictEqual(store.held.size, 0)
     }))
 
-  it.effect("who comes second says that it has waited", () =>
+  it.effect("reports a hit after a wait in the second process", () =>
     Effect.gen(function*() {
       const { gate, one, two } = yield* makeTwo()
       const first = yield* Effect.forkChild(many(one, 1))
@@ -101,7 +101,7 @@ describe("with a lease", () => {
       assert.deepStrictEqual(told, ["waited", "Hit"])
     }))
 
-  it.effect("who waits no more buys nothing, and who still waits gets the sample", () =>
+  it.effect("lets an interrupted draw request nothing, and the waiting draw get the sample", () =>
     Effect.gen(function*() {
       const { gate, one, provider, store, two } = yield* makeTwo()
       const first = yield* Effect.forkChild(many(one, 1))
@@ -123,7 +123,7 @@ describe("with a lease", () => {
       assert.deepStrictEqual([yield* Fiber.join(first), provider.requests], [["a #0"], [1]])
     }))
 
-  it.effect("positions that no one else is buying are bought at once", () =>
+  it.effect("lets free positions be requested at once", () =>
     Effect.gen(function*() {
       const { gate, one, provider, two } = yield* makeTwo()
       yield* gate.open
@@ -137,7 +137,7 @@ describe("with a lease", () => {
       yield* Fiber.interruptAll([waiting, other])
     }))
 
-  it.effect("one that takes longer than the lease keeps it", () =>
+  it.effect("renews the lease of a long request", () =>
     Effect.gen(function*() {
       const { gate, one, provider, two } = yield* makeTwo()
       const both = yield* Effect.forkChild(Effect.all([many(one, 1), many(two, 1)], { concurrency: "unbounded" }))
@@ -149,7 +149,7 @@ describe("with a lease", () => {
       assert.deepStrictEqual(provider.requests, [1])
     }))
 
-  it.effect("of one that has died, the second buys when it is over, and not before", () =>
+  it.effect("lets the second process request when the lease of a dead process expires, and not before", () =>
     Effect.gen(function*() {
       const { gate, provider, store, two } = yield* makeTwo()
       const leases = { ...store.leases, release: () => Effect.void }
@@ -171,7 +171,7 @@ describe("with a lease", () => {
       assert.deepStrictEqual(provider.requests, [1, 1])
     }))
 
-  it.effect("a purchase that fails lets the next one buy", () =>
+  it.effect("lets the next process request after a failed request", () =>
     Effect.gen(function*() {
       const { gate, one, provider, store, two } = yield* makeTwo()
       provider.failures = 1
@@ -187,7 +187,7 @@ describe("with a lease", () => {
       assert.strictEqual(store.held.size, 0)
     }))
 
-  it.effect("a lease that cannot be asked for fails the draw before anything is bought", () =>
+  it.effect("fails a draw before any request if it cannot take the lease", () =>
     Effect.gen(function*() {
       const { gate, one, provider, store } = yield* makeTwo()
       yield* gate.open
@@ -197,7 +197,7 @@ describe("with a lease", () => {
       assert.deepStrictEqual(yield* many(one, 1), ["a #0"])
     }))
 
-  it.effect("one that cannot be kept alive for a while does no harm", () =>
+  it.effect("survives failed renewals of a lease", () =>
     Effect.gen(function*() {
       const { gate, one, provider, store } = yield* makeTwo()
       const drawing = yield* Effect.forkChild(many(one, 1))
@@ -210,7 +210,7 @@ describe("with a lease", () => {
       assert.strictEqual(provider.requests.length, 1)
     }))
 
-  it.effect("draws of a shared reader are leased too, those of a model that remembers are not", () =>
+  it.effect("leases the draws of a shared reader, but not of a caching model", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const gate = yield* makeGate
@@ -226,7 +226,7 @@ describe("with a lease", () => {
       }
     }))
 
-  it.effect("the store must have leases, and their time must end", () =>
+  it.effect("is required for the option lease, which has to be a finite time", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const [plain, leased] = yield* Effect.all([MemoryStore.make, makeLeased])
@@ -239,7 +239,7 @@ describe("with a lease", () => {
     }))
 })
 
-describe("what cannot be stored", () => {
+describe("A sample that the store failed to put", () => {
   const down = new SampleError.StoreError({
     kind: "Unavailable",
     store: "flaky",
@@ -261,7 +261,7 @@ describe("what cannot be stored", () => {
   })
 
   it.effect.each(["before", "after"] as const)(
-    "is stored by the next draw, once (the fault comes %s)",
+    "is stored once by the next draw (the fault comes %s)",
     (is) =>
       Effect.gen(function*() {
         const { fault, flaky, store } = yield* makeFlaky
@@ -283,7 +283,7 @@ describe("what cannot be stored", () => {
       })
   )
 
-  it.effect("is stored at the latest when the layer is closed", () =>
+  it.effect("is stored at the latest when the layer closes", () =>
     Effect.gen(function*() {
       const { fault, flaky } = yield* makeFlaky
       const provider = yield* makeProvider()
@@ -297,7 +297,7 @@ describe("what cannot be stored", () => {
       assert.deepStrictEqual(yield* many(replica, 2), ["a #0", "a #1"])
     }))
 
-  it.effect("and not even then is lost with a message", () =>
+  it.effect("is lost with a log message if the store still fails then", () =>
     Effect.gen(function*() {
       const messages: Array<unknown> = []
       const logger = Logger.make(({ message }) => void messages.push(message))

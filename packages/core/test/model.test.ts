@@ -18,7 +18,7 @@ import { build, count, Stack } from "./support/stack.ts"
 
 const reasonOf = (error: unknown) => error instanceof SampleError.ProviderError ? error.reason._tag : error
 
-describe("batches", () => {
+describe("A batch", () => {
   it.effect.each([
     { batch: 20, maxBatch: 10, n: 40, sent: [10, 10, 10, 10] },
     { batch: 20, maxBatch: 8, n: 20, sent: [7, 7, 7] },
@@ -29,7 +29,7 @@ describe("batches", () => {
     { batch: 20, maxBatch: 1, n: 3, sent: [1, 1, 1] },
     { batch: 1, maxBatch: 10, n: 3, sent: [1, 1, 1] }
   ])(
-    "%j: each request is evenly filled and sent when the consumer needs it",
+    "is sent as evenly filled requests when the consumer needs them: %j",
     ({ batch, maxBatch, n, sent }) =>
       Effect.gen(function*() {
         for (
@@ -44,7 +44,7 @@ describe("batches", () => {
   )
 
   it.effect.prop(
-    "sampleMany buys what is missing of n, and no more",
+    "of sampleMany requests the missing samples, and no more",
     {
       n: count(1, 20),
       maxBatch: count(1, 8),
@@ -65,7 +65,7 @@ describe("batches", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("a batch fills gaps, and does not buy what is there", () =>
+  it.effect("fills gaps, and does not request stored samples", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const { Key, SampleStore } = yield* Effect.promise(() => import("@llm-cache/core"))
@@ -86,7 +86,7 @@ describe("batches", () => {
       assert.deepStrictEqual(provider.requests, [4])
     }).pipe(Effect.scoped))
 
-  it.effect("a provider that brings less is asked for the rest, and one that brings more is not asked again", () =>
+  it.effect("is completed if the provider returns fewer samples, and not requested again if it returns more", () =>
     Effect.gen(function*() {
       for (const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"]] as const) {
         const root = yield* makeDirectory
@@ -102,7 +102,7 @@ describe("batches", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("what is asked for next is the rest of a batch that came short", () =>
+  it.effect("that came short is followed by a request for its rest", () =>
     Effect.gen(function*() {
       for (const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"]] as const) {
         const answers = [10, 10, 20, 7, 13]
@@ -117,7 +117,7 @@ describe("batches", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("what is owed to an independent reader is not forgotten when it has nothing else to keep", () =>
+  it.effect("that came short is completed for an independent reader without other state", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ maxBatch: 2, brings: (n) => Math.max(1, n - 1) })
       const model = yield* Independent.make(provider.model)
@@ -132,7 +132,7 @@ describe("batches", () => {
       assert.deepStrictEqual(provider.requests, [2, 1, 2])
     }).pipe(Effect.scoped))
 
-  it.effect("a batch larger than anyone could want costs no more than what it brings", () =>
+  it.effect("of any size costs no more than the samples of its answer", () =>
     Effect.gen(function*() {
       for (
         const stack of [[], ["Repeatable"], ["Persistent"], ["Independent"], ["Independent", "Persistent"]] as const
@@ -150,7 +150,7 @@ describe("batches", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("a batch does not buy what another request is buying", () =>
+  it.effect("does not request the samples of an in-flight request", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const gate = yield* makeGate
@@ -167,7 +167,7 @@ describe("batches", () => {
       assert.deepStrictEqual(provider.requests, [1, 4, 1])
     }).pipe(Effect.scoped))
 
-  it.effect("what a bare provider brings beyond n is not handed out", () =>
+  it.effect("of a bare provider hands out no sample beyond n", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ brings: (n) => n + 3 })
       assert.strictEqual((yield* LlmModel.sampleMany("p", 2).pipe(using(provider.model))).length, 2)
@@ -186,11 +186,11 @@ it.effect.prop("sampleMany of no samples draws none", { stack: Stack }, ({ stack
     assert.deepStrictEqual(provider.requests, [])
   }).pipe(Effect.scoped))
 
-describe("bad input is a typed error before any request is sent", () => {
+describe("InvalidInput comes before any request", () => {
   const wrong = [0, -1, 1.5, NaN, Infinity, -Infinity, 2 ** 60]
 
   it.effect.prop(
-    "a batch, or n",
+    "for a batch or n that is not a whole number in range",
     { stack: Stack, bad: Schema.Literals(wrong.filter(Number.isFinite)) },
     ({ bad, stack }) =>
       Effect.gen(function*() {
@@ -212,7 +212,7 @@ describe("bad input is a typed error before any request is sent", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect.prop("a prompt with a lone surrogate", { stack: Stack }, ({ stack }) =>
+  it.effect.prop("for a prompt with a lone surrogate", { stack: Stack }, ({ stack }) =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const [model] = yield* build(stack, provider.model, yield* makeDirectory)
@@ -257,8 +257,8 @@ describe("bad input is a typed error before any request is sent", () => {
     }))
 })
 
-describe("a model made from a function", () => {
-  it.effect("hands a failure of the function on, and has it as often as it is asked", () =>
+describe("A model made from a function", () => {
+  it.effect("fails with the error of the function at each draw", () =>
     Effect.gen(function*() {
       const miss = new SampleError.ProviderError({
         provider: "mock",
@@ -274,7 +274,7 @@ describe("a model made from a function", () => {
     ["only ones without a text", [null, undefined, 3, { text: null }]],
     ["no list", null],
     ["a text for a list", "abc"]
-  ])("that brings %s fails, and nothing is stored", ([, samples]) =>
+  ])("fails and stores nothing if the function returns %s", ([, samples]) =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const layer = Persistent.layer({ directory: root }).pipe(
@@ -287,7 +287,7 @@ describe("a model made from a function", () => {
       assert.deepStrictEqual(samplesIn(root), {})
     }))
 
-  it.effect("drops what has no text, keeps an empty text, and repairs lone surrogates before anyone sees them", () =>
+  it.effect("drops samples without text, keeps empty texts and repairs lone surrogates", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const layer = Persistent.layer({ directory: root }).pipe(Layer.provide(LlmModel.layer({
@@ -300,7 +300,7 @@ describe("a model made from a function", () => {
       assert.deepStrictEqual(yield* Effect.provide(LlmModel.sampleMany("p", 2), layer), texts)
     }))
 
-  it.effect("may need services, which it gets from where it is made", () =>
+  it.effect("gets the services of the function from the context of its construction", () =>
     Effect.gen(function*() {
       class Word extends Context.Service<Word, { readonly word: string }>()("Word") {}
       const layer = LlmModel.layer({
@@ -311,7 +311,7 @@ describe("a model made from a function", () => {
       assert.strictEqual(yield* Effect.provideService(program, Word, { word: "yes" }), "yes")
     }))
 
-  it.effect("may be made of another model, and is not asked by itself", () =>
+  it.effect("can sample another model without sampling itself", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const shout = LlmModel.layer({
@@ -323,7 +323,7 @@ describe("a model made from a function", () => {
       assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), ["p #0!", "p #1!"])
     }))
 
-  it.effect("runs in the spans and the log of who samples, with the services of where it is made", () =>
+  it.effect("runs in the spans and the log of the sampling fiber, with the services of its construction", () =>
     Effect.gen(function*() {
       class Word extends Context.Service<Word, string>()("Word") {}
       const seen: Array<unknown> = []
@@ -346,7 +346,7 @@ describe("a model made from a function", () => {
       assert.deepStrictEqual(seen, ["sampled", "who samples", "where it is made"])
     }))
 
-  it.effect("has a scope for each request, which outlasts the one who asked", () =>
+  it.effect("has a scope for each request, which outlasts the sampling fiber", () =>
     Effect.gen(function*() {
       const log: Array<string> = []
       const gate = yield* makeGate
@@ -372,7 +372,7 @@ describe("a model made from a function", () => {
       assert.deepStrictEqual(log, ["open", "used", "closed"])
     }).pipe(Effect.scoped))
 
-  it.effect("tells of each sample what the request told, and when and how long it was", () =>
+  it.effect("adds metadata, time and duration of the request to each sample", () =>
     Effect.gen(function*() {
       const source = yield* LlmModel.make({
         model: "m",
@@ -403,7 +403,7 @@ describe("a model made from a function", () => {
       ])
     }))
 
-  it.effect("that dies takes its waiters with it and nothing else", () =>
+  it.effect("that dies ends its waiting draws and nothing else", () =>
     Effect.gen(function*() {
       let calls = 0
       const source = yield* LlmModel.make({
@@ -416,8 +416,8 @@ describe("a model made from a function", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("identity", () => {
-  it.effect("is the alias, the temperature and the parameters, and passes through every combinator", () =>
+describe("An identity", () => {
+  it.effect("consists of alias, temperature and parameters, and passes through every combinator", () =>
     Effect.gen(function*() {
       const source = yield* LlmModel.make({
         model: "vendor/m-large",
@@ -435,7 +435,7 @@ describe("identity", () => {
     }).pipe(Effect.scoped))
 
   it.effect.prop(
-    "two are the same exactly when all three are",
+    "equals another exactly if all three are equal",
     {
       one: Schema.Struct({
         name: Schema.Literals(["a", "b"]),

@@ -43,7 +43,7 @@ describe("IndependentModel", () => {
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const errors = yield* Effect.all([
-        Effect.flip(IndependentModel.sampleMany("a", 0)),
+        Effect.flip(IndependentModel.sampleMany("a", -1)),
         Effect.flip(IndependentModel.sampleOne("\uD800")),
         Effect.flip(Stream.runHead(IndependentModel.sample("a", { batch: NaN })))
       ]).pipe(Effect.provide(watchedIndependent), Effect.provide(provider.layer))

@@ -19,9 +19,9 @@ const stores = {
   "a directory": Effect.flatMap(makeDirectory, DirectoryStore.make)
 }
 
-describe("peek", () => {
+describe("Model.peek", () => {
   it.effect.prop(
-    "returns the samples that draws return, as many as are recorded, and requests none",
+    "returns the recorded samples that draws return, and requests none",
     { recorded: count(0, 5), position: count(0, 6), most: count(1, 7) },
     ({ most, position, recorded }) =>
       Effect.gen(function*() {
@@ -45,7 +45,7 @@ describe("peek", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("stops at a gap and at a damaged sample, for which a draw has the error", () =>
+  it.effect("stops at a gap and at a damaged sample, and the draw has the error", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make
       const provider = yield* makeProvider()
@@ -59,7 +59,7 @@ describe("peek", () => {
       assert.lengthOf(model.peek!(key, 3, 4), 1)
     }).pipe(Effect.scoped))
 
-  it.effect("is absent from a model that wraps another one, unless it is given", () =>
+  it.effect("is absent from a model that wraps another model without giving it", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const repeatable = yield* Repeatable.make(provider.model)
@@ -76,7 +76,7 @@ describe("peek", () => {
       assert.strictEqual(draws, 5)
     }).pipe(Effect.scoped))
 
-  it.effect("is absent from a store that wraps another one, unless it is given", () =>
+  it.effect("is absent from a store that wraps another store without giving it", () =>
     Effect.gen(function*() {
       for (const open of Object.values(stores)) {
         const store = yield* open
@@ -95,7 +95,7 @@ describe("peek", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("is absent from Independent, whose every read takes a sample, and from a cache above it", () =>
+  it.effect("is absent from Independent, and from a cache above it, because each read takes a sample", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const independent = yield* Independent.make(yield* Repeatable.make(provider.model))

@@ -23,7 +23,7 @@ const miss = (error: unknown): SampleError.ReplicationCacheMiss => {
   return error
 }
 
-describe("replication", () => {
+describe("Replication", () => {
   const recorded = (prompts: ReadonlyArray<string>) =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
@@ -37,7 +37,7 @@ describe("replication", () => {
       return { root, provider, values, layer }
     })
 
-  it.effect("gives what was recorded, never asks the model, and writes nothing", () =>
+  it.effect("returns the recorded samples, sends no request and writes nothing", () =>
     Effect.gen(function*() {
       const { layer, provider, root, values } = yield* recorded(["a", "b"])
       const before = readTree(root)
@@ -68,7 +68,7 @@ describe("replication", () => {
       assert.deepStrictEqual(yield* program, values[0])
     }))
 
-  it.effect("a sequence that is exhausted reads differently from a prompt that is unknown", () =>
+  it.effect("has different messages for an exhausted sequence and an unknown prompt", () =>
     Effect.gen(function*() {
       const { layer, root } = yield* recorded(["the quick brown fox", "something else"])
       const exhausted = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleMany("something else", 9), layer)))
@@ -90,7 +90,7 @@ describe("replication", () => {
       assert.include(unknown.message, "brown")
     }))
 
-  it.effect("a miss says at once that nothing is stored under this identity", () =>
+  it.effect("says at once that nothing is stored under this identity", () =>
     Effect.gen(function*() {
       const { root } = yield* recorded(["a"])
       const error = miss(
@@ -105,7 +105,7 @@ describe("replication", () => {
       assert.include(error.message, "temperature 0.3")
     }))
 
-  it.effect("a prompt whose request failed is not stored, and is not its own nearest", () =>
+  it.effect("does not store a prompt whose request failed, nor name it as its own nearest prompt", () =>
     Effect.gen(function*() {
       const { layer, provider, root } = yield* recorded(["hello there"])
       provider.failures = 1
@@ -115,7 +115,7 @@ describe("replication", () => {
       assert.deepStrictEqual(error.nearest, { prompt: "hello there", differsAt: 5 })
     }))
 
-  it.effect("what is printed of an error is its message, and its fields", () =>
+  it.effect("fails with errors that print their message and fields", () =>
     Effect.gen(function*() {
       const { layer } = yield* recorded(["a"])
       const error = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleOne("b"), layer)))
@@ -125,7 +125,7 @@ describe("replication", () => {
       assert.strictEqual(JSON.parse(JSON.stringify(error)).prompt, "b")
     }))
 
-  it.effect("a miss is caught by its tag, and a fork of the stream goes on", () =>
+  it.effect("fails with a miss that catchTag catches, so that the stream can continue elsewhere", () =>
     Effect.gen(function*() {
       const { layer } = yield* recorded(["a"])
       const texts = yield* LlmModel.sample("a").pipe(
@@ -137,8 +137,8 @@ describe("replication", () => {
     }))
 })
 
-describe("slices", () => {
-  it.effect("a slice of an original cache, and of one that is replicated", () =>
+describe("A slice", () => {
+  it.effect("records the used samples of an original cache and of a replication", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -159,7 +159,7 @@ describe("slices", () => {
       assert.deepStrictEqual(provider.requests, [10])
     }))
 
-  it.effect("a batch asked of a slice is bought for the big cache, and the slice takes only what is consumed", () =>
+  it.effect("takes only the consumed samples of a batch, and the big cache takes all", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider({ maxBatch: 10 })
@@ -170,7 +170,7 @@ describe("slices", () => {
       assert.strictEqual(Object.keys(samplesIn(Path.join(root, "1"))).length, 3)
     }).pipe(Effect.scoped))
 
-  it.effect("a position that is deleted from a slice is taken again from the same position of the big cache", () =>
+  it.effect("takes a deleted position again from the same position of the big cache", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -187,7 +187,7 @@ describe("slices", () => {
       assert.strictEqual(readTree(root)[file], before[1])
     }).pipe(Effect.scoped))
 
-  it.effect("a store that fails between drawing and storing does not put a sample at another position", () =>
+  it.effect("keeps each sample at its position if the store fails between draw and put", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const big = yield* Persistent.make(provider.model, yield* directoryStore(yield* makeDirectory))
@@ -210,8 +210,8 @@ describe("slices", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("stores", () => {
-  it.effect("in memory, nested, are each their own", () =>
+describe("Nested stores", () => {
+  it.effect("in memory are independent of each other", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const cache = () => Layer.provide(Persistent.layer(), MemoryStore.layer)
@@ -224,7 +224,7 @@ describe("stores", () => {
       assert.deepStrictEqual(texts, [provider.given.slice(0, 2), provider.given.slice(0, 6)])
     }))
 
-  it.effect("a store that an Independent beneath reads from is refused, and one that nothing shared is between is not", () =>
+  it.effect("must differ if an Independent is between them, and can be the same otherwise", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const directory = yield* makeDirectory
@@ -243,7 +243,7 @@ describe("stores", () => {
       assert.deepStrictEqual(Object.values(samplesIn(directory)), provider.given)
     }))
 
-  it.effect("keep what two processes bought, also where their readers were at the same position", () =>
+  it.effect("keep the samples of two processes, even with readers at the same position", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const store = yield* MemoryStore.make
@@ -265,7 +265,7 @@ describe("stores", () => {
       assert.deepStrictEqual(stored.map((drawn) => drawn!.origins), [[0], [0]])
     }))
 
-  it.effect("a store that hangs does not keep a program that gives up", () =>
+  it.effect("let an interrupted program end if a store hangs", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
@@ -290,7 +290,7 @@ describe("stores", () => {
 })
 
 describe("sampleMany under Independent", () => {
-  it.effect("that fails midway and is retried gets the samples that it had, and replays", () =>
+  it.effect("gets its samples again if it fails midway and is retried, and replays", () =>
     Effect.gen(function*() {
       for (const stack of [["Independent"], ["Independent", "Persistent"]] as const) {
         const root = yield* makeDirectory
@@ -308,7 +308,7 @@ describe("sampleMany under Independent", () => {
       }
     }))
 
-  it.effect("that is interrupted midway gives back what it had", () =>
+  it.effect("gives its samples back if it is interrupted midway", () =>
     Effect.gen(function*() {
       for (const stack of [["Independent"], ["Independent", "Persistent"]] as const) {
         const provider = yield* makeProvider({ maxBatch: 2 })
@@ -325,7 +325,7 @@ describe("sampleMany under Independent", () => {
     }).pipe(Effect.scoped))
 })
 
-it.effect("Independent over a provider hands out all that was bought, also after a draw that failed", () =>
+it.effect("Independent over a provider hands out all requested samples, also after a failed draw", () =>
   Effect.gen(function*() {
     const provider = yield* makeProvider({ brings: (n) => n + 1 })
     const model = yield* Independent.make(provider.model)
@@ -337,8 +337,8 @@ it.effect("Independent over a provider hands out all that was bought, also after
     assert.sameMembers(all, provider.given.slice(0, all.length))
   }).pipe(Effect.scoped))
 
-describe("what a purchase brought and the store did not take", () => {
-  it.effect("is stored and handed out by the next draws, each once, before anything else is bought", () =>
+describe("The samples of a request that the store did not take", () => {
+  it.effect("are stored and handed out by the next draws, each once, before any other request", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
@@ -360,13 +360,13 @@ describe("what a purchase brought and the store did not take", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("layerConfig", () => {
+describe("Persistent.layerConfig", () => {
   const program = LlmModel.sampleMany("a", 2)
 
   const configured = (env: Record<string, string>) =>
     Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
 
-  it.effect("switches a finished program to a cache, and to replication, from outside", () =>
+  it.effect("switches a finished program to a cache and to replication by environment variables", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -387,7 +387,7 @@ describe("layerConfig", () => {
     [{}, "LLM_CACHE_DIRECTORY"],
     [{ LLM_CACHE_DIRECTORY: "" }, "LLM_CACHE_DIRECTORY"],
     [{ LLM_CACHE_DIRECTORY: "x", LLM_CACHE_REPLICATION: "maybe" }, "LLM_CACHE_REPLICATION"]
-  ])("%j is a ConfigError that names the variable", ([env, name]) =>
+  ])("fails with a ConfigError that names the variable for %j", ([env, name]) =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const error = yield* program.pipe(
@@ -401,7 +401,7 @@ describe("layerConfig", () => {
       assert.deepStrictEqual(provider.requests, [])
     }))
 
-  it.effect("refuses what the program refuses, also in replication", () =>
+  it.effect("excludes the finish reasons of the program, also in replication", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       let requests = 0
@@ -421,7 +421,7 @@ describe("layerConfig", () => {
       assert.strictEqual(requests, 4)
     }))
 
-  it.effect("reads the variables it is told to", () =>
+  it.effect("reads variables of other names", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()
@@ -436,7 +436,7 @@ describe("layerConfig", () => {
       assert.strictEqual(Object.keys(samplesIn(root)).length, 2)
     }))
 
-  it.effect("takes what the program says, and reads the rest", () =>
+  it.effect("prefers the options of the program to variables", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider()

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { Positions } from "../src/internal/model/positions.ts"
 import { count } from "./support/stack.ts"
 
-describe("positions", () => {
+describe("Positions", () => {
   it.prop(
     "are counted in any range",
     {

@@ -19,8 +19,8 @@ const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 const wanted = [{ prompt: "a", n: 3 }, { prompt: "b" }, { prompt: "c", n: 2 }]
 
-describe("prefetch", () => {
-  it.effect("buys what the cache does not have, and a run after it nothing", () =>
+describe("Prefetch.prefetch", () => {
+  it.effect("requests the missing samples, so that a later run requests nothing", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Persistent.make(provider.model, yield* memory)
@@ -34,7 +34,7 @@ describe("prefetch", () => {
       assert.lengthOf(provider.requests, 4)
     }))
 
-  it.effect("goes on where it was stopped", () =>
+  it.effect("continues after an interruption", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider({ maxBatch: 1 })
       const store = yield* memory
@@ -50,7 +50,7 @@ describe("prefetch", () => {
       assert.lengthOf(provider.requests, 11, "the one that was interrupted is sent again")
     }))
 
-  it.effect("works on so many prompts at once, and in batches", () =>
+  it.effect("works on `concurrency` prompts at once, in batches", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const model = yield* Repeatable.make(provider.model)
@@ -79,7 +79,7 @@ describe("prefetch", () => {
       assert.lengthOf(provider.requests, 15_000)
     }))
 
-  it.effect("tells its progress", () =>
+  it.effect("reports its progress", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       provider.gate = TestClock.adjust("1 second")
@@ -94,7 +94,7 @@ describe("prefetch", () => {
       ])
     }))
 
-  it.effect("passes over a prompt that fails, and says so", () =>
+  it.effect("skips a prompt that fails, and reports it", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       provider.failures = 1
@@ -108,7 +108,7 @@ describe("prefetch", () => {
       ]])
     }))
 
-  it.effect("ends where another prompt would fail too: a bad key, a miss in replication", () =>
+  it.effect("ends at an error that other prompts would have too: a bad key, a ReplicationCacheMiss", () =>
     Effect.gen(function*() {
       const reason = new SampleError.BadKey({ description: "no key" })
       let requests = 0
@@ -140,7 +140,7 @@ describe("prefetch", () => {
       assert.lengthOf(provider.requests, 1)
     }))
 
-  it.effect("refuses a model that would lose what it draws, and counts that are none, before any request", () =>
+  it.effect("fails with InvalidInput before any request for a model without a cache and for wrong counts", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
       const cache = yield* Repeatable.make(provider.model)

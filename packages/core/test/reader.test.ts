@@ -9,9 +9,9 @@ const Step = Schema.Union([
   Schema.Struct({ do: Schema.Literal("claim"), position: count(0, 12) })
 ])
 
-describe("a reader", () => {
+describe("Reader", () => {
   it.prop(
-    "hands out the lowest position that is neither out nor claimed",
+    "hands out the lowest position that is free and not claimed",
     { steps: Schema.Array(Step) },
     ({ steps }) => {
       const reader = new Reader(0)

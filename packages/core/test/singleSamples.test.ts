@@ -43,8 +43,8 @@ const stacks: ReadonlyArray<ReadonlyArray<Combinator>> = [
   ["Persistent", "Independent"]
 ]
 
-describe("a provider that takes one sample per request", () => {
-  it.effect("is asked by several requests at once, as many as `concurrency`, evenly filled", () =>
+describe("A provider with one sample per request", () => {
+  it.effect("gets concurrent requests in evenly filled groups of at most `concurrency`", () =>
     Effect.gen(function*() {
       for (const stack of stacks.filter(([top, next]) => top !== "Persistent" || next === undefined)) {
         const provider = yield* makeSingle({ maxBatch: 1, concurrency: 8 })
@@ -56,7 +56,7 @@ describe("a provider that takes one sample per request", () => {
       }
     }))
 
-  it.effect("is asked for no more than a batch, and for the next requests when the consumer needs them", () =>
+  it.effect("gets requests for one batch, and the next ones when the consumer needs them", () =>
     Effect.gen(function*() {
       for (const stack of stacks) {
         const provider = yield* makeSingle({ maxBatch: 1, concurrency: 3 })
@@ -70,7 +70,7 @@ describe("a provider that takes one sample per request", () => {
       }
     }))
 
-  it.effect("and does not look at `n`, is asked for several once, and then so", () =>
+  it.effect("gets requests for one sample after its first answer ignored `n`", () =>
     Effect.gen(function*() {
       for (const stack of stacks.filter(([top, next]) => top !== "Persistent" || next === undefined)) {
         const provider = yield* makeSingle({ concurrency: 4 })
@@ -84,7 +84,7 @@ describe("a provider that takes one sample per request", () => {
       }
     }))
 
-  it.effect("is asked by one request after the other by default", () =>
+  it.effect("gets one request after the other by default", () =>
     Effect.gen(function*() {
       const provider = yield* makeSingle({})
       assert.lengthOf(yield* LlmModel.sampleMany("p", 5).pipe(using(provider.model)), 5)
@@ -92,7 +92,7 @@ describe("a provider that takes one sample per request", () => {
       assert.strictEqual(provider.most(), 1)
     }))
 
-  it.effect("keeps what some requests bring where others fail, and asks for the rest again", () =>
+  it.effect("loses no sample if other requests fail, and gets new requests for the rest", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
       const provider = yield* makeSingle({ maxBatch: 1, concurrency: 4, isFailing: (i) => i === 1 || i === 2 })
@@ -103,7 +103,7 @@ describe("a provider that takes one sample per request", () => {
       assert.deepStrictEqual(Object.values(samplesIn(directory)), texts)
     }))
 
-  it.effect("fails with the first failure where all requests fail", () =>
+  it.effect("fails with the first error if all requests fail", () =>
     Effect.gen(function*() {
       const provider = yield* makeSingle({ maxBatch: 1, concurrency: 3, isFailing: () => true })
       const error = yield* Effect.flip(LlmModel.sampleMany("p", 3).pipe(using(provider.model)))
@@ -111,7 +111,7 @@ describe("a provider that takes one sample per request", () => {
       assert.strictEqual(provider.requests.length, 3)
     }))
 
-  it.effect("tells what each request cost", () =>
+  it.effect("reports the tokens of each request", () =>
     Effect.gen(function*() {
       const { model } = yield* makeSingle({ maxBatch: 1, concurrency: 2 })
       const drawn = yield* model.draw(new Key.Key(model.identity, "p", []), 0, 2)
@@ -122,7 +122,7 @@ describe("a provider that takes one sample per request", () => {
       assert.notStrictEqual(drawn[0].metadata.request, drawn[1]!.metadata.request)
     }))
 
-  it.effect("is refused where `concurrency` is no count", () =>
+  it.effect("fails with InvalidInput if `concurrency` is not a whole number of at least 1", () =>
     Effect.gen(function*() {
       for (const concurrency of [0, -1, 1.5, NaN]) {
         const error = yield* Effect.flip(LlmModel.make({

@@ -42,8 +42,8 @@ const failingAfter = (store: SampleStore.Store, puts: number): SampleStore.Store
   }
 }
 
-describe("a copy", () => {
-  it.effect("takes every identity, prompt, fork and gap along", () =>
+describe("Transfer.copy", () => {
+  it.effect("copies every identity, prompt, fork and gap", () =>
     Effect.gen(function*() {
       const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const keys = yield* Effect.all([
@@ -62,7 +62,7 @@ describe("a copy", () => {
       }
     }))
 
-  it.effect("takes only the keys that the filter lets pass", () =>
+  it.effect("copies only the keys that pass the filter", () =>
     Effect.gen(function*() {
       const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q")])
@@ -75,7 +75,7 @@ describe("a copy", () => {
       assert.deepStrictEqual([yield* textsOf(to, p), yield* textsOf(to, q)], [{}, { 0: "b" }])
     }))
 
-  it.effect("that was stopped goes on where it was", () =>
+  it.effect("continues after an interruption", () =>
     Effect.gen(function*() {
       const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const keys = yield* Effect.forEach(Array.from({ length: 40 }, (_, i) => `p${i}`), (prompt) => keyOf(prompt))
@@ -85,7 +85,7 @@ describe("a copy", () => {
       for (const key of keys) assert.deepStrictEqual(yield* textsOf(to, key), yield* textsOf(from, key))
     }))
 
-  it.effect("tells how far it has come", () =>
+  it.effect("reports its progress", () =>
     Effect.gen(function*() {
       const [from, to] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
       const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q")])
@@ -102,7 +102,7 @@ describe("a copy", () => {
       }
     }))
 
-  it.effect("fails with what is damaged, or goes on without it and says so", () =>
+  it.effect("fails on damaged entries, or skips and reports them", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const [from, to] = yield* Effect.all([DirectoryStore.make(root), MemoryStore.make])
@@ -117,7 +117,7 @@ describe("a copy", () => {
       assert.deepStrictEqual(damaged.map(({ position }) => position), [1])
     }))
 
-  it.effect("names the folders of a cache of the original, whose prompts are not known", () =>
+  it.effect("names the folders of an original cache with unknown prompts", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const [from, to] = yield* Effect.all([DirectoryStore.make(root), MemoryStore.make])
@@ -134,7 +134,7 @@ describe("a copy", () => {
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a" })
     }))
 
-  it.effect("needs to know which model a folder is for", () =>
+  it.effect("fails on a folder without a known model", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const from = yield* DirectoryStore.make(root)
@@ -151,7 +151,7 @@ describe("a copy", () => {
     }))
 })
 
-describe("a merge", () => {
+describe("Transfer.merge", () => {
   const merged = Effect.fnUntraced(function*(
     ours: Readonly<Record<number, string>>,
     theirs: Readonly<Record<number, string>>,
@@ -164,14 +164,14 @@ describe("a merge", () => {
     return { moved, texts: yield* textsOf(to, key), from, to, key }
   })
 
-  it.effect("of what agrees needs no policy", () =>
+  it.effect("needs no policy for equal samples", () =>
     Effect.gen(function*() {
       const { moved, texts } = yield* merged({ 0: "a", 2: "c" }, { 0: "a", 1: "b" }, undefined)
       assert.deepStrictEqual(texts, { 0: "a", 1: "b", 2: "c" })
       assert.deepStrictEqual(moved, { ...nothing, copied: 1, present: 1 })
     }))
 
-  it.effect("of what disagrees fails, and names the key, the position and both samples", () =>
+  it.effect("fails on different samples, with the key, the position and both texts", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(merged({ 0: "a", 1: "ours" }, { 0: "a", 1: "theirs" }, "fail"))
       assert.deepInclude(error, { _tag: "SampleConflict", position: 1, ours: "ours", theirs: "theirs" })
@@ -181,19 +181,19 @@ describe("a merge", () => {
       }
     }))
 
-  it.effect("keeps ours", () =>
+  it.effect("keeps our samples with ifDifferent: ours", () =>
     Effect.gen(function*() {
       const { moved, texts } = yield* merged({ 0: "a" }, { 0: "b", 1: "c" }, "ours")
       assert.deepStrictEqual([texts, moved], [{ 0: "a", 1: "c" }, { ...nothing, kept: 1, copied: 1 }])
     }))
 
-  it.effect("keeps theirs", () =>
+  it.effect("takes their samples with ifDifferent: theirs", () =>
     Effect.gen(function*() {
       const { moved, texts } = yield* merged({ 0: "a", 5: "e" }, { 0: "b", 1: "c" }, "theirs")
       assert.deepStrictEqual([texts, moved], [{ 0: "b", 1: "c", 5: "e" }, { ...nothing, replaced: 1, copied: 1 }])
     }))
 
-  it.effect("appends theirs in order, behind what agrees, and once", () =>
+  it.effect("appends their different samples in order, and once", () =>
     Effect.gen(function*() {
       const { from, key, moved, texts, to } = yield* merged(
         { 0: "a", 1: "b" },
@@ -211,7 +211,7 @@ describe("a merge", () => {
       assert.deepStrictEqual(yield* textsOf(to, key), { ...expected, 6: "x" })
     }))
 
-  it.effect("of samples that are known to be one appends them once, wherever they come from", () =>
+  it.effect("appends equal samples once, wherever they come from", () =>
     Effect.gen(function*() {
       const [one, other, to, key] = yield* Effect.all([
         MemoryStore.make,
@@ -227,7 +227,7 @@ describe("a merge", () => {
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a", 1: "b" })
     }))
 
-  describe("of samples of which it is known by which request they came", () => {
+  describe("with samples of known requests", () => {
     const named = (request: string, index: number, text = `${request} ${index}`): Sample.Drawn => ({
       text,
       metadata: { request, index, createdAt: 1 },
@@ -239,7 +239,7 @@ describe("a merge", () => {
     const append = (from: SampleStore.Store, to: SampleStore.Store) =>
       Transfer.merge(from, to, { ifDifferent: "append" })
 
-    it.effect("both ways, and through a third store: has each once", () =>
+    it.effect("leaves each sample once, both ways and through a third store", () =>
       Effect.gen(function*() {
         const [[a, b, c], key] = yield* Effect.all([three, keyOf("p")])
         yield* putAll(a, key, 0, named("a", 0), named("a", 1), named("a", 2))
@@ -265,7 +265,7 @@ describe("a merge", () => {
         }
       }))
 
-    it.effect("takes them for the same whatever else is known, and not where a model has changed the text", () =>
+    it.effect("treats samples of one request and index as equal, unless their texts differ", () =>
       Effect.gen(function*() {
         const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
         yield* putAll(a, key, 0, named("r", 0, "x"), named("r", 1, "y"))
@@ -276,7 +276,7 @@ describe("a merge", () => {
         assert.deepStrictEqual(yield* textsOf(b, key), { 0: "x", 1: "Y", 2: "y" })
       }))
 
-    it.effect("tells two samples of one text apart", () =>
+    it.effect("distinguishes two samples with the same text", () =>
       Effect.gen(function*() {
         const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
         yield* putAll(a, key, 0, named("r", 0, "x"), named("r", 1, "x"))
@@ -285,7 +285,7 @@ describe("a merge", () => {
         assert.deepStrictEqual(yield* textsOf(b, key), { 0: "x", 1: "x", 2: "x" })
       }))
 
-    it.effect("takes one that is there twice once", () =>
+    it.effect("copies a sample once that is stored twice", () =>
       Effect.gen(function*() {
         const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
         yield* putAll(a, key, 0, named("r", 0), named("r", 0), named("r", 0))
@@ -294,7 +294,7 @@ describe("a merge", () => {
         assert.deepStrictEqual(yield* textsOf(b, key), { 0: "s 0", 1: "r 0" })
       }))
 
-    it.effect("loses none to another writer that is first", () =>
+    it.effect("loses no sample to another writer", () =>
       Effect.gen(function*() {
         const [[a, b], key] = yield* Effect.all([three, keyOf("p")])
         yield* putAll(a, key, 0, named("a", 0), named("a", 1))
@@ -311,7 +311,7 @@ describe("a merge", () => {
       }))
   })
 
-  it.effect("takes equal texts that were bought at different times for different samples", () =>
+  it.effect("treats equal texts of requests at different times as different", () =>
     Effect.gen(function*() {
       const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
       yield* put(to, key, { 0: "42" }, { createdAt: 1 })
@@ -321,7 +321,7 @@ describe("a merge", () => {
     }))
 
   it.effect.each(["put", "remove"] as const)(
-    "that keeps theirs and fails halfway keeps ours, as it is, and is finished when it is run again: %s",
+    "keeps our sample if taking theirs fails halfway, and finishes in the next run: %s",
     (operation) =>
       Effect.gen(function*() {
         const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
@@ -348,7 +348,7 @@ describe("a merge", () => {
       })
   )
 
-  it.effect("that keeps theirs and is interrupted leaves one of the two samples at the position", () =>
+  it.effect("leaves one of the two samples at the position if it is interrupted", () =>
     Effect.gen(function*() {
       for (let turns = 0; turns < 8; turns++) {
         const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
@@ -373,7 +373,7 @@ describe("a merge", () => {
       }
     }))
 
-  it.effect("that keeps theirs is finished when it is run again, by a store that took neither sample", () =>
+  it.effect("finishes in the next run if the store took neither sample", () =>
     Effect.gen(function*() {
       const [from, to, key] = yield* Effect.all([MemoryStore.make, MemoryStore.make, keyOf("p")])
       yield* put(to, key, { 0: "a", 1: "b" })
@@ -384,7 +384,7 @@ describe("a merge", () => {
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "x", 1: "y" })
     }))
 
-  it.effect("that keeps theirs replaces what is damaged", () =>
+  it.effect("replaces damaged samples by theirs", () =>
     Effect.gen(function*() {
       const [from, to] = yield* Effect.all([MemoryStore.make, Effect.flatMap(makeDirectory, DirectoryStore.make)])
       const key = yield* keyOf("p")
@@ -397,7 +397,7 @@ describe("a merge", () => {
       assert.deepStrictEqual(yield* textsOf(to, key), { 0: "a" })
     }))
 
-  it.effect.prop("by appending loses no sample of either, and moves none of ours", {
+  it.effect.prop("loses no sample when it appends, and moves none of ours", {
     ours: Schema.Array(Schema.Literals(["a", "b", "c"])),
     theirs: Schema.Array(Schema.Literals(["a", "b", "c"]))
   }, ({ ours, theirs }) =>
@@ -412,7 +412,7 @@ describe("a merge", () => {
     }))
 })
 
-it.effect("what verifies is counted, and every damaged entry is named", () =>
+it.effect("Transfer.verify counts the intact entries and names every damaged one", () =>
   Effect.gen(function*() {
     const store = yield* Effect.flatMap(makeDirectory, DirectoryStore.make)
     const [p, q] = yield* Effect.all([keyOf("p"), keyOf("q", {}, ["a/b", ".."])])
@@ -426,8 +426,8 @@ it.effect("what verifies is counted, and every damaged entry is named", () =>
     assert.sameDeepMembers(damaged.map(({ key, position }) => [key?.prompt, position]), [["p", 1], ["q", 7]])
   }))
 
-describe("a listing of a directory", () => {
-  it.effect("goes on where one folder cannot be read, and follows links", () =>
+describe("The keys of a directory store", () => {
+  it.effect("skip an unreadable folder and follow links", () =>
     Effect.gen(function*() {
       const [root, elsewhere] = yield* Effect.all([makeDirectory, makeDirectory])
       const store = yield* DirectoryStore.make(root)
@@ -442,7 +442,7 @@ describe("a listing of a directory", () => {
       assert.include(damaged[0]!.message, `${store.describe(q)} cannot be read`)
     }))
 
-  it.live("has what a killed process had bought and not put yet", () =>
+  it.live("include the samples of a killed process that were not yet put", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const store = yield* DirectoryStore.make(root)
@@ -461,7 +461,7 @@ describe("a listing of a directory", () => {
       assert.deepStrictEqual(yield* Transfer.verify(store), { keys: 1, samples: 3, damaged: [] })
     }))
 
-  it.effect("has every alias that a folder can have", () =>
+  it.effect("include every alias that a folder name can hold", () =>
     Effect.gen(function*() {
       const store = yield* Effect.flatMap(makeDirectory, DirectoryStore.make)
       const key = yield* keyOf("p", { model: ".purchases/x" })
@@ -473,7 +473,7 @@ describe("a listing of a directory", () => {
     }))
 })
 
-it.effect("a merge that skips what is damaged skips it on both sides", () =>
+it.effect("Transfer.merge skips damaged samples on both sides", () =>
   Effect.gen(function*() {
     const [from, to] = yield* Effect.all([MemoryStore.make, Effect.flatMap(makeDirectory, DirectoryStore.make)])
     const key = yield* keyOf("p")
