@@ -16,7 +16,7 @@ const modulesOf = ({ files, name }: Packed) => {
 const testing = "@llm-cache/testing"
 
 const suite = `
-import { MemoryStore, } from "@llm-cache/core"
+import { MemoryStore } from "@llm-cache/core"
 import { Test } from "${testing}"
 
 SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false })
