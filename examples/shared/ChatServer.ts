@@ -20,7 +20,7 @@ const CompletionRequest = Schema.Struct({
   n: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128 })))
 })
 
-/** What the server answers by default: a number from 1 to 1000. */
+/** The default answer of the server: a number from 1 to 1000. */
 const aNumber = Effect.map(Random.nextIntBetween(1, 1001), String)
 
 /** Starts a server on a free port. It stops with the layer. */

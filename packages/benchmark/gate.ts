@@ -1,6 +1,6 @@
 /**
- * What a change must not slow down: the ratios of the rows that are stable, each the best of three quick runs, with slack.
- * No time of a clock is looked at, so that it does not matter which machine it runs on, or what else does.
+ * Guards the speed: it compares the stable ratios, each the best of three quick runs, with their limits and some slack.
+ * It compares no times, so the machine and its load do not matter.
  */
 import { type Check, isMet } from "./harness/checks.ts"
 import { measure } from "./harness/measure.ts"
@@ -8,7 +8,7 @@ import type { Row } from "./harness/row.ts"
 
 const runs = 3
 
-/** Says what each gated row comes to, and returns the names of those that miss. */
+/** Prints the ratios of each gated row, and returns the names of the rows that miss a limit. */
 export const gate = async (rows: ReadonlyArray<Row>): Promise<ReadonlyArray<string>> => {
   const missed = new Set<string>()
   for (const row of rows) {

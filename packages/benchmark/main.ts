@@ -1,9 +1,9 @@
 /**
- * Measures the library beside others and beside what bounds it: `pnpm bench`. See README.md.
+ * Measures the library beside other libraries and beside the least code: `pnpm bench`. See README.md.
  *
  * - `--row NAME` runs one row, and can be given several times.
  * - `--quick` runs all with less time, for a look.
- * - `--gate` checks the stable ratios, for CI, and fails where one is missed.
+ * - `--gate` checks the stable ratios for CI, and fails if one misses its limit.
  */
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -57,13 +57,13 @@ console.log(summary)
 
 const folder = Path.join(import.meta.dirname, "results")
 Fs.mkdirSync(folder, { recursive: true })
-// Only what was run whole is the table of record.
+// Only a whole run writes the table of record.
 const file = Path.join(folder, values.row.length === 0 && !values.quick ? "all" : "part")
 const title = "# Benchmark"
 Fs.writeFileSync(`${file}.json`, `${JSON.stringify({ conditions, results }, undefined, 2)}\n`)
 Fs.writeFileSync(
   `${file}.md`,
-  `${title}\n\n${conditions}. "Ours takes" is how many times as long, in the median of the rounds.\n\n${summary}\n${
+  `${title}\n\n${conditions}. "Ours takes" is the time of ours divided by the time of the other, in the median of the rounds.\n\n${summary}\n${
     results.map(tableOf).join("\n")
   }`
 )

@@ -17,7 +17,7 @@ const testing = "@llm-cache/testing"
 
 const suite = `
 import { MemoryStore } from "@llm-cache/core"
-import { Test } from "${testing}"
+import { SampleStoreTest } from "${testing}"
 
 SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false })
 `

@@ -1,5 +1,5 @@
 /**
- * Publishes every package whose version is new: `pnpm release`, as the release workflow does.
+ * Publishes the packages with a new version: `pnpm release`, as in the release workflow.
  * `pnpm release --dry-run` builds, packs and checks, shows the packages, and needs no registry.
  */
 import * as Fs from "node:fs"

@@ -57,7 +57,7 @@ const each = (from: number, to: number, concurrency: number) =>
 const measure = Effect.fnUntraced(
   function*(name: string, store: Layer.Layer<SampleStore.SampleStore, SampleError.StoreError>) {
     yield* timed(store, LlmModel.sampleOne("first"))
-    // What takes some milliseconds: the least of several.
+    // Some milliseconds vary much: the least of several.
     const least = (self: Effect.Effect<unknown, SampleError.SampleError, LlmModel.LlmModel>) =>
       Effect.map(Effect.replicateEffect(timed(store, self), 5), (times) => Math.min(...times))
     const open = yield* least(LlmModel.sampleOne("first"))

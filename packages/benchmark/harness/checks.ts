@@ -1,12 +1,12 @@
 /**
- * What a row must reach, as checks of what was measured in one run.
+ * The limits of a row, as checks of the times of one run.
  */
 import type { Measured } from "./measure.ts"
 import { spread } from "./spread.ts"
 
 export interface Check {
   readonly must: string
-  /** What was measured: a ratio, or microseconds. It must be at most, or at least, the limit. */
+  /** A ratio or microseconds, which must be at most, or at least, the limit. */
   readonly value: (measured: Measured) => number
   readonly limit: number
   readonly bound: "at most" | "at least"
@@ -42,7 +42,7 @@ export const fasterThan = (other: string, limit: number, one?: string): Check =>
   unit: "x"
 })
 
-/** At most so many microseconds an operation. It says something on a machine of the class that the limit is for. */
+/** At most so many microseconds an operation: only on a machine of the same class. */
 export const within = (limit: number, why = ""): Check => ({
   must: `at most ${limit} µs${why}`,
   value: (measured) => spread(measured.ours.rounds).median,
@@ -64,7 +64,7 @@ export const above = (limit: number, other: string, one?: string): Check => ({
   unit: "µs"
 })
 
-/** What the Python original takes for an operation on a machine of this class, measured in another run. */
+/** Faster than the Python original, measured in another run on a machine of this class. */
 export const fasterThanOriginal = (microseconds: number, times = 1): Check =>
   within(
     Math.round(microseconds / times * 10) / 10,

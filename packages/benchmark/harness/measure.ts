@@ -35,18 +35,18 @@ export class Measured {
     return found
   }
 
-  /** The case that the checks are of: the first one. */
+  /** The first case, which the checks measure. */
   get ours(): Timed {
     return this.cases[0]!
   }
 
-  /** How many times as long a case takes as another one, in each round. */
+  /** The time of a case divided by the time of another one, in each round. */
   ratio(one: Timed, other: Timed): Spread {
     return spread(one.rounds.map((time, i) => time / other.rounds[i]!))
   }
 }
 
-/** How long a case is measured for in one round, in milliseconds, rough and fine. */
+/** The milliseconds of a case in one round, rough and fine. */
 const [rough, fine] = [15, 60]
 
 export const measure = async (row: Row, quick: boolean): Promise<Measured> => {
@@ -72,7 +72,7 @@ export const measure = async (row: Row, quick: boolean): Promise<Measured> => {
   }
 }
 
-// Says how many calls fill a round.
+// The number of calls that fill a round.
 const warmUp = async (row: Row, one: Case, quick: boolean): Promise<number> => {
   const expected = one.operations * (row.characters ?? sampleLength)
   const call = async () => {

@@ -1,5 +1,5 @@
 /**
- * What was measured, as JSON, as tables, and as the short table of the README.
+ * Writes the results as JSON, as tables, and as the short table of the README.
  */
 import { type Check, isMet } from "./checks.ts"
 import type { Measured } from "./measure.ts"
@@ -11,7 +11,7 @@ export interface Result {
   readonly name: string
   readonly title: string
   readonly operation: string
-  /** Why it was not run. */
+  /** The reason not to run it. */
   readonly notRun?: string | undefined
   readonly note?: string | undefined
   readonly cases: ReadonlyArray<{
@@ -19,7 +19,7 @@ export interface Result {
     readonly role: Case["role"]
     /** In microseconds of an operation. */
     readonly microseconds: Spread
-    /** How many times as long ours takes. */
+    /** The time of ours divided by the time of this case. */
     readonly ratio: Spread | undefined
   }>
   readonly checks: ReadonlyArray<{
@@ -75,7 +75,7 @@ export const tableOf = ({ cases, checks, name, notRun, note, operation, title }:
   return `${lines.join("\n")}\n`
 }
 
-/** A line for each row: what ours takes, the floor, the best of the others, and whether all is met. */
+/** A line for each row: the time of ours, of the floor, and of the best of the others, and the missed checks. */
 export const summaryOf = (results: ReadonlyArray<Result>): string => {
   const lines = [
     "| row | ours | floor | ours takes | best of the others | ours takes | checks |",

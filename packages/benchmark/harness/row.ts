@@ -1,52 +1,52 @@
 /**
- * A row of the table: the same work done by the library, by what bounds it from below, and by others.
+ * A row of the table: the same work, done by the library, by the least code that can do it, and by other libraries.
  */
 import type * as Scope from "effect/Scope"
 import type { Check } from "./checks.ts"
 
-/** What does the work of a row. */
+/** A way to do the work of a row. */
 export interface Case {
   readonly name: string
-  /** Who does it: the library, the least that can do it, or another library. */
+  /** The library, the least code that can do the work, or another library. */
   readonly role: "ours" | "floor" | "peer"
-  /** How many operations one call does. */
+  /** The number of operations of one call. */
   readonly operations: number
   /**
-   * Does them, and returns how many characters of samples they brought: those of `operations` samples, or the row is not
-   * about this work.
+   * Does the operations, and returns the characters of their samples. The row fails unless they are all the characters
+   * of `operations` samples.
    */
   readonly run: () => number | Promise<number>
 }
 
-/** What a row is set up with. */
+/** The surroundings of a row. */
 export interface Setting {
-  /** Whether rough figures will do. */
+  /** Whether rough figures suffice. */
   readonly quick: boolean
-  /** A folder that is removed behind the row. */
+  /** A folder that exists as long as the row. */
   readonly folder: string
-  /** Ends behind the row. */
+  /** Closes after the row. */
   readonly scope: Scope.Closeable
-  /** Runs behind the row. */
+  /** Runs after the row. */
   readonly onEnd: (end: () => unknown) => void
 }
 
 export interface Row {
   readonly name: string
   readonly title: string
-  /** What the times are of: "a sample", "a request". */
+  /** The unit of the times: "a sample", "a request". */
   readonly operation: string
-  /** How many characters one operation brings. @default those of a sample */
+  /** The characters that one operation brings. @default those of a sample */
   readonly characters?: number | undefined
-  /** How many rounds the cases are measured in. @default 12, and 5 where rough figures will do */
+  /** The number of rounds. @default 12, and 5 for rough figures */
   readonly rounds?: number | undefined
-  /** Whether a call is measured once a round, because it cannot be repeated on the same state or takes long. */
+  /** Whether a round has one call, because the call changes the state or takes long. */
   readonly once?: boolean | undefined
   readonly setup: (setting: Setting) => Promise<ReadonlyArray<Case>>
   readonly checks: ReadonlyArray<Check>
-  /** How many times a ratio may miss its limit before the gate closes. Absent where the row is not gated. */
+  /** The factor by which a ratio may miss its limit in the gate. Without it, the row is not in the gate. */
   readonly slack?: number | undefined
-  /** Why it is not run, where it is not. */
+  /** A reason not to run the row now. */
   readonly notRun?: (() => string | undefined) | undefined
-  /** What bounds it, where it cannot be reached. */
+  /** Explains a limit that the row misses. */
   readonly note?: string | undefined
 }

@@ -14,12 +14,12 @@ export const fibers: Row = {
   slack: 2,
   checks: [atMost(1.5, "1,000 fibers")],
   note:
-    "Fibers that yield once and do nothing take 2 to 2.8 times as long each when 10,000 of them are alive as when 1,000 are: " +
-    "so many outlive the young generation of the garbage collector.",
+    "Fibers that only yield once take 2 to 2.8 times as long each with 10,000 of them alive as with 1,000: so many outlive " +
+    "the young generation of the garbage collector.",
   setup: async () => {
     const prompt = promptOf(0)
     const source = await provider()
-    // A provider that answers later, so that all wait for one purchase.
+    // The provider answers later, so that all fibers wait for one request.
     const slow: LlmModel.Model = LlmModel.fromDraw({
       ...source,
       draw: (key, position, batch) => Effect.andThen(Effect.yieldNow, source.draw(key, position, batch))

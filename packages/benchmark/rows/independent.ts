@@ -16,9 +16,9 @@ export const independent: Row = {
   slack: 2,
   checks: [atMost(1.3, "a bare stream of one per pull")],
   note:
-    "A pull of the floor is one effect, and makes one value. A draw of a shared reader takes the next position where it " +
-    "is drawn, so it is one pull as well, and it is two effects, as it looks at the fiber (whether anyone listens): that alone " +
-    "is 1.35 x. The rest is a sample that knows where it was drawn, so that it can be given back.",
+    "A pull of the floor is one effect, and makes one value. A draw of a shared reader is one pull as well, but two effects, " +
+    "since it looks for listeners in the fiber: that alone is 1.35 x. The rest is the position of the sample, which a draw " +
+    "needs to give it back.",
   setup: async ({ scope }) => {
     const prompt = promptOf(0)
     const recorded = await repeatable(scope)
@@ -26,7 +26,7 @@ export const independent: Row = {
     const samples = Array.from({ length }, () => sampleOf(0))
     const take = (stream: Stream.Stream<string, SampleError.SampleError, LlmModel.LlmModel>) =>
       Effect.map(stream.pipe(Stream.take(length), Stream.runCollect), lengthOf)
-    // A reader of its own each time: it starts at the first sample.
+    // A new reader each time: it starts at the first sample.
     const independent = Effect.scoped(Independent.make(recorded))
     return [
       {

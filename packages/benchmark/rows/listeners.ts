@@ -8,13 +8,13 @@ import { promptsOf } from "../support/payload.ts"
 
 const [count, times] = [1000, 5]
 
-/** What a hit costs where what can tell of it is built in, and no one listens. */
+/** The cost of events and audits that have no listeners. */
 export const listeners: Row = {
   name: "listeners",
-  title: "memory hit, with events and an audit that no one listens to",
+  title: "memory hit, with events and an audit, without listeners",
   operation: "a sample",
   slack: 1.5,
-  checks: [atMost(1.05, "sampleOne, with nothing that listens")],
+  checks: [atMost(1.05, "sampleOne, without events and audits")],
   setup: async ({ scope }) => {
     const prompts = promptsOf(count)
     const model = await repeatable(scope)
@@ -23,20 +23,20 @@ export const listeners: Row = {
     const events = await Effect.runPromise(Events.make)
     const all = inTurn(count * times, (i) => LlmModel.sampleOne(prompts[i % count]!))
     const watched = audit.watch(model, "bench")
-    // As layers provide them: all in one context.
+    // Layers provide all services in one context.
     const context = Context.make(LlmModel.LlmModel, model)
     const silent = Context.merge(context, Context.make(Audit.Audit, audit).pipe(Context.add(Events.Events, events)))
     let hits = 0
     const heard = Effect.scoped(Effect.andThen(Events.listen(() => hits++), all))
     return [
       {
-        name: "sampleOne, with events and an audit, and no one that listens",
+        name: "sampleOne, with events and an audit, without listeners",
         role: "ours",
         operations: count * times,
         run: () => Effect.runPromise(Effect.provide(all, silent))
       },
       {
-        name: "sampleOne, with nothing that listens",
+        name: "sampleOne, without events and audits",
         role: "floor",
         operations: count * times,
         run: () => Effect.runPromise(Effect.provide(all, context))

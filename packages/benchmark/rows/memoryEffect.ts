@@ -10,7 +10,7 @@ import { inTurn, lengthOf, repeatable, run, sampleEach } from "../support/models
 import { promptsOf, sampleOf, sha256 } from "../support/payload.ts"
 import { aiCached, askEach, langchainCached, PromptRequest } from "../support/peers.ts"
 
-/** How many prompts are remembered; each is asked for several times in a call. */
+/** The number of prompts in memory; a call samples each several times. */
 const [count, times] = [1000, 5]
 
 export const memoryEffect: Row = {
@@ -26,7 +26,7 @@ export const memoryEffect: Row = {
   ],
   setup: async ({ scope }) => {
     const recorded = promptsOf(count)
-    // Texts of their own, as those of a program are that asks again.
+    // New strings, since a program that runs again makes new ones.
     const prompts = promptsOf(count)
 
     const ours = await repeatable(scope)

@@ -50,7 +50,7 @@ export const memoryMany: Row = {
   }
 }
 
-/** The least stream that hands out one element a pull. */
+/** The smallest stream with one element a pull. */
 export const onePerPull = (samples: ReadonlyArray<string>): Stream.Stream<string> =>
   Stream.fromPull(Effect.sync(() => {
     let i = 0

@@ -21,8 +21,8 @@ export const memoryStream: Row = {
     fasterThan("LangChain: invoke", 8)
   ],
   note:
-    "Two thirds of it is the stream, which Effect runs in a scope of its own. What is ours is the look-up of a prompt of " +
-    "1 KB, and two effects: one to find the model and the fork, one to ask whether anyone listens.",
+    "Two thirds of it is the stream, which Effect runs in a scope of its own. Ours adds the look-up of a prompt of 1 KB, and " +
+    "two effects: one to find the model and the fork, one to look for listeners.",
   setup: async ({ scope }) => {
     const recorded = promptsOf(count)
     const prompts = promptsOf(count)

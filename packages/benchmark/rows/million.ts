@@ -12,15 +12,15 @@ import { promptOf, sampleOf } from "../support/payload.ts"
 
 const [few, many] = [10_000, 1_000_000]
 
-/** How many prompts a call samples, how many samples each has, and how long these are. */
+/** The prompts of a call, the samples of each, and their length. */
 const [sampled, each, length] = [10_000, 10, 600]
 
-/** How often a call opens the file. */
+/** The times that a call opens the file. */
 const openings = 20
 
 const names = new Map([[many, "1,000,000 prompts"], [few, "10,000 prompts"]])
 
-// The same in each run of the row.
+// The same texts in each run of the row.
 const atRandom = (count: number) => {
   let state = 1
   return () => {
@@ -30,7 +30,7 @@ const atRandom = (count: number) => {
 }
 
 const fill = (store: SampleStore.Store, identity: Identity.Identity, count: number) => {
-  const purchase = (i: number) => {
+  const record = (i: number) => {
     const request = crypto.randomUUID()
     const entries = Array.from({ length: each }, (_, index): Sample.Entry => ({
       position: index,
@@ -44,7 +44,7 @@ const fill = (store: SampleStore.Store, identity: Identity.Identity, count: numb
       for (let i = 0; i < count; i++) yield i
     }
   }
-  return Effect.forEach(all, purchase, { concurrency: 256, discard: true })
+  return Effect.forEach(all, record, { concurrency: 256, discard: true })
 }
 
 export const million: Row = {
@@ -59,10 +59,10 @@ export const million: Row = {
     atMost(1.5, "open, 10,000 prompts", "open, 1,000,000 prompts")
   ],
   note:
-    "The first sample of a random prompt takes two pages that are in no cache of the processor, one of the index of prompts and one of " +
-    "samples, and each is copied out of memory: by the processor's clock it takes 1.5 x (1.45 to 1.6), and ten of a prompt 1.2 x. Holding " +
-    "64 MB of the file in place of 16 MB changes nothing. Samples in the order of their prompts' digests need no index (a look-up takes " +
-    "11.5 µs and not 16), and take twice as long to record, as a tree that grows in the middle is balanced.",
+    "The first sample of a random prompt needs two pages that no cache of the processor has, one of the index of prompts and one of " +
+    "samples, and SQLite copies each out of memory: 1.5 x (1.45 to 1.6) in processor time, and 1.2 x for ten of a prompt. With 64 MB " +
+    "of the file in memory in place of 16 MB it is the same. Samples in the order of their prompts' digests would need no index (11.5 µs " +
+    "for a look-up in place of 16), but would take twice as long to record, since a tree that grows in the middle has to be balanced.",
   notRun: () =>
     process.env["LLM_CACHE_BENCH_MILLION"] === "1"
       ? undefined

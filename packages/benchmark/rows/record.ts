@@ -17,10 +17,10 @@ import { promptOf, sampleLength, sampleOf, sha256 } from "../support/payload.ts"
 import { askEach, langchainCached } from "../support/peers.ts"
 import { betterSqlite3, nodeSqlite } from "../support/rawSqlite.ts"
 
-/** How many prompts a call records. */
+/** The prompts of a call. */
 const count = 500
 
-// Prompts that no one has seen, in each call others.
+// New prompts in each call.
 const freshPrompts = () => {
   let next = 0
   return () => Array.from({ length: count }, () => promptOf(next++))
@@ -37,11 +37,11 @@ export const recordSqlite: Row = {
     fasterThanOriginal(700)
   ],
   note:
-    "Prompt and sample in a transaction by hand take twice as long as the insert, since four trees are written to and not two. " +
+    "Prompt and sample in a transaction by hand take twice as long as the insert, since SQLite writes to four trees in place of two. " +
     "In a profile of ours, one at a time, the transaction is 44 % of the time (28 % its begin and commit, 14 % its inserts), the two " +
-    "looks before the request are 10 %, and the rest is the fibers of the request, which over a store that does nothing take up to " +
-    "twice as long as the insert. No commit waits for the disk, so that what 64 fibers share is the 28 %: without them ours would be " +
-    "1.4 x as fast, and it is faster by the pages that they share too.",
+    "reads before the request are 10 %, and the rest is the fibers of the request, which over an empty store take up to twice as " +
+    "long as the insert. No commit waits for the disk, so 64 fibers share only the 28 %: that would make ours 1.4 x as fast, and the " +
+    "pages that they share add a little.",
   setup: async ({ folder, onEnd, scope }) => {
     const open = async (name: string) =>
       persistent(
@@ -90,7 +90,7 @@ export const recordSqlite: Row = {
         run: ahead(freshPrompts(), (prompts) => run(together, sampleEach(prompts, 64)))
       },
       {
-        // As much as ours keeps.
+        // The same data as ours.
         name: "node:sqlite, prompt and sample, a transaction each",
         role: "floor",
         operations: count,
@@ -136,9 +136,9 @@ export const recordDirectory: Row = {
   once: true,
   checks: [atMost(1.5, "the same files, written raw"), fasterThanOriginal(700)],
   note:
-    "Making three files and a folder is most of it, and takes from 0.1 to some milliseconds, as the disk is busy. Beyond the "
-    + "floor, the sample and the prompt get their names by a link when they are whole (about 40 µs for both, with the removal of "
-    + "the other name), and the store is asked three times for a sample that is not there, which costs an exception each (8 µs).",
+    "Three files and a folder are most of it, and take from 0.1 to some milliseconds, depending on the disk. Beyond the floor, " +
+    "sample and prompt get their names by a link once they are whole (about 40 µs for both, with the removal of the other " +
+    "name), and the store looks three times for the missing sample, at the cost of an exception each (8 µs).",
   setup: async ({ folder, scope }) => {
     const open = async (name: string) =>
       persistent(await Effect.runPromise(DirectoryStore.make(Path.join(folder, name))), scope)
@@ -196,7 +196,7 @@ export const recordDirectory: Row = {
   }
 }
 
-// As long as one of ours.
+// The length of a line of ours.
 const line = `\n${
   JSON.stringify({
     position: 0,

@@ -11,7 +11,7 @@ import { install } from "../support/installed.ts"
 import { persistent, run, sampleEach } from "../support/models.ts"
 import { promptOf, promptsOf } from "../support/payload.ts"
 
-// The whole of a program that replays, as a user writes it to start fast: it imports what it uses and no barrel.
+// A whole program that replays and starts fast: it imports single modules, and no barrel.
 const program = (store: string, layer: string) => `
 import * as LlmModel from "@llm-cache/core/LlmModel"
 ${store}
@@ -59,8 +59,7 @@ export const startUp: Row = {
     atMost(1.05, "SQLite of 10 prompts", "SQLite of 10,000 prompts")
   ],
   note:
-    "It loads the files of the library beside those of Effect, one by one. The ratio varies from run to run: others had 1.18 " +
-    "and 1.21 x.",
+    "Node loads the files of the library and of Effect one by one. The ratio varies between runs: others had 1.18 and 1.21 x.",
   setup: async ({ folder, quick, scope }) => {
     install(folder, ["core", "sqlite"])
     for (const [name, text] of Object.entries(programs)) Fs.writeFileSync(Path.join(folder, name), text)
@@ -90,7 +89,7 @@ export const startUp: Row = {
     return [
       ours,
       {
-        // What it writes, twice, is as long as a sample.
+        // Both outputs together have the length of a sample.
         ...start("a program that imports effect/Stream", "stream.mjs", "none", "floor"),
         run: () => execFileSync(process.execPath, [at("stream.mjs"), "none", prompt + prompt], { cwd: folder }).length
       },

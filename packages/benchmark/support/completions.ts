@@ -1,6 +1,6 @@
 /**
- * A server of chat completions in a process of its own: it answers each request at once with one sample, and says on its
- * first line of output where it listens.
+ * A server of chat completions in a process of its own. It answers each request at once with one sample, and its first line
+ * of output is its URL.
  */
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"

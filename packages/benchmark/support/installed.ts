@@ -1,5 +1,5 @@
 /**
- * The packages as they are published, in a `node_modules` of a folder: compiled, and with the exports that users get.
+ * Installs the packages like published ones in a `node_modules`: compiled, with the exports of the registry.
  */
 import { execFileSync } from "node:child_process"
 import * as Fs from "node:fs"

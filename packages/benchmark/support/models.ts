@@ -17,7 +17,7 @@ export const provider = (length: number = sampleLength): Promise<LlmModel.Model>
     }
   }))
 
-/** A model over a provider, that lives as long as the row. */
+/** A model over a provider. It lives as long as the row. */
 export const repeatable = async (scope: Scope.Scope): Promise<LlmModel.Model> =>
   Effect.runPromise(Scope.provide(Repeatable.make(await provider()), scope))
 
@@ -28,11 +28,11 @@ export const persistent = async (
   length?: number
 ): Promise<LlmModel.Model> => Effect.runPromise(Scope.provide(Persistent.make(await provider(length), store), scope))
 
-/** Runs an effect. It is one fiber that uses the model, as a program is. */
+/** Runs an effect in one fiber, like a program. */
 export const run = <A, E>(model: LlmModel.Model, self: Effect.Effect<A, E, LlmModel.LlmModel>): Promise<A> =>
   Effect.runPromise(Effect.provideService(self, LlmModel.LlmModel, model))
 
-/** Runs one effect after the other, and adds up the characters that they bring. */
+/** Runs one effect after the other, and adds up their characters. */
 export const inTurn = <E, R>(
   count: number,
   each: (i: number) => Effect.Effect<string | ReadonlyArray<string>, E, R>

@@ -1,5 +1,5 @@
 /**
- * What all cases work on: prompts of 1 KB, samples of 2 KB (in some rows of 10 KB), ASCII, each of another prompt another one.
+ * The texts of all cases: prompts of 1 KB and samples of 2 KB (in some rows 10 KB), ASCII, all different.
  */
 import * as Crypto from "node:crypto"
 
@@ -10,7 +10,7 @@ export const longSampleLength = 10_240
 
 const words = "It is to be said of every prompt that it asks and of every sample that it answers; neither knows which. "
 
-// Out of bytes, so that the text is one piece of memory, as one is that was read or received.
+// From bytes, so that the text is one piece of memory, like a text from a file or a socket.
 const textOf = (start: string, length: number): string =>
   Buffer.from(start + words.repeat(Math.ceil(length / words.length))).toString("latin1", 0, length)
 
@@ -20,5 +20,5 @@ export const sampleOf = (i: number, length: number = sampleLength): string => te
 
 export const promptsOf = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => promptOf(i))
 
-/** What a naive cache is keyed by. */
+/** The key of a naive cache. */
 export const sha256 = (prompt: string): string => Crypto.hash("sha256", prompt, "hex")

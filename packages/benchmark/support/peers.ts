@@ -1,5 +1,5 @@
 /**
- * Other libraries, as their documentation has them used.
+ * Other libraries, used as in their documentation.
  */
 import type { BaseCache } from "@langchain/core/caches"
 import { FakeListChatModel } from "@langchain/core/utils/testing"
@@ -11,7 +11,7 @@ import { sampleLength, sampleOf, sha256 } from "./payload.ts"
 
 type Generated = Awaited<ReturnType<NonNullable<LanguageModelMiddleware["wrapGenerate"]>>>
 
-/** `ai`: a model in a middleware that keeps what it generates in a `Map`, by the JSON of what it was asked. */
+/** `ai`: a model in a middleware that keeps results in a `Map`, by the JSON of the call. */
 export const aiCached = (length: number = sampleLength): (prompt: string) => Promise<string> => {
   const cache = new Map<string, Generated>()
   const model = wrapLanguageModel({
@@ -65,7 +65,7 @@ export const askEach = async (
   return characters
 }
 
-/** Effect's `PersistedCache`: what is asked for is a class of requests. */
+/** Effect's `PersistedCache` needs a class for its requests. */
 export class PromptRequest extends Persistable.Class<{ payload: { readonly prompt: string } }>()("PromptRequest", {
   primaryKey: ({ prompt }) => sha256(prompt),
   success: Schema.String

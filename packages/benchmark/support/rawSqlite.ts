@@ -1,5 +1,5 @@
 /**
- * What a program does that keeps samples in SQLite by itself: a table, prepared statements, WAL.
+ * SQLite without the library: a table, prepared statements, WAL.
  */
 import BetterSqlite3 from "better-sqlite3"
 import { DatabaseSync } from "node:sqlite"

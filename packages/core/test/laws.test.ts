@@ -112,12 +112,12 @@ describe("law 1, repeatable: any two runs of one key agree on their common prefi
       Effect.gen(function*() {
         const root = yield* makeDirectory
         const provider = yield* makeProvider()
-        // A second store on the same directory knows no more of the first than another process would.
+        // A second store on the same directory behaves like another process.
         const models = yield* Effect.forEach(batches, () => build(["Persistent", ...beneath], provider.model, root))
         const [a, b] = yield* Effect.forEach(models, ([model], i) =>
           take(model!, { prompt: "a", n, batch: batches[i]! }), concurrently)
         assert.deepStrictEqual(a, b)
-        // and what lost the race for its position is kept at another one
+        // and a sample that lost the race for its position is kept at another one
         const samples = Object.values(samplesIn(root))
         assert.isTrue(allDifferent(samples))
         if (beneath.length === 0 || Math.max(...batches) === 1) {
@@ -516,7 +516,7 @@ describe("law 7, slices: slice[i] = big[i]", () => {
                       longest[one.prompt] = Math.max(longest[one.prompt], one.n)
                     )
                   ),
-                  // a program that died of a failure, and took what it had taken
+                  // a program that died of a failure, with the samples it took
                   Effect.catch(() => Effect.sync(() => provider.failures = 0))
                 )))
           )
@@ -612,7 +612,7 @@ describe("law 9, failure", () => {
         const rest = yield* Effect.forEach(waiting.slice(interrupted), Fiber.join)
         const more = yield* LlmModel.sampleMany("a", fibers + 2).pipe(using(model!))
         assert.isTrue(allDifferent([...rest, ...more]))
-        // no sample that was paid for is left over
+        // every paid sample is handed out
         assert.includeMembers([...rest, ...more], provider.given)
       }).pipe(Effect.scoped),
     runs

@@ -1,5 +1,5 @@
-// What may happen when several fibers draw in one fork. Who draws next, and which request comes back first, is up to the
-// scheduler: here it is told, draw by draw. Every other thing about a draw follows, and what does not follow is refused.
+// Follows several fibers that draw in one fork. The scheduler decides the order of draws and answers, so the trace gives it.
+// Everything else about a draw follows from the rules, and a draw that breaks them is an error.
 import type { Fiber, Result } from "./interpreter.ts"
 import { keyOf, Memory, type Model, Provider, Reader, type Sample } from "./models.ts"
 
@@ -17,10 +17,10 @@ export interface Start {
 export type Event =
   | Start
   | { readonly event: "end"; readonly id: number; readonly got: ReadonlyArray<Sample> | "failed" | "interrupted" }
-  /** A fiber gives back samples that no one got. */
+  /** A fiber gives back unused samples. */
   | { readonly event: "giveBack"; readonly fiber: number; readonly texts: ReadonlyArray<string> }
 
-/** What happened, and what each fiber got in the end. */
+/** The draws in their order, and the results of the fibers. */
 export interface Trace {
   readonly events: ReadonlyArray<Event>
   readonly results: ReadonlyArray<Result>
@@ -29,7 +29,7 @@ export interface Trace {
 interface Open extends Start {
   /** The position that a reader took for it. */
   readonly read: number | undefined
-  /** What the memory that draws has ordered by it. */
+  /** The positions that the memory above ordered by it. */
   readonly ordered: ReadonlyArray<number>
 }
 
@@ -45,7 +45,7 @@ export const follow = (
   const last = new Map<number, Extract<Event, { event: "end" }>["got"]>()
   const gaveBack = new Set<number>()
   const failed = new Map<Provider | Model, Set<string>>(models.map((model) => [model, new Set()]))
-  // The library may count the draws of a provider from anywhere when no one is drawing.
+  // Between draws, the library may start to count the draws of a provider anew.
   const offsets = new Map<string, number>()
 
   const drawsFrom = (model: Provider | Model, key: string) =>
@@ -113,11 +113,11 @@ export const follow = (
 
     if (source instanceof Reader) {
       if (drawn === undefined) source.giveBack(key, at)
-      // As long as a purchase is under way, it counts on.
-      const isBought = [...open.values()].some((draw) =>
+      // With a request in flight, it counts on.
+      const isRequested = [...open.values()].some((draw) =>
         draw.fiber === undefined && draw.level > level && draw.key === key
       )
-      if (source.isOverProvider && !isBought && drawsFrom(source, key).length === 0) offsets.delete(key)
+      if (source.isOverProvider && !isRequested && drawsFrom(source, key).length === 0) offsets.delete(key)
     }
     if (ordered.length > 0) {
       const memory = above instanceof Reader ? above.source : above as Memory

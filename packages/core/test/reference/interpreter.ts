@@ -1,6 +1,6 @@
-// What the library means, without Effect: plain data, as short and as evident as it can be. What one fiber does follows from
-// the program. Where several draw in one fork, who gets what is up to the scheduler: there the interpreter follows what
-// happened, refuses what may not happen, and goes on from where that led.
+// The meaning of the library without Effect, in plain data, short and evident. A single fiber follows from the program. The
+// scheduler decides between several fibers in one fork: there the interpreter follows the trace, checks each draw, and
+// goes on from the result.
 import { follow, type Trace } from "./follow.ts"
 import { keyOf, Memory, type Model, Provider, Reader, type Sample, type Samples } from "./models.ts"
 
@@ -12,7 +12,7 @@ export interface Take {
   readonly prompt: string
   readonly path: string
   readonly n: number
-  /** By `sampleMany`, which buys as many as are missing; otherwise by `sample`, which buys `batch` at a time. */
+  /** By `sampleMany`, which requests all missing samples; otherwise by `sample`, which requests `batch` at a time. */
   readonly many: boolean
   readonly batch: number
   /** Modulo the height of the stack, 0 is the outermost. */
@@ -23,11 +23,11 @@ export type Step =
   | { readonly do: "take"; readonly take: Take }
   /** Takes at once, each in a fork of its own. */
   | { readonly do: "atOnce"; readonly takes: ReadonlyArray<Take> }
-  /** Takes at once, whatever they draw from. */
+  /** Takes at once, of any forks and levels. */
   | {
     readonly do: "together"
     readonly fibers: ReadonlyArray<Fiber>
-    /** How long its requests take, in turns of the scheduler. */
+    /** The time of its requests, in turns of the scheduler. */
     readonly requests: ReadonlyArray<number>
   }
   /** The next requests of a fork fail. */
@@ -42,24 +42,24 @@ export type Step =
     readonly position: number
     readonly store: number
   }
-  /** A take that is interrupted while its first request is under way. The request comes back later. */
+  /** A take with an interrupt during its first request. The answer comes later. */
   | { readonly do: "interrupt"; readonly take: Take }
 
 /** A take by a fiber of its own. */
 export interface Fiber {
   readonly take: Take
-  /** After how many turns of the scheduler it starts. */
+  /** The turns of the scheduler before it starts. */
   readonly start: number
-  /** How many it waits after each sample. */
+  /** The turns that it waits after each sample. */
   readonly pace: number
-  /** How many after its start it is interrupted, if it is not done by then. */
+  /** The turns from its start to its interrupt, if it is not done by then. */
   readonly interrupted: number | undefined
 }
 
 export interface Program {
   readonly stack: ReadonlyArray<Combinator>
   readonly maxBatch: number
-  /** How many samples more (or fewer) than it is asked for a provider brings, at least one. */
+  /** The difference between the samples of an answer (at least one) and its request. */
   readonly extra: number
   readonly steps: ReadonlyArray<Step>
 }
@@ -67,9 +67,9 @@ export interface Program {
 export type Result = ReadonlyArray<string> | "failed" | "interrupted"
 
 export interface Outcome {
-  /** Of every step: what its takes gave, and the requests it sent as `key n`. */
+  /** For every step: the results of its takes, and its requests as `key n`. */
   readonly steps: ReadonlyArray<{ readonly results: ReadonlyArray<Result>; readonly requests: ReadonlyArray<string> }>
-  /** What every Persistent holds, the outermost first: `position text origins`, by key. */
+  /** The samples of every Persistent, the outermost first: `position text origins`, by key. */
   readonly stores: ReadonlyArray<Record<string, ReadonlyArray<string>>>
 }
 
@@ -91,7 +91,7 @@ const build = (stack: Program["stack"], provider: Provider, stores: ReadonlyArra
   return models
 }
 
-/** What a take gives. One that fails or is interrupted gives back to a reader what no one got. */
+/** The result of a take. A take that fails or is interrupted gives unused samples back to a reader. */
 const take = (
   models: ReadonlyArray<Provider | Model>,
   provider: Provider,
@@ -111,7 +111,7 @@ const take = (
     if (model instanceof Provider) {
       const size = owed > 0 ? owed : provider.requestSize(wanted)
       provider.send(key, size)
-      // no one waits for it any more, and there is nothing to keep it in
+      // Without a fiber or a memory, the answer is lost.
       if (isInterrupted) return "interrupted"
       drawn = provider.answer(key, size)
       if (!many) owed = Math.max(0, size - (drawn?.length ?? 0))
@@ -129,7 +129,7 @@ const take = (
   return texts.slice(0, n)
 }
 
-/** What a program means, given what happened in its steps with several fibers. */
+/** The meaning of a program, given the traces of its steps with several fibers. */
 export const interpret = (program: Program, traces: ReadonlyArray<Trace>): Outcome => {
   const unread = traces.values()
   const provider = new Provider(program)

@@ -1,4 +1,4 @@
-// The models as plain data: what each holds, what it asks its source for, and what it does with what that gives.
+// The models as plain data: their samples, and their draws from the model beneath.
 import type { Program } from "./interpreter.ts"
 
 export const keyOf = (prompt: string, path: string) => `${prompt}@${path}`
@@ -6,12 +6,12 @@ export const brought = (n: number, extra: number) => Math.max(1, n + extra)
 
 export interface Sample {
   readonly text: string
-  /** Where Independents on its way had it, the outermost first. */
+  /** Its positions beneath the Independents on its way, the outermost first. */
   readonly origins: ReadonlyArray<number>
 }
 export type Samples = Map<number, Sample>
 
-/** Every sample is a different text, and tells which one of its key it is. */
+/** Every sample is a different text, with its number in the sequence of its key. */
 export class Provider {
   readonly requests: Array<string> = []
   readonly failures = new Map<string, number>()
@@ -51,19 +51,19 @@ export class Provider {
   attach(): void {}
 }
 
-/** Repeatable and Persistent: a sequence per key. What it lacks comes from its source. */
+/** Repeatable and Persistent: a sequence per key. Missing samples come from the source. */
 export class Memory {
   readonly source: Provider | Model
   readonly #isPersistent: boolean
   readonly #samples: Map<string, Samples>
   readonly #told = new Set<string>()
   readonly #recorders: Array<Memory> = []
-  /** The positions that what is under way is to fill. */
+  /** The positions that requests in flight fill. */
   readonly #ordered = new Map<string, Set<number>>()
-  /** Up to where the last purchase was to fill the sequence of a key, if it brought too little. */
+  /** The end of the last request of a key, if its answer was short. */
   readonly #owed = new Map<string, number>()
 
-  /** The positions of a key below this are for others than who brings more than was asked for. */
+  /** A surplus of a key goes to positions from here on. */
   readonly #floor: (key: string) => number
 
   constructor(source: Provider | Model, store?: Map<string, Samples>, floor: (key: string) => number = () => 0) {
@@ -74,7 +74,7 @@ export class Memory {
     if (this.#isPersistent) this.source.attach(this)
   }
 
-  /** Readers, and memories that forget, ask who records above them before they hand out anything. */
+  /** Readers, and memories that forget, restore from the recorders above them before their first draw. */
   attach(recorder: Memory): void {
     if (!this.#isPersistent) this.#recorders.push(recorder)
     this.source.attach(recorder)
@@ -105,8 +105,8 @@ export class Memory {
   }
 
   /**
-   * What a missing position asks its source for. Of a provider: what is missing of the next `batch` positions, or the
-   * rest of the last purchase; of that as much as goes into a request. What is being bought is not missing.
+   * The draw from the source for a missing position. A provider gets a request for the missing ones of the next `batch`
+   * positions, or for the rest of the last request, up to its limit. A position of a request in flight is not missing.
    */
   order(key: string, position: number, batch: number) {
     const positions = [position]
@@ -126,8 +126,8 @@ export class Memory {
   }
 
   /**
-   * Keeps all that came of an order; what is more than was ordered goes behind it. Where a position was filled from above
-   * meanwhile, a new sample goes to the next that is free, and one that a memory beneath keeps is not needed.
+   * Keeps all samples of an answer, the surplus behind the order. If a model above filled a position meanwhile, a new sample
+   * goes to the next free position, and a sample that a memory beneath keeps is dropped.
    */
   receive(key: string, ordered: ReadonlyArray<number>, drawn: ReadonlyArray<Sample> | undefined): void {
     const underWay = ofKey(this.#ordered, key, () => new Set())
@@ -151,7 +151,7 @@ export class Memory {
       [...samples.values()].some((other) => other.origins.join() === origins.join()))
   }
 
-  /** Before anything else is drawn of a key, the source learns what is recorded here of it. */
+  /** Before its first draw of a key, the source gets the samples recorded here. */
   tell(key: string): void {
     for (const recorder of this.#recorders) recorder.tell(key)
     if (this.#told.has(key)) return
@@ -159,7 +159,7 @@ export class Memory {
     this.source.restore(key, this.#samples.get(key) ?? new Map())
   }
 
-  /** Takes note of what is recorded above. A Repeatable, which forgot it, has it again. */
+  /** Gets the samples that a model above recorded. A Repeatable, which forgot them, has them again. */
   restore(key: string, recorded: Samples): void {
     this.tell(key)
     if (!this.#isPersistent) {
@@ -170,9 +170,9 @@ export class Memory {
   }
 }
 
-/** Independent: a reader per key. Every draw takes the first position of the sequence beneath that no one has. */
+/** Independent: a reader per key. Every draw takes the first free position of the sequence beneath. */
 export class Reader {
-  /** A provider's draws are a sequence that is bought as it is read. No one needs to know where they were in it. */
+  /** The answers of a provider, as a sequence. Its positions are of no use above. */
   readonly source: Memory
   readonly isOverProvider: boolean
   readonly #taken = new Map<string, ReadonlySet<number>>()
@@ -209,7 +209,7 @@ export class Reader {
     this.setTaken(key, taken)
   }
 
-  /** What it hands out at a position that its source has. */
+  /** The sample that it hands out for a position of its source. */
   sampleAt(key: string, position: number): Sample | undefined {
     const sample = this.source.get(key, position)
     return sample && { text: sample.text, origins: this.isOverProvider ? [] : [position, ...sample.origins] }
@@ -224,12 +224,12 @@ export class Reader {
     this.#taken.set(key, taken)
   }
 
-  /** The position behind all that are taken. */
+  /** The position behind all taken ones. */
   next(key: string): number {
     return Math.max(-1, ...this.taken(key)) + 1
   }
 
-  /** What is recorded above was taken from here. */
+  /** Samples that a model above recorded are taken here. */
   restore(key: string, recorded: Samples): void {
     const beneath: Samples = new Map()
     for (const { origins: [position, ...origins], text } of recorded.values()) {

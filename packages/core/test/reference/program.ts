@@ -9,7 +9,7 @@ import { byKey, forked, type Outcome, type Program, type Result, show, type Take
 import { brought, keyOf } from "./models.ts"
 
 const prompts = ["a", "b"]
-// few keys, so that the steps of a program meet
+// Few keys, so that the steps of a program meet.
 const paths = ["", "0"]
 
 const TakeOf = Schema.Struct({
@@ -53,14 +53,14 @@ export const Programs = Schema.Struct({
       position: count(0, 3),
       store: count(0, 4)
     }),
-    // more often than the others
+    // More often than the others.
     TakeStep,
     TakeStep,
     Together
   ])).check(Schema.isMaxLength(12))
 })
 
-/** A provider as the interpreter's: it counts the samples of each key, and fails by the fork. */
+/** A provider like the interpreter's: it counts the samples of each key, and fails by the fork. */
 const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
   const sold = new Map<string, number>()
   const state = {
@@ -68,7 +68,7 @@ const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
     failures: new Map<string, number>(),
     underWay: 0,
     gate: Effect.yieldNow as Effect.Effect<unknown>,
-    /** What happened since the last step. */
+    /** The events since the last step. */
     events: [] as Array<Event>
   }
   const generate = Effect.fnUntraced(
@@ -97,7 +97,7 @@ const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
   return { model, state }
 })
 
-/** A model whose draws by a fiber, or by the model above, are written down. */
+/** Writes down the draws from a model, by a fiber or by the model above. */
 const noted = (events: Array<Event>, model: LlmModel.Model, level: number, fiber?: number): LlmModel.Model => {
   const { giveBack } = model
   return LlmModel.fromDraw({
@@ -173,7 +173,7 @@ const resultOf = (exit: Exit.Exit<ReadonlyArray<string>, SampleError.SampleError
 
 /**
  * Runs a program on the library, over stores in memory or in folders of `root`. Fibers take turns only where they
- * wait, so that what is written down is in the order in which it happened.
+ * wait, so that events are written down in their order.
  */
 export const execute = Effect.fnUntraced(function*(program: Program, root?: string) {
   const { model, state } = yield* makeProvider(program)
@@ -209,7 +209,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
     yield* Fiber.interrupt(fiber)
     state.gate = Effect.yieldNow
     yield* Deferred.succeed(gate, undefined)
-    // until what the request brought is stored at every level
+    // Until every level has stored the answer.
     yield* turns(30)
     return [yield* Effect.flatMap(Fiber.await(fiber), resultOf)]
   })
@@ -273,7 +273,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
 
   const steps: Array<Outcome["steps"][number]> = []
   while (true) {
-    // one process
+    // One process.
     yield* Effect.scoped(Effect.gen(function*() {
       const models = yield* build(program.stack, model, yield* open, state.events)
       for (let step = program.steps[steps.length]; step !== undefined; step = program.steps[steps.length]) {
@@ -311,7 +311,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
   return { outcome, traces }
 }, Effect.provideService(References.MaxOpsBeforeYield, 20_000))
 
-// of takes at once, too
+// With the forks of takes at once.
 const allPaths = [
   ...new Set(paths.flatMap((path) => [path, ...[0, 1, 2].map((i) => path === "" ? `${i}` : `${path}/${i}`)]))
 ]

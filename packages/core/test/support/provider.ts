@@ -2,7 +2,7 @@ import { LlmModel, SampleError } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
 import { Deferred, Effect, Layer } from "effect"
 
-/** A test model whose next requests a test can hold up or fail. */
+/** Lets a test hold up or fail the next requests of a test model. */
 export interface Provider {
   readonly model: LlmModel.Model
   readonly layer: Layer.Layer<LlmModel.LlmModel>

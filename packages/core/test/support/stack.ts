@@ -33,7 +33,7 @@ export const Takes = Schema.Array(Take).check(Schema.isMaxLength(8))
 /** A directory as a store. */
 export const directoryStore = (root: string) => Effect.provide(SampleStore.SampleStore, DirectoryStore.layer(root))
 
-/** An audit whose scope, when it closes, dies where a sample was handed out twice that no one may get twice. */
+/** An audit that, when its scope closes, dies if an Independent handed out a sample twice. */
 const checkedAudit = Effect.acquireRelease(Audit.make, ({ check }) => Effect.orDie(check))
 
 const unwatched: Pick<Audit.Audit["Service"], "watch"> = { watch: (model) => model }
@@ -43,20 +43,19 @@ export const watchedIndependent = Layer.fresh(
   Layer.provideMerge(Audit.watch(Independent.layer, "Independent"), Layer.effect(Audit.Audit, checkedAudit))
 )
 
-/** What `watchedIndependent` has handed out, by fork and prompt: how many samples, at how many positions. */
+/** The numbers of samples and of positions that `watchedIndependent` handed out, by fork and prompt. */
 export const handedOut = Effect.map(
   Audit.report,
   (report) =>
     Object.fromEntries(report.map((row) => [[...row.path, row.prompt].join("/"), [row.handedOut, row.distinct]]))
 )
 
-/** How many stacks were built. */
+/** The number of stacks so far. */
 let built = 0
 
 /**
  * A stack of models over a source, with a store for each height: the models, the outermost first and the source last.
- * Those of every other stack are watched: the scope dies where one hands out a sample twice that no one may get twice.
- * The others have at hand what is in memory and in stores, which goes by no watch.
+ * Every other stack has an audit. The others have none, since a watched model gives no samples at hand.
  */
 export const buildOver = Effect.fnUntraced(
   function*(
