@@ -6,8 +6,7 @@ import type { Content } from "./fileReader.ts"
 /** The metadata of a sample beside its text. */
 export type Provenance = Omit<Drawn, "text">
 
-/** The fields of a line, as they were read. */
-export type Fields = Readonly<Record<string, unknown>>
+type Fields = Readonly<Record<string, unknown>>
 
 const beginning = `{"position":`
 
@@ -43,29 +42,31 @@ export const positionAt = (text: string, start: number, end: number): number | u
 export const plainlyFits = (line: string, position: number, { bytes, crc32 }: Content): boolean =>
   line.startsWith(`${beginning}${position},"bytes":${bytes},"crc32":${crc32},`) && !line.endsWith(retraction)
 
-/**
- * Chooses the line of one position that describes its content: `undefined` if no line describes a sample, `"differs"` if
- * every line describes another content.
- */
+/** Every line of a position describes another content: the sample is damaged. */
+export const differs = Symbol("differs")
+
+/** Chooses the line of one position that describes its content, `undefined` if no line describes a sample. */
 export const choose = (
   lines: ReadonlyArray<string>,
   { bytes, crc32 }: Content,
   inode: () => number | undefined
-): Fields | "differs" | undefined => {
+): string | typeof differs | undefined => {
   const valid = parseValid(lines)
   if (valid.length === 0) return undefined
-  const fitting = valid.filter((line) => line["bytes"] === bytes && line["crc32"] === crc32)
+  const fitting = valid.filter(({ fields }) => fields["bytes"] === bytes && fields["crc32"] === crc32)
   // A process may have been killed between announcing an equal text and writing it, or retracting its line.
   if (fitting.length > 1) {
     const written = inode()
-    const found = fitting.find((line) => line["inode"] === written)
-    if (found !== undefined) return found
+    const found = fitting.find(({ fields }) => fields["inode"] === written)
+    if (found !== undefined) return found.line
   }
-  return fitting[0] ?? "differs"
+  return fitting[0]?.line ?? differs
 }
 
 /** Parses lines, the last first, without retracted lines and lines that a kill tore. */
-export const parseValid = (lines: ReadonlyArray<string>): ReadonlyArray<Fields> => {
+const parseValid = (
+  lines: ReadonlyArray<string>
+): ReadonlyArray<{ readonly line: string; readonly fields: Fields }> => {
   const retracted: Array<string> = []
   return lines.toReversed().flatMap((line) => {
     if (line.endsWith(retraction)) {
@@ -78,12 +79,22 @@ export const parseValid = (lines: ReadonlyArray<string>): ReadonlyArray<Fields> 
       return []
     }
     const fields = parse(line)
-    return fields === undefined ? [] : [fields]
+    return fields === undefined ? [] : [{ line, fields }]
   })
 }
 
-/** The fields of a line, `undefined` if a kill tore it: then its sample was not written. */
-export const parse = (line: string): Fields | undefined => {
+/** Whether the sample of this id was announced: by its name, or by the id it was put with if it has none. */
+export const isAnnounced = (lines: ReadonlyArray<string>, id: string): boolean =>
+  parseValid(lines).some(({ fields }) => isOf(fields, id))
+
+/** Whether a line is that of the sample with this id. */
+export const isLineOf = (line: string, id: string): boolean => {
+  const fields = parse(line)
+  return fields !== undefined && isOf(fields, id)
+}
+
+// `undefined` for a line that a kill tore: its sample was not written.
+const parse = (line: string): Fields | undefined => {
   try {
     return JSON.parse(line)
   } catch {
@@ -91,15 +102,16 @@ export const parse = (line: string): Fields | undefined => {
   }
 }
 
-/** Whether a line announces the sample of this id: its name, or the id it was put with if it has none. */
-export const announces = (fields: Fields, id: string): boolean =>
-  fields["id"] === id || sampleName({ text: "", metadata: metadataOf(fields) }) === id
-
-/** The metadata and origins in a line. */
-export const provenanceOf = (fields: Fields | undefined): Provenance =>
-  fields === undefined
+/** The metadata and origins in a line, none without a line. */
+export const provenanceOf = (line: string | undefined): Provenance => {
+  const fields = line === undefined ? undefined : parse(line)
+  return fields === undefined
     ? { metadata: {}, origins: [] }
     : { metadata: metadataOf(fields), origins: originsOf(fields["origins"]) }
+}
+
+const isOf = (fields: Fields, id: string): boolean =>
+  fields["id"] === id || sampleName({ text: "", metadata: metadataOf(fields) }) === id
 
 const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "number" } = {
   request: "string",

@@ -3,18 +3,7 @@ import * as Path from "node:path"
 import type { Drawn } from "../../Sample.ts"
 import type { Content, FileReader } from "./fileReader.ts"
 import { list } from "./files.ts"
-import {
-  announces,
-  choose,
-  encode,
-  parse,
-  parseValid,
-  plainlyFits,
-  positionAt,
-  type Provenance,
-  provenanceOf,
-  retract
-} from "./metadataLine.ts"
+import { choose, differs, encode, isAnnounced, isLineOf, plainlyFits, positionAt, retract } from "./metadataLine.ts"
 import { samplePath } from "./samplePath.ts"
 
 /** How many positions one file of the log covers. It is read whole, however long the sequence is. */
@@ -30,11 +19,8 @@ interface Block {
   readonly lines: ReadonlyMap<number, ReadonlyArray<string>>
 }
 
-/**
- * Looks up the metadata of a sample by its content: `undefined` if the log has no line for it, `"differs"` if the
- * sample was damaged. Parses them when they are asked for.
- */
-export type FindMetadata = (position: number, content: Content) => (() => Provenance) | "differs" | undefined
+/** Looks up the line of a sample, by its content: `undefined` if there is none, `differs` if the sample is damaged. */
+export type FindLine = (position: number, content: Content) => string | typeof differs | undefined
 
 /** The metadata of a prompt's samples: files beside them, a line of JSON for each sample, only ever appended to. */
 export class MetadataLog {
@@ -58,39 +44,31 @@ export class MetadataLog {
   }
 
   /** A look-up for one operation, which reads a file once, and again if another process wrote a sample meanwhile. */
-  find(folder: string): FindMetadata {
-    let file: string | undefined
+  find(folder: string): FindLine {
+    let first: number | undefined
     let block: Block
-    const findInBlock: FindMetadata = (position, content) => {
-      const lines = block.lines.get(position) ?? []
-      const [line] = lines
-      if (lines.length === 1 && plainlyFits(line!, position, content)) return () => provenanceOf(parse(line!))
-      const fields = choose(lines, content, () => inodeOf(samplePath(folder, position)))
-      return typeof fields === "object" ? () => provenanceOf(fields) : fields
-    }
     return (position, content) => {
-      const fileOfPosition = logPath(folder, position)
-      if (file === fileOfPosition) {
-        const found = findInBlock(position, content)
-        if (typeof found === "function") return found
+      if (first === firstOfBlock(position)) {
+        const found = findIn(block, folder, position, content)
+        if (typeof found === "string") return found
       }
-      block = this.#current(file = fileOfPosition)
-      return findInBlock(position, content)
+      first = firstOfBlock(position)
+      block = this.#current(logPath(folder, position))
+      return findIn(block, folder, position, content)
     }
   }
 
   /** Whether the content at a position is the sample with this id. An announcement alone does not say so. */
   holds(folder: string, position: number, content: Content, id: string): boolean {
-    const lines = this.#read(logPath(folder, position)).lines.get(position) ?? []
-    const fields = choose(lines, content, () => inodeOf(samplePath(folder, position)))
-    return typeof fields === "object" && announces(fields, id)
+    const line = findIn(this.#read(logPath(folder, position)), folder, position, content)
+    return typeof line === "string" && isLineOf(line, id)
   }
 
   /** The positions for which the sample with this id was announced. */
   announced(folder: string, id: string): ReadonlyArray<number> {
     return list(folder).filter((name) => name.endsWith(".jsonl")).flatMap((name) =>
       [...this.#read(Path.join(folder, name)).lines].flatMap(([position, lines]) =>
-        parseValid(lines).some((fields) => announces(fields, id)) ? [position] : []
+        isAnnounced(lines, id) ? [position] : []
       )
     )
   }
@@ -110,14 +88,29 @@ export class MetadataLog {
   }
 }
 
+const firstOfBlock = (position: number): number => position - position % blockSize
+
 const logPath = (folder: string, position: number): string => {
-  const first = position - position % blockSize
+  const first = firstOfBlock(position)
   return `${folder}${Path.sep}${first}-${first + blockSize - 1}.jsonl`
 }
 
 const write = (folder: string, position: number, line: string): void =>
   // The line break comes first, so that a line torn by a kill does not spoil the next one.
   Fs.appendFileSync(logPath(folder, position), `\n${line}`)
+
+const findIn = (
+  { lines }: Block,
+  folder: string,
+  position: number,
+  content: Content
+): ReturnType<FindLine> => {
+  const found = lines.get(position)
+  if (found === undefined) return undefined
+  return found.length === 1 && plainlyFits(found[0]!, position, content)
+    ? found[0]
+    : choose(found, content, () => inodeOf(samplePath(folder, position)))
+}
 
 const sizeOf = (file: string): number => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
 

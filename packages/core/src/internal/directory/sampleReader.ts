@@ -2,9 +2,9 @@ import * as Fs from "node:fs"
 import type { Drawn } from "../../Sample.ts"
 import { isFault } from "./errors.ts"
 import type { Content, FileReader } from "./fileReader.ts"
-import { lazySample } from "./lazySample.ts"
-import { type Provenance, provenanceOf } from "./metadataLine.ts"
-import type { FindMetadata, MetadataLog } from "./metadataLog.ts"
+import { LazySample } from "./lazySample.ts"
+import { differs, provenanceOf } from "./metadataLine.ts"
+import type { FindLine, MetadataLog } from "./metadataLog.ts"
 import { samplePath } from "./samplePath.ts"
 import { fitsTimeChecksum } from "./timeChecksum.ts"
 
@@ -26,82 +26,88 @@ export class SampleReader {
    */
   read(folder: string, from: number, count: number): ReadonlyArray<Drawn> | string {
     if (count < 1) return []
-    const find = this.#log.find(folder)
-    const first = this.#readFirst(folder, from, find)
-    if (typeof first !== "object") return first ?? []
-    return this.#extend([first], folder, from, count, find)
+    const readAt = this.#reading(folder, parsed)
+    const first = readAt(from) ?? explainMissing(samplePath(folder, from), () => readAt(from))
+    return typeof first === "object" ? extend([first], from, count, readAt) : first ?? []
   }
 
-  /** As `read`, but it returns no samples if the first is damaged. */
+  /** As `read`, but it returns no samples if the first is damaged, and parses metadata when they are asked for. */
   peek(folder: string, from: number, count: number): ReadonlyArray<Drawn> {
-    return count === 1
-      ? this.#readAlone(folder, from)
-      : this.#extend([], folder, from, count, this.#log.find(folder))
+    return count === 1 ? this.#peekOne(folder, from) : extend([], from, count, this.#reading(folder, lazy))
   }
 
-  #readFirst(folder: string, position: number, find: FindMetadata): Drawn | string | undefined {
-    const file = samplePath(folder, position)
-    let content = this.#files.read(file)
-    if (content === undefined) {
-      const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
-      if (stats?.isSymbolicLink()) {
-        return `${file} is a link that leads nowhere. Restore its target, or delete it to have the position drawn again`
-      }
-      // Another process may just have stored it.
-      content = stats && this.#files.read(file)
+  /** Reads samples by their positions during one operation. */
+  #reading(folder: string, make: Make): ReadAt {
+    const find = this.#log.find(folder)
+    return (position) => {
+      const file = samplePath(folder, position)
+      const content = this.#files.read(file)
+      return content && check(file, position, content, find, make)
     }
-    return content && check(file, position, content, find)
-  }
-
-  #extend(
-    samples: Array<Drawn>,
-    folder: string,
-    from: number,
-    count: number,
-    find: FindMetadata
-  ): ReadonlyArray<Drawn> {
-    try {
-      while (samples.length < count) {
-        const position = from + samples.length
-        const file = samplePath(folder, position)
-        const content = this.#files.read(file)
-        const sample = content && check(file, position, content, find)
-        if (typeof sample !== "object") break
-        samples.push(sample)
-      }
-    } catch (cause) {
-      if (!isFault(cause)) throw cause
-    }
-    return samples
   }
 
   // Most prompts have one sample. Its time has a checksum, so the metadata log is read only if metadata are asked for.
-  #readAlone(folder: string, position: number): ReadonlyArray<Drawn> {
+  #peekOne(folder: string, position: number): ReadonlyArray<Drawn> {
     const file = samplePath(folder, position)
     const content = this.#files.read(file, true)
     if (content === undefined) return []
-    if (fitsTimeChecksum(content.modified, file.slice(this.#root.length), content.crc32)) {
-      return [lazySample(content.text, () => this.#provenance(folder, position, content))]
-    }
-    const sample = check(file, position, content, this.#log.find(folder))
+    const sample = fitsTimeChecksum(content.modified, file.slice(this.#root.length), content.crc32)
+      ? new LazySample(content.text, () => this.#line(folder, position, content))
+      : check(file, position, content, this.#log.find(folder), lazy)
     return typeof sample === "object" ? [sample] : []
   }
 
-  #provenance(folder: string, position: number, content: Content): Provenance {
-    const find = this.#log.find(folder)(position, content)
-    return typeof find === "function" ? find() : provenanceOf(undefined)
+  #line(folder: string, position: number, content: Content): string | undefined {
+    const line = this.#log.find(folder)(position, content)
+    return line === differs ? undefined : line
   }
 }
 
-/** The sample with this content, or a description of its damage. */
-const check = (file: string, position: number, content: Content, find: FindMetadata): Drawn | string => {
-  const found = find(position, content)
-  if (found === "differs") {
+/** The sample at a position, `undefined` if there is none, or a description of its damage. */
+type ReadAt = (position: number) => Drawn | string | undefined
+
+type Make = (text: string, line: string | undefined) => Drawn
+
+const parsed: Make = (text, line) => ({ text, ...provenanceOf(line) })
+
+const lazy: Make = (text, line) => new LazySample(text, line)
+
+const extend = (samples: Array<Drawn>, from: number, count: number, readAt: ReadAt): ReadonlyArray<Drawn> => {
+  try {
+    while (samples.length < count) {
+      const sample = readAt(from + samples.length)
+      if (typeof sample !== "object") break
+      samples.push(sample)
+    }
+  } catch (cause) {
+    if (!isFault(cause)) throw cause
+  }
+  return samples
+}
+
+const explainMissing = (file: string, again: () => Drawn | string | undefined): Drawn | string | undefined => {
+  const stats = Fs.lstatSync(file, { throwIfNoEntry: false })
+  if (stats?.isSymbolicLink()) {
+    return `${file} is a link that leads nowhere. Restore its target, or delete it to have the position drawn again`
+  }
+  // Another process may just have stored it.
+  return stats && again()
+}
+
+const check = (
+  file: string,
+  position: number,
+  content: Content,
+  find: FindLine,
+  make: Make
+): Drawn | string => {
+  const line = find(position, content)
+  if (line === differs) {
     return `${file} differs from its line in the .jsonl file beside it: it may have been cut off or edited. Restore it, ` +
       "delete it to have the position drawn again, or delete its lines there to take it as it is"
   }
-  if (found === undefined && !content.isText) {
+  if (line === undefined && !content.isText) {
     return `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
   }
-  return lazySample(content.text, found ?? (() => provenanceOf(undefined)))
+  return make(content.text, line)
 }
