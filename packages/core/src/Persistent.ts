@@ -30,10 +30,10 @@ import * as Scope from "effect/Scope"
 import * as DirectoryStore from "./DirectoryStore.ts"
 import * as Identity from "./Identity.ts"
 import { makeCache } from "./internal/model/cache.ts"
-import { cacheMiss } from "./internal/model/cacheMiss.ts"
 import { excluding } from "./internal/model/excludeFinishReasons.ts"
 import { lookAhead } from "./internal/model/lookAhead.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
+import { replicationMiss } from "./internal/model/replicationMiss.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
@@ -196,7 +196,7 @@ export const make = Effect.fnUntraced(function*(
     name: store.id,
     scope,
     lease: store.leases && expiry !== undefined ? { leases: store.leases, expiry } : undefined,
-    onMissing: replication ? (key, position) => cacheMiss(store, key, position) : undefined
+    failMissing: replication ? (key, position) => replicationMiss(store, key, position) : undefined
   })
   if (source.attach !== undefined) yield* source.attach(resume)
   // The last chance for samples that the store failed to take.

@@ -74,8 +74,8 @@ export interface Entry {
   readonly position: number
   readonly drawn: Drawn
   /**
-   * A name of this sample that no other one has, so that a store which is told twice to store it (because it could not
-   * say whether it had) does so once.
+   * Names the write of this sample, so that a store which is told twice to store it (because it could not say whether it
+   * had) does so once.
    */
   readonly id?: string | undefined
 }

@@ -7,7 +7,8 @@ import {
   Persistent,
   Repeatable,
   SampleError,
-  SampleStore
+  SampleStore,
+  Transfer
 } from "@llm-cache/core"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -482,3 +483,25 @@ describe("A draw of several requests", () => {
       assert.deepStrictEqual(Object.values(samplesIn(directory)), ["0", "1", "2"])
     }))
 })
+
+it.effect("A cache keeps every sample of a model that makes several of one answer, also after a merge", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    const splitting = LlmModel.fromDraw({
+      ...provider.model,
+      draw: (...args) =>
+        Effect.map(provider.model.draw(...args), ([sample]) => [
+          { ...sample, text: `${sample.text} left` },
+          { ...sample, text: `${sample.text} right` }
+        ])
+    })
+    const [store, merged] = yield* Effect.all([MemoryStore.make, MemoryStore.make])
+    const model = yield* Persistent.make(splitting, store)
+    const expected = ["p #0 left", "p #0 right", "p #1 left", "p #1 right"]
+    assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 4, { batch: 1 }).pipe(using(model)), expected)
+    const key = new Key.Key(model.identity, "p", [])
+    yield* merged.put(key, [{ position: 0, drawn: { text: "x", metadata: {}, origins: [] } }], "drop")
+    yield* Transfer.merge(store, merged, { ifDifferent: "append" })
+    const texts = (yield* merged.getMany(key, 0, 9)).map(({ text }) => text)
+    assert.sameMembers(texts, ["x", ...expected])
+  }))

@@ -32,7 +32,7 @@ interface Options {
   /** Whether samples that were recorded above this cache go back into it. */
   readonly refill: boolean
   /** In replication: the error of a missing position. */
-  readonly onMissing?: ((key: Key, position: number) => Effect.Effect<never, SampleError>) | undefined
+  readonly failMissing?: ((key: Key, position: number) => Effect.Effect<never, SampleError>) | undefined
   /** Leases on positions before they are requested, and how long they last, in milliseconds. */
   readonly lease?: { readonly leases: Leases; readonly expiry: number } | undefined
 }
@@ -48,7 +48,7 @@ interface Request extends InFlight {
  * Reads a position from the store, and asks the source if the store has no sample there, by one request at a time per
  * position. All samples of a request are in the store before the first is handed out.
  */
-export const makeCache = ({ lease, name, onMissing, refill, scope, source, store }: Options): Cache => {
+export const makeCache = ({ lease, name, failMissing, refill, scope, source, store }: Options): Cache => {
   const requests: SingleFlight<Request> = new SingleFlight(
     scope,
     (request) => ({ ...request, hasAsked: false, hasWaited: false }),
@@ -64,7 +64,8 @@ export const makeCache = ({ lease, name, onMissing, refill, scope, source, store
   const { restore: restoreSource } = source
   const resume = restoreSource === undefined ? () => Effect.void : makeResume(store, restoreSource)
   const withLease = lease && source.sequence !== "remembered" ? makeWithLease(lease.leases, lease.expiry) : undefined
-  const asks = onMissing !== undefined
+  // For the events of misses.
+  const missAsks = failMissing !== undefined
     ? "nothing"
     : source.sequence === "remembered" || restoreSource !== undefined
     ? "cache"
@@ -96,11 +97,11 @@ export const makeCache = ({ lease, name, onMissing, refill, scope, source, store
       if (most > 1) {
         return Effect.flatMap(
           readMany(key, position, most),
-          (found) => found.length > 0 ? Effect.succeed(found as unknown as Samples) : ask(key, position, batch)
+          (found) => found.length > 0 ? Effect.succeed(found as unknown as Samples) : whenMissing(key, position, batch)
         )
       }
       return Effect.flatMap(read(key, position), (sample) => {
-        if (sample === undefined) return ask(key, position, batch)
+        if (sample === undefined) return whenMissing(key, position, batch)
         return isSeen ? hit(key, position, sample, false) : Effect.succeed([sample])
       })
     })
@@ -109,10 +110,10 @@ export const makeCache = ({ lease, name, onMissing, refill, scope, source, store
     Effect.as(publishIfObserved(() => ({ _tag: "Hit", key, position, store: name, sample, waited })), [sample])
 
   const tellMiss = (key: Key, position: number): Effect.Effect<void> =>
-    publishIfObserved(() => ({ _tag: "Miss", key, position, store: name, asks }))
+    publishIfObserved(() => ({ _tag: "Miss", key, position, store: name, asks: missAsks }))
 
-  const ask: Model["draw"] = onMissing !== undefined
-    ? (key, position) => Effect.andThen(tellMiss(key, position), onMissing(key, position))
+  const whenMissing: Model["draw"] = failMissing !== undefined
+    ? (key, position) => Effect.andThen(tellMiss(key, position), failMissing(key, position))
     : (key, position, batch) =>
       requests.start(
         key,

@@ -87,11 +87,11 @@ export class Placement {
       for (const position of freePositions(positions.at(-1)! + 1, samples.length - positions.length, isTaken)) {
         this.#requests.reserve(request, position)
       }
-      // A sample without a name gets an id, so that it is stored once although it may be put twice.
-      const unnamed = crypto.randomUUID()
+      // Names the writes, so that each is done once although it may be put twice.
+      const write = crypto.randomUUID()
       return this.#land(
         sequence,
-        samples.map((drawn, i) => ({ drawn, position: positions[i]!, id: sampleName(drawn) ?? `${i} ${unnamed}` }))
+        samples.map((drawn, i) => ({ drawn, position: positions[i]!, id: `${write} ${i}` }))
       )
     })
   }
@@ -196,7 +196,11 @@ export class Placement {
     return Effect.map(
       recordedEntries(this.#store, key),
       (entries) =>
-        entries.some(({ drawn }) => name === undefined ? drawn.origins.join() === origins : sampleName(drawn) === name)
+        entries.some(({ drawn }) =>
+          name === undefined
+            ? drawn.origins.join() === origins
+            : sampleName(drawn) === name && drawn.text === sample.text
+        )
     )
   }
 }

@@ -238,11 +238,10 @@ const isSameSample = (one: Drawn, other: Drawn): boolean =>
     : one.text === other.text && (one.metadata.createdAt ?? other.metadata.createdAt) ===
         (other.metadata.createdAt ?? one.metadata.createdAt)
 
-// A sample without a name gets an id from its content and position, so that it is appended once however often the stores
-// are merged.
+// A sample is appended once, however often the stores are merged: the id of its write follows from its content, and from
+// its place if it has no name.
 const idOf = (store: Store, { identity, path, prompt }: Key, { drawn, position }: Entry): string => {
   const { createdAt } = drawn.metadata
-  const origin = [createdAt === undefined ? store.id : "", position, createdAt]
-  return sampleName(drawn) ??
-    Crypto.hash("sha256", JSON.stringify([identity.id, prompt, path, contentOf(drawn), ...origin]), "hex")
+  const place = sampleName(drawn) !== undefined ? [] : [createdAt === undefined ? store.id : "", position, createdAt]
+  return Crypto.hash("sha256", JSON.stringify([identity.id, prompt, path, contentOf(drawn), ...place]), "hex")
 }

@@ -8,7 +8,7 @@ import type { Store } from "../../SampleStore.ts"
 /** How many stored prompts are compared with the missing prompt. */
 const compared = 1000
 
-export const cacheMiss = (
+export const replicationMiss = (
   store: Store,
   key: Key,
   position: number
