@@ -19,7 +19,7 @@ const suite = `
 import { MemoryStore } from "@llm-cache/core"
 import { SampleStoreTest } from "${testing}"
 
-SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false })
+SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false, hasPeek: true })
 `
 
 const program = (packages: ReadonlyArray<Packed>) => `
@@ -34,7 +34,9 @@ ${
   packages.filter(({ name }) => name !== testing).map(modulesOf).map(({ closed, name, open }) => `
 {
   const barrel: Record<string, unknown> = await import("${name}")
-  const modules = { ${open.map((module) => `${module}: await import("${name}/${module}")`).join(", ")} }
+  const modules: Record<string, Record<string, unknown>> = { ${
+    open.map((module) => `${module}: await import("${name}/${module}")`).join(", ")
+  } }
   // A module that is no namespace of the barrel gives it each of its exports.
   const exported = new Map<string, unknown>(
     Object.entries(modules).flatMap(([module, content]) => module in barrel ? [[module, content]] : Object.entries(content))
