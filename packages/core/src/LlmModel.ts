@@ -203,8 +203,7 @@ export const layer = <R = never>(
  *
  * **Details**
  *
- * A model that wraps another passes on the options of a draw that it does not use. If it changes samples, it may also
- * leave them out. It has a `peek` only if one is given: `peek` is not enumerable, so a spread leaves it out.
+ * A model that wraps another passes on the options of a draw, with a `most` of 1 if it counts or records samples. It has a `peek` only if one is given: `peek` is not enumerable, so a spread leaves it out.
  *
  * **Example** (A layer that counts the samples of the model beneath)
  *
@@ -219,7 +218,10 @@ export const layer = <R = never>(
  *       LlmModel.fromDraw({
  *         ...model,
  *         draw: (key, position, batch, options) =>
- *           Effect.tap(model.draw(key, position, batch, options), (drawn) => Effect.sync(() => count(drawn.length)))
+ *           Effect.tap(
+ *             model.draw(key, position, batch, { ...options, most: 1 }),
+ *             (drawn) => Effect.sync(() => count(drawn.length))
+ *           )
  *       }))
  *   ))
  * ```

@@ -49,8 +49,9 @@ export type Samples = Arr.NonEmptyReadonlyArray<Drawn>
  */
 export interface DrawOptions {
   /**
-   * How many samples a remembered sequence may return in one draw, from the position on: the consumer takes them all.
-   * Only samples that are recorded are returned beyond the first.
+   * How many samples a remembered sequence may return in one draw, from the position on. Only recorded samples are
+   * returned beyond the first. A stream may end before it has taken them all, so a model that counts or records its
+   * samples does not pass this on.
    *
    * @default 1
    */

@@ -103,3 +103,24 @@ describe("Model.peek", () => {
       assert.isUndefined((yield* Persistent.make(independent, yield* MemoryStore.make)).peek)
     }).pipe(Effect.scoped))
 })
+
+describe("most of a draw", () => {
+  it.effect("brings recorded samples alone, and a draw without it exactly one", () =>
+    Effect.gen(function*() {
+      for (const open of Object.values(stores)) {
+        const provider = yield* makeProvider()
+        const big = yield* Persistent.make(provider.model, yield* open)
+        yield* LlmModel.sampleMany("p", 5).pipe(using(big))
+        const slice = yield* Persistent.make(big, yield* MemoryStore.make)
+        yield* LlmModel.sampleMany("p", 2).pipe(using(slice))
+        const key = new Key.Key(big.identity, "p", [])
+        assert.lengthOf(yield* big.draw(key, 1, 1, { most: 3 }), 3)
+        assert.lengthOf(yield* big.draw(key, 3, 1, { most: 9 }), 2)
+        assert.lengthOf(yield* big.draw(key, 1, 1), 1)
+        assert.lengthOf(yield* slice.draw(key, 0, 1, { most: 9 }), 2)
+        // Not recorded in the slice: reading ahead would record more than the run uses.
+        assert.lengthOf(yield* slice.draw(key, 2, 1, { most: 9 }), 1)
+        assert.lengthOf(provider.requests, 1)
+      }
+    }).pipe(Effect.scoped))
+})
