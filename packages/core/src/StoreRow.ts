@@ -74,7 +74,8 @@ export const encode = <A>(
 
 /**
  * The sample of a row, `undefined` if the row is damaged. `decodeText` reverses the `encodeText` of `encode`, and returns
- * `undefined` for any other value. Numbers may be `bigint` or strings, and origins may be `null` if there are none.
+ * `undefined` for any other value. Numbers may be `bigint` or strings. Origins may be `null` if there are none, and `bytes`
+ * if the engine has compared it with the length of the text.
  *
  * @category rows
  * @since 0.1.0
@@ -84,7 +85,8 @@ export const decode = (
   decodeText: (value: unknown) => string | undefined
 ): Drawn | undefined => {
   const text = decodeText(row[0])
-  if (text === undefined || !isIntact(text, Number(row[1]), Number(row[2]))) return undefined
+  if (text === undefined || Zlib.crc32(text) !== Number(row[2])) return undefined
+  if (row[1] !== null && Buffer.byteLength(text) !== Number(row[1])) return undefined
   const origins = row[3] === null || row[3] === "[]" ? [] : parseJson(row[3])
   if (!isPositions(origins)) return undefined
   const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } = {}
@@ -125,7 +127,8 @@ export const fromJson = (json: string): Drawn | undefined => {
   const row = parseJson(json)
   if (!Predicate.isObject(row)) return undefined
   const { bytes, crc32, metadata = {}, origins = [], text } = row
-  return typeof text === "string" && isIntact(text, bytes, crc32) && Predicate.isObject(metadata) &&
+  return typeof text === "string" && Zlib.crc32(text) === crc32 && Buffer.byteLength(text) === bytes &&
+      Predicate.isObject(metadata) &&
       isPositions(origins)
     ? { text, metadata, origins }
     : undefined
@@ -156,9 +159,6 @@ export const parseJson = (json: unknown): unknown => {
     return undefined
   }
 }
-
-const isIntact = (text: string, bytes: unknown, crc32: unknown): boolean =>
-  Zlib.crc32(text) === crc32 && Buffer.byteLength(text) === bytes
 
 const isPositions = (value: unknown): value is ReadonlyArray<number> =>
   Array.isArray(value) && value.every(Number.isSafeInteger)

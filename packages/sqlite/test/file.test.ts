@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Identity, Key, LlmModel, Persistent, type Sample, SampleStore } from "@llm-cache/core"
+import { TestModel } from "@llm-cache/testing"
 import { Effect, Exit, Fiber, Result, Stream } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
@@ -25,11 +26,7 @@ const put = (store: SampleStore.Store, key: Key.Key, position: number, text = "a
     "drop"
   )
 
-const provider = LlmModel.layer({
-  model: "m",
-  temperature: 1,
-  generate: ({ n }) => Effect.succeed({ samples: Array.from({ length: n }, () => "bought") })
-})
+const provider = TestModel.layer({ model: "m" })
 
 describe("the file", () => {
   it.effect("and its folders are created with the first sample, for their owner alone", () =>
@@ -61,7 +58,7 @@ describe("the file", () => {
       const record = LlmModel.sampleOne("p").pipe(Effect.provide(SqliteStore.layerPersistent({ file })))
       yield* Effect.provide(record, provider)
       const before = Fs.readFileSync(file)
-      assert.strictEqual(yield* replicate, "bought")
+      assert.strictEqual(yield* replicate, "p #0")
       assert.isTrue(before.equals(Fs.readFileSync(file)))
     }))
 
@@ -208,16 +205,12 @@ describe("the file", () => {
     Effect.gen(function*() {
       const root = yield* folder
       const file = Path.join(root, "folder", "samples.db")
-      const bought: Array<string> = []
-      const model = yield* LlmModel.make({
+      const { model, requests } = yield* TestModel.make({
         model: "m",
-        temperature: 1,
-        generate: ({ prompt }) =>
-          Effect.sync(() => {
-            bought.push(prompt)
-            if (prompt === "q") Fs.rmSync(Path.dirname(file), { recursive: true })
-            return { samples: [prompt] }
-          })
+        script: ({ prompt }) => {
+          if (prompt === "q") Fs.rmSync(Path.dirname(file), { recursive: true })
+          return [prompt]
+        }
       })
       const persistent = yield* Persistent.make(model, yield* SqliteStore.make({ file }))
       const draw = (prompt: string) =>
@@ -225,7 +218,7 @@ describe("the file", () => {
       yield* draw("p")
       assert.strictEqual((yield* Effect.flip(draw("q")))._tag, "StoreError")
       assert.strictEqual(yield* draw("q"), "q")
-      assert.deepStrictEqual(bought, ["p", "q"])
+      assert.deepStrictEqual(requests.map(({ prompt }) => prompt), ["p", "q"])
       // Between two draws.
       Fs.rmSync(Path.dirname(file), { recursive: true })
       assert.strictEqual(yield* draw("r"), "r")
@@ -263,19 +256,15 @@ describe("the file", () => {
         const file = yield* newFile
         const store = yield* SqliteStore.make({ file })
         const saved = `${file}.saved`
-        let bought = 0
-        const model = yield* LlmModel.make({
+        const { model, requests } = yield* TestModel.make({
           model: "m",
-          temperature: 1,
-          generate: ({ prompt }) =>
-            Effect.sync(() => {
-              bought++
-              if (prompt === "q") {
-                Fs.copyFileSync(file, saved)
-                spoil(file)
-              }
-              return { samples: [prompt] }
-            })
+          script: ({ prompt }) => {
+            if (prompt === "q") {
+              Fs.copyFileSync(file, saved)
+              spoil(file)
+            }
+            return [prompt]
+          }
         })
         const persistent = yield* Persistent.make(model, store)
         const draw = (prompt: string) =>
@@ -286,7 +275,7 @@ describe("the file", () => {
         for (const suffix of ["", "-wal", "-shm"]) Fs.rmSync(`${file}${suffix}`, { force: true })
         Fs.renameSync(saved, file)
         assert.strictEqual(yield* draw("q"), "q")
-        assert.strictEqual(bought, 2)
+        assert.strictEqual(requests.length, 2)
       }
     }))
 

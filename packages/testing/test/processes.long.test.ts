@@ -11,7 +11,7 @@ const unprivileged = new URL("./support/unprivileged.ts", import.meta.url)
 ProcessTest.suite("directory", { module, place: folder })
 
 // -----------------------------------------------------------------------------
-// what it is refused
+// without rights
 // -----------------------------------------------------------------------------
 
 const folders = (root: string, name: RegExp) =>
@@ -19,7 +19,7 @@ const folders = (root: string, name: RegExp) =>
     .filter((entry) => entry.isDirectory() && name.test(entry.name))
     .map((entry) => Path.join(entry.parentPath, entry.name))
 
-/** Takes the right to write to folders away. */
+/** Makes folders read-only. */
 const readOnly = (name: RegExp) => ({ place }: ProcessTest.Faulty) =>
   Effect.acquireRelease(
     Effect.sync(() => [place, ...folders(place, name)].filter((folder) => name.test(Path.basename(folder)))),
@@ -30,29 +30,29 @@ ProcessTest.faults("directory", {
   module: unprivileged,
   place: folder,
   faults: {
-    "it may not write any more": readOnly(/./),
-    "it may not write to the folders of prompts any more": readOnly(/^[0-9a-f]{64}$/),
-    "it may not write to the log of purchases any more": readOnly(/^\.purchases$/)
+    "it becomes read-only": readOnly(/./),
+    "the folders of prompts become read-only": readOnly(/^[0-9a-f]{64}$/),
+    "its write-ahead log becomes read-only": readOnly(/^\.purchases$/)
   }
 })
 
 // -----------------------------------------------------------------------------
-// no room
+// without space
 // -----------------------------------------------------------------------------
 
-describe.runIf(isLinux)("where files cannot grow", () => {
+describe.runIf(isLinux)("with a limit for the size of files", () => {
   ProcessTest.faults("directory", {
     module,
     place: folder,
     faults: {
-      "not at all": limit(0),
-      "beyond a part of a sample": limit(3000),
-      "beyond a single sample": limit(7000)
+      "files cannot grow": limit(0),
+      "files end within a sample": limit(3000),
+      "files end behind a single sample": limit(7000)
     }
   })
 })
 
-describe.runIf(isLinux && isRoot)("on a small disk, which root can make", () => {
+describe.runIf(isLinux && isRoot)("on a small disk (needs root and Linux)", () => {
   ProcessTest.faults("directory", {
     module,
     place: Effect.map(smallDisk("16m"), (disk) => Path.join(disk, "root")),

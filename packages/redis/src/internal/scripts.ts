@@ -19,10 +19,8 @@ export const prepare = Redis.script(
 ).withReturnType<string>()
 
 /**
- * Puts samples, and returns their positions, with an empty text for a dropped sample.
- *
- * Redis does not undo a failed script: the script therefore uses every writing command once before the first sample, in
- * case the user has no right to it. It formats numbers itself, because Lua writes 10^15 as 1e+15.
+ * Puts samples, and returns their positions. Redis does not undo a failed script: it tries each command before a sample.
+ * It formats numbers itself, because Lua writes 10^15 as 1e+15.
  */
 export const put = Redis.script(
   (options: {

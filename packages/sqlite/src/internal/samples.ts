@@ -13,29 +13,41 @@ export const numberOf = (statements: Statements, digest: Buffer): number | undef
 
 /** The samples from a position on: at most `count`, up to a gap or a damaged sample. Throws if the first is damaged. */
 export const read = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
+  // A statement for a single sample: the benchmark's row sqlitePrompts needs it.
+  if (count === 1) return readOne(statements, digest, from)
   const samples: Array<Drawn> = []
   try {
     for (const row of rowsFrom(statements, digest, from, count)) {
       const sample = decodeSample(row)
       if (sample === undefined) {
         if (samples.length > 0) break
-        throw new Refusal(damagedSample(`the row in \`samples\` at position ${from}`))
+        throw damaged(from)
       }
       samples.push(sample)
     }
     return samples
   } catch (cause) {
     // The driver throws for the whole result if one of its rows has a number out of range.
-    if (count > 1 && isOutOfRange(cause)) return readEach(statements, digest, from, count)
+    if (isOutOfRange(cause)) return readEach(statements, digest, from, count)
     throw cause
   }
 }
 
+const readOne = (statements: Statements, digest: Buffer, position: number): ReadonlyArray<Drawn> => {
+  const row = rowOf(statements, digest, position)
+  if (row === undefined) return []
+  const sample = decodeSample(row)
+  if (sample === undefined) throw damaged(position)
+  return [sample]
+}
+
+const damaged = (position: number) => new Refusal(damagedSample(`the row in \`samples\` at position ${position}`))
+
 const readEach = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
-  const samples = [...read(statements, digest, from, 1)]
+  const samples = [...readOne(statements, digest, from)]
   while (samples.length > 0 && samples.length < count) {
     try {
-      const [sample] = read(statements, digest, from + samples.length, 1)
+      const [sample] = readOne(statements, digest, from + samples.length)
       if (sample === undefined) break
       samples.push(sample)
     } catch {
@@ -48,12 +60,7 @@ const readEach = (statements: Statements, digest: Buffer, from: number, count: n
 const rowOf = (statements: Statements, digest: Buffer, position: number): Row | undefined =>
   statements[position < straysFrom ? "sample" : "stray"].get(digest, position) as Row | undefined
 
-// A single sample takes one statement, which the benchmark's row sqlitePrompts needs.
 const rowsFrom = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Row> => {
-  if (count === 1) {
-    const row = rowOf(statements, digest, from)
-    return row === undefined ? [] : [row]
-  }
   const key = numberOf(statements, digest)
   const found: Array<Row> = []
   if (key === undefined) return found

@@ -5,14 +5,8 @@ import type { StatementSync } from "node:sqlite"
 export const applicationId = 0x6c6c6d63
 
 /**
- * The steps from each version of the schema to the next. The first starts with an empty database.
- *
- * A key has a number, and the id of a sample's row combines it with the position (20 bits). The samples of a key are
- * therefore neighbors without an index. A stray, a sample at a later position, has a negative id and an index. The number
- * of a new key exceeds the numbers of all samples, so that it never adopts the samples of a key deleted by hand.
- *
- * The text comes last, so that the columns before a long text are read without it. Columns of type `any` hold texts with a
- * NUL as blobs, and whole numbers as integers.
+ * The steps from each version of the schema to the next. The text of a sample comes last, so that the other columns are read
+ * without a long text. Columns of type `any` hold texts with a NUL as blobs, and whole numbers as integers.
  */
 export const migrations: ReadonlyArray<string> = [
   `
@@ -65,15 +59,19 @@ export const migrations: ReadonlyArray<string> = [
 
 const now = "unixepoch('now', 'subsec') * 1000"
 
-/** The number of positions of a key that fit into the id of a row: 20 bits. */
+/**
+ * Below this position, the id of a row is the number of its key and the position (20 bits): the samples of a key are
+ * neighbors without an index. A stray, a sample at a later position, has a negative id and an index.
+ */
 export const straysFrom = 1 << 20
 
 const written = `text, ${columns.join()}, entry_id, key, position, id`
 
 const values = Array.from({ length: 16 }, (_, i) => `?${i + 1}`).join()
 
-// The driver ends a text at a NUL, so SQLite checks the length as well.
-const sample = `text, ${columns.join().replace("bytes", "iif(octet_length(text) = bytes, bytes, -1)")}`
+// SQLite compares the length, because the driver ends a text at a NUL. -1 is no checksum.
+const [, , ...others] = columns
+const sample = `text, null, iif(octet_length(text) = bytes, crc32, -1), ${others.join()}`
 
 // Numbers are bound as floats, and operators on bits take them as integers.
 const ofKey = "samples where id between (?1 << 20) | ?2 and (?1 << 20) | ?3"
@@ -100,7 +98,7 @@ export const statements = {
   ids: `select position, entry_id from ${ofKey} order by id`,
   strayIds: `select position, entry_id from ${strays} key = ? and position >= ? order by position`,
   putIdentity: "insert into identities (identity) values (?)",
-  /** Inserts nothing if the identity is missing. */
+  /** Beyond the numbers of all samples, so that a new key never adopts the samples of a key deleted by hand. */
   putKey: `insert into keys (id, identity, digest, path, prompt) select
       max(
         coalesce((select max(id) from keys), 0),

@@ -1,20 +1,16 @@
-// Draws as a user without rights to the file given, and prints what came of it.
+// Draws as a user without rights to the given file, and prints the samples or errors, and the number of requests.
 import { LlmModel } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Effect } from "effect"
 import { SqliteStore } from "../../src/index.ts"
 
 const file = process.argv[2]!
-let bought = 0
-const provider = LlmModel.layer({
-  model: "m",
-  temperature: 1,
-  generate: () => Effect.sync(() => ({ samples: [`bought ${bought++}`] }))
-})
+const { model, requests } = await Effect.runPromise(TestModel.make({ model: "m" }))
 
 const draw = (prompt: string, replication: boolean) =>
   LlmModel.sampleOne(prompt).pipe(
     Effect.provide(SqliteStore.layerPersistent({ file, replication })),
-    Effect.provide(provider),
+    Effect.provideService(LlmModel.LlmModel, model),
     Effect.match({
       onFailure: (error) => `${error._tag} ${"kind" in error ? error.kind : ""}`,
       onSuccess: (text) => text
@@ -23,4 +19,4 @@ const draw = (prompt: string, replication: boolean) =>
 
 process.setuid!(65534)
 const printed = await Effect.runPromise(Effect.all([draw("p", false), draw("q", false), draw("p", true)]))
-process.stdout.write(JSON.stringify([...printed, bought]))
+process.stdout.write(JSON.stringify([...printed, requests.length]))

@@ -1,4 +1,4 @@
-// Opens the file given as a user without rights to its folder, and prints the sample at each position it is asked for.
+// Opens the given file as a user without rights to its folder, and prints the samples at the positions on its input.
 import { Identity, Key } from "@llm-cache/core"
 import { Effect, Stream } from "effect"
 import * as Readline from "node:readline"

@@ -1,4 +1,4 @@
-// Places on the disk for the tests of stores, and what a disk can refuse a process that records.
+// Places on the disk for the tests of stores, and faults of a disk.
 import { Effect, Random } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
@@ -12,7 +12,7 @@ export const isLinux = process.platform === "linux"
 const run = (command: string, ...args: ReadonlyArray<string>) =>
   Effect.sync(() => ChildProcess.execFileSync(command, args, { encoding: "utf8" }))
 
-/** A new folder, also for a process without rights, that is removed when the scope closes. */
+/** A new folder, also for an unprivileged process, until the scope closes. */
 export const folder = Effect.acquireRelease(
   Effect.sync(() => {
     const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))
@@ -22,14 +22,14 @@ export const folder = Effect.acquireRelease(
   (root) => Effect.sync(() => Fs.rmSync(root, { recursive: true }))
 )
 
-/** No file of the process can be longer than this: what is longer is written in part. */
+/** Limits the length of files of the process: it writes only a part of a longer text. */
 export const limit = (bytes: number) => ({ pid }: ProcessTest.Faulty) =>
   Effect.acquireRelease(
     run("prlimit", "--pid", String(pid), `--fsize=${bytes}:`),
     () => run("prlimit", "--pid", String(pid), "--fsize=unlimited:")
   )
 
-/** A file system of its own, which is small: root can make one, on Linux. */
+/** A small file system (needs root and Linux). */
 export const smallDisk = (size: string) =>
   Effect.tap(folder, (disk) =>
     Effect.acquireRelease(
@@ -37,7 +37,7 @@ export const smallDisk = (size: string) =>
       () => run("umount", disk)
     ))
 
-/** Leaves so little room on a disk that a purchase does not find its place, or not all of it. */
+/** Fills a disk: the samples of a request find no space, or too little. */
 export const fill = (disk: string) =>
   Effect.gen(function*() {
     const filler = Path.join(disk, "filler")

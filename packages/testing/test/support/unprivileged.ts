@@ -1,4 +1,4 @@
-// A directory in the eyes of a user that has no rights but those it is given.
+// The directory store of an unprivileged user.
 if (process.getuid?.() === 0) process.setuid!(65534)
 
 export { layer } from "./directory.ts"
