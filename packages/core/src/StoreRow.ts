@@ -262,3 +262,31 @@ export const advice = {
   /** For a missing right, which `grant` tells how to give. */
   denied: (grant: string): string => `${grant}, ${writesNothing}`
 } as const
+
+/**
+ * The fault of an error of the file system. `place` is the kind of place that the store has, and `path` names the file if
+ * the error does not.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const fileSystemFault = (cause: unknown, place: "directory" | "file", path?: string): Fault => {
+  const { code = "", message, path: named } = cause as NodeJS.ErrnoException
+  const known: { readonly [code: string]: string } = {
+    EACCES: advice.denied(`Give this user the right to it, use another ${place}`),
+    EPERM: advice.denied(`Give this user the right to it, use another ${place} (a directory needs hard links)`),
+    EROFS: advice.denied(`The file system is read-only: use another ${place}`),
+    ENOSPC: advice.diskFull,
+    EDQUOT: `The quota is used up: make room. ${kept}`,
+    ENOTDIR: `A file has the name of a folder: move it away, or use another ${place}`,
+    EEXIST: `A file has the name of a folder: move it away, or use another ${place}`,
+    EISDIR: "A folder has the name of a file: move it away"
+  }
+  return {
+    kind: code === "EISDIR" ? "Damaged" : code === "ENAMETOOLONG" ? "InvalidName" : "Unavailable",
+    description: `${message}${named === undefined && path !== undefined ? ` '${path}'` : ""}. ${
+      known[code] ?? `Check the file system, or use another ${place}`
+    }`,
+    cause
+  }
+}

@@ -1,6 +1,6 @@
 import type { Key } from "@llm-cache/core/Key"
 import type { StoreError } from "@llm-cache/core/SampleError"
-import { advice, type Fault, storeError, unavailable } from "@llm-cache/core/StoreRow"
+import { advice, type Fault, fileSystemFault, storeError, unavailable } from "@llm-cache/core/StoreRow"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 
@@ -27,17 +27,6 @@ const adviceByCode: { readonly [code: number]: string } = {
   26: "Another program may have overwritten it: restore it, move it away, or give another file"
 }
 
-const rights = advice.denied("Give this user the right to the file and to its folder")
-
-const adviceForFiles: { readonly [code: string]: string } = {
-  EACCES: rights,
-  EPERM: rights,
-  EROFS: advice.denied("The file system is read-only: give another file"),
-  ENOSPC: advice.diskFull,
-  ENOTDIR: "A file has the name of a folder: move it away, or give another file",
-  EEXIST: "A file has the name of a folder: move it away, or give another file"
-}
-
 /** The fault of an error, `undefined` if the error is a bug in a program. */
 export const explain = (cause: unknown): Fault | undefined => {
   if (cause instanceof Refusal) return cause.fault
@@ -49,10 +38,7 @@ export const explain = (cause: unknown): Fault | undefined => {
   if (isOutOfRange(cause)) {
     return { kind: "Damaged", description: `${cause.message}: the row was changed. Restore the file`, cause }
   }
-  if (!Predicate.hasProperty(cause, "syscall")) return undefined
-  const { code: name = "", message } = cause as NodeJS.ErrnoException
-  const fault = unavailable(message, adviceForFiles[name] ?? "Check the file system, or give another file", cause)
-  return name === "ENAMETOOLONG" ? { ...fault, kind: "InvalidName" } : fault
+  return Predicate.hasProperty(cause, "syscall") ? fileSystemFault(cause, "file") : undefined
 }
 
 /** Whether another process holds the file, and the file is intact. */
