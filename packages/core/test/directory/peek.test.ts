@@ -79,6 +79,20 @@ describe("a sample that is read synchronously", () => {
       for (const count of [1, 2]) assert.deepStrictEqual(texts(1, count), [])
     }))
 
+  it.effect("is there if the file system fails for another one behind it", () =>
+    Effect.gen(function*() {
+      const { key, store } = yield* fill
+      const failing = patched(["openSync"], (_, original) => (...args) => {
+        if (String(args[0]).endsWith("1.md")) throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" })
+        return original(...args)
+      })
+      yield* failing(Effect.gen(function*() {
+        assert.deepStrictEqual(peek(store, key, 0, 3), samples.slice(0, 1))
+        assert.deepStrictEqual(yield* store.getMany(key, 0, 3), samples.slice(0, 1))
+        assert.strictEqual((yield* Effect.flip(store.getMany(key, 1, 2))).kind, "Unavailable")
+      }))
+    }))
+
   it.effect("is none, without an error, for a key without a folder and while the file system fails", () =>
     Effect.gen(function*() {
       const { key, root, store } = yield* fill

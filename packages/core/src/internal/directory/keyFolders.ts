@@ -17,7 +17,7 @@ export class KeyFolders {
 
   /** The absolute path of a key's folder. */
   find(key: Key): Folder {
-    const folder = this.findIdentity(key.identity)
+    const folder = this.#checked.get(key.identity) ?? this.findIdentity(key.identity)
     return folder.ok ? keyFolder(folder.path, key) : folder
   }
 

@@ -33,7 +33,15 @@ export class SampleReader {
 
   /** As `read`, but it returns no samples if the first is damaged, and parses metadata when they are asked for. */
   peek(folder: string, from: number, count: number): ReadonlyArray<Drawn> {
-    return count === 1 ? this.#peekOne(folder, from) : extend([], from, count, this.#reading(folder, lazy))
+    if (count !== 1) return extend([], from, count, this.#reading(folder, lazy))
+    const file = samplePath(folder, from)
+    const content = this.#files.read(file, true)
+    if (content === undefined) return []
+    // Most prompts have one sample. Its time has a checksum, so the metadata log is read only if metadata are asked for.
+    const sample = fitsTimeChecksum(content.modified, file.slice(this.#root.length), content.crc32)
+      ? new LazySample(content.text, () => this.#line(folder, from, content))
+      : check(file, from, content, this.#log.find(folder), lazy)
+    return typeof sample === "object" ? [sample] : []
   }
 
   /** Reads samples by their positions during one operation. */
@@ -44,17 +52,6 @@ export class SampleReader {
       const content = this.#files.read(file)
       return content && check(file, position, content, find, make)
     }
-  }
-
-  // Most prompts have one sample. Its time has a checksum, so the metadata log is read only if metadata are asked for.
-  #peekOne(folder: string, position: number): ReadonlyArray<Drawn> {
-    const file = samplePath(folder, position)
-    const content = this.#files.read(file, true)
-    if (content === undefined) return []
-    const sample = fitsTimeChecksum(content.modified, file.slice(this.#root.length), content.crc32)
-      ? new LazySample(content.text, () => this.#line(folder, position, content))
-      : check(file, position, content, this.#log.find(folder), lazy)
-    return typeof sample === "object" ? [sample] : []
   }
 
   #line(folder: string, position: number, content: Content): string | undefined {
