@@ -1,19 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Estimate, LlmModel, Repeatable, SampleError } from "@llm-cache/core"
+import { Estimate, Repeatable, SampleError } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Data, Effect } from "effect"
 import { makeProvider } from "./support/provider.ts"
 import { count, handedOut, watchedIndependent } from "./support/stack.ts"
 
 const choose = (n: bigint, k: bigint): bigint => k === 0n ? 1n : k > n ? 0n : choose(n - 1n, k - 1n) * n / k
-
-/** A model with these answers, one after the other. */
-const scripted = (...answers: ReadonlyArray<string>) => {
-  const rest = answers.values()
-  return LlmModel.layer({
-    model: "scripted",
-    generate: ({ n }) => Effect.sync(() => ({ samples: rest.take(n).toArray() }))
-  })
-}
 
 const isRight = (answer: string) => answer === "right"
 
@@ -51,7 +43,7 @@ describe("Estimate.passAtK", () => {
 
   it.effect("estimates from n different samples", () =>
     Effect.gen(function*() {
-      const model = scripted("right", "wrong", "wrong", "right", "wrong")
+      const model = TestModel.layer({ script: ["right", "wrong", "wrong", "right", "wrong"] })
       const program = (k: number) =>
         Effect.all([Estimate.passAtK({ prompt: "p", n: 5, k, check: isRight }), handedOut]).pipe(
           Effect.provide(Repeatable.layer),
@@ -119,7 +111,7 @@ describe("Estimate.passAtK", () => {
       for (const k of [0, 6, 1.5, NaN, [5, 6]]) {
         const error = yield* Estimate.passAtK({ prompt: "p", n: 5, k, check: isRight }).pipe(
           Effect.provide(watchedIndependent),
-          Effect.provide(LlmModel.layer({ model: "m", generate: () => Effect.die("was asked") })),
+          Effect.provide(TestModel.layer({ script: [] })),
           Effect.flip
         )
         assert.instanceOf(error, SampleError.InvalidInput)
@@ -132,7 +124,7 @@ describe("Estimate.majority", () => {
   const vote = (answers: ReadonlyArray<string>, answerOf?: (sample: string) => string | undefined) =>
     Estimate.majority({ prompt: "p", n: answers.length, answerOf }).pipe(
       Effect.provide(watchedIndependent),
-      Effect.provide(scripted(...answers))
+      Effect.provide(TestModel.layer({ script: answers }))
     )
 
   it.effect("takes the most frequent answer and, in a tie, the earliest", () =>

@@ -13,6 +13,7 @@ import {
   SampleStore,
   Usage
 } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Effect, Layer, Schema, Stream } from "effect"
 import { makeDirectory } from "./support/directory.ts"
 import { using } from "./support/provider.ts"
@@ -24,21 +25,23 @@ const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 const makeEnding = (reasons: Record<number, string>, maxBatch?: number) =>
   Effect.map(Effect.sync(() => ({ next: 0, requests: 0 })), (state) => ({
     state,
-    model: LlmModel.make({
-      model: "m",
-      maxBatch,
-      concurrency: 20,
-      generate: ({ n }) =>
-        Effect.map(Effect.yieldNow, () => {
-          state.requests++
-          return {
-            samples: Array.from({ length: n }, () => {
+    model: Effect.map(
+      TestModel.make({
+        model: "m",
+        temperature: undefined,
+        maxBatch,
+        concurrency: 20,
+        script: ({ n }) =>
+          Effect.map(Effect.yieldNow, () => {
+            state.requests++
+            return Array.from({ length: n }, () => {
               const number = state.next++
               return { text: `${number}`, finishReason: reasons[number] ?? "stop" }
             })
-          }
-        })
-    })
+          })
+      }),
+      ({ model }) => model
+    )
   }))
 
 const some = (n: number, batch?: number) => Stream.runCollect(Stream.take(LlmModel.sample("p", { batch }), n))

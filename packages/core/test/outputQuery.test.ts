@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Attempt, Fork, LlmModel, Output, Persistent, RepeatableModel, SampleError } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Data, Effect, Fiber, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory } from "./support/directory.ts"
@@ -9,15 +10,13 @@ import { handedOut, watchedIndependent } from "./support/stack.ts"
 /** A provider with these samples for each prompt, one after the other. */
 const makeAnswers = (answers: Record<string, ReadonlyArray<string | SampleError.SampleError>>) => {
   const requests: Array<string> = []
-  const layer = LlmModel.layer({
+  const layer = TestModel.layer({
     model: "mock",
-    temperature: 1,
-    generate: ({ prompt }) =>
-      Effect.suspend(() => {
-        const answer = answers[prompt]![requests.filter((one) => one === prompt).length]!
-        requests.push(prompt)
-        return typeof answer === "string" ? Effect.succeed({ samples: [answer] }) : Effect.fail(answer)
-      })
+    script: ({ prompt }) => {
+      const answer = answers[prompt]![requests.filter((one) => one === prompt).length]!
+      requests.push(prompt)
+      return typeof answer === "string" ? [answer] : Effect.fail(answer)
+    }
   })
   return { requests, layer }
 }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Key, LlmModel, SampleError } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Effect, Stream } from "effect"
 import { makeDirectory, samplesIn } from "./support/directory.ts"
 import { using } from "./support/provider.ts"
@@ -12,15 +13,13 @@ const makeSingle = Effect.fnUntraced(function*(options: {
   readonly isFailing?: (request: number) => boolean
 }) {
   const requests: Array<number> = []
-  let [underWay, most] = [0, 0]
-  const model = yield* LlmModel.make({
+  const testModel = yield* TestModel.make({
     model: "single",
     maxBatch: options.maxBatch,
     concurrency: options.concurrency,
-    generate: ({ n }) =>
+    script: ({ n }) =>
       Effect.gen(function*() {
         const number = requests.push(n) - 1
-        most = Math.max(most, ++underWay)
         yield* Effect.yieldNow
         if (options.isFailing?.(number)) {
           return yield* new SampleError.ProviderError({
@@ -29,9 +28,9 @@ const makeSingle = Effect.fnUntraced(function*(options: {
           })
         }
         return { samples: [`sample ${number}`], outputTokens: number + 1, ignoresN: n > 1 }
-      }).pipe(Effect.ensuring(Effect.sync(() => underWay--)))
+      })
   })
-  return { model, requests, most: () => most }
+  return { model: testModel.model, requests, most: () => testModel.mostInFlight }
 })
 
 const stacks: ReadonlyArray<ReadonlyArray<Combinator>> = [

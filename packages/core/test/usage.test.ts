@@ -12,6 +12,7 @@ import {
   SampleStore,
   Usage
 } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Clock, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory } from "./support/directory.ts"
@@ -22,16 +23,19 @@ const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 /** A provider. Each request takes one second per sample, 10 prompt tokens and 3 tokens per sample. */
 const makeMetered = (name = "metered", maxBatch?: number) =>
-  LlmModel.make({
-    model: name,
-    maxBatch,
-    generate: ({ n, prompt }) =>
-      Effect.as(TestClock.adjust(Duration.seconds(n)), {
-        samples: Array.from({ length: n }, (_, i) => `${prompt} ${i}`),
-        inputTokens: 10,
-        outputTokens: 3 * n
-      })
-  })
+  Effect.map(
+    TestModel.make({
+      model: name,
+      maxBatch,
+      script: ({ n, prompt }) =>
+        Effect.as(TestClock.adjust(Duration.seconds(n)), {
+          samples: Array.from({ length: n }, (_, i) => `${prompt} ${i}`),
+          inputTokens: 10,
+          outputTokens: 3 * n
+        })
+    }),
+    ({ model }) => model
+  )
 
 const amount = (requests: number, samples: number, inputTokens: number, outputTokens: number, seconds: number) => ({
   requests,

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { LlmModel } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
+import { TestModel } from "@llm-cache/testing"
 import { Effect, Layer, Redacted, String } from "effect"
 import { inspect } from "node:util"
 import {
@@ -109,7 +109,7 @@ describeRedis("Redis, opened as a store", () => {
       ]
       for (const url of urls) {
         const model = RedisStore.layerPersistent({ url: Redacted.make(url) })
-        const source = LlmModel.layer({ model: "mock", generate: () => Effect.succeed({ samples: ["a"] }) })
+        const source = TestModel.layer()
         const error = yield* Effect.flip(Effect.scoped(Layer.build(Layer.provide(model, source))))
         assert.strictEqual(error._tag, "StoreError", url)
         for (

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel } from "@llm-cache/core"
+import { TestModel } from "@llm-cache/testing"
 import { Effect, Fiber, Schedule } from "effect"
 import type { SqlError } from "effect/sql"
 import { lossyProxy } from "../../testing/test/support/lossyProxy.ts"
@@ -253,30 +254,27 @@ describePostgres("PostgreSQL with faults", () => {
       Effect.gen(function*() {
         const role = yield* createRole("worker", true)
         const place = newPlace(role)
-        let requests = 0
-        const source = LlmModel.layer({
-          model: "mock",
-          generate: ({ n }) =>
+        const source = TestModel.layer({
+          script: ({ n }, index) =>
             Effect.gen(function*() {
-              // during the request
-              if (++requests === 2) {
-                yield* Effect.orDie(execute(`revoke insert on ${place.prefix}_samples from ${role}`))
-              }
-              return { samples: Array.from({ length: n }, (_, i) => `${requests} ${i}`) }
+              // During the request.
+              if (index === 1) yield* Effect.orDie(execute(`revoke insert on ${place.prefix}_samples from ${role}`))
+              return Array.from({ length: n }, (_, i) => `${index + 1} ${i}`)
             })
         })
         const draw = (n: number) => LlmModel.sampleMany("a", n, { batch: 3 })
         yield* Effect.gen(function*() {
+          const { requests } = yield* TestModel.TestModel
           assert.deepStrictEqual(yield* draw(3), ["1 0", "1 1", "1 2"])
           for (let i = 0; i < 3; i++) {
             const error = yield* Effect.flip(draw(6))
             assert.strictEqual(error._tag, "StoreError")
             assert.include(error.message, "permission denied")
           }
-          assert.strictEqual(requests, 2)
+          assert.lengthOf(requests, 2)
           yield* execute(`grant insert on ${place.prefix}_samples to ${role}`)
           assert.deepStrictEqual(yield* draw(6), ["1 0", "1 1", "1 2", "2 0", "2 1", "2 2"])
-          assert.strictEqual(requests, 2)
+          assert.lengthOf(requests, 2)
         }).pipe(Effect.provide(layerOf(place)), Effect.provide(source))
       }))
   })

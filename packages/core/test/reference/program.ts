@@ -1,4 +1,5 @@
 import { Fork, Key, LlmModel, MemoryStore, SampleError, SampleStore } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Cause, Deferred, Effect, Exit, Fiber, References, Schema, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -66,35 +67,28 @@ const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
   const state = {
     requests: [] as Array<string>,
     failures: new Map<string, number>(),
-    underWay: 0,
+    get underWay() {
+      return testModel.inFlight
+    },
     gate: Effect.yieldNow as Effect.Effect<unknown>,
     /** The events since the last step. */
     events: [] as Array<Event>
   }
-  const generate = Effect.fnUntraced(
-    function*({ n, prompt }: LlmModel.GenerateRequest) {
-      const path = (yield* Fork.path).join("/")
-      const key = keyOf(prompt, path)
-      state.requests.push(`${key} ${n}`)
-      state.underWay++
-      yield* state.gate
-      const failures = state.failures.get(path) ?? 0
-      state.failures.set(path, Math.max(0, failures - 1))
-      if (failures > 0) {
-        return yield* new SampleError.ProviderError({
-          provider: "mock",
-          reason: new SampleError.ServerFault({ description: "down" })
-        })
-      }
-      const first = sold.get(key) ?? 0
-      const number = brought(n, extra)
-      sold.set(key, first + number)
-      return { samples: Array.from({ length: number }, (_, i) => `${key} #${first + i}`) }
-    },
-    Effect.ensuring(Effect.sync(() => state.underWay--))
-  )
-  const model = yield* Effect.orDie(LlmModel.make({ model: "mock", temperature: 1, maxBatch, generate }))
-  return { model, state }
+  const script = Effect.fnUntraced(function*(request: TestModel.Request) {
+    const path = request.path.join("/")
+    const key = keyOf(request.prompt, path)
+    state.requests.push(`${key} ${request.n}`)
+    yield* state.gate
+    const failures = state.failures.get(path) ?? 0
+    state.failures.set(path, Math.max(0, failures - 1))
+    if (failures > 0) return yield* TestModel.serverFault
+    const first = sold.get(key) ?? 0
+    const number = brought(request.n, extra)
+    sold.set(key, first + number)
+    return Array.from({ length: number }, (_, i) => `${key} #${first + i}`)
+  })
+  const testModel: TestModel.TestModel["Service"] = yield* Effect.orDie(TestModel.make({ maxBatch, script }))
+  return { model: testModel.model, state }
 })
 
 /** Writes down the draws from a model, by a fiber or by the model above. */
