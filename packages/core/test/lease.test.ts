@@ -9,7 +9,7 @@ import {
   SampleError,
   SampleStore
 } from "@llm-cache/core"
-import { Clock, Effect, Exit, Fiber, Logger, Scope, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Logger, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 
@@ -280,6 +280,34 @@ describe("A sample that the store failed to put", () => {
         assert.sameMembers(drawn.slice(1).flat(), provider.given)
         const [listed] = yield* Stream.runCollect(Stream.filterMap(store.keys(), (element) => element))
         assert.strictEqual(listed!.samples, 5)
+      })
+  )
+
+  it.effect.each(["Persistent", "Independent"] as const)(
+    "stops all requests, of other prompts too, until one sample is stored again (%s)",
+    (combinator) =>
+      Effect.gen(function*() {
+        const { fault, flaky, store } = yield* makeFlaky
+        const provider = yield* makeProvider()
+        const persistent = yield* Persistent.make(provider.model, flaky)
+        const model = combinator === "Persistent" ? persistent : yield* Independent.make(persistent)
+        const drawAll = (concurrency: number) =>
+          Effect.forEach(
+            Array.from({ length: 40 }, (_, i) => `prompt ${i}`),
+            (prompt) => Effect.result(LlmModel.sampleOne(prompt).pipe(using(model))),
+            { concurrency }
+          )
+        fault.is = "before"
+        const failed = yield* drawAll(4)
+        assert.isTrue(failed.every((result) => Result.isFailure(result) && result.failure._tag === "StoreError"))
+        assert.isAtMost(provider.requests.length, 4)
+        yield* drawAll(40)
+        assert.isAtMost(provider.requests.length, 4)
+        fault.is = "none"
+        const drawn = yield* drawAll(4)
+        assert.isTrue(drawn.every(Result.isSuccess))
+        assert.lengthOf(provider.requests, 40)
+        assert.lengthOf(yield* Stream.runCollect(store.keys()), 40)
       })
   )
 

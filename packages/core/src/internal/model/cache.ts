@@ -144,6 +144,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
     yield* Effect.interruptible(store.prepare(key))
     const pending = yield* placement.storePending(key)
     if (pending.has(position)) return pending
+    yield* placement.ensureStorable
     const stored = Effect.map(
       Effect.interruptible(read(key, position)),
       (sample): Landed | undefined => sample && new Map([[position, sample]])

@@ -1,5 +1,6 @@
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { Key } from "../../Key.ts"
 import type { Model, Samples } from "../../Model.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
@@ -30,6 +31,9 @@ export class Placement {
   readonly #requests: SingleFlight<InFlight>
   readonly #onStored: (key: Key, landed: Landed) => Effect.Effect<void>
   readonly #sequences = new KeyMap<Sequence>()
+  /** Whether the last put failed. Then one pending sample has to be stored before any other is requested. */
+  #isFailing = false
+  readonly #retry = Semaphore.makeUnsafe(1)
   /** The sequence that was requested last. It keeps its list of positions; the others are dropped. */
   #last: Sequence | undefined
 
@@ -106,10 +110,25 @@ export class Placement {
     })
   }
 
+  /**
+   * Fails as long as the store takes no samples, so that no request is paid for in vain: after a failed put, a pending
+   * sample of any key has to be stored.
+   */
+  readonly ensureStorable: Effect.Effect<void, StoreError> = Effect.suspend(() =>
+    this.#isFailing
+      ? this.#retry.withPermit(Effect.suspend(() => {
+        const pending = this.#isFailing ? this.#pending()[0] : undefined
+        return pending === undefined
+          ? Effect.void
+          : Effect.asVoid(Effect.andThen(this.#store.prepare(pending.key), this.storePending(pending.key)))
+      }))
+      : Effect.void
+  )
+
   /** Stores all samples that the store failed to take. */
   readonly storeAllPending: Effect.Effect<void, StoreError> = Effect.suspend(() =>
     Effect.forEach(
-      Array.from(this.#sequences.values()).filter(({ unstored }) => unstored.length > 0),
+      this.#pending(),
       ({ key }) => Effect.andThen(this.#store.prepare(key), this.storePending(key)),
       { discard: true }
     )
@@ -125,6 +144,10 @@ export class Placement {
       else last.present = undefined
     }
     this.#last = sequence
+  }
+
+  #pending(): ReadonlyArray<Sequence> {
+    return Array.from(this.#sequences.values()).filter(({ unstored }) => unstored.length > 0)
   }
 
   #isIdle({ key, unstored }: Sequence): boolean {
@@ -156,6 +179,7 @@ export class Placement {
   #land(sequence: Sequence, entries: ReadonlyArray<Entry>): Effect.Effect<Map<number, Drawn>, StoreError> {
     return Effect.onError(
       Effect.flatMap(this.#put(sequence.key, entries as Arr.NonEmptyReadonlyArray<Entry>), (positions) => {
+        this.#isFailing = false
         const landed = new Map<number, Drawn>()
         for (const [i, position] of positions.entries()) {
           if (position === undefined) continue
@@ -166,7 +190,9 @@ export class Placement {
       }),
       () =>
         Effect.sync(() => {
-          if (this.#source.sequence !== "remembered") sequence.unstored = [...sequence.unstored, ...entries]
+          if (this.#source.sequence === "remembered") return
+          sequence.unstored = [...sequence.unstored, ...entries]
+          this.#isFailing = true
         })
     )
   }
