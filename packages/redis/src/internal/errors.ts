@@ -64,7 +64,8 @@ export const explain = ({ cause }: RedisError): Fault => {
 }
 
 /** Whether the server refused a command, and the connection works. */
-export const isRefusal = ({ cause }: RedisError): boolean => answers.some(([pattern]) => pattern.test(messageOf(cause)))
+export const isServerError = ({ cause }: RedisError): boolean =>
+  answers.some(([pattern]) => pattern.test(messageOf(cause)))
 
 // Some errors of the client have no message.
 const messageOf = (cause: unknown): string => {

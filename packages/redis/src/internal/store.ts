@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import type * as Redis from "effect/persistence/Redis"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { explain, isRefusal } from "./errors.ts"
+import { explain, isServerError } from "./errors.ts"
 import { makeLeases } from "./leases.ts"
 import { decodeKey, decodeSample, encodeId, encodeKey, encodeSample } from "./rows.ts"
 import { format, identityIn, makeNames, type Place, placeOf, rangeOfIdentity } from "./schema.ts"
@@ -50,7 +50,7 @@ export const openStore = Effect.fnUntraced(function*(
   if (isReadOnly) return makeStore(redis, prefix, place, fresh)
   const id = yield* Effect.catchIf(
     redis.eval(Scripts.prepare)([place.meta], fresh),
-    isRefusal,
+    isServerError,
     () => Effect.succeed(fresh)
   ).pipe(Effect.mapError((error) => failed(explain(error))))
   return makeStore(redis, prefix, place, id)
@@ -61,7 +61,7 @@ const evictionPolicy = (redis: Service): Effect.Effect<string | undefined, Redis
   const ask = (pattern: RegExp, command: string, ...args: ReadonlyArray<string>) =>
     Effect.catchIf(
       Effect.map(redis.send(command, ...args), (answer) => pattern.exec(JSON.stringify(answer))?.[1]),
-      isRefusal,
+      isServerError,
       () => Effect.undefined
     )
   return Effect.map(

@@ -11,9 +11,10 @@ const until = <A>(effect: Effect.Effect<A>, holds: (value: A) => boolean) =>
 
 /** Keeps the server from saving: a test kills its saving process. */
 export const cannotSave = Effect.gen(function*() {
+  // First, because a server that failed to save before refuses writes as soon as `save` is set.
+  yield* send("SET", newPlace().prefix, "something to save")
   yield* configure("rdb-key-save-delay", "1000000", "0")
   yield* configure("save", "3600 1", "")
-  yield* send("SET", newPlace().prefix, "something to save")
   const pid = yield* serverProcess
   yield* send("BGSAVE")
   const children = Effect.sync(() =>

@@ -42,7 +42,7 @@ export const isMissingTable = (error: SqlError): boolean => codeOf(error) === "4
 export const isTaken = ({ reason }: SqlError): boolean => reason._tag === "UniqueViolation"
 
 /** Whether a statement did nothing because it conflicted with others, which succeeded. */
-export const isDisturbed = ({ reason }: SqlError): boolean =>
+export const isConflict = ({ reason }: SqlError): boolean =>
   reason._tag === "DeadlockError" || reason._tag === "SerializationError"
 
 const codeOf = ({ reason: { cause } }: SqlError): string =>

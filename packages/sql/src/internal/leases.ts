@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { inTransaction } from "./connection.ts"
-import { isDisturbed, isTaken } from "./errors.ts"
+import { isConflict, isTaken } from "./errors.ts"
 import { now, type Tables } from "./schema.ts"
 
 /** Runs statements as an operation on a key. */
@@ -34,7 +34,7 @@ export const makeLeases = (sql: SqlClient, tables: Tables, run: Run, digestOf: (
       const put = sql`insert into ${tables.leases} (key_sha256, position, holder, expires) values ${values}`
       const take = inTransaction(sql, Effect.andThen(expire, put)).pipe(
         Effect.as(true),
-        Effect.retry({ while: isDisturbed }),
+        Effect.retry({ while: isConflict }),
         Effect.catchIf(isTaken, () => Effect.succeed(false))
       )
       return run(

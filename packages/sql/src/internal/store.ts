@@ -11,7 +11,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { inTransaction, onItsOwn } from "./connection.ts"
-import { explain, isDisturbed, isMissingTable, isTaken } from "./errors.ts"
+import { explain, isConflict, isMissingTable, isTaken } from "./errors.ts"
 import { makeLeases } from "./leases.ts"
 import { placeEntries, type Placement } from "./placement.ts"
 import {
@@ -149,7 +149,7 @@ const makeStore = (
           // Only a sample is visible: a second violation without a new one has another cause.
           const isLearning = isTaken(error) && taken.size > before
           before = taken.size
-          return isLearning || isDisturbed(error) ? look(fresh[0].position) : Effect.fail(error)
+          return isLearning || isConflict(error) ? look(fresh[0].position) : Effect.fail(error)
         })
       )
     }
@@ -242,7 +242,7 @@ const makeStore = (
           (some) =>
             Effect.retry(
               sql`delete from ${tables.samples} where key_sha256 = ${digestOf(key)} and ${sql.in("position", some)}`,
-              { while: isDisturbed }
+              { while: isConflict }
             ),
           { discard: true }
         ),

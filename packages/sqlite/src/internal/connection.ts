@@ -3,7 +3,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
-import { isBusy, Refusal } from "./errors.ts"
+import { FaultError, isBusy } from "./errors.ts"
 import { applicationId, migrations, type Statements, statements } from "./schema.ts"
 
 /** How long a write waits for another process to release the file, in milliseconds. */
@@ -42,7 +42,7 @@ export class Connections {
   read(): Statements | undefined {
     const current = this.#current
     if (current !== undefined && (current.mode !== "immutable" || this.#isUntouched(current))) return current.statements
-    this.drop()
+    this.disconnect()
     const stats = this.#stat()
     if (stats === undefined) return undefined
     if (!stats.isFile()) throw refuse("this is not a file", "Give the name of a file: a missing file is created")
@@ -63,12 +63,14 @@ export class Connections {
 
   /** Closes the connection after a fault of the file, so that the next use opens the file anew. */
   recover(cause: unknown): void {
-    if (!isBusy(cause) && !(cause instanceof Refusal) && !this.#isClosed) this.drop()
+    if (!isBusy(cause) && !(cause instanceof FaultError) && !this.#isClosed) this.disconnect()
   }
 
   /** Prepares for writing: checks that the file is still in place, and creates a missing one. */
   prepare(): void {
-    if (this.#current !== undefined && !(this.#current.mode === "write" && this.#isInPlace(this.#current))) this.drop()
+    if (this.#current !== undefined && !(this.#current.mode === "write" && this.#isInPlace(this.#current))) {
+      this.disconnect()
+    }
     this.#write()
   }
 
@@ -91,7 +93,7 @@ export class Connections {
       throw cause
     }
     if (!this.#isInPlace(current)) {
-      this.drop()
+      this.disconnect()
       throw refuse(
         "the file was deleted, replaced or cut off during use",
         `Restore it, or let the next draw create a new one. ${advice.kept}`
@@ -101,7 +103,7 @@ export class Connections {
   }
 
   /** Closes the connection until the next use. */
-  drop(): void {
+  disconnect(): void {
     if (this.#isClosed) throw new Error("This store was used after the scope of its layer was closed")
     const current = this.#current
     this.#current = undefined
@@ -113,13 +115,13 @@ export class Connections {
   }
 
   close(): void {
-    this.drop()
+    this.disconnect()
     this.#isClosed = true
   }
 
   #write(): Connection {
     if (this.#current?.mode === "write") return this.#current
-    this.drop()
+    this.disconnect()
     if (this.#isReadOnly) throw refuse("replication writes nothing", "Use the store without it")
     if (this.#stat() === undefined) {
       // Prompts and samples are private to their owner, unless the owner creates the folder or the file.
@@ -148,21 +150,21 @@ export class Connections {
   #openToRead(stats: Fs.Stats): Connection | undefined {
     const check = (db: DatabaseSync) => {
       const version = versionOf(db)
-      if (version === 0) throw nothing
-      if (version < migrations.length) throw new Refusal(otherVersion(version, migrations.length))
+      if (version === 0) throw emptyDatabase
+      if (version < migrations.length) throw new FaultError(otherVersion(version, migrations.length))
     }
     try {
       try {
         return this.#open(this.#file, "read", stats, check)
       } catch (cause) {
         // SQLite shares a file through two more files. If it cannot create them, no process writes.
-        if (cause instanceof Refusal || cause === nothing || Fs.existsSync(`${this.#file}-wal`)) throw cause
+        if (cause instanceof FaultError || cause === emptyDatabase || Fs.existsSync(`${this.#file}-wal`)) throw cause
         const url = pathToFileURL(this.#file)
         url.searchParams.set("immutable", "1")
         return this.#open(url, "immutable", stats, check)
       }
     } catch (cause) {
-      if (cause === nothing) return undefined
+      if (cause === emptyDatabase) return undefined
       throw cause
     }
   }
@@ -214,9 +216,9 @@ export class Connections {
   }
 }
 
-const refuse = (message: string, advice: string) => new Refusal(unavailable(message, advice))
+const refuse = (message: string, advice: string) => new FaultError(unavailable(message, advice))
 
-const nothing = new Error("an empty database")
+const emptyDatabase = new Error("an empty database")
 
 // Closing a descriptor releases all locks of the process on the file, so this opens only a new file.
 const makeEmpty = (file: string): void => {
@@ -256,7 +258,7 @@ const versionOf = (db: DatabaseSync): number => {
     const version = read("pragma user_version")
     if (read("pragma application_id") === applicationId) {
       if (version > migrations.length) {
-        throw new Refusal(otherVersion(version, migrations.length))
+        throw new FaultError(otherVersion(version, migrations.length))
       }
       return version
     }

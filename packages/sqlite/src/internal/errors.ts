@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 
 /** A fault that this library finds, and not SQLite: a file of another program, a damaged sample, … */
-export class Refusal extends Error {
+export class FaultError extends Error {
   readonly fault: Fault
   constructor(fault: Fault) {
     super(fault.description)
@@ -29,7 +29,7 @@ const adviceByCode: { readonly [code: number]: string } = {
 
 /** The fault of an error, `undefined` if the error is a bug in a program. */
 export const explain = (cause: unknown): Fault | undefined => {
-  if (cause instanceof Refusal) return cause.fault
+  if (cause instanceof FaultError) return cause.fault
   if (!(cause instanceof Error)) return undefined
   const code = codeOf(cause)
   if (code !== undefined) {

@@ -1,6 +1,6 @@
 import type { Drawn, Entry } from "@llm-cache/core/Sample"
 import { damagedSample } from "@llm-cache/core/StoreRow"
-import { isOutOfRange, Refusal } from "./errors.ts"
+import { FaultError, isOutOfRange } from "./errors.ts"
 import { decodeId, decodeSample, encodeSample, type Row } from "./rows.ts"
 import { type Statements, straysFrom } from "./schema.ts"
 
@@ -41,7 +41,7 @@ const readOne = (statements: Statements, digest: Buffer, position: number): Read
   return [sample]
 }
 
-const damaged = (position: number) => new Refusal(damagedSample(`the row in \`samples\` at position ${position}`))
+const damaged = (position: number) => new FaultError(damagedSample(`the row in \`samples\` at position ${position}`))
 
 const readEach = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
   const samples = [...readOne(statements, digest, from)]

@@ -14,7 +14,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import type { SQLInputValue } from "node:sqlite"
 import { Connections } from "./connection.ts"
-import { fail, Refusal } from "./errors.ts"
+import { fail, FaultError } from "./errors.ts"
 import { makeGroupCommit } from "./groupCommit.ts"
 import { makeLeases } from "./leases.ts"
 import { decodeKey, digestOfIdentity, digestOfKey, encodeKey, type Row } from "./rows.ts"
@@ -34,7 +34,7 @@ export interface Options {
 export const openStore = ({ file, isReadOnly }: Options): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> =>
   Effect.flatMap(
     attempt(`SQLite ${file}`, "open", () => {
-      const refuse = (description: string) => new Refusal({ kind: "InvalidName", description })
+      const refuse = (description: string) => new FaultError({ kind: "InvalidName", description })
       if (file === "" || file.includes("\0")) throw refuse("the file's name is empty, or has a NUL: give another one")
       if (file.startsWith(":")) throw refuse("this does not name a file. For a store in memory, use `MemoryStore`")
       const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
