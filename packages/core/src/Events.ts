@@ -24,7 +24,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Key } from "./Key.ts"
 import type { Sample } from "./Sample.ts"
-import type { SampleError } from "./SampleError.ts"
+import type { ProviderErrorReason, SampleError } from "./SampleError.ts"
 
 /**
  * The fields of every event.
@@ -70,6 +70,8 @@ export interface RequestDone extends Fields {
   readonly model: string
   /** The samples of the answer, one or more. */
   readonly samples: ReadonlyArray<Sample>
+  /** The parts of the answer that are malformed, or that the provider marks as failed. The next draws ask for them again. */
+  readonly failures: ReadonlyArray<ProviderErrorReason>
   /** The duration in milliseconds, with retries and with waits for the `Limits` of the provider. */
   readonly elapsed: number
 }

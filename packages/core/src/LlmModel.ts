@@ -26,7 +26,7 @@ import { makeRequests } from "./internal/model/requests.ts"
 import { firstSample, firstSamples, sampling } from "./internal/model/sampling.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { Model, SampleOptions } from "./Model.ts"
-import type { SampleError } from "./SampleError.ts"
+import type { ProviderErrorReason, SampleError } from "./SampleError.ts"
 
 export type { DrawOptions, Model, SampleOptions, Samples } from "./Model.ts"
 
@@ -55,6 +55,21 @@ export interface GenerateRequest {
 }
 
 /**
+ * A sample in the answer of `generate`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GeneratedSample {
+  /** Empty if the model answered without a text. */
+  readonly text: string
+  readonly finishReason?: string | undefined
+  /** The words with which the model refused. */
+  readonly refusal?: string | undefined
+  readonly reasoning?: string | undefined
+}
+
+/**
  * The answer of `generate`.
  *
  * **Details**
@@ -66,7 +81,15 @@ export interface GenerateRequest {
  * @since 0.1.0
  */
 export interface Generation {
-  readonly samples: ReadonlyArray<string | { readonly text: string; readonly finishReason?: string | undefined }>
+  readonly samples: ReadonlyArray<string | GeneratedSample>
+  /**
+   * The parts of the answer that are malformed, or that the provider marks as failed. They are no samples.
+   *
+   * @default none
+   */
+  readonly failures?: ReadonlyArray<ProviderErrorReason> | undefined
+  /** The provider's id of the answer. */
+  readonly responseId?: string | undefined
   /** The model's name as the provider gives it. */
   readonly model?: string | undefined
   readonly inputTokens?: number | undefined

@@ -25,6 +25,12 @@ export interface Metadata {
   readonly model?: string | undefined
   /** Why the model stopped, in the provider's words (`stop`, `length`, …). */
   readonly finishReason?: string | undefined
+  /** The words with which the model refused, if the provider gives them beside the text. */
+  readonly refusal?: string | undefined
+  /** The model's reasoning, if the provider gives it beside the text. */
+  readonly reasoning?: string | undefined
+  /** The provider's id of the answer that brought the sample. */
+  readonly responseId?: string | undefined
   /** When the request was answered, in milliseconds since the epoch. */
   readonly createdAt?: number | undefined
   /** How long the request took, in milliseconds, with its retries and its waits for the provider's `Limits`. */

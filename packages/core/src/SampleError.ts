@@ -13,10 +13,12 @@ import type {
   BadRequest,
   ContentPolicy,
   ContextTooLong,
+  QuotaExhausted,
   RateLimited,
   ServerFault,
   Timeout,
   Transport,
+  UntrustedCertificate,
   UnusableResponse
 } from "./internal/errors/providerReasons.ts"
 import type { ReplicationCacheMiss } from "./internal/errors/replicationCacheMiss.ts"
@@ -44,12 +46,14 @@ export {
   BadRequest,
   ContentPolicy,
   ContextTooLong,
+  QuotaExhausted,
   RateLimited,
   type ReasonFields,
   type RetryableReasonFields,
   ServerFault,
   Timeout,
   Transport,
+  UntrustedCertificate,
   UnusableResponse
 } from "./internal/errors/providerReasons.ts"
 
@@ -64,10 +68,12 @@ export type ProviderErrorReason =
   | BadRequest
   | ContentPolicy
   | ContextTooLong
+  | QuotaExhausted
   | RateLimited
   | ServerFault
   | Transport
   | Timeout
+  | UntrustedCertificate
   | UnusableResponse
 
 /**
@@ -84,7 +90,7 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly path?: ReadonlyArray<string> | undefined
 }> {
   /**
-   * Whether another request may succeed.
+   * Whether the same request may succeed later. Providers retry exactly these errors, by their option `retry`.
    *
    * @since 0.1.0
    */

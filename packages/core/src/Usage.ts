@@ -80,6 +80,8 @@ export interface Counts {
   readonly replayed: Amount
   /** Requests that brought no sample: they failed or were interrupted. */
   readonly failedRequests: number
+  /** Parts of answers that brought no sample beside others that did: malformed, or marked as failed by the provider. */
+  readonly failedSamples: number
   /** Draws from a cache, among them draws of surplus samples of this run's requests and of excluded samples. */
   readonly hits: number
   /** Draws that no cache could answer. */

@@ -266,7 +266,9 @@ describe("Attempt.retry", () => {
     [errors.provider(new reasons.ServerFault(fields)), true],
     [errors.provider(new reasons.Transport(fields)), true],
     [errors.provider(new reasons.Timeout(fields)), true],
-    [errors.provider(new reasons.UnusableResponse(fields)), true],
+    [errors.provider(new reasons.UnusableResponse(fields)), false],
+    [errors.provider(new reasons.QuotaExhausted(fields)), false],
+    [errors.provider(new reasons.UntrustedCertificate(fields)), false],
     [errors.store("Damaged"), false],
     [errors.store("InvalidName"), false],
     [errors.store("Unavailable"), true]

@@ -300,6 +300,39 @@ describe("A model made from a function", () => {
       assert.deepStrictEqual(yield* Effect.provide(LlmModel.sampleMany("p", 2), layer), texts)
     }))
 
+  it.effect("keeps the refusal, the reasoning and the answer's id with a sample, also in a directory", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const layer = Persistent.layer({ directory: root }).pipe(Layer.provide(LlmModel.layer({
+        model: "m",
+        generate: () =>
+          Effect.succeed({
+            samples: [{ text: "", finishReason: "stop", refusal: "No.", reasoning: "hm\uD800" }],
+            responseId: "c1"
+          })
+      })))
+      for (let run = 0; run < 2; run++) {
+        const [{ metadata, text }] = yield* Effect.provide(
+          Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, 1)),
+          layer
+        )
+        assert.strictEqual(text, "")
+        assert.deepInclude(metadata, { refusal: "No.", reasoning: "hm\uFFFD", responseId: "c1" })
+      }
+    }))
+
+  it.effect("fails with the failure in an answer without samples", () =>
+    Effect.gen(function*() {
+      const reason = new SampleError.ServerFault({ description: "gone" })
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: [], failures: [reason] })
+      })
+      const error = yield* Effect.flip(LlmModel.sampleOne("p").pipe(using(model)))
+      assert(error._tag === "ProviderError")
+      assert.strictEqual(error.reason, reason)
+    }))
+
   it.effect("gets the services of the function from the context of its construction", () =>
     Effect.gen(function*() {
       class Word extends Context.Service<Word, { readonly word: string }>()("Word") {}

@@ -9,6 +9,7 @@ import {
   Persistent,
   Repeatable,
   type Sample,
+  SampleError,
   SampleStore,
   Usage
 } from "@llm-cache/core"
@@ -183,6 +184,26 @@ describe("Usage", () => {
       assert.isTrue(Exit.isFailure(exit))
       assert.deepInclude(usage, { failedRequests: 1, spent: none })
       assert.isTrue(Exit.isFailure(yield* Effect.exit(Usage.measure(LlmModel.sampleOne("p").pipe(using(failing))))))
+    }))
+
+  it.effect("counts parts of an answer that are no samples, beside the others", () =>
+    Effect.gen(function*() {
+      const reason = new SampleError.ServerFault({ description: "gone" })
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: ["a", { text: null } as never], failures: [reason] })
+      })
+      const heard: Array<string> = []
+      const usage = yield* Effect.gen(function*() {
+        yield* Events.listen((event) => {
+          if (event._tag === "RequestDone") heard.push(...event.failures.map(({ _tag }) => _tag))
+        })
+        const [, usage] = yield* Usage.measure(LlmModel.sampleOne("p").pipe(using(model)))
+        return usage
+      }).pipe(Effect.scoped, Effect.provide(Events.layer))
+      assert.deepStrictEqual(heard, ["ServerFault", "UnusableResponse"])
+      assert.deepInclude(usage, { failedSamples: 2, failedRequests: 0 })
+      assert.deepInclude(usage.models[0], { failedSamples: 2 })
     }))
 
   it.effect("adds up the time of concurrent requests", () =>

@@ -20,12 +20,13 @@
  * | answer | outcome |
  * | --- | --- |
  * | `content` with blocks of type `text` | a sample: their texts, joined |
- * | no block of type `text` (no block at all, only `thinking`, `tool_use`) | `UnusableResponse` |
- * | the same with `stop_reason: "refusal"` | `ContentPolicy` |
+ * | no block of type `text` (no block at all, only `thinking`, `tool_use`), and a `stop_reason` | the empty sample, with the finish reason in its metadata |
+ * | the same without a `stop_reason` | `UnusableResponse` |
+ * | blocks of type `thinking`, the `explanation` of a refusal | in the metadata of the sample |
  * | `usage` with tokens in Anthropic's own cache | counted as tokens of the prompt, like the others |
  * | a text that was cut short, with `stop_reason` `max_tokens` or `refusal` | a sample with that finish reason in its metadata |
- * | 200 with `{"type": "error", …}` | `UnusableResponse` that quotes it |
- * | 402 (`billing_error`) | `BadRequest` |
+ * | 200 with `{"type": "error", …}` | the reason of its type |
+ * | 402 (`billing_error`) | `QuotaExhausted` |
  * | 413 (`request_too_large`) | `ContextTooLong` |
  * | 529 (`overloaded_error`) | `ServerFault`, retried |
  *

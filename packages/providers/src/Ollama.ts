@@ -21,11 +21,14 @@
  * | answer | outcome |
  * | --- | --- |
  * | lines of JSON, the last with `done: true` | a sample: their `message.content`, joined |
- * | no `message.content` in any line (only `tool_calls`, `thinking`) | `UnusableResponse` |
+ * | no `message.content` in any line (only `tool_calls`, `thinking`), and a `done_reason` | the empty sample, with the finish reason in its metadata |
+ * | the same without a `done_reason` | `UnusableResponse` |
+ * | `message.thinking` | in the metadata of the sample |
+ * | `done_reason: "load"` or `"unload"` | `ServerFault`, retried: the server did not ask the model |
  * | `done_reason: "length"` | a sample with that finish reason in its metadata |
  * | no `prompt_eval_count`, `eval_count`, `done_reason`, `model` | a sample without these metadata |
  * | an end before `done: true`, also in the middle of a line | `Transport`, retried |
- * | a line with `error`, also after pieces of a text | `ServerFault`, retried; `ContextTooLong` or `ContentPolicy` if it mentions them |
+ * | a line with `error`, also after pieces of a text | `ServerFault`, retried; another reason if it says more |
  * | 404 | `BadRequest`: no such model, or no Ollama there |
  *
  * **Gotchas**

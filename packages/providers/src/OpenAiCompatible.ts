@@ -18,37 +18,43 @@
  * | fewer choices than `n` | samples; the next draw asks for the rest |
  * | one choice for an `n` above 1 | a sample; the server ignores `n`, so each later request asks for one, and up to `concurrency` are sent at once |
  * | more choices than `n` | samples; a cache above keeps them all |
- * | a choice without a text (`content: null`, no `message`, only tool calls) | no sample; the other choices are used |
- * | a choice with an `error` | no sample; the other choices are used |
  * | `content` in parts | a sample: its parts of type `text`, joined |
- * | `content: ""` | a sample like any other |
+ * | no text (`content: null`, reasoning alone, a `refusal`, a call of a tool), and a finish reason | the empty sample, with the finish reason in its metadata |
  * | a text that was cut short, with finish reason `length` or `content_filter` | a sample with that finish reason in its metadata |
+ * | `reasoning`, `reasoning_content`, `refusal` | in the metadata of the sample |
+ * | a choice with an `error`, or with finish reason `error`, `abort` or `insufficient_system_resource` | no sample; the other choices are used |
+ * | a malformed choice, or one without a text and a finish reason | no sample; the other choices are used |
  * | an escaped lone surrogate, a byte outside UTF-8 | a sample with U+FFFD in its place |
  * | no `usage`, no `model` | a sample without these metadata |
- * | no choices; no choice with a text | `UnusableResponse` |
- * | no text, and a `refusal` or finish reason `content_filter` | `ContentPolicy` |
- * | 200 with `{"error": …}`, with HTML, with no JSON | `UnusableResponse` that quotes it |
+ * | a stream of events, although none was asked for | its samples |
+ * | JSON with `NaN` or `Infinity` | its samples |
+ * | no choices; only malformed choices; a web page; no JSON | `UnusableResponse` that quotes it |
+ * | 200 with `{"error": …}` | the reason of the status, code or type in it; `UnusableResponse` if it has none |
  * | more than 32 MiB, or no end | `UnusableResponse`; the rest is not read |
  * | no key, an empty key | `BadKey` that says which option or variable to set, before anything is sent |
- * | 401, 403 | `BadKey` |
+ * | 401, 403; 400 that mentions a wrong key | `BadKey` |
+ * | 402; any other status with an empty account, also 429 | `QuotaExhausted` |
  * | 400, 413, 422 that mentions the context's length | `ContextTooLong` |
  * | 4xx that mentions a content filter or policy | `ContentPolicy` |
- * | any other 4xx, 404 included | `BadRequest` |
+ * | any other 4xx, 404 included; 501, 505 | `BadRequest` |
  * | a redirect | `BadRequest` with the URL it leads to (see below) |
- * | 429 | `RateLimited`, retried, and the whole provider slows down (see `Limits`) |
+ * | 429; 403 with `Retry-After` | `RateLimited`, retried, and the whole provider slows down (see `Limits`) |
  * | 408; no whole answer within `timeout`, headers or body | `Timeout`, retried |
- * | 409, 425, 5xx | `ServerFault`, retried |
- * | no connection; a cut before the headers or in the body | `Transport`, retried |
+ * | 409, 424, 425, 498, any other 5xx | `ServerFault`, retried |
+ * | no connection; a cut before the headers or in the body; JSON that ends early | `Transport`, retried |
+ * | a certificate that is not trusted | `UntrustedCertificate` |
  *
- * Only texts of the model become samples.
+ * Every choice with a finish reason is an answer of the model, and so a sample: `excludeFinishReasons` of `Persistent` leaves
+ * out samples by their finish reason. Choices that are no samples are in the event `RequestDone`, and `Usage` counts them. If
+ * none of the choices is a sample, the request fails.
  *
- * **Retries** follow `retry`, and wait at least as long as a `Retry-After` asks (seconds or a date). If it asks for more
- * than 5 minutes, the draw fails at once, with `retryAfter` in the error. No other error is retried, also not an unusable
+ * **Retries** follow `retry`, and wait at least as long as a `Retry-After` asks (seconds, `2s` or a date), a
+ * `retry-after-ms` or Gemini's `RetryInfo` asks. If it asks for more than 5 minutes, the draw fails at once, with `retryAfter` in the error. No other error is retried, also not an unusable
  * response: draw again for another sample.
  *
  * **Keys** are looked up for each request, not when the layer is built, so a program that draws everything from a cache
  * needs none. No error, log or span holds the key: messages quote a server's answer only in part, with `<redacted>` in
- * place of the key. White space around a key is dropped.
+ * place of the key, unless it is shorter than 8 characters. White space around a key is dropped.
  *
  * **Redirects** are not followed, so that the key and the prompt go to no other server. `FetchHttpClient` follows them by
  * itself, with the prompt, and without the key if the origin changes; its answer is rejected all the same.

@@ -154,22 +154,26 @@ describe("Anthropic reads an answer and", () => {
       assert.deepStrictEqual([half.text, half.metadata.finishReason], ["half", "refusal"])
     }))
 
-  it.effect("fails with UnusableResponse without a text, and with ContentPolicy for a refusal", () =>
+  it.effect("fails with UnusableResponse without a text and a `stop_reason`, or with a malformed text", () =>
     Effect.gen(function*() {
-      const thinking = yield* failing(
-        message({ content: [{ type: "thinking", thinking: "hm" }], stop_reason: "max_tokens" })
-      )
-      assert.include(reasonOf(thinking, "UnusableResponse").description, "max_tokens")
-      reasonOf(yield* failing(message({ content: [] })), "UnusableResponse")
-      reasonOf(yield* failing(message({ content: [], stop_reason: "refusal" })), "ContentPolicy")
+      for (
+        const fields of [
+          { content: [], stop_reason: null },
+          { content: [{ type: "thinking", thinking: "hm" }], stop_reason: undefined },
+          { content: "a" },
+          { content: [{ type: "text", text: 7 }] }
+        ]
+      ) {
+        reasonOf(yield* failing(message(fields)), "UnusableResponse")
+      }
     }))
 
   it.effect("fails with the error in it, also with a success status", () =>
     Effect.gen(function*() {
       const odd = yield* failing(json(200, anthropicError("api_error", "Internal server error")))
-      assert.include(reasonOf(odd, "UnusableResponse").description, "Internal server error (api_error)")
+      assert.include(reasonOf(odd, "ServerFault").description, "Internal server error (api_error)")
       reasonOf(yield* failing(json(529, anthropicError("overloaded_error", "Overloaded"))), "ServerFault")
-      reasonOf(yield* failing(json(402, anthropicError("billing_error", "No credit"))), "BadRequest")
+      reasonOf(yield* failing(json(402, anthropicError("billing_error", "No credit"))), "QuotaExhausted")
       reasonOf(
         yield* failing(json(413, anthropicError("request_too_large", "Request exceeds the maximum size"))),
         "ContextTooLong"

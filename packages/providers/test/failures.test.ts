@@ -21,7 +21,7 @@ describe("an error answer", () => {
   const statuses: ReadonlyArray<[number, SampleError.ProviderErrorReason["_tag"], isRetryable: boolean]> = [
     [400, "BadRequest", false],
     [401, "BadKey", false],
-    [402, "BadRequest", false],
+    [402, "QuotaExhausted", false],
     [403, "BadKey", false],
     [404, "BadRequest", false],
     [405, "BadRequest", false],
@@ -30,14 +30,17 @@ describe("an error answer", () => {
     [413, "BadRequest", false],
     [418, "BadRequest", false],
     [422, "BadRequest", false],
+    [424, "ServerFault", true],
     [425, "ServerFault", true],
     [429, "RateLimited", true],
     [451, "BadRequest", false],
+    [498, "ServerFault", true],
     [500, "ServerFault", true],
-    [501, "ServerFault", true],
+    [501, "BadRequest", false],
     [502, "ServerFault", true],
     [503, "ServerFault", true],
     [504, "ServerFault", true],
+    [505, "BadRequest", false],
     [529, "ServerFault", true]
   ]
   it.effect.each(statuses)("of status %d fails with %s", ([status, tag, isRetryable]) =>
@@ -188,8 +191,10 @@ describe("Retry-After", () => {
       }
     }))
 
-  it.effect("counts as absent if it is neither seconds nor a date", () =>
+  it.effect("counts as absent if it is neither a delay nor a date", () =>
     Effect.gen(function*() {
-      for (const value of ["soon", "-1", "1.5", ""]) assert.strictEqual(yield* retryAfter(429, value), undefined)
+      for (const value of ["soon", "-1", "2 s", "s", "1.5.5", ""]) {
+        assert.strictEqual(yield* retryAfter(429, value), undefined)
+      }
     }))
 })

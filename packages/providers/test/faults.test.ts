@@ -33,7 +33,7 @@ const status = (code: number, tag: Tag, isRetried: boolean) =>
 const faults: ReadonlyArray<Fault> = [
   status(400, "BadRequest", false),
   status(401, "BadKey", false),
-  status(402, "BadRequest", false),
+  status(402, "QuotaExhausted", false),
   status(403, "BadKey", false),
   status(404, "BadRequest", false),
   status(408, "Timeout", true),

@@ -20,7 +20,7 @@ import { inspect } from "node:util"
 import { clients, noRequests } from "./support/clients.ts"
 import { makeDirectory, readTree } from "./support/directory.ts"
 import { invalidInputOf, reasonOf, sampling } from "./support/model.ts"
-import { choice, choices, completion, cut, cutInBody, makeServer, type Reply, text } from "./support/server.ts"
+import { choice, choices, completion, cut, cutInBody, json, makeServer, type Reply, text } from "./support/server.ts"
 
 // Characters that JSON, URLs and HTML escape.
 const secret = "sk-AbC/d&e+f\"g'h<i>j=k\\l.m%n$o"
@@ -112,8 +112,8 @@ describe.each(clients)("an API key over %s", (_, client) => {
           text(200, `${"x".repeat(280)}${form}${form}`),
           text(200, `{"error":{"message":"bad key ${form}"}}`),
           text(200, JSON.stringify({ error: `bad key ${form}` })),
-          text(200, JSON.stringify({ choices: [{ message: { content: null, refusal: form }, finish_reason: form }] })),
-          text(200, JSON.stringify({ choices: [{ message: { content: null }, finish_reason: form }] })),
+          text(200, JSON.stringify({ choices: [{ message: { content: 7 }, finish_reason: form }] })),
+          text(200, JSON.stringify({ choices: [{ error: { message: form }, finish_reason: form }] })),
           text(401, JSON.stringify({ error: { message: `bad key ${form}`, code: form, type: form } })),
           text(400, JSON.stringify({ detail: form })),
           text(404, form),
@@ -134,7 +134,8 @@ describe.each(clients)("an API key over %s", (_, client) => {
 
   it.effect("is never printed after a broken connection or a sample", () =>
     Effect.gen(function*() {
-      for (const reply of [cut, cutInBody(200), cutInBody(500), completion()]) {
+      const echo = json(200, { id: secret, model: secret, choices: [choice(null, secret)] })
+      for (const reply of [cut, cutInBody(200), cutInBody(500), completion(), echo]) {
         const server = yield* makeServer(reply)
         const { said, spans } = yield* everythingSaid(
           sampling(client, server.url, { apiKey: Redacted.make(secret), retry: Schedule.recurs(1) })(
@@ -169,7 +170,7 @@ describe.each(clients)("an API key over %s", (_, client) => {
           const reply of [
             text(200, `<html>${secret}</html>`),
             text(200, JSON.stringify({ type: "error", error: { type: secret, message: secret } })),
-            text(200, JSON.stringify({ stop_reason: secret, done_reason: secret, done: true })),
+            text(200, JSON.stringify({ content: 7, message: secret, stop_reason: secret, done: true })),
             text(401, JSON.stringify({ error: secret })),
             cut
           ]

@@ -166,14 +166,15 @@ describe("Ollama reads an answer and", () => {
       reasonOf(yield* failing(ndjson(lines({ error: "out of memory" }))), "ServerFault")
     }))
 
-  it.effect("fails with UnusableResponse without a text", () =>
+  it.effect("fails with UnusableResponse without a text and a `done_reason`, or with a malformed line", () =>
     Effect.gen(function*() {
       const { created_at, model } = last
       const tools = { model, created_at, message: { role: "assistant", tool_calls: [] }, done: false }
       reasonOf(
-        yield* failing(ndjson(lines(tools, { model, done: true, done_reason: "stop" }))),
+        yield* failing(ndjson(lines(tools, { model, done: true }))),
         "UnusableResponse"
       )
+      reasonOf(yield* failing(ndjson(lines({ ...last, message: { content: 7 } }))), "UnusableResponse")
       reasonOf(yield* failing(ndjson(lines(piece("a")) + "<html>\n" + lines(last))), "UnusableResponse")
     }))
 

@@ -102,18 +102,18 @@ describe("a request", () => {
   const requests = (answer: Answer) =>
     Effect.map(draw([answer], { retry: Schedule.recurs(2) }), ({ times }) => times.length)
 
-  it.effect("is retried after a connection failure, a timeout, 408, 409, 425, 429 and 5xx", () =>
+  it.effect("is retried after a connection failure, a timeout, 408, 409, 424, 425, 429, 498 and most 5xx", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* requests(broken), 3)
       assert.strictEqual(yield* requests(() => Effect.never), 3)
-      for (const code of [408, 409, 425, 429, 500, 501, 502, 503, 504, 529]) {
+      for (const code of [408, 409, 424, 425, 429, 498, 500, 502, 503, 504, 529]) {
         assert.strictEqual(yield* requests(status(code)), 3, String(code))
       }
     }))
 
   it.effect("is not retried after another 4xx, a redirect or an unusable response", () =>
     Effect.gen(function*() {
-      for (const code of [302, 307, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 451]) {
+      for (const code of [302, 307, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 451, 501, 505]) {
         assert.strictEqual(yield* requests(status(code)), 1, String(code))
       }
       for (
@@ -121,7 +121,7 @@ describe("a request", () => {
           "",
           "<html>",
           "{}",
-          "{\"error\":{\"code\":429}}",
+          "{\"error\":{\"code\":401}}",
           "{\"choices\":[{\"message\":{\"content\":null}}]}"
         ]
       ) {

@@ -53,7 +53,7 @@ export const makeModel = Effect.fnUntraced(function*(
 
   const prepare = (key: Redacted.Redacted | undefined) => ({
     account: { host, key },
-    excerpt: makeExcerpt(key),
+    excerpt: makeExcerpt(key === undefined ? [] : [key]),
     request: protocol.setHeaders(key)(post(url))
   })
   // Kept for the next request, which mostly has the same key: the headers cost the benchmark's rows `request*`.

@@ -78,6 +78,19 @@ export class ContextTooLong extends Data.TaggedError("ContextTooLong")<ReasonFie
 }
 
 /**
+ * The account has no credit or quota left. No wait fixes it, so it is not retried.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class QuotaExhausted extends Data.TaggedError("QuotaExhausted")<ReasonFields> {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
  * Too many requests.
  *
  * @category errors
@@ -91,7 +104,7 @@ export class RateLimited extends Data.TaggedError("RateLimited")<RetryableReason
 }
 
 /**
- * The provider failed, or was not ready (5xx, 409, 425).
+ * The provider failed, or was not ready (5xx except 501 and 505, 409, 424, 425, 498).
  *
  * @category errors
  * @since 0.1.0
@@ -117,6 +130,19 @@ export class Transport extends Data.TaggedError("Transport")<ReasonFields> {
 }
 
 /**
+ * The certificate of the provider's server is not trusted.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UntrustedCertificate extends Data.TaggedError("UntrustedCertificate")<ReasonFields> {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
  * No answer came in time: our time limit or the provider's (408) has passed.
  *
  * @category errors
@@ -130,13 +156,14 @@ export class Timeout extends Data.TaggedError("Timeout")<RetryableReasonFields> 
 }
 
 /**
- * The answer holds no sample: it is no JSON, breaks the protocol or has no text. A new request may succeed.
+ * The answer holds no sample: it is no JSON, or breaks the protocol. The next answer would most likely do so too, so it is
+ * not retried.
  *
  * @category errors
  * @since 0.1.0
  */
 export class UnusableResponse extends Data.TaggedError("UnusableResponse")<ReasonFields> {
-  readonly isRetryable = true
+  readonly isRetryable = false
   override get message(): string {
     return this.description
   }

@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as LogLevel from "effect/LogLevel"
-import { type Event, Events } from "../../Events.ts"
+import { type Event, Events, type RequestDone } from "../../Events.ts"
 import type { Key } from "../../Key.ts"
 import { failureType } from "./failureType.ts"
 import { Listeners } from "./listeners.ts"
@@ -48,7 +48,7 @@ const messageOf = (event: Event): string => {
     case "RequestSent":
       return `request for ${event.n}`
     case "RequestDone":
-      return `request brought ${event.samples.length} in ${event.elapsed} ms`
+      return `request brought ${event.samples.length} in ${event.elapsed} ms${failedParts(event)}`
     case "RequestFailed":
       return `request failed after ${event.elapsed} ms: ${event.error?.message ?? failureType(event.cause)}`
     case "Hit":
@@ -61,6 +61,9 @@ const messageOf = (event: Event): string => {
       return `refused: ${event.sample.metadata.finishReason}`
   }
 }
+
+const failedParts = ({ failures: [first, ...others] }: RequestDone): string =>
+  first === undefined ? "" : `, ${others.length + 1} of its samples failed: ${first.message}`
 
 const annotations = (event: Event): object => {
   const { identity, path, promptHash }: Key = event.key

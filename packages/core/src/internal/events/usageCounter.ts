@@ -27,6 +27,7 @@ export class UsageCounter {
           spent.samples += event.samples.length
           addRequest(spent, event.samples[0]?.metadata, event.elapsed)
         }
+        for (const counts of all) counts.failedSamples += event.failures.length
         return
       case "RequestFailed":
         for (const counts of all) counts.failedRequests++
@@ -96,6 +97,7 @@ const emptyCounts = (): MutableCounts => ({
   spent: emptyAmount(),
   replayed: emptyAmount(),
   failedRequests: 0,
+  failedSamples: 0,
   hits: 0,
   misses: 0,
   refused: 0

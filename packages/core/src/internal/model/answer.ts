@@ -1,29 +1,41 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Identity } from "../../Identity.ts"
-import type { Generation } from "../../LlmModel.ts"
+import type { GeneratedSample, Generation } from "../../LlmModel.ts"
+import type { Samples } from "../../Model.ts"
 import type { Drawn } from "../../Sample.ts"
-import { ProviderError, UnusableResponse } from "../../SampleError.ts"
+import { ProviderError, type ProviderErrorReason, UnusableResponse } from "../../SampleError.ts"
 
-/** The samples of a provider's answer, with their metadata. */
-export const samplesOf = (
+/** The samples of a provider's answer with their metadata, and its failed parts. */
+export const readGeneration = (
   identity: Identity,
   request: string,
   generation: Generation,
   start: number,
   end: number
-): Effect.Effect<Arr.NonEmptyReadonlyArray<Drawn>, ProviderError> => {
-  const { inputTokens, model, outputTokens, samples } = generation ?? {}
-  const texts = Array.isArray(samples) ? samples : []
-  const usable = texts.map((sample) => typeof sample === "string" ? { text: sample, finishReason: undefined } : sample)
-    .filter((sample) => typeof sample?.text === "string")
-  const drawn = usable.map(({ finishReason, text }, index): Drawn => ({
+): Effect.Effect<
+  { readonly samples: Samples; readonly failures: ReadonlyArray<ProviderErrorReason> },
+  ProviderError
+> => {
+  const { inputTokens, model, outputTokens, responseId } = generation ?? {}
+  const given = Array.isArray(generation?.samples) ? generation.samples : []
+  const usable = given.flatMap((sample): ReadonlyArray<GeneratedSample> =>
+    typeof sample === "string" ? [{ text: sample }] : typeof sample?.text === "string" ? [sample] : []
+  )
+  const failures = [...generation?.failures ?? []]
+  for (let i = usable.length; i < given.length; i++) {
+    failures.push(new UnusableResponse({ description: "a sample of the answer has no text" }))
+  }
+  const samples = usable.map(({ finishReason, reasoning, refusal, text }, index): Drawn => ({
     text: text.toWellFormed(),
     metadata: defined({
       request,
       index,
       model,
       finishReason,
+      refusal: refusal?.toWellFormed(),
+      reasoning: reasoning?.toWellFormed(),
+      responseId,
       createdAt: end,
       elapsed: end - start,
       requestSamples: usable.length,
@@ -32,10 +44,10 @@ export const samplesOf = (
     }),
     origins: []
   }))
-  return Arr.isReadonlyArrayNonEmpty(drawn) ? Effect.succeed(drawn) : Effect.fail(
+  return Arr.isReadonlyArrayNonEmpty(samples) ? Effect.succeed({ samples, failures }) : Effect.fail(
     new ProviderError({
       provider: identity.name,
-      reason: new UnusableResponse({ description: "the answer has no sample with a text" })
+      reason: failures[0] ?? new UnusableResponse({ description: "the answer has no sample" })
     })
   )
 }

@@ -13,7 +13,7 @@ import type { Model, Samples } from "../../Model.ts"
 import { ProviderError, type SampleError } from "../../SampleError.ts"
 import { errorOf, failureType } from "../events/failureType.ts"
 import { isObserved, isTraced, publishEvent } from "../events/observe.ts"
-import { defined, samplesOf } from "./answer.ts"
+import { defined, readGeneration } from "./answer.ts"
 
 /** Lets an effect be interrupted where the caller can be. */
 type Interruptible = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
@@ -55,14 +55,17 @@ export const makeRequests = <R>(
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
         const exit = yield* Effect.exit(
-          Effect.flatMap(answer, (generation) => samplesOf(identity, request, generation, start, end))
+          Effect.flatMap(answer, (generation) => readGeneration(identity, request, generation, start, end))
         )
         yield* publish((fields) =>
           Exit.isSuccess(exit)
-            ? { ...fields, _tag: "RequestDone", samples: exit.value, elapsed: end - start }
+            ? { ...fields, _tag: "RequestDone", ...exit.value, elapsed: end - start }
             : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), cause: exit.cause, elapsed: end - start }
         )
-        return yield* Effect.mapError(exit, (error) => inFork(error, key.path))
+        return yield* Effect.mapBoth(exit, {
+          onFailure: (error) => inFork(error, key.path),
+          onSuccess: ({ samples }) => samples
+        })
       })
       return isTraced(fiber) ? spanned(asked, key, n, request) : asked
     })

@@ -2,9 +2,19 @@ import * as Effect from "effect/Effect"
 import { flow, identity } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
-import { asObject, asObjects, asString, asTokenCount, joinTextParts, type JsonObject, parseObject } from "./json.ts"
+import {
+  asName,
+  asObject,
+  asObjects,
+  asString,
+  asTokenCount,
+  joinTextParts,
+  joinTexts,
+  type JsonObject
+} from "./json.ts"
 import type { Protocol } from "./protocol.ts"
-import { failError, failNotJson, failWithheld, failWithoutText } from "./unusableAnswer.ts"
+import { type JoinEvents, readObject } from "./readObject.ts"
+import { failError, failUnusable } from "./unusableAnswer.ts"
 
 /** `POST {baseUrl}/v1/messages`: https://platform.claude.com/docs/en/api/messages/create */
 export const anthropicMessages: Protocol = {
@@ -31,25 +41,58 @@ export const anthropicMessages: Protocol = {
     return { ...parameters, model, temperature, system, messages }
   },
   // https://platform.claude.com/docs/en/api/messages/create
-  readAnswer: (answer) => {
-    const message = parseObject(answer.body)
-    if (message === undefined) return failNotJson(answer)
-    const { content, error, model, stop_reason, type, usage } = message
-    if (error || type === "error") return failError(answer)
-    const text = joinTextParts(asObjects(content) ?? [])
-    const finishReason = asString(stop_reason)
-    if (text !== undefined) {
+  readAnswer: (answer) =>
+    Effect.flatMap(readObject(answer, joinEvents), (message) => {
+      const { content, error, id, model, stop_details, stop_reason, type, usage } = message
+      if (error || type === "error") return failError(message, answer)
+      const blocks = asObjects(content ?? [])
+      const text = blocks === undefined ? undefined : joinTextParts(blocks)
+      const finishReason = asName(stop_reason, answer.request.excerpt)
+      const isAnswer = finishReason !== undefined || blocks?.some(({ type }) => type === "text") === true
+      if (blocks === undefined || text === undefined || !isAnswer) {
+        return failUnusable("the answer has neither a text nor a `stop_reason`, or is malformed", answer)
+      }
       const counts = asObject(usage) ?? {}
       return Effect.succeed({
-        samples: [{ text, finishReason }],
-        model: asString(model),
+        samples: [{
+          text,
+          finishReason,
+          refusal: asString(asObject(stop_details)?.["explanation"]),
+          reasoning: joinTexts(blocks.map(({ thinking }) => thinking))
+        }],
+        responseId: asName(id, answer.request.excerpt),
+        model: asName(model, answer.request.excerpt),
         inputTokens: inputTokensOf(counts),
         outputTokens: asTokenCount(counts["output_tokens"])
       })
+    })
+}
+
+// https://platform.claude.com/docs/en/build-with-claude/streaming
+const joinEvents: JoinEvents = (events) => {
+  let message: JsonObject = {}
+  let isWhole = false
+  const blocks = new Map<unknown, Record<string, unknown>>()
+  for (const event of events) {
+    const { content_block, index, type, usage } = event
+    const delta = asObject(event["delta"]) ?? {}
+    if (type === "message_start") message = { ...asObject(event["message"]) }
+    else if (type === "content_block_start") blocks.set(index, { ...asObject(content_block) })
+    else if (type === "content_block_delta") {
+      const block = blocks.get(index) ?? { type: delta["type"] === "thinking_delta" ? "thinking" : "text" }
+      for (const name of ["text", "thinking"]) {
+        const piece = asString(delta[name])
+        if (piece !== undefined) block[name] = (asString(block[name]) ?? "") + piece
+      }
+      blocks.set(index, block)
+    } else if (type === "message_delta") {
+      message = { ...message, ...delta, usage: { ...asObject(message["usage"]), ...asObject(usage) } }
     }
-    if (finishReason === "refusal") return failWithheld(undefined, answer)
-    return failWithoutText("no block of the answer", [finishReason], "max_tokens", answer)
+    if (type === "message_stop") isWhole = true
   }
+  return isWhole || asString(message["stop_reason"]) !== undefined
+    ? { ...message, content: [...blocks.values()] }
+    : undefined
 }
 
 // Anthropic counts prompt tokens of its own cache apart from the others.

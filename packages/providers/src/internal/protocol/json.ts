@@ -1,3 +1,5 @@
+import type { Excerpt } from "../request/excerpt.ts"
+
 /**
  * Reads JSON that a server sent. A field of another type than the protocol says counts as absent, because it must not
  * cost the samples that were paid for.
@@ -7,13 +9,34 @@ export type JsonObject = { readonly [name: string]: unknown }
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Parses a JSON object. Gives `undefined` for every other text. */
-export const parseObject = (text: string): JsonObject | undefined => {
+/** Parses JSON. Gives `undefined` for every other text. */
+export const parseJson = (text: string): unknown => tryParse(text) ?? tryParse(withoutNaN(text))
+
+const tryParse = (text: string): unknown => {
   try {
-    return asObject(JSON.parse(text))
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+// Python writes numbers that JSON does not have.
+const withoutNaN = (text: string): string =>
+  text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/gs, (token) => token.startsWith("\"") ? token : "null")
+
+/** Parses a JSON object. Gives `undefined` for every other text. */
+export const parseObject = (text: string): JsonObject | undefined => asObject(parseJson(text))
+
+/** Whether a text begins as a JSON object and ends before its end. */
+export const isCutObject = (text: string): boolean => {
+  if (!text.trimStart().startsWith("{")) return false
+  let depth = 0
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|[{}[\]]/gs)) {
+    if (token.startsWith("\"")) {
+      if (token.length === 1 || !token.endsWith("\"")) return true
+    } else depth += token === "{" || token === "[" ? 1 : -1
+  }
+  return depth > 0
 }
 
 export const asObject = (value: unknown): JsonObject | undefined => isObject(value) ? value : undefined
@@ -24,11 +47,19 @@ export const asObjects = (value: unknown): ReadonlyArray<JsonObject> | undefined
 
 export const asString = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
 
+/** A name such as a finish reason, safe to print. An empty one counts as absent. */
+export const asName = (value: unknown, excerpt: Excerpt): string | undefined =>
+  typeof value === "string" ? excerpt(value) || undefined : undefined
+
 export const asTokenCount = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
-/** Joins the texts of the parts of type `text`. Gives `undefined` if there is no such part. */
+/** Joins texts. Gives `undefined` if there is none but empty ones. */
+export const joinTexts = (texts: ReadonlyArray<unknown>): string | undefined =>
+  texts.filter((text) => typeof text === "string").join("") || undefined
+
+/** Joins the texts of the parts of type `text`. Gives `undefined` if one of them is malformed. */
 export const joinTextParts = (parts: ReadonlyArray<JsonObject>): string | undefined => {
-  const texts = parts.flatMap(({ text, type }) => type === "text" && typeof text === "string" ? [text] : [])
-  return texts.length === 0 ? undefined : texts.join("")
+  const texts = parts.filter(({ type }) => type === "text").map(({ text }) => text)
+  return texts.every((text) => typeof text === "string") ? texts.join("") : undefined
 }

@@ -1,11 +1,11 @@
-import { Transport } from "@llm-cache/core/SampleError"
+import { ServerFault } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as ErrorReason from "../request/errorReason.ts"
-import { asObject, asString, asTokenCount, parseObject } from "./json.ts"
-import type { Protocol } from "./protocol.ts"
-import { failNotJson, failWithoutText } from "./unusableAnswer.ts"
+import { asName, asObject, asString, asTokenCount, parseObject } from "./json.ts"
+import type { Answer, Protocol } from "./protocol.ts"
+import { failNotJson } from "./readObject.ts"
+import { failCut, failedPart, failUnusable } from "./unusableAnswer.ts"
 
 /** `POST {baseUrl}/api/chat`: https://docs.ollama.com/api/chat */
 export const ollamaChat: Protocol = {
@@ -36,37 +36,53 @@ export const ollamaChat: Protocol = {
   },
   // A JSON object per line, each with a piece of the text or with an error: https://docs.ollama.com/api/errors
   readAnswer: (answer) => {
-    const lines = answer.body.split("\n").filter((line) => line.trim() !== "")
+    const lines = linesOf(answer.body)
     let text: string | undefined
+    let reasoning = ""
     for (const [i, line] of lines.entries()) {
       const piece = parseObject(line)
       if (piece === undefined) {
         // A cut connection leaves half a line at the end only.
         const isCut = i === lines.length - 1 && (i > 0 || line.startsWith("{"))
-        return isCut ? failCut(answer.status) : failNotJson(answer)
+        return isCut ? failCut(answer) : failNotJson(answer)
       }
-      const { done, done_reason, error, eval_count, message, model, prompt_eval_count } = piece
-      if (error) return Effect.fail(ErrorReason.fromErrorInBody(line, answer.status, answer.request))
-      const content = asString(asObject(message)?.["content"])
-      if (content !== undefined) text = (text ?? "") + content
+      const { done, done_reason, error, eval_count, model, prompt_eval_count } = piece
+      const message = asObject(piece["message"] ?? {})
+      const { content = null, thinking } = message ?? {}
+      if (error) return Effect.fail(failedPart(piece, answer))
+      if (message === undefined || (content !== null && typeof content !== "string")) {
+        return failUnusable("a line of the answer is malformed", answer)
+      }
+      if (content !== null) text = (text ?? "") + content
+      reasoning += asString(thinking) ?? ""
       if (done !== true) continue
-      const finishReason = asString(done_reason)
-      if (text !== undefined) {
-        return Effect.succeed({
-          samples: [{ text, finishReason }],
-          model: asString(model),
-          inputTokens: asTokenCount(prompt_eval_count),
-          outputTokens: asTokenCount(eval_count)
-        })
+      const finishReason = asName(done_reason, answer.request.excerpt)
+      if (finishReason === "load" || finishReason === "unload") return failLoaded(answer)
+      if (text === undefined && finishReason === undefined) {
+        return failUnusable("the answer has neither a text nor a `done_reason`", answer)
       }
-      return failWithoutText("no line of the answer", [finishReason], "num_predict", answer)
+      return Effect.succeed({
+        samples: [{ text: text ?? "", finishReason, reasoning: reasoning || undefined }],
+        model: asName(model, answer.request.excerpt),
+        inputTokens: asTokenCount(prompt_eval_count),
+        outputTokens: asTokenCount(eval_count)
+      })
     }
-    return lines.length === 0 ? failNotJson(answer) : failCut(answer.status)
+    return lines.length === 0 ? failNotJson(answer) : failCut(answer)
   }
 }
 
+// A gateway may make events of the lines, or write one object over several lines.
+const linesOf = (body: string): ReadonlyArray<string> =>
+  parseObject(body) !== undefined ? [body] : body.split("\n")
+    .map((line) => line.replace(/^data:|^(?:event|id|retry)?:.*/, "").trim())
+    .filter((line) => line !== "" && line !== "[DONE]")
+
+// The server loaded the model, or put it away, and did not ask it: https://docs.ollama.com/api/chat
+const failLoaded = ({ request, status }: Answer) =>
+  Effect.fail(
+    new ServerFault({ description: `the server loaded ${request.model} and did not ask it: try again`, status })
+  )
+
 /** The parameters beside `options`, by the protocol's documentation. */
 const topLevelParameters = ["format", "think", "keep_alive"]
-
-const failCut = (status: number) =>
-  Effect.fail(new Transport({ description: "the answer broke off before its last line: try again", status }))

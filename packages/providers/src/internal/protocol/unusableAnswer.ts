@@ -1,41 +1,34 @@
-import { ContentPolicy, UnusableResponse } from "@llm-cache/core/SampleError"
+import { Transport, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
-import { quoteServer } from "../request/errorReason.ts"
+import * as ErrorReason from "../request/errorReason.ts"
+import type { JsonObject } from "./json.ts"
 import type { Answer } from "./protocol.ts"
 
 /** Fails for an answer without samples. */
-export const failUnusable = (problem: string, { body, request, status }: Answer) =>
-  Effect.fail(new UnusableResponse({ description: problem + quoteServer(body, request.excerpt), status }))
+export const failUnusable = (problem: string, answer: Answer) => Effect.fail(unusable(problem, answer))
 
-/** Fails for an answer that is not JSON. */
-export const failNotJson = (answer: Answer) =>
-  failUnusable("the answer is not a JSON object: check `baseUrl`, which may be the URL of a web page", answer)
+/** The reason of an answer without samples, or of a part of it. */
+export const unusable = (problem: string, { body, request, status }: Answer) =>
+  new UnusableResponse({ description: problem + ErrorReason.quoteServer(body, request.excerpt), status })
+
+/** Fails for an answer that ends before its end. */
+export const failCut = ({ request, status }: Answer) =>
+  Effect.fail(
+    new Transport({ description: `the answer from ${request.url} broke off before its end: try again`, status })
+  )
 
 /** Fails for an answer that is an error despite its status. */
-export const failError = (answer: Answer) => failUnusable("the answer is an error with a success status", answer)
-
-/** Fails for an answer that the model or a filter withheld. */
-export const failWithheld = (refusal: string | undefined, { request, status }: Answer) =>
-  Effect.fail(
-    new ContentPolicy({
-      description: `the provider's content policy withheld the answer: change the prompt${
-        refusal ? `. The model says: ${request.excerpt(refusal)}` : ""
-      }`,
-      status
-    })
+export const failError = ({ code, error, type }: JsonObject, { request, status }: Answer) => {
+  // The texts of samples beside the error are left out: they must not decide what kind of error it is.
+  const body = JSON.stringify({ code, error, type })
+  return Effect.fail(
+    ErrorReason.fromErrorInBody(body, status, request) ??
+      unusable("the answer is an error with a success status", { body, request, status })
   )
+}
 
-/** Fails for an answer with no text in it. */
-export const failWithoutText = (
-  subject: string,
-  finishReasons: ReadonlyArray<string | undefined>,
-  tokenLimit: string,
-  answer: Answer
-) => {
-  const reasons = [...new Set(finishReasons)].filter((reason) => reason !== undefined).join(", ")
-  return failUnusable(
-    `${subject} has a text (finish reason: ${answer.request.excerpt(reasons) || "none"}): ` +
-      `check the parameters, such as \`${tokenLimit}\``,
-    answer
-  )
+/** The reason of a sample that the server marks as failed. */
+export const failedPart = ({ error, finish_reason }: JsonObject, { request, status }: Answer) => {
+  const body = JSON.stringify(error ? { error } : { finish_reason })
+  return ErrorReason.fromErrorInBody(body, status, request) ?? ErrorReason.fromBrokenAnswer(body, status, request)
 }

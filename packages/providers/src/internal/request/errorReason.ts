@@ -4,19 +4,21 @@ import {
   ContentPolicy,
   ContextTooLong,
   type ProviderErrorReason,
+  QuotaExhausted,
   RateLimited,
   ServerFault,
   Timeout,
-  Transport
+  Transport,
+  UntrustedCertificate
 } from "@llm-cache/core/SampleError"
 import * as Duration from "effect/Duration"
-import * as Headers from "effect/http/Headers"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
-import * as Result from "effect/Result"
-import { asObject, asString, parseObject } from "../protocol/json.ts"
 import type { Excerpt } from "./excerpt.ts"
+import * as Phrases from "./phrases.ts"
 import { longestRetryAfter } from "./retry.ts"
+import { fromHeaders } from "./retryAfter.ts"
+import { readServerWords, type ServerWords } from "./serverWords.ts"
 
 /** The parts of a request that error messages name. */
 export interface RequestDetails {
@@ -28,66 +30,111 @@ export interface RequestDetails {
   readonly excerpt: Excerpt
 }
 
-// -----------------------------------------------------------------------------
-// the server's words
-// -----------------------------------------------------------------------------
-
 /** Ends a message with the server's own words. */
-export const quoteServer = (body: string, excerpt: Excerpt): string => {
-  const text = errorTextOf(body, excerpt)
+export const quoteServer = (body: string, excerpt: Excerpt): string => quote(readServerWords(body), excerpt)
+
+const quote = ({ message }: ServerWords, excerpt: Excerpt): string => {
+  const text = excerpt(message)
   return text === "" ? ". The server says nothing" : `. The server says: ${text}`
 }
 
-// Servers send `{"error": {"message"}}`, `{"error"}`, `{"message"}` or `{"detail"}`.
-const errorTextOf = (body: string, excerpt: Excerpt): string => {
-  const fields = parseObject(body) ?? {}
-  const { detail, error } = fields
-  const { code, message, type } = typeof error === "string" ? { ...fields, message: error } : asObject(error) ?? fields
-  const kinds = [typeof code === "number" ? code : asString(code), asString(type)].filter((kind) => kind !== undefined)
-  return excerpt(asString(message) || asString(detail) || body) +
-    (kinds.length === 0 ? "" : ` (${excerpt(kinds.join(", "))})`)
-}
-
-const anyOf = (...patterns: ReadonlyArray<string>): RegExp => new RegExp(patterns.join("|"), "i")
-
-// Phrases of OpenAI, Azure, vLLM, llama.cpp, Ollama, Fireworks, Anthropic, Gemini, DeepSeek, Qwen, OpenRouter and xAI.
-const contextTooLong = anyOf(
-  "context[ _](length|window|size)",
-  "(prompt|input|messages?) (is|are) too (long|large)",
-  "too many (input )?tokens",
-  "token count .*exceed",
-  "maximum (prompt|input) length",
-  "range of input length",
-  "string_above_max_length",
-  "request_too_large"
-)
-const contentPolicy = anyOf(
-  "content[ _-]?(filter|policy|management|moderation)",
-  "content exists risk",
-  "data_inspection_failed",
-  "inappropriate content",
-  "responsible ?ai ?policy",
-  "requires moderation"
-)
-
-// -----------------------------------------------------------------------------
-// reasons
-// -----------------------------------------------------------------------------
-
 /** The reason of a status other than success. */
 export const fromStatus = (
-  response: HttpClientResponse,
+  { headers, status }: HttpClientResponse,
   body: string,
   now: number,
-  { excerpt, keyName, model, n, url }: RequestDetails
+  request: RequestDetails
 ): ProviderErrorReason => {
-  const { status } = response
-  const text = errorTextOf(body, excerpt)
-  const fields = (problem: string, advice: string) => ({
-    description: `${problem} (${status}): ${advice}${quoteServer(body, excerpt)}`,
+  const words = readServerWords(body)
+  const failure = { status, words, retryAfter: fromHeaders(headers, now) ?? words.retryAfter, request }
+  return fromWords(failure) ?? fromStatusAlone(failure)
+}
+
+/** The reason of an error in an answer with a success status. `undefined` if the error does not say what failed. */
+export const fromErrorInBody = (
+  body: string,
+  httpStatus: number,
+  request: RequestDetails
+): ProviderErrorReason | undefined => {
+  const words = readServerWords(body)
+  const { retryAfter, status } = words
+  if (status === undefined) return fromWords({ status: undefined, httpStatus, words, retryAfter, request })
+  const failure = { status, words, retryAfter, request }
+  return fromWords(failure) ?? fromStatusAlone(failure)
+}
+
+/** The reason of an answer that the server broke off. */
+export const fromBrokenAnswer = (body: string, status: number, { excerpt }: RequestDetails): ProviderErrorReason =>
+  new ServerFault({
+    description: `the provider failed in the middle of its answer: try again${quoteServer(body, excerpt)}`,
     status
   })
-  const retryAfter = retryAfterOf(response, now)
+
+interface Failure {
+  /** The status of the answer, or the one that its body names. */
+  readonly status: number | undefined
+  readonly httpStatus?: number
+  readonly words: ServerWords
+  readonly retryAfter: Duration.Duration | undefined
+  readonly request: RequestDetails
+}
+
+const fieldsOf =
+  ({ httpStatus, request: { excerpt }, status, words }: Failure) => (problem: string, advice: string) => ({
+    description: `${problem}${status === undefined ? "" : ` (${status})`}: ${advice}${quote(words, excerpt)}`,
+    status: status ?? httpStatus
+  })
+
+const isTransient = (status: number): boolean =>
+  [408, 409, 424, 425, 429, 498].includes(status) || (status >= 500 && status !== 501 && status !== 505)
+
+/** The reasons that the server's words decide. */
+const fromWords = (failure: Failure): ProviderErrorReason | undefined => {
+  const { request: { keyName, model }, status, words: { all } } = failure
+  const fields = fieldsOf(failure)
+  if (status === 402 || Phrases.isEmptyAccount(all)) {
+    return new QuotaExhausted(
+      fields("the account has no credit left", `add credit to the account of ${keyName}, or raise its limit`)
+    )
+  }
+  if (status === 429 && Phrases.neverWithinLimit.test(all)) return contextTooLong(fields)
+  if (status !== undefined && isTransient(status)) return undefined
+  if (status === 403 && failure.retryAfter !== undefined) return undefined
+  if (status !== 401 && Phrases.contentPolicy.test(all)) {
+    return new ContentPolicy(fields("the provider's content policy refused the prompt", "change the prompt"))
+  }
+  if (Phrases.regionRefused.test(all)) {
+    return new BadRequest(
+      fields("the provider does not serve this country or region", "use another provider, or another region")
+    )
+  }
+  if (status !== 404 && Phrases.badKey.test(all)) {
+    return new BadKey(
+      fields("the provider refuses the API key", `check ${keyName}, and that its account may use ${model}`)
+    )
+  }
+  const isOfLength = status === undefined || status === 400 || status === 413 || status === 422
+  if (isOfLength && Phrases.contextTooLong.test(all)) return contextTooLong(fields)
+  if (status === 413 && Phrases.bodyTooLarge.test(all)) {
+    return new ContextTooLong(
+      fields("the server does not take so long a request", "shorten the prompt, or let the server take longer bodies")
+    )
+  }
+  return undefined
+}
+
+const contextTooLong = (fields: ReturnType<typeof fieldsOf>) =>
+  new ContextTooLong(
+    fields(
+      "the prompt does not fit the model's context",
+      "shorten it, ask for fewer tokens, or use a model with a longer context"
+    )
+  )
+
+/** The reasons that the status decides. */
+const fromStatusAlone = (failure: Failure & { readonly status: number }): ProviderErrorReason => {
+  const { request: { keyName, model, n, url }, retryAfter, status } = failure
+  const fields = fieldsOf(failure)
   const wait = retryAfter === undefined
     ? ""
     : `the provider asks to wait ${Duration.format(retryAfter)}${
@@ -95,7 +142,7 @@ export const fromStatus = (
         ? `, longer than the ${Duration.format(longestRetryAfter)} that a retry waits`
         : ""
     }; `
-  if (status === 429) {
+  if (status === 429 || (status === 403 && retryAfter !== undefined)) {
     return new RateLimited({
       ...fields("too many requests", `${wait}sample less at once, or give \`retry\` a longer schedule`),
       retryAfter
@@ -104,61 +151,44 @@ export const fromStatus = (
   if (status === 408) {
     return new Timeout({ ...fields("the provider gave up waiting for the request", `${wait}try again`), retryAfter })
   }
-  if (status === 409 || status === 425 || status >= 500) {
+  if (isTransient(status)) {
     return new ServerFault({
       ...fields("the provider failed", `${wait}try again later, or give \`retry\` a longer schedule`),
       retryAfter
     })
   }
-  if (status !== 401 && contentPolicy.test(text)) return contentPolicyReason(fields)
-  if (status === 401 || status === 403) {
-    return new BadKey(
-      fields("the provider refuses the API key", `check ${keyName}, and that its account may use ${model}`)
-    )
-  }
-  if ((status === 400 || status === 413 || status === 422) && contextTooLong.test(text)) {
-    return contextTooLongReason(fields)
-  }
-  if (status === 404) {
-    return new BadRequest(
-      fields(`the provider does not know ${url} or the model ${model}`, "check `baseUrl` and `model`")
-    )
+  switch (status) {
+    case 401:
+    case 403:
+      return new BadKey(
+        fields("the provider refuses the API key", `check ${keyName}, and that its account may use ${model}`)
+      )
+    case 404:
+      return new BadRequest(
+        fields(`the provider does not know ${url} or the model ${model}`, "check `baseUrl` and `model`")
+      )
+    case 405:
+      return new BadRequest(fields(`${url} takes no such request`, "check `baseUrl`, and its path above all"))
+    case 407:
+      return new BadRequest(
+        fields(
+          "a proxy before the provider asks for a password",
+          "give the proxy's user and password to the HTTP client"
+        )
+      )
+    case 451:
+      return new BadRequest(
+        fields("the provider may not answer here for legal reasons", "use another provider, or another region")
+      )
+    case 501:
+    case 505:
+      return new BadRequest(fields(`${url} cannot answer such a request`, "check `baseUrl` and `model`"))
   }
   const onePerRequest = n > 1 && (status === 400 || status === 422)
     ? `; if the provider gives one sample per request (this one asked for ${n}), set \`maxBatch: 1\``
     : ""
   return new BadRequest(
     fields("the provider does not accept the request", `check \`model\` and \`parameters\`${onePerRequest}`)
-  )
-}
-
-/** The reason of an error in the body of an answer with a success status. */
-export const fromErrorInBody = (body: string, status: number, { excerpt }: RequestDetails): ProviderErrorReason => {
-  const text = errorTextOf(body, excerpt)
-  const fields = (problem: string, advice: string) => ({
-    description: `${problem}: ${advice}${quoteServer(body, excerpt)}`,
-    status
-  })
-  if (contentPolicy.test(text)) return contentPolicyReason(fields)
-  if (contextTooLong.test(text)) return contextTooLongReason(fields)
-  return new ServerFault(fields("the provider failed in the middle of its answer", "try again"))
-}
-
-type MakeFields = (problem: string, advice: string) => { readonly description: string; readonly status: number }
-
-const contentPolicyReason = (fields: MakeFields) =>
-  new ContentPolicy(fields("the provider's content policy refused the prompt", "change the prompt"))
-
-const contextTooLongReason = (fields: MakeFields) =>
-  new ContextTooLong(
-    fields("the prompt does not fit the model's context", "shorten it, or use a model with a longer context")
-  )
-
-/** The wait that the provider asks for, in seconds or as a date. */
-const retryAfterOf = ({ headers }: HttpClientResponse, now: number): Duration.Duration | undefined => {
-  const value = headers["retry-after"]
-  return value === undefined ? undefined : Result.getOrUndefined(
-    Result.map(Headers.parseRetryAfter(value), (retryAfter) => Headers.retryAfterDelay(retryAfter, now))
   )
 }
 
@@ -186,6 +216,16 @@ export const fromClientError = (
     case "InvalidUrlError":
       return new BadRequest({ description: `the request to ${url} could not be made${because}: check \`baseUrl\`` })
     case "TransportError":
+      if (Phrases.untrustedCertificate.test(causes)) {
+        return new UntrustedCertificate({
+          description:
+            `the certificate of ${url} is not trusted${because}: check \`baseUrl\`, and give the certificate ` +
+            "of your network's authority to Node in NODE_EXTRA_CA_CERTS"
+        })
+      }
+      if (Phrases.noTls.test(causes)) {
+        return new BadRequest({ description: `${url} does not speak TLS${because}: give \`baseUrl\` with http://` })
+      }
       return new Transport({ description: `no answer from ${url}${because}: check \`baseUrl\` and the network` })
     case "DecodeError":
     case "EmptyBodyError":

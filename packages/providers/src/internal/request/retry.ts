@@ -29,7 +29,7 @@ export const retryWith = (schedule: Schedule.Schedule<unknown, ProviderError>) =
 }
 
 const isTransient = ({ reason, retryAfter }: ProviderError): boolean =>
-  reason.isRetryable && reason._tag !== "UnusableResponse" &&
+  reason.isRetryable &&
   (retryAfter === undefined || Duration.isLessThanOrEqualTo(retryAfter, longestRetryAfter))
 
 const respectRetryAfter = (
