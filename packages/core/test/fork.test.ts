@@ -7,7 +7,7 @@ import { makeDirectory, readTree } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { allDifferent, build, count, Stack, take, Takes, watchedIndependent } from "./support/stack.ts"
 
-const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 60) } }
+const runs = { arbitrary: { runs: Number(process.env["LLM_CACHE_LAW_RUNS"] ?? 15) } }
 
 const two = Effect.all([LlmModel.sampleOne("a"), LlmModel.sampleOne("a")])
 

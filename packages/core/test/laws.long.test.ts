@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Independent, LlmModel, Persistent, Repeatable } from "@llm-cache/core"
 import * as Audit from "@llm-cache/core/Audit"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Effect, Fiber, References } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -97,19 +98,20 @@ it.effect("memory goes back when the samples of a prompt have been handed out", 
   Effect.gen(function*() {
     setFlagsFromString("--expose-gc")
     const collect = runInNewContext("gc") as () => void
-    const provider = yield* makeProvider({ brings: () => 1 })
+    const provider = yield* TestModel.make({ size: () => 1 })
     const model = yield* Independent.make(provider.model)
+    const forget = () => provider.requests.length = provider.samples.length = 0
     const used = () => {
       collect()
       return process.memoryUsage().heapUsed
     }
     const draw = (i: number) => LlmModel.sampleOne(`${i} ${"x".repeat(20_000)}`).pipe(using(model), Effect.asVoid)
     yield* Effect.forEach(Array.from({ length: 100 }), (_, i) => draw(i), concurrently)
-    provider.given.length = 0
+    forget()
     const before = used()
     for (let round = 1; round <= 20; round++) {
       yield* Effect.forEach(Array.from({ length: 100 }), (_, i) => draw(1000 * round + i), concurrently)
-      provider.given.length = 0
+      forget()
     }
     // 40 MB of prompts went through
     assert.isBelow(used() - before, 8_000_000)
