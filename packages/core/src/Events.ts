@@ -96,6 +96,23 @@ export interface RequestFailed extends Fields {
 }
 
 /**
+ * A request failed, and a model waits before it sends the request again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestRetried extends Fields {
+  readonly _tag: "RequestRetried"
+  readonly request: string
+  readonly provider: string | undefined
+  readonly model: string
+  /** The failure. */
+  readonly error: SampleError
+  /** The wait in milliseconds. */
+  readonly delay: number
+}
+
+/**
  * A cache has the sample of a draw.
  *
  * @category models
@@ -156,7 +173,7 @@ export interface Refused extends Fields {
  * @category models
  * @since 0.1.0
  */
-export type Event = RequestSent | RequestDone | RequestFailed | Hit | Miss | Stored | Refused
+export type Event = RequestSent | RequestDone | RequestFailed | RequestRetried | Hit | Miss | Stored | Refused
 
 /**
  * A function that runs at each event, at once, in the fiber of the event. An exception is logged and changes nothing else.

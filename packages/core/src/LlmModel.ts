@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
@@ -52,6 +53,20 @@ export interface GenerateRequest {
   readonly prompt: string
   /** How many samples. */
   readonly n: number
+  /** Publishes `RequestRetried`. Run it before a wait for a retry. */
+  readonly onRetry?: ((wait: RetryWait) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * A wait of `generate` before it asks the provider again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryWait {
+  /** The failure that the retry may fix. */
+  readonly error: SampleError
+  readonly delay: Duration.Duration
 }
 
 /**

@@ -84,6 +84,7 @@ export const layer: Layer.Layer<never, never, Events.Events> = Layer.effectDisca
     Events.listen((event) => {
       switch (event._tag) {
         case "RequestSent":
+        case "RequestRetried":
           return
         case "RequestDone":
         case "RequestFailed": {

@@ -28,6 +28,8 @@ const brief = (event: Events.Event): string => {
       return `done ${at} ${event.samples.length}`
     case "RequestFailed":
       return `failed ${at} ${event.error?._tag ?? (Cause.hasDies(event.cause) ? "defect" : "interrupt")}`
+    case "RequestRetried":
+      return `retried ${at} ${event.delay}`
     case "Hit":
       return `${event.waited ? "waited" : "hit"} ${at}`
     case "Miss":

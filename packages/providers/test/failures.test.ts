@@ -1,6 +1,7 @@
+import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, type SampleError } from "@llm-cache/core"
-import { Duration, Effect, Layer } from "effect"
+import { Key, LlmModel, type SampleError } from "@llm-cache/core"
+import { Duration, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { clients } from "./support/clients.ts"
@@ -104,7 +105,39 @@ describe("an error message", () => {
     openAi(422, "This model's maximum context length is 4096 tokens."),
     json(400, { message: "The input token count (9) exceeds the maximum number of tokens allowed (8)." }),
     openAi(400, "Range of input length should be [1, 30720]", "InvalidParameter"),
-    openAi(400, "This model's maximum prompt length is 131072 but the request contains 150000 tokens.")
+    openAi(400, "This model's maximum prompt length is 131072 but the request contains 150000 tokens."),
+    // Anthropic
+    openAi(400, "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length"),
+    // vLLM
+    openAi(400, "The decoder prompt (length 5000) is longer than the maximum model length of 4096."),
+    openAi(400, "Please reduce the length of the input messages."),
+    // TGI
+    json(422, {
+      error: "Input validation error: `inputs` must have less than 1024 tokens. Given: 2000",
+      error_type: "validation"
+    }),
+    json(422, { error: "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 20" }),
+    // Gemini
+    json(400, [{
+      error: { code: 400, message: "The input token count is 40000 but model only supports up to 32767." }
+    }]),
+    // GitHub Models
+    openAi(413, "Request body too large for gpt-4o model. Max size: 8000 tokens.", "tokens_limit_reached"),
+    // nginx
+    text(413, "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<center>nginx</center></html>"),
+    // OpenAI, for a request that is larger than the limit of a minute
+    openAi(
+      429,
+      "Request too large for gpt-4. The input or output tokens must be reduced in order to run successfully."
+    ),
+    // behind OpenRouter
+    json(400, {
+      error: {
+        message: "Provider returned error",
+        code: 400,
+        metadata: { raw: JSON.stringify({ error: { message: "the context length is 8192" } }), provider_name: "T" }
+      }
+    })
   ]
   it.effect("is ContextTooLong if the body mentions the context's length", () =>
     Effect.gen(function*() {
@@ -122,8 +155,191 @@ describe("an error message", () => {
     openAi(400, "Content Exists Risk"),
     openAi(422, "Input data may contain inappropriate content.", "data_inspection_failed"),
     openAi(403, "openai/gpt requires moderation on OpenAI. Your input was flagged for \"violence\".", "403"),
-    openAi(451, "blocked by the content filter")
+    openAi(451, "blocked by the content filter"),
+    // xAI
+    json(403, { code: "forbidden", error: "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO" }),
+    openAi(400, "Invalid prompt: your prompt was flagged as potentially violating our usage policy."),
+    // Moonshot
+    openAi(400, "The request was rejected because it was considered high risk"),
+    // Gemini, behind OpenRouter
+    json(403, { error: { message: "Provider returned error", metadata: { raw: { message: "PROHIBITED_CONTENT" } } } })
   ]
+
+  const empty = [
+    openAi(429, "You exceeded your current quota, please check your plan and billing details.", "insufficient_quota"),
+    openAi(429, "Quota.", "insufficient_quota"),
+    openAi(402, "Insufficient Balance"),
+    json(402, {}),
+    openAi(400, "Your credit balance is too low to access the Anthropic API.", null, "invalid_request_error"),
+    openAi(403, "Your team has either used all available credits or reached its monthly spending limit."),
+    openAi(429, "Your account is suspended", null, "exceeded_current_quota_error"),
+    openAi(400, "Access denied, please make sure your account is in good standing.", "Arrearage"),
+    openAi(500, "用户额度不足", "insufficient_user_quota"),
+    openAi(200, "This request requires more credits, or fewer max_tokens.", "402")
+  ]
+  it.effect("is QuotaExhausted for an empty account, which is not retried", () =>
+    Effect.gen(function*() {
+      for (const reply of empty) {
+        const { error } = yield* failing(reply)
+        const { description } = reasonOf(error, "QuotaExhausted")
+        assert.include(description, "add credit")
+        assert.isFalse(error.isRetryable)
+      }
+    }))
+
+  it.effect("is RateLimited for Google's quota per minute, with its RetryInfo", () =>
+    Effect.gen(function*() {
+      const { error } = yield* failing(json(429, [{
+        error: {
+          code: 429,
+          message: "You exceeded your current quota, please check your plan and billing details.",
+          status: "RESOURCE_EXHAUSTED",
+          details: [
+            { "@type": "type.googleapis.com/google.rpc.QuotaFailure", violations: [] },
+            { "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "34.5s" }
+          ]
+        }
+      }]))
+      assert.deepStrictEqual(reasonOf(error, "RateLimited").retryAfter, Duration.millis(34_500))
+      assert.include(error.message, "check your plan and billing details. (429, RESOURCE_EXHAUSTED)")
+    }))
+
+  const wrongKeys = [
+    json(400, [{
+      error: {
+        code: 400,
+        message: "API key not valid. Please pass a valid API key.",
+        status: "INVALID_ARGUMENT",
+        details: [{ reason: "API_KEY_INVALID" }]
+      }
+    }]),
+    json(400, { code: "Client specified an invalid argument", error: "Incorrect API key provided: xa***xx." }),
+    json(400, { error: { message: "Provider returned error", details: [{ reason: "API_KEY_INVALID" }] } })
+  ]
+  it.effect("is BadKey for a wrong key, also with a 400", () =>
+    Effect.gen(function*() {
+      for (const reply of wrongKeys) {
+        assert.include(reasonOf((yield* failing(reply)).error, "BadKey").description, "`apiKey`")
+      }
+    }))
+
+  it.effect("is judged by the whole body, before it is cut or redacted", () =>
+    Effect.gen(function*() {
+      const far = "x".repeat(5000)
+      reasonOf((yield* failing(openAi(400, `${far} maximum context length`))).error, "ContextTooLong")
+      reasonOf((yield* failing(openAi(400, `${far} content filter`))).error, "ContentPolicy")
+      reasonOf((yield* failing(openAi(429, far, "insufficient_quota"))).error, "QuotaExhausted")
+      reasonOf((yield* failing(text(400, `${far} maximum context length`))).error, "ContextTooLong")
+      const server = yield* makeServer(openAi(400, "the maximum context length is 8"))
+      const draw = LlmModel.sampleOne("p").pipe(
+        sampling(FetchHttpClient.layer, server.url, { apiKey: Redacted.make("context length") })
+      )
+      const error = yield* Effect.flip(draw)
+      assert.include(reasonOf(error, "ContextTooLong").description, "the maximum <redacted> is 8")
+    }))
+
+  it.effect("is not judged by a request that the server sends back", () =>
+    Effect.gen(function*() {
+      const echo = json(422, {
+        detail: [{ msg: "field required", input: { messages: [{ content: "What is a content policy?" }] } }]
+      })
+      reasonOf((yield* failing(echo)).error, "BadRequest")
+    }))
+
+  it.effect("quotes the provider behind OpenRouter", () =>
+    Effect.gen(function*() {
+      for (
+        const raw of ["{\"error\":{\"message\":\"no such voice\"}}", "no such voice", { message: "no such voice" }]
+      ) {
+        const { error } = yield* failing(
+          json(400, { error: { message: "Provider returned error", metadata: { raw } } })
+        )
+        assert.include(error.message, "Provider returned error: no such voice")
+      }
+    }))
+
+  it.effect("has words of its own for a method, a proxy, the law and a country", () =>
+    Effect.gen(function*() {
+      const words = [
+        [405, "path"],
+        [407, "proxy"],
+        [451, "legal reasons"],
+        [501, "cannot answer"],
+        [505, "cannot answer"]
+      ] as const
+      // `fetch` hides a 407 in a failure without a cause.
+      for (const [status, word] of words) {
+        const { error } = yield* failing(openAi(status, "no"), 1, NodeHttpClient.layerUndici)
+        assert.include(reasonOf(error, "BadRequest").description, word)
+      }
+      const countries = [
+        openAi(403, "Country, region, or territory not supported", "unsupported_country_region_territory"),
+        openAi(400, "User location is not supported for the API use.")
+      ]
+      for (const reply of countries) {
+        assert.include(reasonOf((yield* failing(reply)).error, "BadRequest").description, "another region")
+      }
+    }))
+
+  const inBody: ReadonlyArray<[tag: SampleError.ProviderErrorReason["_tag"], error: unknown]> = [
+    ["ServerFault", { code: 502, message: "gone" }],
+    ["ServerFault", { code: "503", message: "gone" }],
+    ["ServerFault", { status: "UNAVAILABLE", message: "busy" }],
+    ["ServerFault", { type: "overloaded_error", message: "busy" }],
+    ["RateLimited", { code: 429, message: "slow down" }],
+    ["RateLimited", { code: "rate_limit_exceeded", message: "slow down" }],
+    ["Timeout", { code: 408, message: "late" }],
+    ["BadKey", { code: 401, message: "who?" }],
+    ["BadKey", { code: "invalid_api_key", message: "who?" }],
+    ["BadRequest", { code: 404, message: "no such model" }],
+    ["QuotaExhausted", { code: "insufficient_quota", message: "empty" }],
+    ["ContentPolicy", { code: 400, message: "content filter" }],
+    ["ContextTooLong", "the prompt is too long"],
+    ["UnusableResponse", { code: 7, message: "odd" }]
+  ]
+  it.effect.each(inBody)("with status 200 counts like the status in it: %s", ([tag, error]) =>
+    Effect.gen(function*() {
+      const failed = yield* failing(json(200, { error, choices: [{ message: { content: "insufficient_quota" } }] }))
+      reasonOf(failed.error, tag)
+    }))
+
+  it.effect("is safe for a terminal", () =>
+    Effect.gen(function*() {
+      const odd = "a\u001b[2J\u0007b\u009bc\u202ed\u2066e\u200ff\u0000"
+      for (const reply of [openAi(400, odd, odd, odd), text(400, odd), text(200, `<p>${odd}`)]) {
+        const { error } = yield* failing(reply)
+        assert.match(error.message, /^[\x20-\x7e…]*$/)
+        assert.include(error.message, "a\\u001b[2J\\u0007b")
+      }
+      const server = yield* makeServer(json(200, {
+        id: odd,
+        model: odd,
+        choices: [{ message: { content: odd }, finish_reason: odd }]
+      }))
+      const [{ metadata, text: sample }] = yield* sampling(FetchHttpClient.layer, server.url)(
+        Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, 1))
+      )
+      assert.strictEqual(sample, odd)
+      for (const name of [metadata.finishReason, metadata.model, metadata.responseId]) {
+        assert.strictEqual(name, "a\\u001b[2J\\u0007b\\u009bc\\u202ed\\u2066e\\u200ff\\u0000")
+      }
+    }))
+
+  it.effect("has no `<redacted>` for a key shorter than eight characters", () =>
+    Effect.gen(function*() {
+      const messageWith = (key: string) =>
+        Effect.gen(function*() {
+          const server = yield* makeServer(openAi(400, `none of ${key}`))
+          const error = yield* LlmModel.sampleOne("p").pipe(
+            sampling(FetchHttpClient.layer, server.url, { apiKey: Redacted.make(key) }),
+            Effect.flip
+          )
+          return error.message
+        })
+      for (const key of ["n", "none", "1234567"]) assert.include(yield* messageWith(key), `none of ${key}`)
+      assert.include(yield* messageWith("12345678"), "none of <redacted>")
+    }))
+
   it.effect("is ContentPolicy if the body mentions a content filter or policy", () =>
     Effect.gen(function*() {
       for (const reply of refused) reasonOf((yield* failing(reply)).error, "ContentPolicy")
@@ -189,6 +405,22 @@ describe("Retry-After", () => {
         assert.strictEqual(yield* retryAfter(status, "Thu, 01 Jan 1970 00:01:00 GMT"), 40_000)
         assert.strictEqual(yield* retryAfter(status, "Thu, 01 Jan 1970 00:00:00 GMT"), 0)
       }
+    }))
+
+  it.effect("may have a unit or a fraction, and comes with a 403, too", () =>
+    Effect.gen(function*() {
+      const delays = [["2.5", 2500], ["2s", 2000], ["250ms", 250], ["1m30s", 90_000], ["0.5h", 1_800_000]] as const
+      for (const [value, millis] of delays) assert.strictEqual(yield* retryAfter(429, value), millis)
+      assert.strictEqual(yield* retryAfter(403, "3"), 3000)
+      reasonOf((yield* failing(json(403, {}, { "retry-after": "3" }))).error, "RateLimited")
+    }))
+
+  it.effect("in milliseconds comes first", () =>
+    Effect.gen(function*() {
+      const { error } = yield* failing(json(429, {}, { "retry-after": "2", "retry-after-ms": "1500.2" }))
+      assert.deepStrictEqual(error.retryAfter, Duration.millis(1501))
+      const odd = yield* failing(json(429, {}, { "retry-after": "2", "retry-after-ms": "soon" }))
+      assert.deepStrictEqual(odd.error.retryAfter, Duration.seconds(2))
     }))
 
   it.effect("counts as absent if it is neither a delay nor a date", () =>

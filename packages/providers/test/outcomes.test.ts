@@ -19,6 +19,7 @@ import {
   type Reply,
   text
 } from "./support/server.ts"
+import { makeUntrustedServer } from "./support/tls.ts"
 
 /** The samples of one request, with their metadata. */
 const requestSamples = (n: number) =>
@@ -262,6 +263,28 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
           assert.lengthOf(server.received, 3)
         })
     )
+
+    it.effect("fail with UntrustedCertificate if no one trusts the server, and are not tried again", () =>
+      Effect.gen(function*() {
+        const server = yield* makeUntrustedServer
+        const error = yield* LlmModel.sampleOne("p").pipe(
+          sampling(client, server.url, { retry: Schedule.recurs(3) }),
+          Effect.flip
+        )
+        assert.include(reasonOf(error, "UntrustedCertificate").description, "DEPTH_ZERO_SELF_SIGNED_CERT")
+        assert.isFalse("isRetryable" in error && error.isRetryable)
+        assert.strictEqual(server.connections(), 1)
+      }))
+
+    it.effect("fail with BadRequest for an https URL of a server without TLS", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer()
+        const error = yield* LlmModel.sampleOne("p").pipe(
+          sampling(client, server.url.replace("http:", "https:"), { retry: Schedule.recurs(3) }),
+          Effect.flip
+        )
+        assert.include(reasonOf(error, "BadRequest").description, "http://")
+      }))
 
     it.effect("fail with Transport if they cannot be made", () =>
       Effect.gen(function*() {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel, type SampleError } from "@llm-cache/core"
-import { Clock, Duration, Effect, Fiber, Random, Schedule } from "effect"
+import { Events, LlmModel, type SampleError } from "@llm-cache/core"
+import { Clock, Duration, Effect, Fiber, Logger, Random, Schedule } from "effect"
 import { HttpClientError, type HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { fakeClient } from "./support/clients.ts"
@@ -158,6 +158,63 @@ describe("the user's own schedule", () => {
       const { times } = yield* draw([status(429), status(429), status(500)], { retry })
       assert.deepStrictEqual(seen, ["RateLimited", "RateLimited", "ServerFault"])
       assert.lengthOf(times, 3)
+    }))
+})
+
+describe("a wait for a retry", () => {
+  const logged = (answers: ReadonlyArray<Answer>) =>
+    Effect.gen(function*() {
+      const lines: Array<[seconds: number, level: string, text: string]> = []
+      const logger = Logger.make(({ date, logLevel, message }) => {
+        lines.push([date.getTime() / 1000, logLevel, String(message)])
+      })
+      const { result, times } = yield* draw(answers).pipe(Effect.provide(Logger.layer([logger])))
+      return { lines, times, result }
+    })
+
+  it.effect("is told by the log at Info once ten seconds are over, and from then on at its start", () =>
+    Effect.gen(function*() {
+      const { lines, times } = yield* logged([status(500), status(500), status(500), status(500), broken, success])
+      assert.deepStrictEqual(times, [0, 1, 3, 7, 15, 31])
+      assert.deepStrictEqual(lines.map(([seconds, level]) => [seconds, level]), [[10, "Info"], [15, "Info"]])
+      assert.include(lines[0]![2], "Waits 5s")
+      assert.include(lines[0]![2], "(500)")
+      assert.include(lines[1]![2], "Waits 16s")
+      assert.include(lines[1]![2], "no answer from")
+    }).pipe(withRandom(0.5)))
+
+  it.effect("says nothing in the log for less than ten seconds", () =>
+    Effect.gen(function*() {
+      const { lines } = yield* logged([status(500), status(500), status(500), success])
+      assert.deepStrictEqual(lines, [])
+    }).pipe(withRandom(0.5)))
+
+  it.effect("is an event with the failure and the delay", () =>
+    Effect.gen(function*() {
+      const heard: Array<unknown> = []
+      yield* Effect.gen(function*() {
+        yield* Events.listen((event) => {
+          if (event._tag !== "RequestRetried") return
+          assert(event.error._tag === "ProviderError")
+          heard.push([event.error.reason._tag, event.delay])
+        })
+        yield* draw([status(500), status(429, { "retry-after": "30" }), success])
+      }).pipe(Effect.scoped, Effect.provide(Events.layer))
+      assert.deepStrictEqual(heard, [["ServerFault", 1000], ["RateLimited", 30_000]])
+    }).pipe(withRandom(0.5)))
+
+  it.effect("can be interrupted before and after the log speaks", () =>
+    Effect.gen(function*() {
+      for (const seconds of [5, 60]) {
+        const client = fakeClient(status(429, { "retry-after": "100" }))
+        const fiber = yield* LlmModel.sampleOne("p").pipe(
+          sampling(client, "http://127.0.0.1:1", { retry: undefined }),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust(Duration.seconds(seconds))
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* Fiber.interrupt(fiber)
+      }
     }))
 })
 

@@ -67,7 +67,7 @@ export const makeModel = Effect.fnUntraced(function*(
     concurrency: options.concurrency ?? 8,
     provider: options.telemetryName ?? hostname,
     parameters: system === undefined ? parameters : { ...parameters, system },
-    generate: ({ n, prompt }) =>
+    generate: ({ n, onRetry, prompt }) =>
       Effect.flatMap(resolveKey, (key) => {
         if (prepared === undefined || prepared.account.key !== key) prepared = prepare(key)
         const { account, excerpt, request } = prepared
@@ -75,7 +75,7 @@ export const makeModel = Effect.fnUntraced(function*(
         const body = protocol.requestBody({ model, temperature, system, parameters }, prompt, n)
         const send = sendRequest(client, protocol, bodyJsonUnsafe(request, body), timeout, details)
         const tokens = estimateTokens({ texts: [prompt, system ?? ""], samples: n, outputTokens })
-        return retry(Effect.mapError(limits.run(account, tokens, send), toProviderError))
+        return retry(Effect.mapError(limits.run(account, tokens, send), toProviderError), onRetry)
       })
   })
 })

@@ -51,6 +51,8 @@ const messageOf = (event: Event): string => {
       return `request brought ${event.samples.length} in ${event.elapsed} ms${failedParts(event)}`
     case "RequestFailed":
       return `request failed after ${event.elapsed} ms: ${event.error?.message ?? failureType(event.cause)}`
+    case "RequestRetried":
+      return `request waits ${event.delay} ms for a retry: ${event.error.message}`
     case "Hit":
       return event.waited ? "hit, after a wait" : "hit"
     case "Miss":

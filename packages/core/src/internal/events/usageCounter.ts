@@ -43,6 +43,7 @@ export class UsageCounter {
         for (const counts of all) counts.refused++
         return
       case "RequestSent":
+      case "RequestRetried":
       case "Stored":
     }
   }

@@ -1,6 +1,7 @@
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -8,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { Event } from "../../Events.ts"
 import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
-import type { Options } from "../../LlmModel.ts"
+import type { Options, RetryWait } from "../../LlmModel.ts"
 import type { Model, Samples } from "../../Model.ts"
 import { ProviderError, type SampleError } from "../../SampleError.ts"
 import { errorOf, failureType } from "../events/failureType.ts"
@@ -47,10 +48,12 @@ export const makeRequests = <R>(
       const publish = (event: (told: typeof fields) => Event) =>
         isObserved(fiber) ? publishEvent(fiber, event(fields)) : Effect.void
       const fields = { key, position, request, provider, model }
+      const onRetry = ({ delay, error }: RetryWait) =>
+        publish((fields) => ({ ...fields, _tag: "RequestRetried", error, delay: Duration.toMillis(delay) }))
       const asked = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const generated = Effect.suspend(() => generate({ prompt: key.prompt, n }))
+        const generated = Effect.suspend(() => generate({ prompt: key.prompt, n, onRetry }))
         const answer = yield* Effect.exit(interruptible(withServices(Effect.scoped(generated))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true

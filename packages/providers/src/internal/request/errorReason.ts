@@ -50,7 +50,7 @@ export const fromStatus = (
   return fromWords(failure) ?? fromStatusAlone(failure)
 }
 
-/** The reason of an error in an answer with a success status. `undefined` if the error does not say what failed. */
+/** The reason of an error in an answer with a success status. `undefined` for an error of an unknown kind. */
 export const fromErrorInBody = (
   body: string,
   httpStatus: number,
@@ -71,7 +71,7 @@ export const fromBrokenAnswer = (body: string, status: number, { excerpt }: Requ
   })
 
 interface Failure {
-  /** The status of the answer, or the one that its body names. */
+  /** The status of the answer or, for a success status, of its body. */
   readonly status: number | undefined
   readonly httpStatus?: number
   readonly words: ServerWords
@@ -224,7 +224,10 @@ export const fromClientError = (
         })
       }
       if (Phrases.noTls.test(causes)) {
-        return new BadRequest({ description: `${url} does not speak TLS${because}: give \`baseUrl\` with http://` })
+        return new BadRequest({
+          description:
+            `${url} does not speak TLS${because}: check \`baseUrl\`, and give it with http:// for a server without TLS`
+        })
       }
       return new Transport({ description: `no answer from ${url}${because}: check \`baseUrl\` and the network` })
     case "DecodeError":

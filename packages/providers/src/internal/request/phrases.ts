@@ -1,4 +1,4 @@
-/** What servers say, for failures that their status alone does not tell. */
+/** Words of servers for failures of which the status says too little. */
 
 const anyOf = (...patterns: ReadonlyArray<string>): RegExp => new RegExp(patterns.join("|"), "i")
 
@@ -88,5 +88,5 @@ export const untrustedCertificate = anyOf(
   "HOSTNAME_MISMATCH"
 )
 
-/** An `https` URL of a server that speaks plain HTTP. */
-export const noTls = anyOf("WRONG_VERSION_NUMBER")
+/** No TLS with this server, mostly because it speaks plain HTTP. */
+export const noTls = anyOf("WRONG_VERSION_NUMBER", "EPROTO")

@@ -1,4 +1,6 @@
+import type { RetryWait } from "@llm-cache/core/LlmModel"
 import type { ProviderError } from "@llm-cache/core/SampleError"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -12,10 +14,18 @@ export const defaultSchedule: Schedule.Schedule<unknown> = Schedule.exponential(
   Schedule.upTo({ times: 6 })
 )
 
+/** How long retries are silent in the log. */
+const silentMillis = 10_000
+
+type OnRetry = (wait: RetryWait) => Effect.Effect<void>
+
 /** Retries errors that another request can fix, and waits at least as long as the provider asks. */
 export const retryWith = (schedule: Schedule.Schedule<unknown, ProviderError>) => {
-  const options = { schedule: respectRetryAfter(schedule), while: isTransient }
-  return <A, R>(effect: Effect.Effect<A, ProviderError, R>): Effect.Effect<A, ProviderError, R> =>
+  const ofTransient = Schedule.while(schedule, ({ input }) => Effect.succeed(isTransient(input)))
+  return <A, R>(
+    effect: Effect.Effect<A, ProviderError, R>,
+    onRetry: OnRetry = () => Effect.void
+  ): Effect.Effect<A, ProviderError, R> =>
     // Only a failed request sets up the schedule, which costs the rows `request` and `request-64` of the benchmark.
     effect.pipe(Effect.catch((error) => {
       let isFirst = true
@@ -24,7 +34,7 @@ export const retryWith = (schedule: Schedule.Schedule<unknown, ProviderError>) =
         isFirst = false
         return Effect.fail(error)
       })
-      return Effect.retry(attempt, options)
+      return Effect.retry(attempt, waiting(ofTransient, onRetry))
     }))
 }
 
@@ -32,13 +42,27 @@ const isTransient = ({ reason, retryAfter }: ProviderError): boolean =>
   reason.isRetryable &&
   (retryAfter === undefined || Duration.isLessThanOrEqualTo(retryAfter, longestRetryAfter))
 
-const respectRetryAfter = (
-  schedule: Schedule.Schedule<unknown, ProviderError>
+// It waits by itself, because the log speaks in the middle of a wait.
+const waiting = (
+  schedule: Schedule.Schedule<unknown, ProviderError>,
+  onRetry: OnRetry
 ): Schedule.Schedule<unknown, ProviderError> =>
-  Schedule.fromStep(
-    Effect.map(Schedule.toStep(schedule), (step) => (now: number, error: ProviderError) =>
-      Effect.map(step(now, error), ([output, delay]): [unknown, Duration.Duration] => [
-        output,
-        error.retryAfter === undefined ? delay : Duration.max(delay, error.retryAfter)
-      ]))
-  )
+  Schedule.fromStep(Effect.gen(function*() {
+    const step = yield* Schedule.toStep(schedule)
+    const speaksAt = (yield* Clock.currentTimeMillis) + silentMillis
+    return (now: number, error: ProviderError) =>
+      Effect.flatMap(step(now, error), ([output, scheduled]) => {
+        const delay = error.retryAfter === undefined ? scheduled : Duration.max(scheduled, error.retryAfter)
+        const millis = Duration.toMillis(delay)
+        const silent = Math.max(0, speaksAt - now)
+        const wait = millis <= silent ? Effect.sleep(millis) : Effect.sleep(silent).pipe(
+          Effect.andThen(log(error, millis - silent)),
+          Effect.andThen(Effect.sleep(millis - silent))
+        )
+        const waited: [unknown, Duration.Duration] = [output, Duration.zero]
+        return Effect.as(Effect.andThen(onRetry({ error, delay }), wait), waited)
+      })
+  }))
+
+const log = (error: ProviderError, millis: number) =>
+  Effect.logInfo(`Waits ${Duration.format(Duration.seconds(Math.ceil(millis / 1000)))} for a retry: ${error.message}`)
