@@ -16,9 +16,11 @@
  *
  * - A `~` at the start of the root is the home folder. The first sample that is recorded creates a missing root, with
  *   access for its owner alone.
- * - A file without a line (of the original, or put there by hand) is taken as it is, if it is UTF-8. A file that
- *   differs from its line is a `StoreError` of kind `Damaged`, also a file that the original wrote again: delete its
- *   lines to take it as it is.
+ * - In a folder without a metadata log, as the original leaves it, every file is taken as it is, if it is UTF-8. With
+ *   the first sample that is recorded there, the log gets a line for each of them.
+ * - In a folder with a log, a file that differs from its line, or has none, is a `StoreError` of kind `Damaged`: after a
+ *   power failure, in a checkout of Git without LFS, or if the original or a person wrote it. The error has the line
+ *   that takes the file as it is.
  * - The microseconds of a sample file's modification time are a second checksum, of its text and its path. If it matches,
  *   a single sample is read without its line. If it does not match, as in a copy without times, the line is read.
  * - Delete a sample's file to have that position drawn again. Files of other names are skipped.

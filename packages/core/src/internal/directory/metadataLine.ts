@@ -38,21 +38,29 @@ export const positionAt = (text: string, start: number, end: number): number | u
   return Number.isNaN(position) ? undefined : position
 }
 
-/** Whether a line surely describes the content at its position. Needs no parsing. */
+/** Whether a line surely describes the content at its position. Needs no parsing. A line that was cut off has no end. */
 export const plainlyFits = (line: string, position: number, { bytes, crc32 }: Content): boolean =>
-  line.startsWith(`${beginning}${position},"bytes":${bytes},"crc32":${crc32},`) && !line.endsWith(retraction)
+  line.startsWith(`${beginning}${position},"bytes":${bytes},"crc32":${crc32},`) && line.endsWith("}") &&
+  !line.endsWith(retraction)
 
 /** Every line of a position describes another content: the sample is damaged. */
 export const differs = Symbol("differs")
 
-/** Chooses the line of one position that describes its content, `undefined` if no line describes a sample. */
+/** The log has no line of a position: what is there is not known to be a sample. */
+export const unknown = Symbol("unknown")
+
+/** The line that has the log take a file as it is. */
+export const accept = (position: number, { bytes, crc32 }: Pick<Content, "bytes" | "crc32">): string =>
+  JSON.stringify({ position, bytes, crc32 })
+
+/** Chooses the line of one position that describes its content. */
 export const choose = (
   lines: ReadonlyArray<string>,
-  { bytes, crc32 }: Content,
+  { bytes, crc32 }: Pick<Content, "bytes" | "crc32">,
   inode: () => number | undefined
-): string | typeof differs | undefined => {
+): string | typeof differs | typeof unknown => {
   const valid = parseValid(lines)
-  if (valid.length === 0) return undefined
+  if (valid.length === 0) return unknown
   const fitting = valid.filter(({ fields }) => fields["bytes"] === bytes && fields["crc32"] === crc32)
   // A process may have been killed between announcing an equal text and writing it, or retracting its line.
   if (fitting.length > 1) {

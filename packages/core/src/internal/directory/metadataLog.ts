@@ -1,10 +1,22 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { crc32 } from "node:zlib"
 import type { Drawn } from "../../Sample.ts"
 import type { Content, FileReader } from "./fileReader.ts"
-import { list } from "./files.ts"
-import { choose, differs, encode, isAnnounced, isLineOf, plainlyFits, positionAt, retract } from "./metadataLine.ts"
-import { samplePath } from "./samplePath.ts"
+import { list, writeNew } from "./files.ts"
+import {
+  accept,
+  choose,
+  type differs,
+  encode,
+  isAnnounced,
+  isLineOf,
+  plainlyFits,
+  positionAt,
+  retract,
+  unknown
+} from "./metadataLine.ts"
+import { positionOf, samplePath } from "./samplePath.ts"
 
 /** How many positions one file of the log covers. It is read whole, however long the sequence is. */
 const blockSize = 256
@@ -13,14 +25,19 @@ const blockSize = 256
 const mostKept = 32
 
 interface Block {
-  /** Bytes of the file when it was read. */
+  /** Bytes of the file when it was read, -1 if there was none. */
   readonly size: number
+  /** Whether the folder has a log. A folder without one is that of the Python original. */
+  readonly isLogged: boolean
   /** The lines of each position, not parsed yet. Several if a position was written again, or two processes raced. */
   readonly lines: ReadonlyMap<number, ReadonlyArray<string>>
 }
 
-/** Looks up the line of a sample, by its content: `undefined` if there is none, `differs` if the sample is damaged. */
-export type FindLine = (position: number, content: Content) => string | typeof differs | undefined
+/**
+ * Looks up the line of a sample, by its content: `undefined` if there is no log, as in a folder of the Python original;
+ * `unknown` if the log has no line of the position, and `differs` if its lines describe another content.
+ */
+export type FindLine = (position: number, content: Content) => string | typeof differs | typeof unknown | undefined
 
 /** The metadata of a prompt's samples: files beside them, a line of JSON for each sample, only ever appended to. */
 export class MetadataLog {
@@ -34,6 +51,7 @@ export class MetadataLog {
   /** Announces a sample, before its file gets its name. Returns the line, for `retract`. */
   append(folder: string, position: number, drawn: Drawn, id: string | undefined, inode: number): string {
     const line = encode(position, drawn, id, inode)
+    this.#begin(folder, position)
     write(folder, position, line)
     return line
   }
@@ -53,40 +71,94 @@ export class MetadataLog {
         if (typeof found === "string") return found
       }
       first = firstOfBlock(position)
-      block = this.#current(logPath(folder, position))
+      block = this.#current(logPath(folder, position), logPath(folder, 0))
       return findIn(block, folder, position, content)
     }
   }
 
+  /** Tells why the log knows nothing of a sample, and what to do. */
+  explainUnknown(folder: string, position: number, content: Content): string {
+    const [file, log] = [samplePath(folder, position), logPath(folder, position)]
+    const text = this.#reader.read(log)?.text
+    const why = text === undefined || text === ""
+      ? `${log} is ${text === undefined ? "missing" : "empty"}, so ${file} cannot be checked`
+      : isLfsPointer(text)
+      ? `${log} is a pointer of Git LFS: run \`git lfs pull\``
+      : text.includes("\0")
+      ? `${log} holds NUL characters, as after a power failure, so ${file} cannot be checked`
+      : `${file} has no line in ${log}: the log was cut off, or the file was put there by hand or by the Python original`
+    return `${why}. Restore the two, or delete ${file} to have the position drawn again. To take it as it is, append ` +
+      `this line to ${log}: ${accept(position, content)}`
+  }
+
+  /** Whether the content differs from the sample of a line by its line endings alone. */
+  hasOtherLineEndings(folder: string, position: number, { text }: Content): boolean {
+    const unix = text.replaceAll("\r\n", "\n")
+    const { lines } = this.#read(logPath(folder, position), logPath(folder, 0))
+    return [unix, unix.replaceAll("\n", "\r\n")].some((other) =>
+      typeof choose(
+        lines.get(position) ?? [],
+        { bytes: Buffer.byteLength(other), crc32: crc32(other) },
+        () => undefined
+      ) === "string"
+    )
+  }
+
   /** Whether the content at a position is the sample with this id. An announcement alone does not say so. */
   holds(folder: string, position: number, content: Content, id: string): boolean {
-    const line = findIn(this.#read(logPath(folder, position)), folder, position, content)
+    const line = findIn(this.#read(logPath(folder, position), logPath(folder, 0)), folder, position, content)
     return typeof line === "string" && isLineOf(line, id)
   }
 
   /** The positions for which the sample with this id was announced. */
   announced(folder: string, id: string): ReadonlyArray<number> {
     return list(folder).filter((name) => name.endsWith(".jsonl")).flatMap((name) =>
-      [...this.#read(Path.join(folder, name)).lines].flatMap(([position, lines]) =>
+      [...this.#read(Path.join(folder, name), logPath(folder, 0)).lines].flatMap(([position, lines]) =>
         isAnnounced(lines, id) ? [position] : []
       )
     )
   }
 
-  #current(file: string): Block {
-    const kept = this.#blocks.get(file)
-    return kept !== undefined && kept.size === sizeOf(file) ? kept : this.#read(file)
+  /** Gives the samples of the Python original their lines, before the first line makes the folder one with a log. */
+  #begin(folder: string, position: number): void {
+    const first = logPath(folder, 0)
+    if (Fs.existsSync(first)) return
+    const blocks = new Map<string, string>()
+    for (const position of list(folder).flatMap((name) => positionOf(name) ?? []).sort((a, b) => b - a)) {
+      const content = this.#reader.read(samplePath(folder, position))
+      if (content === undefined || !content.isText || isLfsPointer(content.text)) continue
+      const file = logPath(folder, position)
+      blocks.set(file, `${blocks.get(file) ?? ""}\n${accept(position, content)}`)
+    }
+    // The first block comes last: as long as it is missing, a process that was killed here left work to do.
+    for (const [file, lines] of blocks) writeNew(file, lines)
+    if (position >= blockSize && !blocks.has(first)) writeNew(first, "")
   }
 
-  #read(file: string): Block {
+  #current(file: string, first: string): Block {
+    const kept = this.#blocks.get(file)
+    return kept !== undefined && kept.size === sizeOf(file) && (kept.size >= 0 || file === first)
+      ? kept
+      : this.#read(file, first)
+  }
+
+  #read(file: string, first: string): Block {
     const content = this.#reader.read(file)
-    const block = { size: content?.bytes ?? 0, lines: linesOf(content?.text ?? "") }
+    const block = {
+      size: content?.bytes ?? -1,
+      isLogged: content !== undefined || (file !== first && Fs.existsSync(first)),
+      lines: linesOf(content?.text ?? "")
+    }
     this.#blocks.delete(file)
     this.#blocks.set(file, block)
     if (this.#blocks.size > mostKept) this.#blocks.delete(this.#blocks.keys().next().value!)
     return block
   }
 }
+
+/** Whether a text is the file that Git puts in the place of one that Git LFS has not fetched. */
+export const isLfsPointer = (text: string): boolean =>
+  /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:ext-.+\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n$/.test(text)
 
 const firstOfBlock = (position: number): number => position - position % blockSize
 
@@ -100,19 +172,19 @@ const write = (folder: string, position: number, line: string): void =>
   Fs.appendFileSync(logPath(folder, position), `\n${line}`)
 
 const findIn = (
-  { lines }: Block,
+  { isLogged, lines }: Block,
   folder: string,
   position: number,
   content: Content
 ): ReturnType<FindLine> => {
   const found = lines.get(position)
-  if (found === undefined) return undefined
+  if (found === undefined) return isLogged ? unknown : undefined
   return found.length === 1 && plainlyFits(found[0]!, position, content)
     ? found[0]
     : choose(found, content, () => inodeOf(samplePath(folder, position)))
 }
 
-const sizeOf = (file: string): number => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
+const sizeOf = (file: string): number => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? -1
 
 const inodeOf = (file: string): number | undefined => Fs.statSync(file, { throwIfNoEntry: false })?.ino
 

@@ -3,8 +3,8 @@ import type { Drawn } from "../../Sample.ts"
 import { isFault } from "./errors.ts"
 import type { Content, FileReader } from "./fileReader.ts"
 import { LazySample } from "./lazySample.ts"
-import { differs, provenanceOf } from "./metadataLine.ts"
-import type { FindLine, MetadataLog } from "./metadataLog.ts"
+import { accept, differs, provenanceOf, unknown } from "./metadataLine.ts"
+import { type FindLine, isLfsPointer, type MetadataLog } from "./metadataLog.ts"
 import { samplePath } from "./samplePath.ts"
 import { fitsTimeChecksum } from "./timeChecksum.ts"
 
@@ -40,7 +40,7 @@ export class SampleReader {
     // Most prompts have one sample. Its time has a checksum, so the metadata log is read only if metadata are asked for.
     const sample = fitsTimeChecksum(content.modified, file.slice(this.#root.length), content.crc32)
       ? new LazySample(content.text, () => this.#line(folder, from, content))
-      : check(file, from, content, this.#log.find(folder), lazy)
+      : this.#check(folder, from, content, this.#log.find(folder), lazy)
     return typeof sample === "object" ? [sample] : []
   }
 
@@ -48,15 +48,31 @@ export class SampleReader {
   #reading(folder: string, make: Make): ReadAt {
     const find = this.#log.find(folder)
     return (position) => {
-      const file = samplePath(folder, position)
-      const content = this.#files.read(file)
-      return content && check(file, position, content, find, make)
+      const content = this.#files.read(samplePath(folder, position))
+      return content && this.#check(folder, position, content, find, make)
     }
   }
 
   #line(folder: string, position: number, content: Content): string | undefined {
     const line = this.#log.find(folder)(position, content)
-    return line === differs ? undefined : line
+    return typeof line === "string" ? line : undefined
+  }
+
+  #check(folder: string, position: number, content: Content, find: FindLine, make: Make): Drawn | string {
+    const line = find(position, content)
+    if (typeof line === "string") return make(content.text, line)
+    const file = samplePath(folder, position)
+    if (isLfsPointer(content.text)) return `${file} is a pointer of Git LFS, not the sample: run \`git lfs pull\``
+    if (line === differs) {
+      return this.#log.hasOtherLineEndings(folder, position, content)
+        ? `${file} differs from the sample that was stored in its line endings alone: an editor or Git changed them. ` +
+          "Put `* -text` into .gitattributes and check the file out again, or delete it to have the position drawn again"
+        : `${file} differs from its line in the .jsonl file beside it: it may have been cut off or edited. Restore it, ` +
+          "delete it to have the position drawn again, or append this line there to take it as it is: " +
+          accept(position, content)
+    }
+    if (!content.isText) return `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
+    return line === unknown ? this.#log.explainUnknown(folder, position, content) : make(content.text, undefined)
   }
 }
 
@@ -89,22 +105,4 @@ const explainMissing = (file: string, again: () => Drawn | string | undefined): 
   }
   // Another process may just have stored it.
   return stats && again()
-}
-
-const check = (
-  file: string,
-  position: number,
-  content: Content,
-  find: FindLine,
-  make: Make
-): Drawn | string => {
-  const line = find(position, content)
-  if (line === differs) {
-    return `${file} differs from its line in the .jsonl file beside it: it may have been cut off or edited. Restore it, ` +
-      "delete it to have the position drawn again, or delete its lines there to take it as it is"
-  }
-  if (line === undefined && !content.isText) {
-    return `${file} is not UTF-8. Restore it, or delete it to have the position drawn again`
-  }
-  return make(content.text, line)
 }
