@@ -23,7 +23,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { IndependentModel } from "./IndependentModel.ts"
-import { isObserved } from "./internal/events/observe.ts"
+import { peekUnobserved } from "./internal/model/peek.ts"
 import { Readers } from "./internal/model/reader.ts"
 import { makeAttached } from "./internal/model/resume.ts"
 import { Surplus } from "./internal/model/surplus.ts"
@@ -49,7 +49,6 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
 
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
   const { attach, isResumed, resumedDraw } = makeAttached(source)
-  const { peek } = source
   const readers = new Readers()
   const drawNext = resumedDraw((key, _, batch, options) =>
     readers.draw(
@@ -65,16 +64,15 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     requestSize: () => 1,
     stores: new Map(Array.from(source.stores.keys(), (id) => [id, { isShared: true }])),
     attach,
-    draw: peek === undefined ? drawNext : (key, position, batch, options) =>
+    draw: source.peek === undefined ? drawNext : (key, position, batch, options) =>
       Effect.withFiber((fiber) => {
-        if (isObserved(fiber) || !isResumed(key)) return drawNext(key, position, batch, options)
+        if (!isResumed(key)) return drawNext(key, position, batch, options)
         // A sample at hand is taken in one step, which needs no protection against interruption.
         const reader = readers.of(key)
         const next = reader.peek()
-        const sample = peek(key, next, 1)[0]
-        if (sample === undefined) return drawNext(key, position, batch, options)
+        const samples = withOriginAtHand(next, peekUnobserved(fiber, source, key, next, 1)[0])
+        if (samples === undefined) return drawNext(key, position, batch, options)
         reader.takePeeked()
-        const samples = [withOrigin(next, sample)] as const
         options?.onTaken?.(samples)
         return Effect.succeed(samples)
       }),
@@ -97,6 +95,15 @@ const withOrigin = (position: number, { metadata, origins, text }: Drawn): Drawn
   metadata,
   origins: origins.length === 0 ? [position] : [position, ...origins]
 })
+
+// A sample that was peeked may read its metadata late. If that fails, the draw has the error.
+const withOriginAtHand = (position: number, sample: Drawn | undefined): readonly [Drawn] | undefined => {
+  try {
+    return sample && [withOrigin(position, sample)]
+  } catch {
+    return undefined
+  }
+}
 
 const overProvider = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Model => {
   const readers = new Readers()

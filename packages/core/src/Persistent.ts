@@ -26,6 +26,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as DirectoryStore from "./DirectoryStore.ts"
 import * as Identity from "./Identity.ts"
@@ -100,7 +101,7 @@ export interface InDirectory {
  * @since 0.1.0
  */
 export interface InStore<E = never, R = never> {
-  /** A store, or the layer of one, such as `SqliteStore.layer("cache.db")`. */
+  /** A store, or the layer of one, such as `SqliteStore.layer({ file: "cache.db" })`. */
   readonly store: Store | Layer.Layer<SampleStore, E, R>
   readonly directory?: undefined
 }
@@ -127,20 +128,14 @@ type Place<E, R> = InDirectory | InStore<E, R> | InProvidedStore
 export interface Options extends StoreOptions, InDirectory {}
 
 /**
- * The distribution that a replicating cache answers for, and how it is used.
+ * A cache in a directory that replicates, and the distribution that it answers for.
  *
  * @category options
  * @since 0.1.0
  */
-export interface ReplicatedOptions extends Identity.Options, Pick<StoreOptions, "excludeFinishReasons"> {}
+export interface ReplicationOptions extends Identity.Options, Pick<StoreOptions, "excludeFinishReasons">, InDirectory {}
 
-/**
- * A cache in a directory that replicates.
- *
- * @category options
- * @since 0.1.0
- */
-export interface ReplicationOptions extends ReplicatedOptions, InDirectory {}
+type WithoutPlace = Omit<ReplicationOptions, keyof InDirectory>
 
 /**
  * A cache whose place, and whether it replicates, come from configuration.
@@ -177,7 +172,10 @@ export const make = Effect.fnUntraced(function*(
       `an Independent model beneath reads from ${store.id} already: give each of the two a store of its own`
     )
   }
-  const expiry = lease === undefined ? undefined : Duration.toMillis(lease)
+  const expiry = lease === undefined ? undefined : Option.match(Duration.fromInput(lease), {
+    onNone: () => NaN,
+    onSome: Duration.toMillis
+  })
   if (expiry !== undefined && store.leases === undefined) {
     return yield* invalid(
       `${store.id} has no leases: leave out \`lease\`, or use a store that several processes share, such as SQLite`
@@ -263,14 +261,14 @@ const invalid = (description: string) => new InvalidInput({ module: "Persistent"
  */
 export const layer: {
   (
-    options: Options
-  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel.LlmModel>
+    options?: StoreOptions & InProvidedStore
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput, LlmModel.LlmModel | SampleStore>
   <E = never, R = never>(
     options: StoreOptions & InStore<E, R>
   ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | E, LlmModel.LlmModel | R>
   (
-    options?: StoreOptions & InProvidedStore
-  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput, LlmModel.LlmModel | SampleStore>
+    options: Options
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel.LlmModel>
 } = <E, R>(options?: StoreOptions & Place<E, R>) =>
   over(options ?? {}, (store) => Effect.flatMap(LlmModel.LlmModel, (model) => make(model, store, options))) as never
 
@@ -288,15 +286,15 @@ export const layer: {
  */
 export const layerReplication: {
   (
-    options: ReplicationOptions
-  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError>
+    options: WithoutPlace & InProvidedStore
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput, SampleStore>
   <E = never, R = never>(
-    options: ReplicatedOptions & InStore<E, R>
+    options: WithoutPlace & InStore<E, R>
   ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | E, R>
   (
-    options: ReplicatedOptions & InProvidedStore
-  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput, SampleStore>
-} = <E, R>(options: ReplicatedOptions & Place<E, R>) => {
+    options: ReplicationOptions
+  ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError>
+} = <E, R>(options: WithoutPlace & Place<E, R>) => {
   const { excludeFinishReasons } = options
   return over(options, (store) =>
     Effect.flatMap(

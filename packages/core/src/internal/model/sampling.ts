@@ -5,10 +5,11 @@ import { Key } from "../../Key.ts"
 import type { Model, SampleOptions, Samples } from "../../Model.ts"
 import type { Drawn } from "../../Sample.ts"
 import type { SampleError } from "../../SampleError.ts"
-import { type AnyFiber, isObserved } from "../events/observe.ts"
+import type { AnyFiber } from "../events/observe.ts"
 import { checkCount, invalidCount } from "./checkCount.ts"
 import { keyOf } from "./keyOf.ts"
 import { lookAhead } from "./lookAhead.ts"
+import { peekUnobserved } from "./peek.ts"
 
 type Source = Omit<Model, "sample">
 
@@ -33,7 +34,7 @@ export const firstSample = (model: Source, prompt: string): Effect.Effect<string
   Effect.withFiber((fiber) => {
     const key = keyOf(fiber, model.identity, prompt)
     if (!(key instanceof Key)) return Effect.fail(key)
-    const atHand = isObserved(fiber) ? undefined : model.peek?.(key, 0, 1)[0]
+    const [atHand] = peekUnobserved(fiber, model, key, 0, 1)
     return atHand !== undefined
       ? Effect.succeed(atHand.text)
       : Effect.map(model.draw(key, 0, 1), (samples) => samples[0].text)
@@ -89,12 +90,10 @@ class Run<A> {
     this.#n = n
     this.#batch = batch
     this.#deliver = deliver
-    const { peek } = model
-    this.draw = peek === undefined
+    this.draw = model.peek === undefined
       ? Effect.suspend(() => this.#draw())
       : Effect.withFiber((fiber) => {
-        if (isObserved(fiber)) return this.#draw()
-        const atHand = peek(key, this.#position, n - this.#position)
+        const atHand = peekUnobserved(fiber, model, key, this.#position, n - this.#position)
         return Arr.isReadonlyArrayNonEmpty(atHand) ? Effect.succeed(this.#advance(atHand)) : this.#draw()
       })
   }
@@ -108,6 +107,7 @@ class Run<A> {
     return this.#deliver(samples)
   }
 
+  // One object for all draws of a run: the row `independent` of the benchmark.
   readonly #options = {
     most: 1,
     onTaken: (samples: Samples): void => {
