@@ -44,6 +44,7 @@ import type { Identity } from "./Identity.ts"
 import { IndependentModel } from "./IndependentModel.ts"
 import { forkSuffix } from "./internal/errors/forkSuffix.ts"
 import { KeyMap } from "./internal/model/keyMap.ts"
+import { responsePart } from "./internal/model/responseIds.ts"
 import type { Key } from "./Key.ts"
 import * as LlmModel from "./LlmModel.ts"
 import { RepeatableModel } from "./RepeatableModel.ts"
@@ -85,6 +86,11 @@ export interface KeyReport {
    * model has them, as positions of the reader beneath it, in two places of its sequence.
    */
   readonly handedOutTwice: ReadonlyArray<number>
+  /**
+   * The ids of responses that came by more than one request, with the same text: a cache between the program and the
+   * provider answered, so their samples are not independent.
+   */
+  readonly repeatedResponses: ReadonlyArray<string>
 }
 
 /**
@@ -97,7 +103,7 @@ export interface KeyReport {
 export type Report = ReadonlyArray<KeyReport>
 
 /**
- * An independent model handed out samples twice.
+ * An independent model handed out samples twice, or a provider returned a response twice.
  *
  * @category errors
  * @since 0.1.0
@@ -107,13 +113,23 @@ export class AuditFailure extends Data.TaggedError("AuditFailure")<{
   readonly faults: Report
 }> {
   override get message(): string {
-    return this.faults.map(({ handedOut, handedOutTwice, identity, path, prompt, watch }) =>
-      `${watch}: of ${handedOut} samples of ${JSON.stringify(prompt.slice(0, 50).toWellFormed())} (${identity}${
-        forkSuffix(path)
-      }) those at ${handedOutTwice.slice(0, 10).join(", ")}${
-        handedOutTwice.length > 10 ? ", …" : ""
-      } were handed out twice. The watched model is not independent: check the layers beneath it`
-    ).join("\n")
+    return this.faults.flatMap(({ handedOut, handedOutTwice, identity, path, prompt, repeatedResponses, watch }) => {
+      const samples = `${watch}: of ${handedOut} samples of ${
+        JSON.stringify(prompt.slice(0, 50).toWellFormed())
+      } (${identity}${forkSuffix(path)})`
+      return [
+        ...handedOutTwice.length === 0 ? [] : [
+          `${samples} those at ${some(handedOutTwice)} were handed out twice. The watched model is not independent: ` +
+          "check the layers beneath it"
+        ],
+        ...repeatedResponses.length === 0 ? [] : [
+          `${samples} some came by the responses ${
+            some(repeatedResponses)
+          }, which came more than once. A cache between ` +
+          "the program and the provider answered: turn it off"
+        ]
+      ]
+    }).join("\n")
   }
 
   /** The fields and the message, for logs. */
@@ -121,6 +137,9 @@ export class AuditFailure extends Data.TaggedError("AuditFailure")<{
     return Object.assign({}, this, { message: this.message })
   }
 }
+
+const some = (items: ReadonlyArray<number | string>): string =>
+  `${items.slice(0, 10).join(", ")}${items.length > 10 ? ", …" : ""}`
 
 /**
  * The service of an audit.
@@ -225,7 +244,9 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
         new Error("This audit watches nothing: build a layer with `Audit.watch` over its `Audit.layer`")
       )
     }
-    const faults = reports.filter(({ handedOutTwice }) => handedOutTwice.length > 0)
+    const faults = reports.filter(({ handedOutTwice, repeatedResponses }) =>
+      handedOutTwice.length > 0 || repeatedResponses.length > 0
+    )
     return faults.length === 0 ? Effect.void : Effect.fail(new AuditFailure({ faults }))
   })
 
@@ -243,6 +264,9 @@ class KeyCounter {
   #next = 0
   /** For a caching model: the places of each position of the reader beneath it. */
   readonly #places = new Map<number, Set<number>>()
+  /** The request of each response part, and the ids of responses that came by another one too. */
+  readonly #requests = new Map<string, string | undefined>()
+  readonly #repeatedResponses = new Set<string>()
 
   constructor(key: Key, isRemembered: boolean) {
     this.key = key
@@ -257,6 +281,7 @@ class KeyCounter {
       held.times++
       if (isFromCache) held.fromCache++
     }
+    this.#noteResponse(drawn)
     const origin = drawn.origins[0]
     if (!this.#isRemembered || origin === undefined) return
     const places = this.#places.get(origin)
@@ -287,8 +312,17 @@ class KeyCounter {
       handedOut: held.reduce((sum, { times }) => sum + times, 0),
       distinct: held.length,
       fromCache: isProviderWatched ? held.reduce((sum, { fromCache }) => sum + fromCache, 0) : undefined,
-      handedOutTwice: twice.map(([position]) => position).sort((a, b) => a - b)
+      handedOutTwice: twice.map(([position]) => position).sort((a, b) => a - b),
+      repeatedResponses: [...this.#repeatedResponses]
     }
+  }
+
+  #noteResponse(drawn: Drawn): void {
+    const part = responsePart(drawn)
+    if (part === undefined) return
+    const { request, responseId } = drawn.metadata
+    if (!this.#requests.has(part)) this.#requests.set(part, request)
+    else if (this.#requests.get(part) !== request) this.#repeatedResponses.add(responseId!)
   }
 
   #positionOf(drawn: Drawn): number {

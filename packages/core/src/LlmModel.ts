@@ -147,6 +147,14 @@ export interface Options<R = never> extends Identity.Options {
    * @default none
    */
   readonly provider?: string | undefined
+  /**
+   * Whether the provider gives each response an id of its own. Then a response whose id came before for the same prompt
+   * fails with `RepeatedResponse`: a cache in between answers. Give `false` for a server that repeats its ids; its
+   * samples are recorded without them.
+   *
+   * @default true
+   */
+  readonly uniqueResponseIds?: boolean | undefined
 }
 
 /**

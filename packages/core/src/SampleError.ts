@@ -15,6 +15,7 @@ import type {
   ContextTooLong,
   QuotaExhausted,
   RateLimited,
+  RepeatedResponse,
   ServerFault,
   Timeout,
   Transport,
@@ -49,6 +50,7 @@ export {
   QuotaExhausted,
   RateLimited,
   type ReasonFields,
+  RepeatedResponse,
   type RetryableReasonFields,
   ServerFault,
   Timeout,
@@ -70,6 +72,7 @@ export type ProviderErrorReason =
   | ContextTooLong
   | QuotaExhausted
   | RateLimited
+  | RepeatedResponse
   | ServerFault
   | Transport
   | Timeout

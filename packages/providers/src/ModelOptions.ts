@@ -48,6 +48,14 @@ export interface ModelOptions extends Identity.Options {
    */
   readonly system?: string | undefined
   /**
+   * Whether the server gives each response an id of its own. Then a response whose id came before for the same prompt
+   * fails with `RepeatedResponse`: a cache between the program and the model answers, and has to be turned off. Give
+   * `false` for a server that repeats its ids.
+   *
+   * @default true
+   */
+  readonly uniqueResponseIds?: boolean | undefined
+  /**
    * How long a request may take, to the last byte of its answer. Each retry has as long again. Waiting for a limit does
    * not count.
    *

@@ -123,7 +123,7 @@ describe("an answer without a text is the empty sample with its finish reason", 
       }).pipe(
         Usage.measure,
         Effect.provide(Independent.layer),
-        answering("chat completions", [completion(...half)])
+        answering("chat completions", ["c1", "c2"].map((id) => completion(...half).replace("c1", id)))
       )
       assert.closeTo(estimate, 0.5, 1e-9)
       assert.deepInclude(spent, { requests: 2, samples: 40 })

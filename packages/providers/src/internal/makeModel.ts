@@ -65,6 +65,7 @@ export const makeModel = Effect.fnUntraced(function*(
     alias: options.alias,
     maxBatch: options.maxBatch,
     concurrency: options.concurrency ?? 8,
+    uniqueResponseIds: options.uniqueResponseIds,
     provider: options.telemetryName ?? hostname,
     parameters: system === undefined ? parameters : { ...parameters, system },
     generate: ({ n, onRetry, prompt }) =>

@@ -52,6 +52,20 @@ export class BadRequest extends Data.TaggedError("BadRequest")<ReasonFields> {
 }
 
 /**
+ * The provider returned a response that it had returned before for the same prompt: a cache in between answers. The
+ * sample is not used, because it is no independent draw.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RepeatedResponse extends Data.TaggedError("RepeatedResponse")<ReasonFields> {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
  * The provider's content policy refused the prompt or the answer.
  *
  * @category errors

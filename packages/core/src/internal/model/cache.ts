@@ -9,6 +9,7 @@ import { isObserved, publishIfObserved } from "../events/observe.ts"
 import { drawKept } from "./drawKept.ts"
 import { longer, makeWithLease } from "./lease.ts"
 import { Placement } from "./placement.ts"
+import { repeatedResponse } from "./responseIds.ts"
 import { makeResume } from "./resume.ts"
 import { type InFlight, type Landed, SingleFlight } from "./singleFlight.ts"
 
@@ -177,7 +178,10 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
       const position = positions[0]!
       request.hasAsked = true
       yield* tellMiss(key, position)
-      const landed = yield* placement.store(request, yield* drawKept(source, key, position, wanted))
+      const samples = yield* drawKept(source, key, position, wanted)
+      const repeated = yield* placement.repeatedId(key, samples)
+      if (repeated !== undefined) return yield* repeatedResponse(key, repeated)
+      const landed = yield* placement.store(request, samples)
       if (!landed.has(position)) landed.set(position, yield* Effect.interruptible(storedByOther(key, position)))
       return landed
     }

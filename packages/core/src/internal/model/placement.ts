@@ -10,6 +10,7 @@ import { sampleName } from "../store/sampleName.ts"
 import { KeyMap } from "./keyMap.ts"
 import { Positions } from "./positions.ts"
 import { freePositions, missingBehind, reservable } from "./reserve.ts"
+import { responsePart } from "./responseIds.ts"
 import { recordedEntries } from "./resume.ts"
 import type { InFlight, Landed, SingleFlight } from "./singleFlight.ts"
 
@@ -22,6 +23,8 @@ interface Sequence {
   present: Positions | undefined
   /** The end of the positions that the last request was to fill, if it brought fewer samples; otherwise 0. */
   owedEnd: number
+  /** The ids and texts of recorded samples, once a request brought a sample with an id. */
+  responseParts: Set<string | undefined> | undefined
 }
 
 /** Decides which position a sample gets in a store, and puts it there. */
@@ -79,6 +82,22 @@ export class Placement {
   noteStored(key: Key, entries: ReadonlyArray<Entry>): void {
     const present = this.#sequences.get(key)?.present
     for (const { position } of entries) present?.add(position)
+  }
+
+  /** The id of a provider's response whose samples are all in the store already. */
+  repeatedId(key: Key, samples: Samples): Effect.Effect<string | undefined> {
+    const { responseId } = samples[0].metadata
+    if (this.#source.sequence !== "new" || responseId === undefined) return Effect.undefined
+    const sequence = this.#sequenceOf(key)
+    const known = sequence.responseParts !== undefined ? Effect.succeed(sequence.responseParts) : Effect.map(
+      // The samples are paid for: an unreadable sample beside them must not fail them.
+      Effect.orElseSucceed(recordedEntries(this.#store, key, () => Effect.void), () => []),
+      (entries) => sequence.responseParts = new Set(entries.map(({ drawn }) => responsePart(drawn)))
+    )
+    return Effect.map(
+      known,
+      (recorded) => samples.every((sample) => recorded.has(responsePart(sample))) ? responseId : undefined
+    )
   }
 
   /** Stores the samples of a request: the first at the position that was asked for, surplus behind the reserved ones. */
@@ -141,7 +160,7 @@ export class Placement {
     const last = this.#last
     if (last !== undefined && last !== sequence && this.#isIdle(last)) {
       if (last.owedEnd === 0) this.#sequences.delete(last.key)
-      else last.present = undefined
+      else last.present = last.responseParts = undefined
     }
     this.#last = sequence
   }
@@ -157,7 +176,10 @@ export class Placement {
   #sequenceOf(key: Key): Sequence {
     let sequence = this.#sequences.get(key)
     if (sequence === undefined) {
-      this.#sequences.set(key, sequence = { key, unstored: [], present: undefined, owedEnd: 0 })
+      this.#sequences.set(
+        key,
+        sequence = { key, unstored: [], present: undefined, owedEnd: 0, responseParts: undefined }
+      )
     }
     return sequence
   }
@@ -185,6 +207,7 @@ export class Placement {
           if (position === undefined) continue
           landed.set(position, entries[i]!.drawn)
           sequence.present?.add(position)
+          sequence.responseParts?.add(responsePart(entries[i]!.drawn))
         }
         return Effect.as(this.#onStored(sequence.key, landed), landed)
       }),

@@ -9,12 +9,13 @@ import type * as Scope from "effect/Scope"
 import type { Event } from "../../Events.ts"
 import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
-import type { Options, RetryWait } from "../../LlmModel.ts"
+import type { Generation, Options, RetryWait } from "../../LlmModel.ts"
 import type { Model, Samples } from "../../Model.ts"
 import { ProviderError, type SampleError } from "../../SampleError.ts"
 import { errorOf, failureType } from "../events/failureType.ts"
 import { isObserved, isTraced, publishEvent } from "../events/observe.ts"
 import { defined, readGeneration } from "./answer.ts"
+import { ReceivedResponses, repeatedResponse } from "./responseIds.ts"
 
 /** Lets an effect be interrupted where the caller can be. */
 type Interruptible = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
@@ -25,10 +26,21 @@ type Interruptible = <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
  */
 export const makeRequests = <R>(
   identity: Identity,
-  { concurrency = 1, generate, maxBatch = Infinity, model, provider }: Options<R>,
+  { concurrency = 1, generate, maxBatch = Infinity, model, provider, uniqueResponseIds = true }: Options<R>,
   withServices: <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>) => Effect.Effect<A, E>
 ): Pick<Model, "draw" | "requestSize"> => {
   let isSingle = maxBatch === 1
+  const received = new ReceivedResponses()
+
+  const read = (key: Key, request: string, generation: Generation, start: number, end: number) =>
+    uniqueResponseIds
+      ? Effect.tap(readGeneration(identity, request, generation, start, end), ({ samples }) => {
+        const { responseId } = samples[0].metadata
+        return responseId !== undefined && received.add(key, responseId, samples)
+          ? Effect.fail(repeatedResponse(key, responseId))
+          : Effect.void
+      })
+      : readGeneration(identity, request, { ...generation, responseId: undefined }, start, end)
 
   // As few requests as it takes, evenly filled.
   const requestSize = (missing: number) => {
@@ -58,7 +70,7 @@ export const makeRequests = <R>(
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
         const exit = yield* Effect.exit(
-          Effect.flatMap(answer, (generation) => readGeneration(identity, request, generation, start, end))
+          Effect.flatMap(answer, (generation) => read(key, request, generation, start, end))
         )
         yield* publish((fields) =>
           Exit.isSuccess(exit)

@@ -9,9 +9,13 @@ import { KeyMap } from "./keyMap.ts"
 
 type Resume = (key: Key) => Effect.Effect<void, SampleError>
 
-/** The samples that a store has of a key. */
-export const recordedEntries = (store: Store, key: Key): Effect.Effect<ReadonlyArray<Entry>, StoreError> =>
-  Effect.flatMap(store.positions(key), (positions) => readAll(store, key, positions, Effect.fail))
+/** The samples that a store has of a key, without the damaged ones if `onDamaged` continues. */
+export const recordedEntries = (
+  store: Store,
+  key: Key,
+  onDamaged: (error: StoreError) => Effect.Effect<void, StoreError> = Effect.fail
+): Effect.Effect<ReadonlyArray<Entry>, StoreError> =>
+  Effect.flatMap(store.positions(key), (positions) => readAll(store, key, positions, onDamaged))
 
 /** Tells a source which of its draws a store has recorded, once per key. */
 export const makeResume = (store: Store, restore: NonNullable<Model["restore"]>): Resume => {
