@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Transfer } from "@llm-cache/core"
+import { type SampleError, Transfer } from "@llm-cache/core"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -39,7 +39,7 @@ describe("a sample that its folder's metadata log does not know", () => {
       for (const read of reads) {
         const error = yield* Effect.flip(read)
         assert.strictEqual((error as { kind?: string }).kind, "Damaged")
-        assert.match(error.message, message)
+        assert.match((error as Error).message, message)
       }
       assert.strictEqual(provider.requests.length, 1)
       const { damaged, samples } = yield* Transfer.verify(yield* directoryStore(root))
