@@ -22,6 +22,7 @@ import type { IndependentModel } from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
 import { AttemptsExhausted, isRetryable } from "./internal/attempt/errors.ts"
 import { withFreshModel } from "./internal/attempt/freshModel.ts"
+import { checkCount } from "./internal/model/checkCount.ts"
 import { CurrentFork, enterAttempt } from "./internal/model/currentFork.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import type { LlmModel } from "./LlmModel.ts"
@@ -129,10 +130,10 @@ type Policy<E, E2, R2> =
  * @since 0.1.0
  */
 export const retry: {
-  <E, O extends RetryOptions<E>>(options: O): <A, R>(attempt: Effect.Effect<A, E, R>) => RetryReturn<A, E, R, O>
   <E, E2, R2>(policy: Policy<E, E2, R2>): <A, R>(
     attempt: Effect.Effect<A, E, R>
   ) => Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, ProvidedModels> | IndependentModel | R2>
+  <E, O extends RetryOptions<E>>(options: O): <A, R>(attempt: Effect.Effect<A, E, R>) => RetryReturn<A, E, R, O>
   <A, E, R, O extends RetryOptions<E>>(attempt: Effect.Effect<A, E, R>, options: O): RetryReturn<A, E, R, O>
   <A, E, R, E2, R2>(
     attempt: Effect.Effect<A, E, R>,
@@ -366,9 +367,7 @@ export const best: {
 )
 
 const indices = (module: string, n: number): Effect.Effect<ReadonlyArray<number>, InvalidInput> =>
-  Number.isSafeInteger(n) && n >= 1
-    ? Effect.sync(() => Array.from({ length: n }, (_, index) => index))
-    : Effect.fail(new InvalidInput({ module, description: `n is ${n}: give a whole number of at least 1` }))
+  Effect.map(checkCount(module, "n", n), () => Array.from({ length: n }, (_, index) => index))
 
 const inFork = (name: string | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   name === undefined ? self : Fork.fork(self, name)

@@ -1,8 +1,9 @@
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Key } from "../../Key.ts"
 import type { Model, Samples } from "../../Model.ts"
-import type { Drawn, Entry } from "../../Sample.ts"
+import type { Drawn } from "../../Sample.ts"
 import { type SampleError, StoreError } from "../../SampleError.ts"
 import type { Leases, Store } from "../../SampleStore.ts"
 import { isObserved, publishIfObserved } from "../events/observe.ts"
@@ -98,7 +99,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
       if (most > 1) {
         return Effect.flatMap(
           readMany(key, position, most),
-          (found) => found.length > 0 ? Effect.succeed(found as unknown as Samples) : whenMissing(key, position, batch)
+          (found) => Arr.isReadonlyArrayNonEmpty(found) ? Effect.succeed(found) : whenMissing(key, position, batch)
         )
       }
       return Effect.flatMap(read(key, position), (sample) => {
@@ -141,7 +142,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
 
   const fill = Effect.fnUntraced(function*(request: Request, batch: number): Effect.fn.Return<Landed, SampleError> {
     const { key, positions } = request
-    const position = positions[0]!
+    const [position] = positions
     yield* Effect.interruptible(store.prepare(key))
     const pending = yield* placement.storePending(key)
     if (pending.has(position)) return pending
@@ -159,7 +160,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
       if (withLease === undefined) return yield* asked
       const landed = yield* withLease(
         key,
-        positions as [number, ...Array<number>],
+        positions,
         Effect.flatMap(stored, (found) => found === undefined ? asked : Effect.succeed(found))
       )
       if (landed !== undefined) return landed
@@ -175,7 +176,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
   const askSource = Effect.fnUntraced(
     function*(request: Request, wanted: number): Effect.fn.Return<Landed, SampleError> {
       const { key, positions } = request
-      const position = positions[0]!
+      const [position] = positions
       request.hasAsked = true
       yield* tellMiss(key, position)
       const samples = yield* drawKept(source, key, position, wanted)
@@ -211,8 +212,8 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
     restore: restoreSource === undefined && !refill ? undefined : (key, entries) =>
       Effect.gen(function*() {
         yield* resume(key)
-        if (refill && entries.length > 0) {
-          yield* store.put(key, entries as [Entry, ...Array<Entry>], "drop")
+        if (refill && Arr.isReadonlyArrayNonEmpty(entries)) {
+          yield* store.put(key, entries, "drop")
           placement.noteStored(key, entries)
         }
         if (restoreSource !== undefined) yield* restoreSource(key, entries)

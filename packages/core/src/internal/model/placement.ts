@@ -9,7 +9,7 @@ import type { Store } from "../../SampleStore.ts"
 import { sampleName } from "../store/sampleName.ts"
 import { KeyMap } from "./keyMap.ts"
 import { Positions } from "./positions.ts"
-import { freePositions, missingBehind, reservable } from "./reserve.ts"
+import { missingBehind, owedEndOf, reservable } from "./reserve.ts"
 import { responsePart } from "./responseIds.ts"
 import { recordedEntries } from "./resume.ts"
 import type { InFlight, Landed, SingleFlight } from "./singleFlight.ts"
@@ -57,18 +57,14 @@ export class Placement {
     if (this.#source.requestSize(batch) <= 1) return Effect.succeed(batch)
     const sequence = this.#sequenceOf(request.key)
     return Effect.map(this.#listed(sequence), (present) => {
-      const isTaken = (position: number) =>
-        present.has(position) || this.#requests.get(request.key, position) !== undefined
-      const first = request.positions[0]!
+      const [first] = request.positions
       const missing = missingBehind(first + 1, first, batch, sequence.owedEnd, (start, end) => {
         const inFlight = this.#requests.positions(request.key)
           .filter((position) => position >= start && position < end && !present.has(position))
         return present.count(start, end) + inFlight.length
       })
       const reserved = reservable(this.#source.requestSize(missing))
-      for (const position of freePositions(first + 1, reserved - 1, isTaken)) {
-        this.#requests.reserve(request, position)
-      }
+      this.#requests.reserve(request, first + 1, reserved - 1, (at) => present.has(at))
       return missing
     })
   }
@@ -105,11 +101,8 @@ export class Placement {
     return Effect.suspend(() => {
       const { key, positions } = request
       const sequence = this.#sequenceOf(key)
-      sequence.owedEnd = samples.length < positions.length ? positions.at(-1)! + 1 : 0
-      const isTaken = (position: number) => this.#requests.get(key, position) !== undefined
-      for (const position of freePositions(positions.at(-1)! + 1, samples.length - positions.length, isTaken)) {
-        this.#requests.reserve(request, position)
-      }
+      sequence.owedEnd = owedEndOf(positions, samples.length)
+      this.#requests.reserve(request, positions.at(-1)! + 1, samples.length - positions.length, () => false)
       // Names the writes, so that each is done once although it may be put twice.
       const write = crypto.randomUUID()
       return this.#land(

@@ -17,13 +17,6 @@ export const missingBehind = (
   return wanted - countTaken(start, start + wanted - 1)
 }
 
-/** The first `count` positions from `start` on that are not taken. */
-export const freePositions = (
-  start: number,
-  count: number,
-  isTaken: (position: number) => boolean
-): ReadonlyArray<number> => {
-  const free: Array<number> = []
-  for (let position = start; free.length < count; position++) if (!isTaken(position)) free.push(position)
-  return free
-}
+/** The end of the positions that a request was to fill, if it brought fewer samples; otherwise 0. */
+export const owedEndOf = (positions: ReadonlyArray<number>, samples: number): number =>
+  samples < positions.length ? positions.at(-1)! + 1 : 0

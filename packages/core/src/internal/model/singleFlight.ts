@@ -14,7 +14,7 @@ export type Landed = ReadonlyMap<number, Drawn>
 export interface InFlight {
   readonly key: Key
   /** The positions it is to fill, first the position that started it. */
-  readonly positions: Array<number>
+  readonly positions: [number, ...Array<number>]
   readonly landed: Deferred.Deferred<Landed, SampleError>
   /** How many draws wait for it. */
   waiters: number
@@ -49,10 +49,18 @@ export class SingleFlight<Request extends InFlight> {
     return this.#requests.get(key) === undefined
   }
 
-  /** Keeps other draws from requesting a position that this request is to fill. */
-  reserve(request: Request, position: number): void {
-    this.#requests.get(request.key)!.set(position, request)
-    request.positions.push(position)
+  /**
+   * Reserves `count` more positions for a request, the first ones from `start` on that are not taken and that no other
+   * request is to fill.
+   */
+  reserve(request: Request, start: number, count: number, isTaken: (position: number) => boolean): void {
+    const requests = this.#requests.get(request.key)!
+    for (let position = start, reserved = 0; reserved < count; position++) {
+      if (isTaken(position) || requests.has(position)) continue
+      requests.set(position, request)
+      request.positions.push(position)
+      reserved++
+    }
   }
 
   /** Lets other draws request the positions of a request, but for its first one. */

@@ -6,7 +6,7 @@ import type { Drawn } from "../../Sample.ts"
 import type { SampleError } from "../../SampleError.ts"
 import { drawKept } from "./drawKept.ts"
 import { KeyMap } from "./keyMap.ts"
-import { freePositions, missingBehind, reservable } from "./reserve.ts"
+import { missingBehind, owedEndOf, reservable } from "./reserve.ts"
 import { type InFlight, type Landed, SingleFlight } from "./singleFlight.ts"
 
 /** The samples of a key that were requested and that no draw has got yet. */
@@ -89,10 +89,10 @@ export class Surplus {
       const { key, positions } = request
       const queue = this.#queueOf(key)
       const wanted = this.#reserve(request, queue, batch)
-      return Effect.map(drawKept(this.#source, key, positions[0]!, wanted), (samples) => {
-        queue.owedEnd = samples.length < positions.length ? positions.at(-1)! + 1 : 0
+      return Effect.map(drawKept(this.#source, key, positions[0], wanted), (samples) => {
+        queue.owedEnd = owedEndOf(positions, samples.length)
         const end = Math.max(positions.at(-1)! + 1, this.#next(key))
-        this.#reserveFree(request, queue, end, samples.length - positions.length)
+        this.#requests.reserve(request, end, samples.length - positions.length, (at) => queue.samples.has(at))
         for (const [i, sample] of samples.entries()) queue.samples.set(positions[i]!, sample)
         return new Map()
       })
@@ -103,19 +103,14 @@ export class Surplus {
   #reserve(request: InFlight, queue: Queue, batch: number): number {
     if (this.#source.requestSize(batch) <= 1) return batch
     const { key, positions } = request
-    const first = positions[0]!
+    const [first] = positions
     const start = Math.max(first + 1, this.#next(key))
     const missing = missingBehind(start, first, batch, queue.owedEnd, (start, end) => {
       const taken = new Set([...queue.samples.keys(), ...this.#requests.positions(key)])
       return Array.from(taken).filter((position) => position >= start && position < end).length
     })
-    this.#reserveFree(request, queue, start, reservable(this.#source.requestSize(missing)) - 1)
+    const reserved = reservable(this.#source.requestSize(missing))
+    this.#requests.reserve(request, start, reserved - 1, (at) => queue.samples.has(at))
     return missing
-  }
-
-  #reserveFree(request: InFlight, { samples }: Queue, start: number, count: number): void {
-    const isTaken = (position: number) =>
-      samples.has(position) || this.#requests.get(request.key, position) !== undefined
-    for (const position of freePositions(start, count, isTaken)) this.#requests.reserve(request, position)
   }
 }
