@@ -126,7 +126,8 @@ const build = Effect.fnUntraced(function*(
   stack: Program["stack"],
   source: LlmModel.Model,
   stores: ReadonlyArray<SampleStore.Store>,
-  events: Array<Event>
+  events: Array<Event>,
+  isWatched: boolean
 ) {
   const models = [source]
   for (const [level, combinator] of [...stack.entries()].toReversed()) {
@@ -135,7 +136,8 @@ const build = Effect.fnUntraced(function*(
     const [above] = yield* buildOver(
       [combinator],
       isSame ? beneath : noted(events, beneath, level + 1),
-      () => Effect.succeed(stores[level]!)
+      () => Effect.succeed(stores[level]!),
+      isWatched
     )
     models.unshift(above!)
   }
@@ -269,7 +271,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
   while (true) {
     // One process.
     yield* Effect.scoped(Effect.gen(function*() {
-      const models = yield* build(program.stack, model, yield* open, state.events)
+      const models = yield* build(program.stack, model, yield* open, state.events, program.steps.length % 2 === 0)
       for (let step = program.steps[steps.length]; step !== undefined; step = program.steps[steps.length]) {
         if (step.do === "restart" || step.do === "delete") break
         state.requests.length = 0

@@ -50,20 +50,18 @@ export const handedOut = Effect.map(
     Object.fromEntries(report.map((row) => [[...row.path, row.prompt].join("/"), [row.handedOut, row.distinct]]))
 )
 
-/** The number of stacks so far. */
-let built = 0
-
 /**
- * A stack of models over a source, with a store for each height: the models, the outermost first and the source last.
- * Every other stack has an audit. The others have none, since a watched model gives no samples at hand.
+ * A stack of models over a source, with a store for each height: the models, the outermost first and the source last. It
+ * is watched by an audit, and then draws each sample; otherwise it also peeks at samples at hand.
  */
 export const buildOver = Effect.fnUntraced(
   function*(
     stack: ReadonlyArray<Combinator>,
     source: LlmModel.Model,
-    storeAt: (height: number) => Effect.Effect<SampleStore.Store, SampleError.StoreError>
+    storeAt: (height: number) => Effect.Effect<SampleStore.Store, SampleError.StoreError>,
+    isWatched = true
   ) {
-    const { watch } = built++ % 2 === 0 ? yield* checkedAudit : unwatched
+    const { watch } = isWatched ? yield* checkedAudit : unwatched
     const models = [watch(source, "source")]
     for (const [height, combinator] of stack.toReversed().entries()) {
       const beneath = models[0]!
@@ -79,8 +77,11 @@ export const buildOver = Effect.fnUntraced(
 )
 
 /** The same, with directories below a root. */
-export const build = (stack: ReadonlyArray<Combinator>, source: LlmModel.Model, root: string) =>
-  buildOver(stack, source, (height) => directoryStore(Path.join(root, String(height))))
+export const build = (stack: ReadonlyArray<Combinator>, source: LlmModel.Model, root: string, isWatched = true) =>
+  buildOver(stack, source, (height) => directoryStore(Path.join(root, String(height))), isWatched)
+
+/** The two ways to a sample: by draws, which an audit watches, and by samples at hand. */
+export const ways = [["by draws", true], ["by samples at hand", false]] as const
 
 export const take = (model: LlmModel.Model, { batch, n, prompt }: Omit<Take, "level">) =>
   Stream.runCollect(Stream.take(LlmModel.sample(prompt, { batch }), n)).pipe(using(model))
