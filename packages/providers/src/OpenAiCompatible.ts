@@ -56,8 +56,8 @@
  * needs none. No error, log or span holds the key: messages quote a server's answer only in part, with `<redacted>` in
  * place of the key, unless it is shorter than 8 characters. White space around a key is dropped.
  *
- * **Redirects** are not followed, so that the key and the prompt go to no other server. `FetchHttpClient` follows them by
- * itself, with the prompt, and without the key if the origin changes; its answer is rejected all the same.
+ * **Redirects** are not followed, so that the key and the prompt go to no other server. If a client follows them by itself,
+ * its answer is rejected all the same.
  *
  * **Gotchas**
  *

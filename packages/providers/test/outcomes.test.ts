@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Independent, Key, LlmModel, MemoryStore, Persistent, Repeatable } from "@llm-cache/core"
 import { Clock, type Duration, Effect, Fiber, Latch, Layer, Schedule, Stream } from "effect"
-import { HttpClient } from "effect/http"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Zlib from "node:zlib"
 import { clients } from "./support/clients.ts"
@@ -400,6 +400,23 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
         const server = yield* makeServer(text(307, "", { location: "/v2/chat/completions" }), completion())
         const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
         assert.include(reasonOf(error, "BadRequest").description, `${server.url}/v2/chat/completions`)
+      }))
+
+    it.effect("are rejected if a client follows them by itself", () =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(text(307, "", { location: "/v2/chat/completions" }), completion())
+        const following = Layer.succeed(
+          HttpClient.HttpClient,
+          HttpClient.make((request, url, signal) =>
+            Effect.map(
+              Effect.promise(() => fetch(url, { method: "POST", body: "{}", signal })),
+              (response) => HttpClientResponse.fromWeb(request, response)
+            )
+          )
+        )
+        const error = yield* Effect.flip(sampling(following, server.url)(LlmModel.sampleOne("p")))
+        assert.include(reasonOf(error, "BadRequest").description, `${server.url}/v2/chat/completions`)
+        assert.lengthOf(server.received, 2)
       }))
 
     it.effect("are rejected without a location", () =>

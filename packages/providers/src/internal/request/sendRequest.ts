@@ -1,8 +1,10 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { RequestInit } from "effect/http/FetchHttpClient"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
@@ -40,6 +42,7 @@ const execute = (
       ? Effect.provideService(client.execute(request), Tracer.DisablePropagation, true)
       : client.execute(request)
   ).pipe(
+    Effect.updateContext(withoutRedirects),
     Effect.catch((error) =>
       // The user's client may filter statuses itself, and so hides the answer in an error.
       error.reason._tag === "StatusCodeError"
@@ -47,6 +50,10 @@ const execute = (
         : Effect.fail(ErrorReason.fromClientError(error, details))
     )
   )
+
+// Else `fetch` follows redirects with the prompt, and on Node 22 breaks at a redirect of a POST.
+const withoutRedirects = (context: Context.Context<never>): Context.Context<never> =>
+  Context.add(context, RequestInit, { ...Context.getOrUndefined(context, RequestInit), redirect: "manual" })
 
 const readResponse = (
   protocol: Protocol,
@@ -101,7 +108,7 @@ const failTooLong = (status: number, { url }: ErrorReason.RequestDetails) =>
     })
   )
 
-// `fetch` follows redirects by itself, so the URL of the response is compared, too.
+// A client may follow redirects by itself, so the URL of the response is compared, too.
 const redirectTargetOf = (
   { headers, request, status, url }: HttpClientResponse,
   details: ErrorReason.RequestDetails
