@@ -16,12 +16,14 @@ const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-stores-"))
 const prefix = `bench_${process.pid}`
 const { LLM_CACHE_TEST_POSTGRES: postgres, LLM_CACHE_TEST_REDIS: redis } = process.env
 
-const stores: ReadonlyArray<readonly [string, Layer.Layer<SampleStore.SampleStore, SampleError.StoreError>]> = [
+const stores: ReadonlyArray<
+  readonly [string, Layer.Layer<SampleStore.SampleStore, SampleError.InvalidInput | SampleError.StoreError>]
+> = [
   ["directory", DirectoryStore.layer(Path.join(root, "directory"))],
   ["SQLite", SqliteStore.layer({ file: Path.join(root, "samples.db") })],
   ...(postgres ? [["PostgreSQL", PgStore.layer({ url: Redacted.make(postgres), prefix })] as const] : []),
   ...(redis
-    ? [["Redis", Layer.provide(RedisStore.layer({ prefix }), RedisStore.layerClient({ url: redis }))] as const]
+    ? [["Redis", RedisStore.layer({ url: redis, prefix })] as const]
     : [])
 ]
 
@@ -34,7 +36,7 @@ const promptOf = (i: number) => `${i} `.padEnd(1024, "x")
 
 /** Runs an effect over a store that is opened for it, and says how long it took, in milliseconds. */
 const timed = (
-  store: Layer.Layer<SampleStore.SampleStore, SampleError.StoreError>,
+  store: Layer.Layer<SampleStore.SampleStore, SampleError.InvalidInput | SampleError.StoreError>,
   self: Effect.Effect<unknown, SampleError.SampleError, LlmModel.LlmModel>
 ) =>
   Effect.promise(async () => {
@@ -55,7 +57,10 @@ const each = (from: number, to: number, concurrency: number) =>
   )
 
 const measure = Effect.fnUntraced(
-  function*(name: string, store: Layer.Layer<SampleStore.SampleStore, SampleError.StoreError>) {
+  function*(
+    name: string,
+    store: Layer.Layer<SampleStore.SampleStore, SampleError.InvalidInput | SampleError.StoreError>
+  ) {
     yield* timed(store, LlmModel.sampleOne("first"))
     // Some milliseconds vary much: the least of several.
     const least = (self: Effect.Effect<unknown, SampleError.SampleError, LlmModel.LlmModel>) =>

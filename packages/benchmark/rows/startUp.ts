@@ -33,8 +33,9 @@ const programs = {
     `Persistent.layer({ directory: process.argv[2], replication: true })`
   ),
   "sqlite.mjs": program(
-    `import * as SqliteStore from "@llm-cache/sqlite/SqliteStore"`,
-    `SqliteStore.layerPersistent({ file: process.argv[2], replication: true })`
+    `import * as Persistent from "@llm-cache/core/Persistent"
+import * as SqliteStore from "@llm-cache/sqlite/SqliteStore"`,
+    `Persistent.layer({ store: SqliteStore.layer({ file: process.argv[2] }), replication: true })`
   ),
   "barrel.mjs": `
 import { LlmModel, Persistent } from "@llm-cache/core"

@@ -31,17 +31,16 @@
  *
  * @since 0.1.0
  */
-import type { InvalidInput } from "@llm-cache/core/InvalidInput"
-import type { LlmModel } from "@llm-cache/core/LlmModel"
-import * as Persistent from "@llm-cache/core/Persistent"
-import type { RepeatableModel } from "@llm-cache/core/RepeatableModel"
+import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
 import { storeError } from "@llm-cache/core/StoreRow"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Redis } from "effect/persistence/Redis"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { connect, isUrl } from "./internal/connection.ts"
 import { explain } from "./internal/errors.ts"
 import { openStore } from "./internal/store.ts"
@@ -52,7 +51,7 @@ import { openStore } from "./internal/store.ts"
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface PrefixOptions {
   /**
    * The start of the names of all keys. Two prefixes are two caches.
    *
@@ -75,58 +74,75 @@ export interface ClientOptions {
 }
 
 /**
- * The keys of the samples, and the options of a cache.
+ * The server, and the keys of the samples.
  *
  * @category options
  * @since 0.1.0
  */
-export interface PersistentRedisOptions extends Options, Persistent.StoreOptions {}
+export interface Options extends PrefixOptions, ClientOptions {}
 
 /**
- * The server, the keys of the samples, and the options of a cache.
- *
- * @category options
- * @since 0.1.0
- */
-export interface PersistentOptions extends PersistentRedisOptions, ClientOptions {}
-
-/**
- * Opens the samples of a prefix as a store.
+ * Opens the samples of a prefix as a store, by a client of its own that closes with the scope.
  *
  * **Details**
  *
  * Fails with a `StoreError` if the server cannot be reached or may evict samples, or if a newer version of this library
- * wrote the samples. Below a new prefix it writes the version of its format, if it may.
+ * wrote the samples. Opening writes nothing. The limits of `layerClient` apply.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options = {}): Effect.Effect<SampleStore.Store, StoreError, Redis> => open(options)
+export const make = Effect.fnUntraced(function*(
+  { prefix, url }: Options
+): Effect.fn.Return<SampleStore.Store, InvalidInput | StoreError, Scope.Scope> {
+  return yield* open("RedisStore.make", Context.get(yield* openClient("RedisStore.make", url), Redis), prefix)
+})
 
 /**
- * Provides the Redis of the context as the store.
+ * Provides a Redis as the store.
  *
- * **Example** (Copying a directory into a Redis)
+ * **Example** (A cache that machines share)
  *
  * ```ts
- * import { DirectoryStore, SampleStore, Transfer } from "@llm-cache/core"
+ * import { LlmModel, Persistent } from "@llm-cache/core"
  * import { RedisStore } from "@llm-cache/redis"
- * import { Effect, Layer } from "effect"
+ * import { Effect } from "effect"
  *
- * const program = Effect.gen(function*() {
- *   const from = yield* DirectoryStore.make("~/.llm_cache")
- *   return yield* Transfer.copy(from, yield* SampleStore.SampleStore)
- * }).pipe(
- *   Effect.provide(RedisStore.layer()),
- *   Effect.provide(RedisStore.layerClient({ url: "redis://cache.internal:6379" }))
+ * const store = RedisStore.layer({ url: "redis://cache.internal:6379" })
+ *
+ * // One process requests a missing sample, the others wait for it.
+ * const program = LlmModel.sampleOne("Choose a number between 1 and 1000.").pipe(
+ *   Effect.provide(Persistent.layer({ store, lease: "30 seconds" }))
  * )
  * ```
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<SampleStore.SampleStore, StoreError, Redis> =>
+export const layer = (options: Options): Layer.Layer<SampleStore.SampleStore, InvalidInput | StoreError> =>
   Layer.effect(SampleStore.SampleStore, make(options))
+
+/**
+ * `make` with the program's client: Effect's `Redis` service.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeWithClient = (
+  { prefix }: PrefixOptions = {}
+): Effect.Effect<SampleStore.Store, InvalidInput | StoreError, Redis> =>
+  Effect.flatMap(Redis, (redis) => open("RedisStore.makeWithClient", redis, prefix))
+
+/**
+ * `layer` with the program's client: Effect's `Redis` service.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWithClient = (
+  options?: PrefixOptions
+): Layer.Layer<SampleStore.SampleStore, InvalidInput | StoreError, Redis> =>
+  Layer.effect(SampleStore.SampleStore, makeWithClient(options))
 
 /**
  * Provides Effect's `Redis` service by the client for Node, with a limit for every wait.
@@ -141,53 +157,31 @@ export const layer = (options?: Options): Layer.Layer<SampleStore.SampleStore, S
  * @category layers
  * @since 0.1.0
  */
-export const layerClient = (options: ClientOptions): Layer.Layer<Redis, StoreError> =>
-  Layer.effectContext(Effect.suspend(() => {
-    const url = Redacted.isRedacted(options.url) ? Redacted.value(options.url) : options.url
-    if (!isUrl(url)) {
-      return Effect.fail(storeError("redis", "open", {
-        kind: "InvalidName",
-        description: "`url` is not a URL of Redis: give one like redis://user:password@host:6379/0, with special " +
-          "characters in the user and the password percent-encoded"
-      }))
-    }
-    return Effect.mapError(connect(url), (error) => storeError("redis", "open", explain(error)))
-  }))
+export const layerClient = ({ url }: ClientOptions): Layer.Layer<Redis, InvalidInput | StoreError> =>
+  Layer.effectContext(openClient("RedisStore.layerClient", url))
 
-/**
- * Caches the model beneath in the Redis of the context.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerPersistentRedis = (
-  options: PersistentRedisOptions = {}
-): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel | Redis> =>
-  Persistent.layer({ ...options, store: Layer.effect(SampleStore.SampleStore, open(options, options.replication)) })
+const openClient = Effect.fnUntraced(function*(
+  module: string,
+  url: ClientOptions["url"]
+): Effect.fn.Return<Context.Context<Redis>, InvalidInput | StoreError, Scope.Scope> {
+  const text = Redacted.isRedacted(url) ? Redacted.value(url) : url
+  if (typeof text !== "string" || !isUrl(text)) {
+    return yield* new InvalidInput({
+      module,
+      description: "`url` is not a URL of Redis: give one like redis://user:password@host:6379/0, with special " +
+        "characters in the user and the password percent-encoded"
+    })
+  }
+  return yield* Effect.mapError(connect(text), (error) => storeError("redis", "open", explain(error)))
+})
 
-/**
- * Caches the model beneath in a Redis.
- *
- * **Example** (A cache that machines share)
- *
- * ```ts
- * import { LlmModel } from "@llm-cache/core"
- * import { RedisStore } from "@llm-cache/redis"
- * import { Effect } from "effect"
- *
- * // One process requests a missing sample, the others wait for it.
- * const program = LlmModel.sampleOne("Choose a number between 1 and 1000.").pipe(
- *   Effect.provide(RedisStore.layerPersistent({ url: "redis://cache.internal:6379", lease: "30 seconds" }))
- * )
- * ```
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerPersistent = (
-  options: PersistentOptions
-): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel> =>
-  Layer.fresh(Layer.provide(layerPersistentRedis(options), layerClient(options)))
-
-const open = ({ prefix = "llm-cache" }: Options, isReadOnly = false) =>
-  Effect.flatMap(Redis, (redis) => openStore(redis, { prefix, isReadOnly }))
+const open = (
+  module: string,
+  redis: Redis["Service"],
+  prefix = "llm-cache"
+): Effect.Effect<SampleStore.Store, InvalidInput | StoreError> =>
+  typeof prefix === "string" && prefix !== ""
+    ? openStore(redis, prefix)
+    : Effect.fail(
+      new InvalidInput({ module, description: "`prefix` begins the names of keys: give a text, not empty" })
+    )

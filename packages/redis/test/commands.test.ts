@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Identity, Key, LlmModel } from "@llm-cache/core"
+import { Identity, Key, LlmModel, Persistent } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
 import { Effect, Result, Stream } from "effect"
 import { callsOf, describeRedis, entry, makeKey, makeProvider, newPlace, open, put } from "./support/server.ts"
@@ -16,7 +16,7 @@ describeRedis("Redis's commands", () => {
       })
       const using = (replication: boolean) =>
         Effect.provide(
-          RedisStore.layerPersistent({ ...place, replication, lease: replication ? undefined : "1 minute" })
+          Persistent.layer({ store: RedisStore.layer(place), replication, lease: replication ? undefined : "1 minute" })
         )
       const [, calls] = yield* callsOf(
         Effect.gen(function*() {

@@ -1,13 +1,19 @@
 import { RedisStore } from "@llm-cache/redis"
 import { SampleStoreTest } from "@llm-cache/testing"
-import { Effect, Layer } from "effect"
-import { describeRedis, newPlace, open, send, server } from "./support/server.ts"
+import { Effect } from "effect"
+import { describeRedis, keysOf, newPlace, open, send, server } from "./support/server.ts"
 
 describeRedis("Redis as a SampleStore", () => {
   const place = server === undefined ? { url: "", prefix: "" } : newPlace()
-  const layer = Layer.provide(RedisStore.layer({ prefix: place.prefix }), RedisStore.layerClient({ url: place.url }))
+  const layer = RedisStore.layer(place)
   SampleStoreTest.suite("Redis", layer, {
     hasLeases: true,
+    newPlaces: {
+      "a prefix without keys": Effect.sync(() => {
+        const place = newPlace()
+        return { layer: RedisStore.layer(place), traces: keysOf(place.prefix) }
+      })
+    },
     damage: (key, position) =>
       Effect.gen(function*() {
         const samples = (yield* open(place)).describe(key).slice("redis ".length)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LlmModel } from "@llm-cache/core"
+import { LlmModel, Persistent } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
 import { Effect, type Scope } from "effect"
 import { lossyProxy } from "../../testing/test/support/lossyProxy.ts"
@@ -109,7 +109,7 @@ describeRedis("Redis with faults", () => {
         Effect.andThen(
           i % 2 === 0 ? killConnections : send("SCRIPT", "FLUSH"),
           LlmModel.sampleMany("a", i + 1).pipe(Effect.retry({ times: 3 }))
-        )).pipe(Effect.provide(RedisStore.layerPersistent(place)), Effect.provide(source.layer))
+        )).pipe(Effect.provide(Persistent.layer({ store: RedisStore.layer(place) })), Effect.provide(source.layer))
       assert.deepStrictEqual(texts.at(-1), Array.from({ length: 12 }, (_, i) => `${i} 0`))
       assert.deepStrictEqual(yield* textsOf(yield* open(place), yield* makeKey("a")), texts.at(-1))
     }))

@@ -86,7 +86,7 @@ const stopped = Effect.acquireRelease(
 const openImpatient = (prefix: string) =>
   Effect.flatMap(connect(urlOf(), 300), (context: Context.Context<Redis.Redis>) =>
     Effect.map(
-      Layer.build(Layer.provide(RedisStore.layer({ prefix }), Layer.succeedContext(context))),
+      Layer.build(Layer.provide(RedisStore.layerWithClient({ prefix }), Layer.succeedContext(context))),
       Context.get(SampleStore.SampleStore)
     ))
 

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { LlmModel } from "@llm-cache/core"
+import { LlmModel, Persistent } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
 import { Effect } from "effect"
 import {
@@ -24,7 +24,7 @@ describeRedis("Redis with few rights", () => {
       const user = yield* makeUser(...writing)
       const source = yield* makeProvider
       const texts = yield* LlmModel.sampleMany("a", 4, { batch: 2 }).pipe(
-        Effect.provide(RedisStore.layerPersistent({ ...newPlace(user), lease: "1 minute" })),
+        Effect.provide(Persistent.layer({ store: RedisStore.layer(newPlace(user)), lease: "1 minute" })),
         Effect.provide(source.layer)
       )
       assert.deepStrictEqual(texts, ["0 0", "0 1", "1 0", "1 1"])
@@ -38,7 +38,7 @@ describeRedis("Redis with few rights", () => {
       const source = yield* makeProvider
       const sample = (n: number, place: Place, replication: boolean) =>
         LlmModel.sampleMany("a", n).pipe(
-          Effect.provide(RedisStore.layerPersistent({ ...place, replication })),
+          Effect.provide(Persistent.layer({ store: RedisStore.layer(place), replication })),
           Effect.provide(source.layer)
         )
       const recorded = yield* sample(3, place, false)
@@ -69,7 +69,7 @@ describeRedis("Redis with few rights", () => {
           yield* put(yield* open({ ...place, url: urlOf() }), yield* makeKey("a"), entry(0, "recorded"))
           assert.strictEqual(yield* LlmModel.sampleOne("a"), "recorded")
         }).pipe(
-          Effect.provide(RedisStore.layerPersistent({ ...place, replication: true })),
+          Effect.provide(Persistent.layer({ store: RedisStore.layer(place), replication: true })),
           Effect.provide(source.layer)
         )
         assert.strictEqual(source.requests(), 0)
@@ -84,23 +84,23 @@ describeRedis("Redis with few rights", () => {
       assert.deepStrictEqual(yield* keysOf(place.prefix), [])
     }))
 
-  it.live("layerPersistentRedis shares the client of the program", () =>
+  it.live("layerWithClient shares the client of the program", () =>
     Effect.gen(function*() {
       const { prefix, url } = newPlace()
       const source = yield* makeProvider
       const client = RedisStore.layerClient({ url })
       const draw = LlmModel.sampleMany("a", 2)
       const first = yield* draw.pipe(
-        Effect.provide(RedisStore.layerPersistentRedis({ prefix })),
+        Effect.provide(Persistent.layer({ store: RedisStore.layerWithClient({ prefix }) })),
         Effect.provide([source.layer, client])
       )
       const second = yield* draw.pipe(
-        Effect.provide(RedisStore.layerPersistent({ prefix, url })),
+        Effect.provide(Persistent.layer({ store: RedisStore.layer({ prefix, url }) })),
         Effect.provide(source.layer)
       )
       assert.deepStrictEqual(second, first)
       const replicated = yield* draw.pipe(
-        Effect.provide(RedisStore.layerPersistentRedis({ prefix, replication: true })),
+        Effect.provide(Persistent.layer({ store: RedisStore.layerWithClient({ prefix }), replication: true })),
         Effect.provide([source.layer, client])
       )
       assert.deepStrictEqual(replicated, first)

@@ -14,9 +14,9 @@
  *   others wait.
  * - One statement stores all samples of a request, or none. They are then as durable as a commit: with PostgreSQL's
  *   default `synchronous_commit` they survive its crash.
- * - The first opening creates the tables `llm_cache_keys` (prompts), `llm_cache_samples`, `llm_cache_leases` and
- *   `llm_cache_store`, which needs the right to create tables. Recording needs `select`, `insert` and `delete` on the first
- *   three, and `select` on the last. Replication needs `select`, and no tables.
+ * - The tables `llm_cache_keys` (prompts), `llm_cache_samples`, `llm_cache_leases` and `llm_cache_store` are created before
+ *   the first request, which needs the right to create tables. Recording needs `select`, `insert` and `delete` on the first
+ *   three, and `select` on the last. Opening and replication write nothing, and need `select`, and no tables.
  * - `llm_cache_samples` has the metadata of a sample in columns. Texts are unchanged if `encoding` is `plain`, and JSON if
  *   it is `json`: PostgreSQL's texts cannot hold a NUL.
  * - A changed row (its length or checksum differs) is a `StoreError` of kind `Damaged`. Delete a row to have its position
@@ -26,9 +26,6 @@
  * @since 0.1.0
  */
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
-import type { LlmModel } from "@llm-cache/core/LlmModel"
-import * as Persistent from "@llm-cache/core/Persistent"
-import type { RepeatableModel } from "@llm-cache/core/RepeatableModel"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
 import * as Effect from "effect/Effect"
@@ -52,20 +49,15 @@ export interface Options {
 }
 
 /**
- * The tables of the samples, and the options of a cache.
- *
- * @category options
- * @since 0.1.0
- */
-export interface PersistentOptions extends Options, Persistent.StoreOptions {}
-
-/**
- * Opens a store in the database of a `SqlClient`, and creates or updates its tables.
+ * Opens a store in the database of a `SqlClient`. Its tables are created or updated before the first request.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options = {}): Effect.Effect<SampleStore.Store, StoreError, SqlClient> => open(options)
+export const make = (
+  { prefix = "llm_cache" }: Options = {}
+): Effect.Effect<SampleStore.Store, InvalidInput | StoreError, SqlClient> =>
+  Effect.flatMap(SqlClient, (sql) => openStore(sql, { module: "SqlStore.make", name: `sql ${prefix}`, prefix }))
 
 /**
  * Provides the database of a `SqlClient` as the store.
@@ -73,19 +65,7 @@ export const make = (options: Options = {}): Effect.Effect<SampleStore.Store, St
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<SampleStore.SampleStore, StoreError, SqlClient> =>
+export const layer = (
+  options?: Options
+): Layer.Layer<SampleStore.SampleStore, InvalidInput | StoreError, SqlClient> =>
   Layer.effect(SampleStore.SampleStore, make(options))
-
-/**
- * Caches the model beneath in the database of a `SqlClient`.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerPersistent = (
-  options: PersistentOptions = {}
-): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel | SqlClient> =>
-  Persistent.layer({ ...options, store: Layer.effect(SampleStore.SampleStore, open(options, options.replication)) })
-
-const open = ({ prefix = "llm_cache" }: Options, isReadOnly = false) =>
-  Effect.flatMap(SqlClient, (sql) => openStore(sql, { name: `sql ${prefix}`, prefix, isReadOnly }))

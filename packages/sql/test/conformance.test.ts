@@ -1,11 +1,17 @@
 import { PgStore } from "@llm-cache/sql"
 import { SampleStoreTest } from "@llm-cache/testing"
 import { Effect } from "effect"
-import { describePostgres, execute, server, urlOf } from "./support/database.ts"
+import { describePostgres, execute, newPlace, server, tablesOf, urlOf } from "./support/database.ts"
 
 describePostgres("PostgreSQL as a SampleStore", () => {
   SampleStoreTest.suite("PostgreSQL", PgStore.layer({ url: server === undefined ? "" : urlOf() }), {
     hasLeases: true,
+    newPlaces: {
+      "a prefix without tables": Effect.sync(() => {
+        const place = newPlace()
+        return { layer: PgStore.layer(place), traces: Effect.orDie(tablesOf(place.prefix)) }
+      })
+    },
     damage: (key, position) =>
       Effect.orDie(execute(
         `update llm_cache_samples set sample = sample || '.' where position = ${position} and key_sha256 =

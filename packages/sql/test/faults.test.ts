@@ -116,7 +116,7 @@ describePostgres("PostgreSQL with faults", () => {
       ],
       [
         "the tables are gone",
-        "open the store again",
+        "restore them",
         (prefix) => execute(`drop table ${prefix}_leases, ${prefix}_samples, ${prefix}_keys`)
       ]
     ]
@@ -146,10 +146,10 @@ describePostgres("PostgreSQL with faults", () => {
       it.live(`a ${timeout} passed`, () =>
         Effect.gen(function*() {
           const place = newPlace(yield* createRole(newPlace().prefix, true))
-          yield* open(place)
+          const key = yield* makeKey()
+          yield* (yield* open(place)).prepare(key)
           yield* execute(`alter role ${new URL(place.url).username} set ${timeout} = 50`)
           const store = yield* open(place)
-          const key = yield* makeKey()
           const error = yield* whileLocked(`${place.prefix}_samples`, Effect.flip(store.get(key, 0)))
           assert.deepInclude(error, { kind: "Unavailable", operation: "get", key, position: 0 })
           assert.include(error.message, advice!)
@@ -234,8 +234,9 @@ describePostgres("PostgreSQL with faults", () => {
     it.live("after its connection ended while it took a lease", () =>
       Effect.gen(function*() {
         const place = newPlace()
-        const { leases } = yield* open(place)
+        const { leases, prepare } = yield* open(place)
         const key = yield* makeKey()
+        yield* prepare(key)
         // It reads whether the lease is free, and waits to delete those that have ended.
         yield* execute(
           `create function ${place.prefix}_wait() returns trigger as

@@ -1,6 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, it } from "@effect/vitest"
-import { LlmModel, SampleStore } from "@llm-cache/core"
+import { LlmModel, Persistent, SampleStore } from "@llm-cache/core"
 import { SqlStore } from "@llm-cache/sql"
 import { Context, Effect, Layer, Redacted, String } from "effect"
 import { SqlClient } from "effect/sql"
@@ -52,12 +52,12 @@ describePostgres("SqlStore on a client of the program", () => {
       assert.deepStrictEqual(yield* promptsOf(store, key.identity), [key.prompt])
     }))
 
-  it.live("layerPersistent records and replays in one line", () =>
+  it.live("Persistent over it records and replays", () =>
     Effect.gen(function*() {
       const source = yield* makeProvider
       const prefix = newPrefix()
       const run = LlmModel.sampleMany("a", 2).pipe(
-        Effect.provide(SqlStore.layerPersistent({ prefix, lease: "1 minute" })),
+        Effect.provide(Persistent.layer({ store: SqlStore.layer({ prefix }), lease: "1 minute" })),
         Effect.provide(source.layer),
         Effect.provide(PgClient.layer({ url: Redacted.make(urlOf()) }))
       )

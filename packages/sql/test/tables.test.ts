@@ -19,7 +19,10 @@ import {
 
 const opened = Effect.gen(function*() {
   const place = newPlace()
-  return { ...place, store: yield* open(place), key: yield* makeKey() }
+  const store = yield* open(place)
+  const key = yield* makeKey()
+  yield* store.prepare(key)
+  return { ...place, store, key }
 })
 
 describePostgres("PostgreSQL's tables", () => {
@@ -202,6 +205,7 @@ describePostgres("PostgreSQL's tables", () => {
       const prefix = newPrefix()
       const sql = yield* makeClient()
       const store = yield* Effect.provideService(SqlStore.make({ prefix }), SqlClient.SqlClient, sql)
+      yield* store.prepare(yield* makeKey())
       yield* fill(prefix)
       const key = yield* makeKey("prompt 5000")
       yield* put(store, key, entry(0, "a"), entry(1, "b"), entry(2, "c"))

@@ -15,10 +15,10 @@
  *   process, and then fails. During use, SQLite keeps two files beside it (`-wal` and `-shm`): copy or move the file when
  *   no process uses it. It has to be on a local disk, because WAL does not work over a network.
  * - Fibers that record at the same time share a transaction.
- * - A missing file, and its folders, are created when the first sample is recorded, with access for their owner alone. A
+ * - A missing file, and its folders, are created before the first request, with access for their owner alone. A
  *   `~` at the start is the home folder.
- * - A read-only file replays its samples. Replication never creates or changes a file. (SQLite may leave an empty `-wal`
- *   and a `-shm` beside a file that it reads.)
+ * - A read-only file replays its samples. Opening and reading never create or change a file, nor does replication. (SQLite
+ *   may leave an empty `-wal` and a `-shm` beside a file that it reads.)
  * - The table `samples` has a row for each sample, with its metadata in columns. Join `keys` by `keys.id = samples.key`
  *   for its prompt, and `identities` by `identities.id = keys.identity`. A changed sample is a `StoreError` of kind
  *   `Damaged`: delete its row to have its position drawn again. Without their row in `keys`, samples are not found.
@@ -26,9 +26,6 @@
  * @since 0.1.0
  */
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
-import type { LlmModel } from "@llm-cache/core/LlmModel"
-import * as Persistent from "@llm-cache/core/Persistent"
-import type { RepeatableModel } from "@llm-cache/core/RepeatableModel"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
 import type * as Effect from "effect/Effect"
@@ -48,52 +45,33 @@ export interface Options {
 }
 
 /**
- * The place of the samples, and the options of a cache.
- *
- * @category options
- * @since 0.1.0
- */
-export interface PersistentOptions extends Options, Persistent.StoreOptions {}
-
-/**
- * Opens a file as a store, until the scope closes. Fails if the file is not a database of this library, or cannot be
- * read.
+ * Opens a file as a store, until the scope closes. Nothing is written before the first sample is requested. Fails if the
+ * file is not a database of this library, or cannot be read.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> => open(options)
+export const make = (
+  { file }: Options
+): Effect.Effect<SampleStore.Store, InvalidInput | StoreError, Scope.Scope> => openStore(file)
 
 /**
  * Provides a file as the store.
  *
- * @category layers
- * @since 0.1.0
- */
-export const layer = (options: Options): Layer.Layer<SampleStore.SampleStore, StoreError> =>
-  Layer.effect(SampleStore.SampleStore, make(options))
-
-/**
- * Caches the model beneath in a file.
- *
  * **Example** (Across runs of the program)
  *
  * ```ts
- * import { LlmModel } from "@llm-cache/core"
+ * import { LlmModel, Persistent } from "@llm-cache/core"
  * import { SqliteStore } from "@llm-cache/sqlite"
  * import { Effect } from "effect"
  *
  * const program = LlmModel.sampleOne("Choose a number between 1 and 1000.").pipe(
- *   Effect.provide(SqliteStore.layerPersistent({ file: "~/.llm_cache.db" }))
+ *   Effect.provide(Persistent.layer({ store: SqliteStore.layer({ file: "~/.llm_cache.db" }) }))
  * )
  * ```
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerPersistent = (
-  options: PersistentOptions
-): Layer.Layer<LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel> =>
-  Persistent.layer({ ...options, store: Layer.effect(SampleStore.SampleStore, open(options, options.replication)) })
-
-const open = ({ file }: Options, isReadOnly = false) => openStore({ file, isReadOnly })
+export const layer = (options: Options): Layer.Layer<SampleStore.SampleStore, InvalidInput | StoreError> =>
+  Layer.effect(SampleStore.SampleStore, make(options))

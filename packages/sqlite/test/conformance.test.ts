@@ -12,9 +12,31 @@ const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-sqlite-"))
 afterAll(() => Fs.rmSync(root, { recursive: true }))
 const file = Path.join(root, "suite.db")
 
+const newPlace = (name: string) => {
+  const folder = Fs.mkdtempSync(Path.join(root, "new-"))
+  return {
+    root: folder,
+    layer: SqliteStore.layer({ file: Path.join(folder, name) }),
+    traces: Effect.sync(() =>
+      Fs.readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => [
+        entry.name,
+        entry.isFile() && Fs.statSync(Path.join(entry.parentPath, entry.name)).size
+      ])
+    )
+  }
+}
+
 SampleStoreTest.suite("SQLite", SqliteStore.layer({ file }), {
   hasLeases: true,
   hasPeek: true,
+  newPlaces: {
+    "a missing folder": Effect.sync(() => newPlace("folder/samples.db")),
+    "an empty file": Effect.sync(() => {
+      const { root, ...place } = newPlace("samples.db")
+      Fs.writeFileSync(Path.join(root, "samples.db"), "")
+      return place
+    })
+  },
   damage: (key: Key.Key, position: number) =>
     Effect.sync(() => {
       const db = new DatabaseSync(file)

@@ -47,7 +47,7 @@ describe("the file", () => {
     Effect.gen(function*() {
       const file = yield* newFile
       const replicate = LlmModel.sampleOne("p").pipe(
-        Effect.provide(SqliteStore.layerPersistent({ file, replication: true })),
+        Effect.provide(Persistent.layer({ store: SqliteStore.layer({ file }), replication: true })),
         Effect.provide(provider)
       )
       assert.strictEqual((yield* Effect.flip(replicate))._tag, "ReplicationCacheMiss")
@@ -55,7 +55,9 @@ describe("the file", () => {
       Fs.writeFileSync(file, "")
       assert.strictEqual((yield* Effect.flip(replicate))._tag, "ReplicationCacheMiss")
       assert.strictEqual(Fs.statSync(file).size, 0)
-      const record = LlmModel.sampleOne("p").pipe(Effect.provide(SqliteStore.layerPersistent({ file })))
+      const record = LlmModel.sampleOne("p").pipe(
+        Effect.provide(Persistent.layer({ store: SqliteStore.layer({ file }) }))
+      )
       yield* Effect.provide(record, provider)
       const before = Fs.readFileSync(file)
       assert.strictEqual(yield* replicate, "p #0")
@@ -80,15 +82,24 @@ describe("the file", () => {
       assert.isTrue(before.equals(Fs.readFileSync(file)))
     }))
 
-  it.effect("that cannot be one (no name, in memory, a folder, below a file) is refused, and nothing is created", () =>
+  it.effect("that cannot be one (a folder, below a file) is refused, and nothing is created", () =>
     Effect.gen(function*() {
       const root = yield* folder
       Fs.writeFileSync(Path.join(root, "file"), "theirs")
-      for (const file of ["", "a\0b", ":memory:", root, Path.join(root, "file", "samples.db")]) {
+      for (const file of [root, Path.join(root, "file", "samples.db")]) {
         const error = yield* Effect.flip(SqliteStore.make({ file }))
         assert.strictEqual(error._tag, "StoreError", file)
       }
       assert.deepStrictEqual(Fs.readdirSync(root), ["file"])
+    }))
+
+  it.effect("without a name, or in memory, is invalid input", () =>
+    Effect.gen(function*() {
+      for (const file of ["", "a\0b", ":memory:", undefined as never]) {
+        const error = yield* Effect.flip(SqliteStore.make({ file }))
+        assert.strictEqual(error._tag, "InvalidInput", file)
+        assert.include(error.message, "SqliteStore.make: `file`")
+      }
     }))
 
   it.effect("is in the home folder after a ~", () =>

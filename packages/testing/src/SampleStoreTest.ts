@@ -32,6 +32,7 @@ import { distinctKeys } from "./internal/storeTests/distinctKeys.ts"
 import { getMany } from "./internal/storeTests/getMany.ts"
 import { keys } from "./internal/storeTests/keys.ts"
 import { leases } from "./internal/storeTests/leases.ts"
+import { newPlaces } from "./internal/storeTests/newPlaces.ts"
 import { peek } from "./internal/storeTests/peek.ts"
 import { persistent } from "./internal/storeTests/persistent.ts"
 import { positions } from "./internal/storeTests/positions.ts"
@@ -41,12 +42,25 @@ import type { Subject } from "./internal/storeTests/subject.ts"
 import { transfers } from "./internal/storeTests/transfers.ts"
 
 /**
+ * A place where no store was written yet.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface NewPlace<E = never> {
+  /** The store at the place. */
+  readonly layer: Layer.Layer<SampleStore.SampleStore, E>
+  /** The names of everything that the store keeps at the place. */
+  readonly traces: Effect.Effect<ReadonlyArray<unknown>>
+}
+
+/**
  * The abilities of the store, and the size of the tests.
  *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<E = never> {
   /**
    * Whether a second store of the same layer has the samples of the first.
    *
@@ -70,6 +84,11 @@ export interface Options {
    */
   readonly damage?: ((key: Key.Key, position: number) => Effect.Effect<void>) | undefined
   /**
+   * Kinds of places without samples, such as a missing file and an empty one: opening and reading them leave no trace.
+   * Without it, the suite skips its tests of that.
+   */
+  readonly newPlaces?: { readonly [name: string]: Effect.Effect<NewPlace<E>> } | undefined
+  /**
    * The time limit of a test, in milliseconds.
    *
    * @default 30_000
@@ -90,7 +109,7 @@ export interface Options {
 export const suite = <E>(
   name: string,
   layer: Layer.Layer<SampleStore.SampleStore, E>,
-  options: Options = {}
+  options: Options<E> = {}
 ): void => {
   const { damage: spoil, hasLeases = false, hasPeek = false, isDurable = true, timeout = 30_000 } = options
   const test: Subject["test"] = (name, self) => it.live(name, self, { timeout })
@@ -122,5 +141,6 @@ export const suite = <E>(
       leases
     ]
     for (const topic of topics) topic(subject)
+    if (options.newPlaces !== undefined) newPlaces(subject, options.newPlaces)
   })
 }

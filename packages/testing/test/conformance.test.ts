@@ -11,8 +11,21 @@ SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false, hasPeek: 
 const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))
 afterAll(() => Fs.rmSync(root, { recursive: true }))
 
+const newPlace = (name: string) => {
+  const folder = Fs.mkdtempSync(Path.join(root, "..", "llm-cache-new-"))
+  afterAll(() => Fs.rmSync(folder, { recursive: true }))
+  return {
+    layer: DirectoryStore.layer(Path.join(folder, name)),
+    traces: Effect.sync(() => Fs.readdirSync(folder, { recursive: true }))
+  }
+}
+
 SampleStoreTest.suite("directory", DirectoryStore.layer(root), {
   hasPeek: true,
+  newPlaces: {
+    "a missing folder": Effect.sync(() => newPlace("folder/cache")),
+    "an empty folder": Effect.sync(() => newPlace("."))
+  },
   damage: (key: Key.Key, position: number) =>
     Effect.gen(function*() {
       const store = yield* Effect.orDie(DirectoryStore.make(root))

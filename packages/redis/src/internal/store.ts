@@ -19,59 +19,51 @@ type Service = Redis.Redis["Service"]
 /** How many samples or names of sequences one command reads. */
 const pageSize = { read: 256, keys: 100 }
 
-export interface Options {
-  readonly prefix: string
-  /** Never write. */
-  readonly isReadOnly: boolean
-}
-
-/** Opens the samples of a prefix as a store. It names a new place, unless it may not write. */
+/** Opens the samples of a prefix as a store, without writing. */
 export const openStore = Effect.fnUntraced(function*(
   redis: Service,
-  { isReadOnly, prefix }: Options
+  prefix: string
 ): Effect.fn.Return<SampleStore.Store, StoreError> {
   const failed = (fault: Fault) => storeError(`redis ${prefix}`, "open", fault)
   const place = placeOf(prefix)
   const meta = redis.send<ReadonlyArray<string | null>>("HMGET", place.meta, "format", "id")
-  const [[version, known], policy] = yield* Effect.mapError(
-    Effect.all([meta, evictionPolicy(redis)], { concurrency: "unbounded" }),
+  const [[version, id], { evictionPolicy, runId = "" }] = yield* Effect.mapError(
+    Effect.all([meta, inspect(redis)], { concurrency: "unbounded" }),
     (error) => failed(explain(error))
   )
   if (typeof version === "string" && version !== format) return yield* failed(otherVersion(version, format))
-  if (policy !== undefined) {
+  if (evictionPolicy?.startsWith("allkeys")) {
     return yield* failed({
       kind: "Unavailable",
-      description: `under its policy ${policy}, Redis drops any key when its memory is full, also samples that were ` +
-        "paid for: set `maxmemory-policy noeviction`"
+      description:
+        `under its policy ${evictionPolicy}, Redis drops any key when its memory is full, also samples that ` +
+        "were paid for: set `maxmemory-policy noeviction`"
     })
   }
-  if (typeof known === "string") return makeStore(redis, prefix, place, known)
-  const fresh = crypto.randomUUID()
-  if (isReadOnly) return makeStore(redis, prefix, place, fresh)
-  const id = yield* Effect.catchIf(
-    redis.eval(Scripts.prepare)([place.meta], fresh),
-    isServerError,
-    () => Effect.succeed(fresh)
-  ).pipe(Effect.mapError((error) => failed(explain(error))))
-  return makeStore(redis, prefix, place, id)
+  return makeStore(redis, prefix, place, id ?? runId)
 })
 
-// The server's policy if it evicts samples. A user without the right to ask is trusted to know it.
-const evictionPolicy = (redis: Service): Effect.Effect<string | undefined, Redis.RedisError> => {
-  const ask = (pattern: RegExp, command: string, ...args: ReadonlyArray<string>) =>
+interface Inspected {
+  readonly evictionPolicy: string | undefined
+  /** The server's name of its run. */
+  readonly runId?: string | undefined
+}
+
+// A user without the right to ask is trusted to know the policy.
+const inspect = (redis: Service): Effect.Effect<Inspected, Redis.RedisError> => {
+  const ask = (command: string, ...args: ReadonlyArray<string>) =>
     Effect.catchIf(
-      Effect.map(redis.send(command, ...args), (answer) => pattern.exec(JSON.stringify(answer))?.[1]),
+      Effect.map(redis.send(command, ...args), (answer) => JSON.stringify(answer)),
       isServerError,
-      () => Effect.undefined
+      () => Effect.succeed("")
     )
-  return Effect.map(
-    Effect.filterOrElse(
-      ask(/maxmemory_policy:([\w-]+)/, "INFO", "memory"),
-      (policy) => policy !== undefined,
-      () => ask(/maxmemory-policy\W+([\w-]+)/, "CONFIG", "GET", "maxmemory-policy")
-    ),
-    (policy) => policy?.startsWith("allkeys") ? policy : undefined
-  )
+  return Effect.flatMap(ask("INFO"), (info): Effect.Effect<Inspected, Redis.RedisError> => {
+    const evictionPolicy = /maxmemory_policy:([\w-]+)/.exec(info)?.[1]
+    if (evictionPolicy !== undefined) return Effect.succeed({ evictionPolicy, runId: /run_id:(\w+)/.exec(info)?.[1] })
+    return Effect.map(ask("CONFIG", "GET", "maxmemory-policy"), (answer) => ({
+      evictionPolicy: /maxmemory-policy\W+([\w-]+)/.exec(answer)?.[1]
+    }))
+  })
 }
 
 const makeStore = (redis: Service, prefix: string, place: Place, id: string): SampleStore.Store => {
@@ -86,6 +78,8 @@ const makeStore = (redis: Service, prefix: string, place: Place, id: string): Sa
 
   const { identityOf, indexOf, leasesOf, nameOf, samplesOf, sequenceOf } = makeNames(prefix)
   const prepare = redis.eval(Scripts.prepare)
+  // The name of a new place, if no other process names it first.
+  const newId = crypto.randomUUID()
   const put = redis.eval(Scripts.put)
   const remove = redis.eval(Scripts.remove)
 
@@ -168,7 +162,7 @@ const makeStore = (redis: Service, prefix: string, place: Place, id: string): Sa
         // RESP3 answers with pairs, RESP2 with a flat list.
         (answer) => answer.flat().flatMap((score, i) => i % 2 === 0 ? [] : Number(score))
       ),
-    prepare: (key) => Effect.asVoid(run("prepare", prepare(Scripts.keysOf(place, sequenceOf(key)), id), key)),
+    prepare: (key) => Effect.asVoid(run("prepare", prepare(Scripts.keysOf(place, sequenceOf(key)), newId), key)),
     put: (key, entries, ifTaken) =>
       Effect.map(
         run(
@@ -176,7 +170,7 @@ const makeStore = (redis: Service, prefix: string, place: Place, id: string): Sa
           put({
             place,
             sequence: sequenceOf(key),
-            id,
+            id: newId,
             identity: [identityOf(key.identity), key.identity.id],
             key: encodeKey(key),
             ifTaken,

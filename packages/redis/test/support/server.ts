@@ -1,4 +1,3 @@
-import { SampleStore } from "@llm-cache/core"
 import { RedisStore } from "@llm-cache/redis"
 import { Context, Effect, Layer } from "effect"
 import { Redis } from "effect/persistence"
@@ -53,13 +52,7 @@ export const makeUser = (...rules: ReadonlyArray<string>) =>
 /** The rights that recording needs. */
 export const writing = ["+@read", "+@write", "+@scripting"]
 
-export const open = (
-  { prefix, url }: Place
-) =>
-  Effect.map(
-    Layer.build(Layer.fresh(Layer.provide(RedisStore.layer({ prefix }), RedisStore.layerClient({ url })))),
-    Context.get(SampleStore.SampleStore)
-  )
+export const open = (place: Place) => RedisStore.make(place)
 
 /** All keys with a prefix. */
 export const keysOf = (prefix: string): Effect.Effect<Array<string>> =>

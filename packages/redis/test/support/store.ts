@@ -1,5 +1,4 @@
 import { RedisStore } from "@llm-cache/redis"
-import * as Layer from "effect/Layer"
 
 /** The place of a store, for another process. */
 export interface Place {
@@ -7,6 +6,6 @@ export interface Place {
   readonly prefix: string
 }
 
-const { prefix, url }: Place = JSON.parse(process.env["LLM_CACHE_TEST_PLACE"]!)
+const place: Place = JSON.parse(process.env["LLM_CACHE_TEST_PLACE"]!)
 
-export const layer = Layer.provide(RedisStore.layer({ prefix }), RedisStore.layerClient({ url }))
+export const layer = RedisStore.layer(place)

@@ -18,7 +18,8 @@ const adviceByCode: { readonly [code: string]: string } = {
   "22P05": "The database cannot hold all characters: use one with the encoding UTF8",
   "25006": advice.readOnly,
   "3D000": "Create the database, or use another one",
-  "42P01": "The tables of the cache are gone, or not on the search path: open the store again",
+  "42P01":
+    "The tables of the cache are gone, or not on the search path: restore them. When all are gone, `_store` too, the next request creates them anew",
   "53100": advice.diskFull,
   "53300": advice.tooManyConnections,
   "57P01": advice.unreachable,

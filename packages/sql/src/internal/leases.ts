@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { inTransaction } from "./connection.ts"
-import { isConflict, isTaken } from "./errors.ts"
+import { isConflict, isMissingTable, isTaken } from "./errors.ts"
 import { now, type Tables } from "./schema.ts"
 
 /** Runs statements as an operation on a key. */
@@ -17,7 +17,12 @@ type Run = <A>(
 ) => Effect.Effect<A, StoreError>
 
 // Rows, because an advisory lock occupies a connection for as long as a holder has it.
-export const makeLeases = (sql: SqlClient, tables: Tables, run: Run, digestOf: (key: Key) => string): Leases => ({
+export const makeLeases = (
+  sql: SqlClient,
+  tables: Tables,
+  { run, write }: { readonly run: Run; readonly write: Run },
+  digestOf: (key: Key) => string
+): Leases => ({
   acquire: (key, positions, holder, expiry) =>
     Effect.suspend(() => {
       const digest = digestOf(key)
@@ -37,7 +42,7 @@ export const makeLeases = (sql: SqlClient, tables: Tables, run: Run, digestOf: (
         Effect.retry({ while: isConflict }),
         Effect.catchIf(isTaken, () => Effect.succeed(false))
       )
-      return run(
+      return write(
         "lease",
         Effect.flatMap(ofAnother, (rows) => rows.length > 0 ? Effect.succeed(false) : take),
         key,
@@ -48,8 +53,11 @@ export const makeLeases = (sql: SqlClient, tables: Tables, run: Run, digestOf: (
     Effect.suspend(() =>
       run(
         "lease",
-        Effect.asVoid(sql`delete from ${tables.leases}
-          where key_sha256 = ${digestOf(key)} and ${sql.in("position", positions)} and holder = ${holder}`),
+        sql`delete from ${tables.leases}
+          where key_sha256 = ${digestOf(key)} and ${sql.in("position", positions)} and holder = ${holder}`.pipe(
+          Effect.asVoid,
+          Effect.catchIf(isMissingTable, () => Effect.void)
+        ),
         key,
         positions[0]
       )

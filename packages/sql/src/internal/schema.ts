@@ -8,7 +8,7 @@ import { isMissingTable } from "./errors.ts"
 
 /** The tables of a store. */
 export interface Tables {
-  /** One row: the version of the tables, and a unique name of the store. */
+  /** One row: the version of the tables, and an id. */
   readonly store: Identifier
   readonly keys: Identifier
   readonly samples: Identifier
@@ -25,12 +25,15 @@ export const tablesOf = (sql: SqlClient, prefix: string): Tables => ({
 /** The database's own time, in milliseconds since the epoch. */
 export const now = (sql: SqlClient): Fragment => sql`(extract(epoch from clock_timestamp()) * 1000)::bigint`
 
-/** The row of the table `store`. */
-export interface Found {
-  readonly version: number
-  readonly id: string
-  /** The name of the database. */
-  readonly database: string
+/** The name of a database, which no other database has. It stays when the host of the server gets another name. */
+export const nameOfDatabase = (sql: SqlClient): Effect.Effect<string, SqlError> => {
+  const name = (server: Fragment) =>
+    sql<{ readonly name: string }>`select concat_ws(' ', ${server}, current_database(), current_schema()) as name`
+  return name(sql`(select system_identifier from pg_control_system())`).pipe(
+    // An administrator may have restricted that function.
+    Effect.catch(() => name(sql`extract(epoch from pg_postmaster_start_time())`)),
+    Effect.map(([row]) => row!.name)
+  )
 }
 
 // Each step leads from the version that is its index to the next one. A released step never changes.
@@ -80,17 +83,16 @@ const migrations: ReadonlyArray<(sql: SqlClient, tables: Tables) => Arr.NonEmpty
 /** The version of the tables that this library writes. */
 export const version = migrations.length
 
-/** The row of the table `store`, `undefined` if there are no tables. */
-export const find = (sql: SqlClient, tables: Tables): Effect.Effect<Found | undefined, SqlError> =>
-  sql<Found>`select version, id, current_database() as database from ${tables.store}`.pipe(
-    Effect.map((rows) => rows[0]),
+/** The version of the tables, `undefined` if there are none. */
+export const versionOf = (sql: SqlClient, tables: Tables): Effect.Effect<number | undefined, SqlError> =>
+  sql<{ readonly version: number }>`select version from ${tables.store}`.pipe(
+    Effect.map((rows) => rows[0]?.version),
     Effect.catchIf(isMissingTable, () => Effect.undefined)
   )
 
 /** Creates the tables, or brings them to this version. A second process waits, and then has nothing to do. */
-export const migrate = (sql: SqlClient, tables: Tables): Effect.Effect<Found | undefined, SqlError> => {
-  const found = find(sql, tables)
-  return inTransaction(
+export const migrate = (sql: SqlClient, tables: Tables): Effect.Effect<void, SqlError> =>
+  inTransaction(
     sql,
     Effect.gen(function*() {
       yield* sql`select pg_advisory_xact_lock(7238102334)`
@@ -98,19 +100,17 @@ export const migrate = (sql: SqlClient, tables: Tables): Effect.Effect<Found | u
         version integer not null,
         id varchar(36) not null primary key
       )`
-      const before = yield* found
-      for (const migration of migrations.slice(before?.version ?? 0)) {
+      const before = yield* versionOf(sql, tables)
+      for (const migration of migrations.slice(before ?? 0)) {
         yield* Effect.forEach(migration(sql, tables), (statement) => statement, { discard: true })
       }
       yield* before === undefined
         ? sql`insert into ${tables.store} ${sql.insert({ version, id: crypto.randomUUID() })}`
-        : sql`update ${tables.store} set version = ${version}`
+        : sql`update ${tables.store} set version = ${version} where version < ${version}`
     })
   ).pipe(
     // A repeatable read sees no tables of a process that it waited for.
     Effect.catch((error) =>
-      Effect.flatMap(found, (now) => now?.version === version ? Effect.void : Effect.fail(error))
-    ),
-    Effect.andThen(found)
+      Effect.flatMap(versionOf(sql, tables), (now) => now === version ? Effect.void : Effect.fail(error))
+    )
   )
-}

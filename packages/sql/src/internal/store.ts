@@ -1,12 +1,14 @@
+import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { Key } from "@llm-cache/core/Key"
 import type { Drawn, Entry } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
-import { damagedKey, damagedSample, type Fault, otherVersion, storeError } from "@llm-cache/core/StoreRow"
+import { damagedKey, damagedSample, otherVersion, storeError } from "@llm-cache/core/StoreRow"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
@@ -32,48 +34,46 @@ import * as Schema from "./schema.ts"
 const pageSize = { read: 256, ids: 1000, keys: 100, written: 100, removed: 1000 }
 
 export interface Options {
+  /** Names the function in errors. */
+  readonly module: string
   /** Names the store in messages. */
   readonly name: string
   readonly prefix: string
-  /** Never create or change tables. Without tables, no key has a sample. */
-  readonly isReadOnly: boolean
 }
 
-/** Opens the tables of a prefix as a store. */
+/** Opens the tables of a prefix as a store, without creating them. */
 export const openStore = Effect.fnUntraced(function*(
   client: SqlClient,
-  { isReadOnly, name, prefix }: Options
-): Effect.fn.Return<SampleStore.Store, StoreError> {
-  const failed = (fault: Fault) => storeError(name, "open", fault)
-  if (!/^[A-Za-z_]\w{0,39}$/.test(prefix)) {
-    return yield* failed({
-      kind: "InvalidName",
-      description: `${JSON.stringify(prefix)} cannot begin the name of a table: give at most 40 letters, digits and _`
+  { module, name, prefix }: Options
+): Effect.fn.Return<SampleStore.Store, InvalidInput | StoreError> {
+  if (typeof prefix !== "string" || !/^[A-Za-z_]\w{0,39}$/.test(prefix)) {
+    return yield* new InvalidInput({
+      module,
+      description: `\`prefix\` ${JSON.stringify(prefix)} cannot begin the name of a table: give at most 40 letters, ` +
+        "digits and _"
     })
   }
   if (!client.onDialectOrElse({ pg: () => true, orElse: () => false })) {
-    return yield* failed({ kind: "InvalidName", description: "this is no PostgreSQL database: use one" })
+    return yield* new InvalidInput({ module, description: "the client is of another database: use one of PostgreSQL" })
   }
   // The program's client may rename columns.
   const sql = client.withoutTransforms()
   const tables = Schema.tablesOf(sql, prefix)
-  const opening = <A>(effect: Effect.Effect<A, SqlError>) =>
-    Effect.mapError(onItsOwn(sql, effect), (error) => failed(explain(error)))
-  let found = yield* opening(Schema.find(sql, tables))
-  if (!isReadOnly && (found === undefined || found.version < Schema.version)) {
-    found = yield* opening(Schema.migrate(sql, tables))
+  const [database, version] = yield* Effect.mapError(
+    onItsOwn(sql, Effect.all([Schema.nameOfDatabase(sql), Schema.versionOf(sql, tables)])),
+    (error) => storeError(name, "open", explain(error))
+  )
+  if (version !== undefined && version > Schema.version) {
+    return yield* storeError(name, "open", otherVersion(version, Schema.version))
   }
-  if (found !== undefined && found.version !== Schema.version) {
-    return yield* failed(otherVersion(found.version, Schema.version))
-  }
-  return makeStore(sql, name, tables, found)
+  return makeStore(sql, name, tables, `sql ${database}.${tables.samples.value}`)
 })
 
 const makeStore = (
   sql: SqlClient,
   name: string,
   tables: Schema.Tables,
-  found: Schema.Found | undefined
+  id: string
 ): SampleStore.Store => {
   const run = <A>(
     operation: StoreError["operation"],
@@ -83,19 +83,46 @@ const makeStore = (
   ): Effect.Effect<A, StoreError> =>
     Effect.mapError(onItsOwn(sql, effect), (error) => storeError(name, operation, explain(error), key, position))
 
-  // A store opened before its tables were created may find them later.
+  // Without tables there are no samples.
   const read = <A>(
     operation: StoreError["operation"],
     rows: Effect.Effect<ReadonlyArray<A>, SqlError>,
     key?: Key,
     position?: number
-  ) =>
-    run(
+  ) => run(operation, Effect.catchIf(rows, isMissingTable, () => Effect.succeed([])), key, position)
+
+  const one = Semaphore.makeUnsafe(1)
+  let isReady = false
+
+  // The first write creates the tables, or brings them to this version.
+  const getReady = Effect.fnUntraced(function*(operation: StoreError["operation"], key: Key) {
+    if (isReady) return
+    let version = yield* run(operation, Schema.versionOf(sql, tables), key)
+    if (version === undefined || version < Schema.version) {
+      yield* run(operation, Schema.migrate(sql, tables), key)
+      version = yield* run(operation, Schema.versionOf(sql, tables), key)
+    }
+    if (version !== undefined && version > Schema.version) {
+      return yield* storeError(name, operation, otherVersion(version, Schema.version), key)
+    }
+    isReady = true
+  }, one.withPermits(1))
+
+  const write = <A>(
+    operation: StoreError["operation"],
+    effect: Effect.Effect<A, SqlError>,
+    key: Key,
+    position?: number
+  ): Effect.Effect<A, StoreError> => {
+    const written = run(
       operation,
-      found !== undefined ? rows : Effect.catchIf(rows, isMissingTable, () => Effect.succeed([])),
+      // The next write looks for the tables again.
+      Effect.tapError(effect, (error) => Effect.sync(() => void (isReady &&= !isMissingTable(error)))),
       key,
       position
     )
+    return Effect.suspend(() => isReady ? written : Effect.andThen(getReady(operation, key), written))
+  }
 
   const digests = new WeakMap<Key, string>()
   const digestOf = (key: Key): string => {
@@ -178,7 +205,7 @@ const makeStore = (
   }
 
   return SampleStore.make({
-    id: found === undefined ? name : `sql ${found.database} ${tables.samples.value} ${found.id}`,
+    id,
     describe,
     getMany: Effect.fnUntraced(function*(key, from, count) {
       const samples: Array<Drawn> = []
@@ -224,9 +251,9 @@ const makeStore = (
         (rows) => rows.map(([position]) => Number(position))
       ),
     prepare: (key) =>
-      run("prepare", Effect.andThen(Effect.sync(() => known.delete(key)), Effect.andThen(putKey(key), probe)), key),
+      write("prepare", Effect.andThen(Effect.sync(() => known.delete(key)), Effect.andThen(putKey(key), probe)), key),
     put: (key, entries, ifTaken) =>
-      run(
+      write(
         "put",
         Effect.andThen(putKey(key), Effect.suspend(() => place(digestOf(key), entries, ifTaken))).pipe(
           Effect.tapError(() => Effect.sync(() => known.delete(key)))
@@ -245,7 +272,7 @@ const makeStore = (
               { while: isConflict }
             ),
           { discard: true }
-        ),
+        ).pipe(Effect.catchIf(isMissingTable, () => Effect.void)),
         key,
         positions[0]
       ),
@@ -268,6 +295,6 @@ const makeStore = (
             rows.length < pageSize.keys ? Option.none() : Option.some(rows.at(-1)!)
           ]
         )),
-    leases: makeLeases(sql, tables, run, digestOf)
+    leases: makeLeases(sql, tables, { run, write }, digestOf)
   })
 }

@@ -1,4 +1,5 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
+import { Persistent } from "@llm-cache/core"
 import { PgStore } from "@llm-cache/sql"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as ChildProcess from "node:child_process"
@@ -72,10 +73,10 @@ export const newPrefix = () => `t_${crypto.randomUUID().replaceAll("-", "")}`
 
 export const newPlace = (user?: string): Place => ({ url: urlOf(user), prefix: newPrefix() })
 
-export const open = ({ prefix, url }: Place) => PgStore.make({ url, prefix })
+export const open = (place: Place) => PgStore.make(place)
 
-export const layerOf = ({ prefix, url }: Place, options?: Omit<PgStore.PersistentOptions, "url">) =>
-  PgStore.layerPersistent({ url, prefix, ...options })
+export const layerOf = (place: Place, options?: Persistent.StoreOptions) =>
+  Persistent.layer({ store: PgStore.layer(place), ...options })
 
 /** Stops the server, starts it, or restarts it. */
 export const servers = (command: "pause" | "resume" | "restart") =>

@@ -29,13 +29,11 @@ interface Connection {
 /** The connection to a file, opened when it is needed. A fault closes it, so that the next use finds a restored file. */
 export class Connections {
   readonly #file: string
-  readonly #isReadOnly: boolean
   #current: Connection | undefined
   #isClosed = false
 
-  constructor(file: string, isReadOnly: boolean) {
+  constructor(file: string) {
     this.#file = file
-    this.#isReadOnly = isReadOnly
   }
 
   /** The statements for reading, `undefined` if the file is missing or empty. */
@@ -46,8 +44,7 @@ export class Connections {
     const stats = this.#stat()
     if (stats === undefined) return undefined
     if (!stats.isFile()) throw refuse("this is not a file", "Give the name of a file: a missing file is created")
-    this.#current = this.#isReadOnly || !mayWrite(this.#file) ? this.#openToRead(stats) : this.#openToWrite(stats)
-    return this.#current?.statements
+    return (this.#current = this.#openToRead(stats))?.statements
   }
 
   /** Reads, and recovers from a fault. Returns `undefined` if the file is missing or empty. */
@@ -102,6 +99,11 @@ export class Connections {
     return result
   }
 
+  /** Runs a transaction, unless the file is missing or empty. */
+  change(body: (statements: Statements) => void): void {
+    if (this.use(() => true)) this.transact(body)
+  }
+
   /** Closes the connection until the next use. */
   disconnect(): void {
     if (this.#isClosed) throw new Error("This store was used after the scope of its layer was closed")
@@ -122,7 +124,6 @@ export class Connections {
   #write(): Connection {
     if (this.#current?.mode === "write") return this.#current
     this.disconnect()
-    if (this.#isReadOnly) throw refuse("replication writes nothing", "Use the store without it")
     if (this.#stat() === undefined) {
       // Prompts and samples are private to their owner, unless the owner creates the folder or the file.
       Fs.mkdirSync(Path.dirname(this.#file), { recursive: true, mode: 0o700 })
@@ -151,7 +152,6 @@ export class Connections {
     const check = (db: DatabaseSync) => {
       const version = versionOf(db)
       if (version === 0) throw emptyDatabase
-      if (version < migrations.length) throw new FaultError(otherVersion(version, migrations.length))
     }
     try {
       try {
@@ -226,16 +226,6 @@ const makeEmpty = (file: string): void => {
     Fs.closeSync(Fs.openSync(file, "wx", 0o600))
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
-  }
-}
-
-const mayWrite = (file: string): boolean => {
-  try {
-    Fs.accessSync(file, Fs.constants.W_OK)
-    Fs.accessSync(Path.dirname(file), Fs.constants.W_OK)
-    return true
-  } catch {
-    return false
   }
 }
 

@@ -2,36 +2,31 @@ import type { Key } from "@llm-cache/core/Key"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import type { Leases } from "@llm-cache/core/SampleStore"
 import type * as Effect from "effect/Effect"
-import type { Statements } from "./schema.ts"
+import type { Connections } from "./connection.ts"
 
-/** Runs a transaction as an operation on a key. */
-type Write = <A>(
-  operation: StoreError["operation"],
-  evaluate: (statements: Statements) => A,
-  key: Key,
-  position: number
-) => Effect.Effect<A, StoreError>
+/** Runs a function of the connections as an operation on a key. */
+type Run = <A>(evaluate: () => A, key: Key, position: number) => Effect.Effect<A, StoreError>
 
-export const makeLeases = (write: Write, digestOf: (key: Key) => Buffer): Leases => ({
+export const makeLeases = (connections: Connections, run: Run, digestOf: (key: Key) => Buffer): Leases => ({
   acquire: (key, positions, holder, expiry) =>
-    write(
-      "lease",
-      ({ expireLeases, leaseOfAnother, putLease }) => {
-        expireLeases.run()
-        const digest = digestOf(key)
-        if (positions.some((position) => leaseOfAnother.get(digest, position, holder) !== undefined)) return false
-        for (const position of positions) putLease.run(digest, position, holder, expiry)
-        return true
-      },
+    run(
+      () =>
+        connections.transact(({ expireLeases, leaseOfAnother, putLease }) => {
+          expireLeases.run()
+          const digest = digestOf(key)
+          if (positions.some((position) => leaseOfAnother.get(digest, position, holder) !== undefined)) return false
+          for (const position of positions) putLease.run(digest, position, holder, expiry)
+          return true
+        }),
       key,
       positions[0]
     ),
   release: (key, positions, holder) =>
-    write(
-      "lease",
-      ({ removeLease }) => {
-        for (const position of positions) removeLease.run(digestOf(key), position, holder)
-      },
+    run(
+      () =>
+        connections.change(({ removeLease }) => {
+          for (const position of positions) removeLease.run(digestOf(key), position, holder)
+        }),
       key,
       positions[0]
     )

@@ -1,4 +1,5 @@
 import type { Identity } from "@llm-cache/core/Identity"
+import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { Key } from "@llm-cache/core/Key"
 import type { Drawn } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
@@ -14,7 +15,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import type { SQLInputValue } from "node:sqlite"
 import { Connections } from "./connection.ts"
-import { fail, FaultError } from "./errors.ts"
+import { fail } from "./errors.ts"
 import { makeGroupCommit } from "./groupCommit.ts"
 import { makeLeases } from "./leases.ts"
 import { decodeKey, digestOfIdentity, digestOfKey, encodeKey, type Row } from "./rows.ts"
@@ -24,26 +25,28 @@ import type { Statements } from "./schema.ts"
 /** How many keys one statement lists: prompts may be long. */
 const pageSize = 32
 
-export interface Options {
-  readonly file: string
-  /** Never create or change the file. */
-  readonly isReadOnly: boolean
-}
-
-/** Opens a file as a store. */
-export const openStore = ({ file, isReadOnly }: Options): Effect.Effect<SampleStore.Store, StoreError, Scope.Scope> =>
-  Effect.flatMap(
-    attempt(`SQLite ${file}`, "open", () => {
-      const refuse = (description: string) => new FaultError({ kind: "InvalidName", description })
-      if (file === "" || file.includes("\0")) throw refuse("the file's name is empty, or has a NUL: give another one")
-      if (file.startsWith(":")) throw refuse("this does not name a file. For a store in memory, use `MemoryStore`")
-      const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
-      const connections = new Connections(path, isReadOnly)
-      connections.read()
-      return makeStore(path, connections)
-    }),
-    ({ close, store }) => Effect.as(Effect.addFinalizer(() => Effect.sync(close)), store)
-  )
+/** Opens a file as a store, without writing to it. */
+export const openStore = Effect.fnUntraced(function*(
+  file: string
+): Effect.fn.Return<SampleStore.Store, InvalidInput | StoreError, Scope.Scope> {
+  const invalid = (description: string) => new InvalidInput({ module: "SqliteStore.make", description })
+  if (typeof file !== "string" || file === "" || file.includes("\0")) {
+    return yield* invalid("`file` is the name of a file: give a text that is not empty and has no NUL")
+  }
+  if (file.startsWith(":")) {
+    return yield* invalid(
+      `\`file\` ${JSON.stringify(file)} does not name a file: for a store in memory use \`MemoryStore\``
+    )
+  }
+  const { close, store } = yield* attempt(`SQLite ${file}`, "open", () => {
+    const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
+    const connections = new Connections(path)
+    connections.read()
+    return makeStore(path, connections)
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(close))
+  return store
+})
 
 const attempt = <A>(
   store: string,
@@ -70,12 +73,6 @@ const makeStore = (path: string, connections: Connections) => {
     key?: Key,
     position?: number
   ) => attempt(name, operation, () => connections.use(evaluate) ?? ifMissing, key, position)
-  const write = <A>(
-    operation: StoreError["operation"],
-    evaluate: (statements: Statements) => A,
-    key: Key,
-    position: number
-  ) => attempt(name, operation, () => connections.transact(evaluate), key, position)
 
   const digests = new WeakMap<Key, Buffer>()
   const identities = new WeakMap<Identity, Buffer>()
@@ -151,11 +148,13 @@ const makeStore = (path: string, connections: Connections) => {
     prepare: (key) => attempt(name, "prepare", () => connections.prepare(), key),
     put,
     remove: (key, positions) =>
-      write(
+      attempt(
+        name,
         "remove",
-        (statements) => {
-          for (const position of positions) Samples.remove(statements, digestOf(key), position)
-        },
+        () =>
+          connections.change((statements) => {
+            for (const position of positions) Samples.remove(statements, digestOf(key), position)
+          }),
         key,
         positions[0]
       ),
@@ -172,7 +171,11 @@ const makeStore = (path: string, connections: Connections) => {
         (row) => row[4] as Buffer
       )
     },
-    leases: makeLeases(write, digestOf)
+    leases: makeLeases(
+      connections,
+      (evaluate, key, position) => attempt(name, "lease", evaluate, key, position),
+      digestOf
+    )
   })
   return {
     store,

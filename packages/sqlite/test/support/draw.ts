@@ -1,5 +1,5 @@
 // Draws as a user without rights to the given file, and prints the samples or errors, and the number of requests.
-import { LlmModel } from "@llm-cache/core"
+import { LlmModel, Persistent } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
 import { Effect } from "effect"
 import { SqliteStore } from "../../src/index.ts"
@@ -9,7 +9,7 @@ const { model, requests } = await Effect.runPromise(TestModel.make({ model: "m" 
 
 const draw = (prompt: string, replication: boolean) =>
   LlmModel.sampleOne(prompt).pipe(
-    Effect.provide(SqliteStore.layerPersistent({ file, replication })),
+    Effect.provide(Persistent.layer({ store: SqliteStore.layer({ file }), replication })),
     Effect.provideService(LlmModel.LlmModel, model),
     Effect.match({
       onFailure: (error) => `${error._tag} ${"kind" in error ? error.kind : ""}`,

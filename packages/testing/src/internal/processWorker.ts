@@ -153,7 +153,7 @@ const inspect = Effect.fnUntraced(function*(store: SampleStore.Store, { prompts 
 const [module, json] = process.argv.slice(2) as [string, string]
 const instruction = JSON.parse(json) as Instruction
 const { layer } = (await import(module)) as {
-  readonly layer: Layer.Layer<SampleStore.SampleStore, SampleError.StoreError>
+  readonly layer: Layer.Layer<SampleStore.SampleStore, SampleError.InvalidInput | SampleError.StoreError>
 }
 if (layer === undefined) throw new Error(`${module} does not export \`layer\`, the layer of a store`)
 
