@@ -31,7 +31,7 @@ describe("a sample that its folder's metadata log does not know", () => {
   ])("is damaged if the log holds %s", ([, message, spoilt]) =>
     Effect.gen(function*() {
       const { folder, provider, root } = yield* spoil(spoilt)
-      const reads: ReadonlyArray<Effect.Effect<unknown, SampleError.SampleError>> = [
+      const reads: ReadonlyArray<Effect.Effect<string | ReadonlyArray<string>, SampleError.SampleError>> = [
         replicate(root, "p", 30),
         record(root, "p", 30, provider.model),
         sampleOne(root, "p", provider.model)
