@@ -30,6 +30,7 @@
  * | JSON with `NaN` or `Infinity` | its samples |
  * | no choices; only malformed choices; a web page; no JSON | `UnusableResponse` that quotes it |
  * | 200 with `{"error": …}` | the reason of the status, code or type in it; `UnusableResponse` if it has none |
+ * | packed (gzip, br, zstd, deflate) | unpacked, up to 32 MiB |
  * | more than 32 MiB, or no end | `UnusableResponse`; the rest is not read |
  * | no key, an empty key | `BadKey` that says which option or variable to set, before anything is sent |
  * | 401, 403; 400 that mentions a wrong key | `BadKey` |

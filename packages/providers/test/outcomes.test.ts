@@ -21,6 +21,24 @@ import {
 } from "./support/server.ts"
 import { makeUntrustedServer } from "./support/tls.ts"
 
+const packers: ReadonlyArray<[encoding: string, pack: (bytes: Buffer) => Buffer]> = [
+  ["gzip", Zlib.gzipSync],
+  ["x-gzip", Zlib.gzipSync],
+  ["br", (bytes) => Zlib.brotliCompressSync(bytes, { params: { [Zlib.constants.BROTLI_PARAM_QUALITY]: 4 } })],
+  ["zstd", Zlib.zstdCompressSync],
+  ["deflate", Zlib.deflateSync],
+  ["Deflate", Zlib.deflateRawSync],
+  ["deflate, gzip", (bytes) => Zlib.gzipSync(Zlib.deflateSync(bytes))]
+]
+
+let packedTooLong: ReadonlyArray<[encoding: string, packed: Buffer]> | undefined
+
+/** 33 MiB, packed in every way. */
+const tooLong = () => {
+  const bytes = Buffer.alloc(33 * 1024 * 1024, " ")
+  return packedTooLong ??= packers.map(([encoding, pack]) => [encoding, pack(bytes)])
+}
+
 /** The samples of one request, with their metadata. */
 const requestSamples = (n: number) =>
   Effect.flatMap(LlmModel.LlmModel, (model) => model.draw(new Key.Key(model.identity, "p", []), 0, n))
@@ -153,6 +171,52 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
       }))
   })
 
+  describe("packed answers", () => {
+    const long = Array.from({ length: 20_000 }, (_, i) => (i * i * 7919 % 1_000_003).toString(36)).join(" ü𝒳")
+    const body = Buffer.from(JSON.stringify({ choices: [choice(long)] }))
+    const short = Buffer.from("{\"choices\":[{\"message\":{\"content\":\"a\"}}]}")
+    const replyWith = (status: number, encoding: string, bytes: Buffer): Reply => (response) => {
+      response.writeHead(status, { "content-encoding": encoding, "content-length": bytes.length }).end(bytes)
+    }
+
+    it.effect.each(packers)("are unpacked: %s", ([encoding, pack]) =>
+      Effect.gen(function*() {
+        for (const [whole, text] of [[body, long], [short, "a"]] as const) {
+          const server = yield* makeServer(replyWith(200, encoding, pack(whole)))
+          assert.strictEqual(yield* sampling(client, server.url)(LlmModel.sampleOne("p")), text)
+        }
+        const refused = Buffer.from(JSON.stringify({ error: { message: "the context length is 8" } }))
+        const server = yield* makeServer(replyWith(400, encoding, pack(refused)))
+        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        assert.include(reasonOf(error, "ContextTooLong").description, "the context length is 8")
+      }))
+
+    it.effect.each(packers)("fail with Transport if they are cut: %s", ([encoding, pack]) =>
+      Effect.gen(function*() {
+        const server = yield* makeServer(replyWith(200, encoding, pack(body).subarray(0, pack(body).length >> 1)))
+        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+        reasonOf(error, "Transport")
+      }))
+
+    it.effect("are read as they are if they are not packed after all, or in an unknown way", () =>
+      Effect.gen(function*() {
+        if (name === "fetch") return // It fails by itself.
+        for (const encoding of [...packers.map(([encoding]) => encoding), "identity", "unknown"]) {
+          const server = yield* makeServer(replyWith(200, encoding, short))
+          assert.strictEqual(yield* sampling(client, server.url)(LlmModel.sampleOne("p")), "a")
+        }
+      }))
+
+    it.effect("keep bytes outside of UTF-8 as U+FFFD", () =>
+      Effect.gen(function*() {
+        const odd = Buffer.concat([short.subarray(0, -5), Buffer.from([0xff]), short.subarray(-5)])
+        for (const [encoding, pack] of packers.filter(([encoding]) => encoding === "gzip")) {
+          const server = yield* makeServer(replyWith(200, encoding, pack(odd)))
+          assert.strictEqual(yield* sampling(client, server.url)(LlmModel.sampleOne("p")), "a\ufffd")
+        }
+      }))
+  })
+
   describe("answers without a sample", () => {
     const unusable: ReadonlyArray<[name: string, body: string, quoted: string]> = [
       ["no choices", "{\"choices\":[]}", "no choices"],
@@ -199,14 +263,13 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
 
     it.effect("are read up to 32 MiB, also if they are packed into less", () =>
       Effect.gen(function*() {
-        const packed = Zlib.gzipSync(Buffer.alloc(33 * 1024 * 1024, " "))
-        const server = yield* makeServer((response) =>
-          response.writeHead(200, { "content-encoding": "gzip", "content-length": packed.length }).end(packed)
-        )
-        const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
-        // the others do not unpack
-        const says = name === "fetch" ? "longer than 32 MiB" : "not a JSON object"
-        assert.include(reasonOf(error, "UnusableResponse").description, says)
+        for (const [encoding, packed] of tooLong()) {
+          const server = yield* makeServer((response) =>
+            response.writeHead(200, { "content-encoding": encoding, "content-length": packed.length }).end(packed)
+          )
+          const error = yield* Effect.flip(sampling(client, server.url)(LlmModel.sampleOne("p")))
+          assert.include(reasonOf(error, "UnusableResponse").description, "longer than 32 MiB")
+        }
       }))
 
     it.effect("are not read to their end if their length is above 32 MiB", () =>

@@ -1,4 +1,4 @@
-import { Transport, UnusableResponse } from "@llm-cache/core/SampleError"
+import { UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import * as ErrorReason from "../request/errorReason.ts"
 import type { JsonObject } from "./json.ts"
@@ -12,10 +12,7 @@ export const unusable = (problem: string, { body, request, status }: Answer) =>
   new UnusableResponse({ description: problem + ErrorReason.quoteServer(body, request.excerpt), status })
 
 /** Fails for an answer that ends before its end. */
-export const failCut = ({ request, status }: Answer) =>
-  Effect.fail(
-    new Transport({ description: `the answer from ${request.url} broke off before its end: try again`, status })
-  )
+export const failCut = ({ request, status }: Answer) => Effect.fail(ErrorReason.fromCutBody(status, request))
 
 /** Fails for an answer that is an error despite its status. */
 export const failError = ({ code, error, type }: JsonObject, { request, status }: Answer) => {

@@ -240,6 +240,10 @@ export const fromClientError = (
   }
 }
 
+/** The reason of a body that ends before its end, although the connection did not break. */
+export const fromCutBody = (status: number, { url }: RequestDetails): ProviderErrorReason =>
+  new Transport({ description: `the answer from ${url} broke off before its end: try again`, status })
+
 // Takes only codes and messages: errors of HTTP clients hold the request, and with it the key.
 const causesOf = (cause: unknown): ReadonlyArray<string> => {
   if (!(cause instanceof Error)) return []

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { Protocol } from "../protocol/protocol.ts"
 import * as ErrorReason from "./errorReason.ts"
+import { unpack } from "./unpack.ts"
 import { withTimeout } from "./withTimeout.ts"
 
 const longestAnswerInBytes = 32 * 1024 * 1024
@@ -80,33 +81,39 @@ const readBody = (
   details: ErrorReason.RequestDetails
 ): Effect.Effect<string, ProviderErrorReason> => {
   const { headers } = response
-  return Number(headers["content-length"]) <= longestAnswerInBytes && headers["content-encoding"] === undefined
-    ? Effect.mapError(response.text, (error) => ErrorReason.fromClientError(error, details))
-    : readInPieces(response, details)
+  const encoding = headers["content-encoding"] ?? "identity"
+  if (Number(headers["content-length"]) <= longestAnswerInBytes && encoding === "identity") {
+    return Effect.mapError(response.text, (error) => ErrorReason.fromClientError(error, details))
+  }
+  return readInPieces(response, details).pipe(
+    Effect.flatMap((bytes) =>
+      Effect.mapError(unpack(bytes, encoding, longestAnswerInBytes), (failure) =>
+        failure === "TooLong"
+          ? tooLong(response.status, details)
+          : ErrorReason.fromCutBody(response.status, details))
+    ),
+    Effect.map((bytes) => new TextDecoder().decode(bytes))
+  )
 }
 
 const readInPieces = (response: HttpClientResponse, details: ErrorReason.RequestDetails) => {
-  const decoder = new TextDecoder()
-  let text = ""
+  const pieces: Array<Uint8Array> = []
   let length = 0
-  const pieces = Stream.mapError(response.stream, (error) => ErrorReason.fromClientError(error, details))
-  return Stream.runForEach(pieces, (piece) => {
+  const stream = Stream.mapError(response.stream, (error) => ErrorReason.fromClientError(error, details))
+  return Stream.runForEach(stream, (piece) => {
     length += piece.length
-    if (length > longestAnswerInBytes) return failTooLong(response.status, details)
-    text += decoder.decode(piece, { stream: true })
+    if (length > longestAnswerInBytes) return Effect.fail(tooLong(response.status, details))
+    pieces.push(piece)
     return Effect.void
-  }).pipe(Effect.map(() => text + decoder.decode()))
+  }).pipe(Effect.map(() => Buffer.concat(pieces)))
 }
 
-const failTooLong = (status: number, { url }: ErrorReason.RequestDetails) =>
-  Effect.fail(
-    new UnusableResponse({
-      description:
-        `the answer from ${url} is longer than ${longestAnswerInBytes / 1024 / 1024} MiB, and the rest was ` +
-        "not read: ask for fewer samples at once, or for shorter ones",
-      status
-    })
-  )
+const tooLong = (status: number, { url }: ErrorReason.RequestDetails) =>
+  new UnusableResponse({
+    description: `the answer from ${url} is longer than ${longestAnswerInBytes / 1024 / 1024} MiB, and the rest was ` +
+      "not read: ask for fewer samples at once, or for shorter ones",
+    status
+  })
 
 // A client may follow redirects by itself, so the URL of the response is compared, too.
 const redirectTargetOf = (
