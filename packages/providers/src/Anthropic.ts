@@ -9,7 +9,7 @@
  * **Details**
  *
  * A request sends `model`, `temperature` (if it is given), `system` (if any), the prompt as the user's message and the
- * `parameters`, with the headers `x-api-key` and `anthropic-version: 2023-06-01`. The protocol requires `max_tokens`,
+ * `parameters` and the fields of `request`, with the headers `x-api-key` and `anthropic-version: 2023-06-01`. The protocol requires `max_tokens`,
  * which cuts long samples: it has no default here, and is part of the identity like the other parameters.
  *
  * Anthropic gives one sample per request. For several samples the model sends several requests, up to `concurrency` at

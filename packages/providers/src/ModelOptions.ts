@@ -6,6 +6,7 @@
 import type * as Identity from "@llm-cache/core/Identity"
 import type { ProviderError } from "@llm-cache/core/SampleError"
 import type * as Duration from "effect/Duration"
+import type * as Redacted from "effect/Redacted"
 import type * as Schedule from "effect/Schedule"
 import type * as Limits from "./Limits.ts"
 
@@ -41,6 +42,27 @@ export interface ModelOptions extends Identity.Options {
    * @default those of the `Limits` layer below the model, and no limit without such a layer
    */
   readonly limits?: Limits.Options | undefined
+  /**
+   * Fields of each request that do not change the samples: `user`, `metadata`, `service_tier`, `keep_alive`, a provider's
+   * routing. They are not part of the identity, so that models that differ only in them share a cache. Everything that
+   * changes the samples belongs into `parameters`.
+   *
+   * @default none
+   */
+  readonly request?: { readonly [name: string]: Identity.Json | undefined } | undefined
+  /**
+   * Headers of each request, beside those of the protocol or in their place. `undefined` leaves a header out. Give a secret
+   * as `Redacted`, so that no message quotes it.
+   *
+   * @default those of the protocol, and `cache-control: no-cache`
+   */
+  readonly headers?: { readonly [name: string]: string | Redacted.Redacted | undefined } | undefined
+  /**
+   * The query of the URL, such as Azure's `api-version`. Give a secret as `Redacted`.
+   *
+   * @default none
+   */
+  readonly query?: { readonly [name: string]: string | Redacted.Redacted | undefined } | undefined
   /**
    * A system message before the prompt.
    *

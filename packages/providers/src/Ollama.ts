@@ -10,7 +10,7 @@
  * **Details**
  *
  * A request sends `model`, `messages` (the `system` text, if any, and the prompt as the user's message) and
- * `stream: true`. Of the `parameters`, `format`, `think` and `keep_alive` are sent beside them. All others are sent as
+ * `stream: true`. Of the `parameters` and the fields of `request`, `format`, `think` and `keep_alive` are sent beside them. All others are sent as
  * `options`, with `temperature`: `num_predict`, `top_p`, `seed`, `stop`, …
  *
  * Ollama gives one sample per request. For several samples the model sends several requests, up to `concurrency` at once,

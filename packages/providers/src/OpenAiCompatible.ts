@@ -10,8 +10,8 @@
  *
  * **Details**
  *
- * A request sends `model`, `temperature` (if it is given), `n`, `messages` (the `system` text, if any, and the prompt as
- * the user's message) and the `parameters`. The answer decides the outcome:
+ * A request sends `model`, `temperature` (if it is given), `n` (if it is above 1), `messages` (the `system` text, if any, and
+ * the prompt as the user's message), the `parameters` and the fields of `request`. The answer decides the outcome:
  *
  * | answer | outcome |
  * | --- | --- |

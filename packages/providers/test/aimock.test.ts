@@ -25,7 +25,7 @@ describe.each(clients)("aimock over %s", (_, client) => {
       const mock = yield* makeCounter
       const texts = yield* sampling(client, mock.url)(LlmModel.sampleMany("count", 5))
       assert.deepStrictEqual(texts.toSorted(), ["1", "2", "3", "4", "5"])
-      const asked = mock.getRequests().map(({ body }) => body !== null && "n" in body ? body["n"] : undefined)
+      const asked = mock.getRequests().map(({ body }) => body !== null && "n" in body ? body["n"] : 1)
       assert.deepStrictEqual(asked, [5, 1, 1, 1, 1])
     }))
 

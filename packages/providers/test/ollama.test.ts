@@ -50,6 +50,15 @@ describe("Ollama sends a request that", () => {
       assert.isUndefined(headers.authorization)
     }))
 
+  it.effect("has fields of `request` in `options`, too, except those of the protocol beside them", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer(ollama())
+      yield* LlmModel.sampleOne("p").pipe(
+        sampling(server.url, { parameters: { seed: 7 }, request: { keep_alive: -1, num_ctx: 100 } })
+      )
+      assert.deepInclude(server.received[0]!.body, { keep_alive: -1, options: { seed: 7, num_ctx: 100 } })
+    }))
+
   it.effect("has no temperature without that option, and a key if one is given", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(ollama())

@@ -90,7 +90,7 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
         const server = yield* makeServer(completion((n) => Math.min(n, 2)))
         const texts = yield* sampling(client, server.url)(LlmModel.sampleMany("p", 5))
         assert.deepStrictEqual(texts, ["sample 0", "sample 1", "sample 2", "sample 3", "sample 4"])
-        assert.deepStrictEqual(server.received.map(({ body }) => body.n), [5, 3, 1])
+        assert.deepStrictEqual(server.received.map(({ body }) => body.n ?? 1), [5, 3, 1])
       }))
 
     it.effect("are all kept if they are more than `n`", () =>
@@ -101,7 +101,7 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
           sampling(client, server.url)
         )
         assert.deepStrictEqual(texts, ["sample 0", "sample 1", "sample 2"])
-        assert.deepStrictEqual(server.received.map(({ body }) => body.n), [1])
+        assert.deepStrictEqual(server.received.map(({ body }) => body.n ?? 1), [1])
         assert.lengthOf(yield* sampling(client, server.url)(requestSamples(1)), 3)
       }))
 
@@ -493,7 +493,7 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
   it.effect("sends requests only when the consumer needs them, and fills them evenly", () =>
     Effect.gen(function*() {
       const server = yield* makeServer(completion())
-      const sizes = () => server.received.map(({ body }) => body.n)
+      const sizes = () => server.received.map(({ body }) => body.n ?? 1)
       yield* LlmModel.sample("p", { batch: 20 }).pipe(
         Stream.take(20),
         Stream.runDrain,

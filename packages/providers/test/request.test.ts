@@ -6,7 +6,8 @@ import { FetchHttpClient, HttpClient } from "effect/http"
 import { clients, noRequests } from "./support/clients.ts"
 import { makeDirectory } from "./support/directory.ts"
 import { invalidInputOf, sampling } from "./support/model.ts"
-import { makeServer } from "./support/server.ts"
+import { protocols } from "./support/protocols.ts"
+import { json, makeServer } from "./support/server.ts"
 
 const required = {
   baseUrl: "http://127.0.0.1:1/v1",
@@ -44,6 +45,43 @@ describe.each(clients)("OpenAiCompatible over %s", (_, client) => {
       assert.strictEqual(headers.authorization, "Bearer sk-test")
       assert.match(headers["content-type"]!, /^application\/json/)
       assert.strictEqual(headers.accept, "application/json")
+      assert.strictEqual(headers["cache-control"], "no-cache")
+    }))
+
+  it.effect("sends headers and a query of the user's, in place of those of the protocol", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer()
+      const secret = Redacted.make("azure-secret")
+      const samples = yield* LlmModel.sampleMany("p", 2).pipe(
+        sampling(client, server.url, {
+          baseUrl: `${server.url}/openai/deployments/gpt/`,
+          headers: { "api-key": secret, "X-Title": "mine", authorization: undefined, Accept: "*/*" },
+          query: { "api-version": "2024-10-21", tag: Redacted.make("a b&c"), none: undefined }
+        })
+      )
+      assert.lengthOf(samples, 2)
+      const [{ headers, path }] = server.received as [typeof server.received[0]]
+      assert.strictEqual(path, "/openai/deployments/gpt/chat/completions?api-version=2024-10-21&tag=a+b%26c")
+      assert.strictEqual(headers["api-key"], "azure-secret")
+      assert.strictEqual(headers["x-title"], "mine")
+      assert.strictEqual(headers.accept, "*/*")
+      assert.isUndefined(headers.authorization)
+      assert.strictEqual(headers["cache-control"], "no-cache")
+    }))
+
+  it.effect("quotes no secret of a header or of the query", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer(
+        json(401, { error: { message: "not azure-secret, not query-secret, not public-value" } })
+      )
+      const error = yield* LlmModel.sampleOne("p").pipe(
+        sampling(client, server.url, {
+          headers: { "api-key": Redacted.make("azure-secret"), other: "public-value" },
+          query: { sig: Redacted.make("query-secret") }
+        }),
+        Effect.flip
+      )
+      assert.include(error.message, "not <redacted>, not <redacted>, not public-value")
     }))
 
   it.effect("sends a temperature of 0, and none if it is absent", () =>
@@ -52,8 +90,8 @@ describe.each(clients)("OpenAiCompatible over %s", (_, client) => {
       yield* LlmModel.sampleOne("p").pipe(sampling(client, server.url, { temperature: undefined }))
       yield* LlmModel.sampleOne("p").pipe(sampling(client, server.url, { temperature: 0 }))
       assert.deepStrictEqual(server.received.map(({ body }) => body), [
-        { model: "gpt-mock", n: 1, messages: [{ role: "user", content: "p" }] },
-        { model: "gpt-mock", temperature: 0, n: 1, messages: [{ role: "user", content: "p" }] }
+        { model: "gpt-mock", messages: [{ role: "user", content: "p" }] },
+        { model: "gpt-mock", temperature: 0, messages: [{ role: "user", content: "p" }] }
       ])
     }))
 
@@ -86,6 +124,58 @@ describe.each(clients)("OpenAiCompatible over %s", (_, client) => {
     }))
 })
 
+describe.each(protocols)("%s", (name, protocol) => {
+  const drawn = Effect.flatMap(LlmModel.LlmModel, (model) => Effect.as(LlmModel.sampleMany("p", 1), model.identity.id))
+  const sent = (options: Parameters<typeof protocol.layer>[1]) =>
+    Effect.gen(function*() {
+      const server = yield* makeServer(protocol.success())
+      const id = yield* drawn.pipe(
+        Effect.provide(protocol.layer(server.url, options)),
+        Effect.provide(FetchHttpClient.layer)
+      )
+      return { id, ...server.received[0]! }
+    })
+
+  it.effect("sends fields of `request` that are no part of the identity", () =>
+    Effect.gen(function*() {
+      const plain = yield* sent({})
+      const request = name === "Ollama" ? { keep_alive: "5m" } : name === "Anthropic"
+        ? { thinking: { type: "disabled" } }
+        : { user: "me", metadata: { run: 1 }, service_tier: "flex" }
+      const other = yield* sent({ request })
+      assert.strictEqual(other.id, plain.id)
+      assert.deepStrictEqual<object>(other.body, { ...plain.body, ...request })
+    }))
+
+  it.effect("sends `cache-control: no-cache`, headers and a query, and no `n` for one sample", () =>
+    Effect.gen(function*() {
+      const plain = yield* sent({})
+      assert.strictEqual(plain.headers["cache-control"], "no-cache")
+      assert.notProperty(plain.body, "n")
+      const other = yield* sent({ headers: { "x-title": "mine", "cache-control": undefined } })
+      assert.strictEqual(other.id, plain.id)
+      assert.strictEqual(other.headers["x-title"], "mine")
+      assert.notProperty(other.headers, "cache-control")
+    }))
+
+  it.effect("rejects fields, headers and values that cannot be sent, without quoting a secret", () =>
+    Effect.gen(function*() {
+      const rejected: ReadonlyArray<[options: Parameters<typeof protocol.layer>[1], says: string]> = [
+        [{ request: { model: "m" } }, "`request` has `model`: "],
+        [{ request: { messages: [] } }, "`request` has `messages`: "],
+        [{ request: { user: NaN } }, "`request` has a value that JSON cannot hold"],
+        [{ headers: { "a b": "c" } }, "a name"],
+        [{ headers: { a: "b\nc" } }, "a value of `a`"],
+        [{ headers: { a: Redacted.make("secret\u{1d4b3}") } }, "a value of `a`"]
+      ]
+      for (const [options, says] of rejected) {
+        const message = invalidInputOf(yield* Effect.flip(modelOf(protocol.layer("http://127.0.0.1:1", options))))
+        assert.include(message, says)
+        assert.notInclude(message, "secret")
+      }
+    }))
+})
+
 describe("a server", () => {
   it.effect("is not taken to ignore `n` after one sample for a request of one", () =>
     Effect.gen(function*() {
@@ -94,7 +184,7 @@ describe("a server", () => {
         yield* LlmModel.sampleOne("p")
         yield* LlmModel.sampleMany("p", 3)
       }).pipe(sampling(FetchHttpClient.layer, server.url))
-      assert.deepStrictEqual(server.received.map(({ body }) => body.n), [1, 3])
+      assert.deepStrictEqual(server.received.map(({ body }) => body.n ?? 1), [1, 3])
     }))
 })
 
@@ -128,6 +218,14 @@ describe("the base URL", () => {
 })
 
 describe("options", () => {
+  it.effect("reject a field that is in `parameters` and in `request`", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(
+        modelOf(OpenAiCompatible.layer({ ...required, parameters: { seed: 1 }, request: { seed: 2 } }))
+      )
+      assert.include(invalidInputOf(error), "`seed` is in `parameters` and in `request`")
+    }))
+
   it.effect("reject a parameter with an option of its own when the layer is built, and say which", () =>
     Effect.gen(function*() {
       const instead = {
@@ -288,7 +386,7 @@ describe("layerConfig", () => {
         assert.deepInclude(body, { model: "gpt-mine", temperature: 0.5 })
         assert.strictEqual(headers.authorization, "Bearer sk-mine")
       }
-      assert.deepInclude(server.received.at(-1)!.body, { top_p: 0.9, n: 1 })
+      assert.deepInclude(server.received.at(-1)!.body, { top_p: 0.9 })
       assert.lengthOf(server.received.at(-1)!.body.messages, 2)
     }))
 

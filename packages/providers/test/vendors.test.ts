@@ -52,7 +52,7 @@ describe("a vendor", () => {
           Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk") })),
           Effect.provide(sentTo(server.url, FetchHttpClient.layer))
         )
-        assert.deepStrictEqual(server.received.map(({ body }) => body.n), requests)
+        assert.deepStrictEqual(server.received.map(({ body }) => body.n ?? 1), requests)
       })
   )
 
@@ -103,7 +103,7 @@ describe("a vendor", () => {
           Effect.provide(layer({ model: "m", apiKey: Redacted.make("sk"), maxBatch: 2 }).pipe(Layer.provide(sent)))
         )
       }
-      assert.deepStrictEqual(server.received.map(({ body }) => body.n), [2, 2, 2, 2])
+      assert.deepStrictEqual(server.received.map(({ body }) => body.n ?? 1), [2, 2, 2, 2])
     }))
 
   const apiKey = Redacted.make("sk")
@@ -188,7 +188,7 @@ describe("a vendor of the user's", () => {
           Effect.provide(sentTo(server.url, FetchHttpClient.layer))
         )
       }
-      assert.deepStrictEqual(server.received.map(({ body }) => body.n), [2, 2, 1, 1, 1, 1])
+      assert.deepStrictEqual(server.received.map(({ body }) => body.n ?? 1), [2, 2, 1, 1, 1, 1])
     }))
 
   it.effect("is called by its host in spans and metrics unless it has a `telemetryName`", () =>

@@ -1,7 +1,9 @@
+import * as Identity from "@llm-cache/core/Identity"
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type { Parameters, Protocol } from "./protocol/protocol.ts"
 
 /** The URL of a request. Messages do not quote the base URL, which may hold a password. */
@@ -13,19 +15,60 @@ export const requestUrl = (protocol: Protocol, baseUrl: string): Effect.Effect<U
   if (url.username + url.password + url.search + url.hash !== "") {
     return failInvalid(
       protocol,
-      "`baseUrl` has a user name, a password, a query or a fragment: leave them out, and give the key as `apiKey`"
+      "`baseUrl` has a user name, a password, a query or a fragment: leave them out, and give the key as `apiKey`, and " +
+        "parameters of the query as `query`"
     )
   }
   return Effect.succeed(new URL(`${url.origin}${url.pathname.replace(/\/+$/, "")}${protocol.path}`))
 }
 
-/** Fails for parameters that have options of their own. */
-export const checkParameters = (protocol: Protocol, parameters: Parameters): Effect.Effect<void, InvalidInput> => {
+/** Fails for fields of the body that have options of their own, that are given twice, or that JSON cannot hold. */
+export const checkFields = (
+  protocol: Protocol,
+  parameters: Parameters,
+  request: Parameters
+): Effect.Effect<void, InvalidInput> => {
   const { reservedParameters } = protocol
-  const name = Object.keys(reservedParameters).find((name) => Object.hasOwn(parameters, name))
-  return name === undefined
-    ? Effect.void
-    : failInvalid(protocol, `\`parameters\` has \`${name}\`: ${reservedParameters[name]}`)
+  for (const [option, fields] of Object.entries({ parameters, request })) {
+    const name = Object.keys(reservedParameters).find((name) => Object.hasOwn(fields, name))
+    if (name !== undefined) return failInvalid(protocol, `\`${option}\` has \`${name}\`: ${reservedParameters[name]}`)
+  }
+  const twice = Object.keys(request).find((name) => Object.hasOwn(parameters, name))
+  if (twice !== undefined) {
+    return failInvalid(
+      protocol,
+      `\`${twice}\` is in \`parameters\` and in \`request\`: give it in \`parameters\` if it changes the samples`
+    )
+  }
+  // `parameters` are checked with the identity.
+  return Effect.mapError(
+    Identity.make({ model: "any", parameters: request }),
+    () =>
+      invalid(
+        protocol,
+        "`request` has a value that JSON cannot hold: give texts, finite numbers, booleans, arrays, objects"
+      )
+  )
+}
+
+/** Values by name, as headers or in a query. `undefined` leaves one out. */
+export type Values = { readonly [name: string]: string | Redacted.Redacted | undefined }
+
+/** The text of a header or of a parameter of the query. */
+export const textOf = (value: string | Redacted.Redacted): string =>
+  Redacted.isRedacted(value) ? Redacted.value(value) : value
+
+/** Fails for headers that HTTP cannot hold. Messages do not quote a value, which may be a secret. */
+export const checkHeaders = (protocol: Protocol, headers: Values): Effect.Effect<void, InvalidInput> => {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+      return failInvalid(protocol, "`headers` has a name that HTTP cannot hold: give letters, digits and `-`")
+    }
+    if (value !== undefined && !/^[\x20-\x7e]*$/.test(textOf(value))) {
+      return failInvalid(protocol, `\`headers\` has a value of \`${name}\` that HTTP cannot hold: give printable ASCII`)
+    }
+  }
+  return Effect.void
 }
 
 /** The timeout of a request as a duration. */
@@ -42,5 +85,7 @@ export const checkTimeout = (
     onSome: Effect.succeed
   })
 
-export const failInvalid = ({ module }: Protocol, description: string) =>
-  Effect.fail(new InvalidInput({ module: `${module}.make`, description }))
+const invalid = ({ module }: Protocol, description: string) =>
+  new InvalidInput({ module: `${module}.make`, description })
+
+export const failInvalid = (protocol: Protocol, description: string) => Effect.fail(invalid(protocol, description))

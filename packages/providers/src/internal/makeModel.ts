@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { bodyJsonUnsafe, post } from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Limits from "../Limits.ts"
 import type { ModelOptions } from "../ModelOptions.ts"
 import type { ApiKey } from "./apiKey.ts"
-import { checkParameters, checkTimeout, requestUrl } from "./checkOptions.ts"
+import { checkFields, checkHeaders, checkTimeout, requestUrl, textOf } from "./checkOptions.ts"
 import { estimateTokens } from "./limits/estimateTokens.ts"
 import type { Protocol } from "./protocol/protocol.ts"
 import type { RequestDetails } from "./request/errorReason.ts"
@@ -31,9 +31,11 @@ export const makeModel = Effect.fnUntraced(function*(
   protocol: Protocol,
   options: Options
 ): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient.HttpClient> {
-  const { apiKey, model, parameters = {}, system, temperature } = options
+  const { apiKey, headers = {}, model, parameters = {}, query = {}, request: fields = {}, system, temperature } =
+    options
   const url = yield* requestUrl(protocol, options.baseUrl)
-  yield* checkParameters(protocol, parameters)
+  yield* checkFields(protocol, parameters, fields)
+  yield* checkHeaders(protocol, headers)
   const timeout = yield* checkTimeout(protocol, options.timeout ?? "10 minutes")
   const retry = retryWith(options.retry ?? defaultSchedule)
   const client = yield* HttpClient.HttpClient
@@ -42,6 +44,7 @@ export const makeModel = Effect.fnUntraced(function*(
     ? sharedLimits.value
     : yield* Limits.make(options.limits)
   const { host, hostname, href } = url
+  const sent = { ...parameters, ...fields }
   const provider = `${options.name ?? host} (${model})`
   const toProviderError = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
   const resolveKey = Effect.mapError(apiKey.resolve, toProviderError)
@@ -51,11 +54,27 @@ export const makeModel = Effect.fnUntraced(function*(
     .filter((limit) => typeof limit === "number")
     .find((limit) => limit > 0)
 
-  const prepare = (key: Redacted.Redacted | undefined) => ({
-    account: { host, key },
-    excerpt: makeExcerpt(key === undefined ? [] : [key]),
-    request: protocol.setHeaders(key)(post(url))
-  })
+  const target = new URL(url)
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) target.searchParams.set(name, textOf(value))
+  }
+  const secrets = [...Object.values(headers), ...Object.values(query)].filter((value) => Redacted.isRedacted(value))
+  const ownHeaders = Object.entries(headers).map(([name, value]) =>
+    [name.toLowerCase(), value && textOf(value)] as const
+  )
+  const prepare = (key: Redacted.Redacted | undefined) => {
+    const all: Record<string, string | undefined> = {
+      // A gateway that answers from a cache would give one sample again and again.
+      "cache-control": "no-cache",
+      ...protocol.setHeaders(key)(post(target)).headers,
+      ...Object.fromEntries(ownHeaders)
+    }
+    return {
+      account: { host, key },
+      excerpt: makeExcerpt(key === undefined ? secrets : [key, ...secrets]),
+      request: post(target, { headers: all })
+    }
+  }
   // Kept for the next request, which mostly has the same key: the headers cost the benchmark's rows `request*`.
   let prepared: ReturnType<typeof prepare> | undefined
 
@@ -73,7 +92,7 @@ export const makeModel = Effect.fnUntraced(function*(
         if (prepared === undefined || prepared.account.key !== key) prepared = prepare(key)
         const { account, excerpt, request } = prepared
         const details: RequestDetails = { url: href, model, n, keyName: apiKey.name, excerpt }
-        const body = protocol.requestBody({ model, temperature, system, parameters }, prompt, n)
+        const body = protocol.requestBody({ model, temperature, system, parameters: sent }, prompt, n)
         const send = sendRequest(client, protocol, bodyJsonUnsafe(request, body), timeout, details)
         const tokens = estimateTokens({ texts: [prompt, system ?? ""], samples: n, outputTokens })
         return retry(Effect.mapError(limits.run(account, tokens, send), toProviderError), onRetry)

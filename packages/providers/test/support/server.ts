@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net"
 export interface CompletionRequest {
   readonly model: string
   readonly temperature?: number
-  readonly n: number
+  readonly n?: number
   readonly messages: ReadonlyArray<{ readonly role: string; readonly content: string }>
   readonly [parameter: string]: unknown
 }
@@ -107,7 +107,7 @@ export const choices = (...choices: ReadonlyArray<unknown>): Reply => json(200, 
 export const completion = (brings: (n: number) => number = (n) => n): Reply => {
   let given = 0
   return (response, received) => {
-    const texts = Array.from({ length: brings(received.body.n) }, () => `sample ${given++}`)
+    const texts = Array.from({ length: brings(received.body.n ?? 1) }, () => `sample ${given++}`)
     json(200, {
       model: "gpt-mock-1",
       choices: texts.map((content) => choice(content)),

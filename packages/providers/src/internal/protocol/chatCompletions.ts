@@ -41,7 +41,8 @@ export const chatCompletions: Protocol = {
   requestBody: ({ model, parameters, system, temperature }, prompt, n) => {
     const messages = [{ role: "user", content: prompt }]
     if (system !== undefined) messages.unshift({ role: "system", content: system })
-    return { ...parameters, model, temperature, n, messages }
+    // Some servers refuse `n` itself.
+    return { ...parameters, model, temperature, n: n === 1 ? undefined : n, messages }
   },
   // https://platform.openai.com/docs/api-reference/chat/object
   readAnswer: (answer) =>

@@ -131,6 +131,8 @@ const contextTooLong = (fields: ReturnType<typeof fieldsOf>) =>
     )
   )
 
+const proxyAdvice = "give the proxy's user and password to the HTTP client"
+
 /** The reasons that the status decides. */
 const fromStatusAlone = (failure: Failure & { readonly status: number }): ProviderErrorReason => {
   const { request: { keyName, model, n, url }, retryAfter, status } = failure
@@ -173,7 +175,7 @@ const fromStatusAlone = (failure: Failure & { readonly status: number }): Provid
       return new BadRequest(
         fields(
           "a proxy before the provider asks for a password",
-          "give the proxy's user and password to the HTTP client"
+          proxyAdvice
         )
       )
     case 451:
@@ -223,6 +225,9 @@ export const fromClientError = (
             "of your network's authority to Node in NODE_EXTRA_CA_CERTS"
         })
       }
+      if (Phrases.proxyPassword.test(causes)) {
+        return new BadRequest({ description: `no answer from ${url}${because}: ${proxyAdvice}` })
+      }
       if (Phrases.noTls.test(causes)) {
         return new BadRequest({
           description:
@@ -247,7 +252,8 @@ export const fromCutBody = (status: number, { url }: RequestDetails): ProviderEr
 // Takes only codes and messages: errors of HTTP clients hold the request, and with it the key.
 const causesOf = (cause: unknown): ReadonlyArray<string> => {
   if (!(cause instanceof Error)) return []
-  const text = "code" in cause && typeof cause.code === "string" ? cause.code : cause.message
+  const code = "code" in cause && !Phrases.proxyAnswer.test(cause.message) ? cause.code : undefined
+  const text = typeof code === "string" ? code : cause.message
   return [text, ...causesOf(cause.cause)].filter((text) => text !== "")
 }
 

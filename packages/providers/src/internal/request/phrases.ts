@@ -90,3 +90,8 @@ export const untrustedCertificate = anyOf(
 
 /** No TLS with this server, mostly because it speaks plain HTTP. */
 export const noTls = anyOf("WRONG_VERSION_NUMBER", "EPROTO")
+
+/** An answer of a proxy to undici, in place of a tunnel. */
+export const proxyAnswer = anyOf("proxy response \\(\\d+\\)")
+
+export const proxyPassword = anyOf("proxy response \\(407\\)")
