@@ -44,8 +44,8 @@ export interface ModelOptions extends Identity.Options {
   readonly limits?: Limits.Options | undefined
   /**
    * Fields of each request that do not change the samples: `user`, `metadata`, `service_tier`, `keep_alive`, a provider's
-   * routing. They are not part of the identity, so that models that differ only in them share a cache. Everything that
-   * changes the samples belongs into `parameters`.
+   * routing. They are not part of the identity, so that models that differ only in them share a cache. A field
+   * that changes the samples belongs into `parameters`.
    *
    * @default none
    */

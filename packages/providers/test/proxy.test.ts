@@ -1,6 +1,6 @@
 // The recommended client with a proxy from the environment, as the README builds it.
 import { NodeHttpClient } from "@effect/platform-node"
-import * as Undici from "@effect/platform-node/Undici"
+import { EnvHttpProxyAgent } from "@effect/platform-node/Undici"
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel } from "@llm-cache/core"
 import { Effect, Layer, Schedule } from "effect"
@@ -10,7 +10,7 @@ import { reasonOf, sampling } from "./support/model.ts"
 import { makeServer } from "./support/server.ts"
 
 const agent = Effect.acquireRelease(
-  Effect.sync(() => new Undici.EnvHttpProxyAgent()),
+  Effect.sync(() => new EnvHttpProxyAgent()),
   (agent) => Effect.promise(() => agent.destroy())
 )
 

@@ -1,4 +1,4 @@
-/** Words of servers for failures of which the status says too little. */
+/** Words of servers that decide the kind of a failure together with its status. */
 
 const anyOf = (...patterns: ReadonlyArray<string>): RegExp => new RegExp(patterns.join("|"), "i")
 
