@@ -24,7 +24,8 @@ import { StoreError } from "./SampleError.ts"
 // -----------------------------------------------------------------------------
 
 /**
- * The columns of a row after its text, in order.
+ * The columns of a row after its text, in order. `metadata` is a JSON object of all metadata without a column, `null` if
+ * there are none.
  *
  * @category rows
  * @since 0.1.0
@@ -41,7 +42,8 @@ export const columns = [
   "elapsed",
   "request_samples",
   "input_tokens",
-  "output_tokens"
+  "output_tokens",
+  "metadata"
 ] as const
 
 /**
@@ -51,24 +53,41 @@ export const columns = [
  * @since 0.1.0
  */
 export const encode = <A>(
-  { metadata, origins, text }: Drawn,
+  {
+    metadata: {
+      createdAt,
+      elapsed,
+      finishReason,
+      index,
+      inputTokens,
+      model,
+      outputTokens,
+      request,
+      requestSamples,
+      ...others
+    },
+    origins,
+    text
+  }: Drawn,
   encodeText: (text: string) => A
 ): ReadonlyArray<A | string | number | null> => {
   const optional = (text: string | undefined) => text === undefined ? null : encodeText(text)
+  const json = JSON.stringify(others)
   return [
     encodeText(text),
     Buffer.byteLength(text),
     Zlib.crc32(text),
     JSON.stringify(origins),
-    optional(metadata.request),
-    metadata.index ?? null,
-    optional(metadata.model),
-    optional(metadata.finishReason),
-    metadata.createdAt ?? null,
-    metadata.elapsed ?? null,
-    metadata.requestSamples ?? null,
-    metadata.inputTokens ?? null,
-    metadata.outputTokens ?? null
+    optional(request),
+    index ?? null,
+    optional(model),
+    optional(finishReason),
+    createdAt ?? null,
+    elapsed ?? null,
+    requestSamples ?? null,
+    inputTokens ?? null,
+    outputTokens ?? null,
+    json === "{}" ? null : json
   ]
 }
 
@@ -89,7 +108,9 @@ export const decode = (
   if (row[1] !== null && Buffer.byteLength(text) !== Number(row[1])) return undefined
   const origins = row[3] === null || row[3] === "[]" ? [] : parseJson(row[3])
   if (!isPositions(origins)) return undefined
-  const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } = {}
+  const others = row[13] === null ? {} : parseJson(row[13])
+  if (!Predicate.isObject(others)) return undefined
+  const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } = others
   if (row[4] !== null) metadata.request = decodeText(row[4])
   if (row[5] !== null) metadata.index = Number(row[5])
   if (row[6] !== null) metadata.model = decodeText(row[6])
@@ -227,15 +248,14 @@ export const damagedKey = (row: string): Fault => ({
 })
 
 /**
- * The fault of a store in a version that this library does not write.
+ * The fault of a store that a later version of this library wrote.
  *
  * @category errors
  * @since 0.1.0
  */
-export const otherVersion = (found: number | string, known: number | string): Fault => ({
+export const laterVersion = (found: number | string, known: number | string): Fault => ({
   kind: "Unavailable",
-  description: `the store has version ${found}, and this library writes version ${known}: ` +
-    (Number(found) < Number(known) ? "open it once without replication, as its owner" : "update the library")
+  description: `the store has version ${found}, and this library writes version ${known}: update the library`
 })
 
 const kept = "The samples of the request are kept in memory, and the next draw stores them"

@@ -15,7 +15,9 @@ const Drawn = Schema.Struct({
     elapsed: Schema.optionalKey(Schema.Literals([0, 12.5, 1234])),
     requestSamples: Schema.optionalKey(Count),
     inputTokens: Schema.optionalKey(Count),
-    outputTokens: Schema.optionalKey(Count)
+    outputTokens: Schema.optionalKey(Count),
+    refusal: Schema.optionalKey(Schema.String),
+    later: Schema.optionalKey(Schema.Struct({ field: Schema.Array(Count) }))
   }),
   origins: Schema.Array(Count)
 })
@@ -46,7 +48,9 @@ describe("a row", () => {
     ["another length", 1, 4],
     ["another checksum", 2, 0],
     ["broken JSON for its origins", 3, "[3"],
-    ["origins other than positions", 3, `["3"]`]
+    ["origins other than positions", 3, `["3"]`],
+    ["broken JSON for its other metadata", 13, "{"],
+    ["other metadata that are no object", 13, "[1]"]
   ])("with %s is damaged", (_, column, value) => {
     const row = StoreRow.encode(sample, (text) => `'${text}`).with(column, value)
     assert.isUndefined(StoreRow.decode(row, unquote))

@@ -17,7 +17,8 @@
  * - The tables `llm_cache_keys` (prompts), `llm_cache_samples`, `llm_cache_leases` and `llm_cache_store` are created before
  *   the first request, which needs the right to create tables. Recording needs `select`, `insert` and `delete` on the first
  *   three, and `select` on the last. Opening and replication write nothing, and need `select`, and no tables.
- * - `llm_cache_samples` has the metadata of a sample in columns. Texts are unchanged if `encoding` is `plain`, and JSON if
+ * - `llm_cache_samples` has the metadata of a sample in columns, and those without a column in `metadata`, as JSON. Tables of
+ *   an earlier version are read as they are, and migrated before the first request, which only their owner may do. Texts are unchanged if `encoding` is `plain`, and JSON if
  *   it is `json`: PostgreSQL's texts cannot hold a NUL.
  * - A changed row (its length or checksum differs) is a `StoreError` of kind `Damaged`. Delete a row to have its position
  *   drawn again.

@@ -55,6 +55,24 @@ describePostgres("PostgreSQL, opened as a store", () => {
       assert.include((yield* Effect.flip(before.prepare(yield* makeKey()))).message, "update the library")
     }))
 
+  it.live("tables of the first version are read as they are, and migrated by the first write", () =>
+    Effect.gen(function*() {
+      const place = newPlace()
+      const key = yield* makeKey()
+      yield* put(yield* open(place), key, entry(0, "a"))
+      const old = `alter table ${place.prefix}_samples drop column metadata`
+      yield* execute(old, `update ${place.prefix}_store set version = 1`)
+      const [reader, writer] = [yield* open(place), yield* open(place)]
+      assert.strictEqual((yield* reader.get(key, 0))?.text, "a")
+      assert.deepStrictEqual(
+        yield* execute(`select version from ${place.prefix}_store`),
+        [{ version: 1 }]
+      )
+      const drawn = { text: "b", metadata: { refusal: "no" }, origins: [] }
+      yield* put(writer, key, { position: 1, drawn })
+      for (const store of [reader, writer]) assert.deepStrictEqual(yield* store.get(key, 1), drawn)
+    }))
+
   it.live("the first writes of many processes and fibers create the tables once", () =>
     Effect.gen(function*() {
       const place = newPlace()

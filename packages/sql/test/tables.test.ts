@@ -65,7 +65,8 @@ describePostgres("PostgreSQL's tables", () => {
         elapsed: 12.5,
         requestSamples: 3,
         inputTokens: 17,
-        outputTokens: 3_000_000_000
+        outputTokens: 3_000_000_000,
+        refusal: "no\0"
       }
       yield* put(store, key, { position: 0, drawn: { text: "caf\u00E9", metadata, origins: [4, 0] }, id: "an id" })
       const [row] = yield* execute(`select * from ${prefix}_samples`)
@@ -85,7 +86,8 @@ describePostgres("PostgreSQL's tables", () => {
         elapsed: 12.5,
         request_samples: 3,
         input_tokens: 17,
-        output_tokens: 3_000_000_000
+        output_tokens: 3_000_000_000,
+        metadata: `{"refusal":"no\\u0000"}`
       })
       assert.strictEqual(typeof crc32, "bigint")
       assert.include(store.describe(key), String(row!["key_sha256"]))

@@ -19,7 +19,8 @@
  *   `~` at the start is the home folder.
  * - A read-only file replays its samples. Opening and reading never create or change a file, nor does replication. (SQLite
  *   may leave an empty `-wal` and a `-shm` beside a file that it reads.)
- * - The table `samples` has a row for each sample, with its metadata in columns. Join `keys` by `keys.id = samples.key`
+ * - The table `samples` has a row for each sample, with its metadata in columns (those without a column in `metadata`, as
+ *   JSON). The first request migrates a file of an earlier version. Join `keys` by `keys.id = samples.key`
  *   for its prompt, and `identities` by `identities.id = keys.identity`. A changed sample is a `StoreError` of kind
  *   `Damaged`: delete its row to have its position drawn again. Without their row in `keys`, samples are not found.
  *

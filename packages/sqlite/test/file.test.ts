@@ -8,7 +8,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { SqliteStore } from "../src/index.ts"
-import { statements } from "../src/internal/schema.ts"
+import { migrations, readStatements, writeStatements } from "../src/internal/schema.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))),
@@ -124,6 +124,32 @@ describe("the file", () => {
       db.exec("pragma user_version = 1000")
       db.close()
       assert.include((yield* Effect.flip(SqliteStore.make({ file }))).message, "update the library")
+    }))
+
+  it.effect("of the first version is read as it is, and migrated by the first write", () =>
+    Effect.gen(function*() {
+      const file = yield* newFile
+      const key = yield* keyOf("p")
+      const using = <A, E>(use: (store: SampleStore.Store) => Effect.Effect<A, E>) =>
+        Effect.scoped(Effect.flatMap(SqliteStore.make({ file }), use))
+      const sql = (text: string) => {
+        const db = new DatabaseSync(file)
+        db.exec(text)
+        db.close()
+      }
+      yield* using((store) => put(store, key, 0))
+      sql("alter table samples drop column metadata; pragma user_version = 1")
+      const before = Fs.readFileSync(file)
+      const old = yield* SqliteStore.make({ file })
+      assert.deepStrictEqual((yield* old.get(key, 0))?.metadata, { finishReason: "stop", outputTokens: 3 })
+      yield* using((store) => store.getMany(key, 0, 2))
+      assert.isTrue(before.equals(Fs.readFileSync(file)))
+      const entry = { position: 1, drawn: { text: "b", metadata: { refusal: "no" }, origins: [] } }
+      yield* using((store) => store.put(key, [entry], "drop"))
+      assert.deepStrictEqual(yield* old.getMany(key, 0, 2), [
+        { text: "a", metadata: { finishReason: "stop", outputTokens: 3 }, origins: [] },
+        entry.drawn
+      ])
     }))
 
   it.effect("can be read by any SQLite shell, with the metadata of samples in columns", () =>
@@ -461,7 +487,7 @@ it.effect("every statement uses an index", () =>
     const store = yield* SqliteStore.make({ file })
     yield* put(store, yield* keyOf("p"), 0)
     const db = new DatabaseSync(file, { readOnly: true })
-    for (const [name, sql] of Object.entries(statements)) {
+    for (const [name, sql] of Object.entries({ ...readStatements(migrations.length), ...writeStatements })) {
       if (/^(begin|commit|rollback)/.test(sql)) continue
       const plan = db.prepare(`explain query plan ${sql}`).all().map(({ detail }) => String(detail))
       for (const step of plan) assert.notMatch(step, /^SCAN (?!CONSTANT)/, `${name}: ${step}`)

@@ -1,4 +1,4 @@
-import { advice, type Fault, otherVersion, unavailable } from "@llm-cache/core/StoreRow"
+import { advice, type Fault, laterVersion, unavailable } from "@llm-cache/core/StoreRow"
 import type { RedisError } from "effect/persistence/Redis"
 import { format, otherFormat } from "./schema.ts"
 
@@ -51,7 +51,7 @@ const connections: ReadonlyArray<readonly [pattern: RegExp, advice: string]> = [
 /** The fault of an error of Redis, its client or the system. */
 export const explain = ({ cause }: RedisError): Fault => {
   const message = messageOf(cause)
-  if (message.startsWith(otherFormat)) return otherVersion(message.slice(otherFormat.length + 1), format)
+  if (message.startsWith(otherFormat)) return laterVersion(message.slice(otherFormat.length + 1), format)
   if (/\bWRONGTYPE\b/.test(message)) {
     return {
       kind: "Damaged",

@@ -2,7 +2,7 @@ import type { Key } from "@llm-cache/core/Key"
 import type { Drawn } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
-import { damagedKey, damagedSample, type Fault, otherVersion, storeError } from "@llm-cache/core/StoreRow"
+import { damagedKey, damagedSample, type Fault, laterVersion, storeError } from "@llm-cache/core/StoreRow"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redis from "effect/persistence/Redis"
@@ -31,7 +31,7 @@ export const openStore = Effect.fnUntraced(function*(
     Effect.all([meta, inspect(redis)], { concurrency: "unbounded" }),
     (error) => failed(explain(error))
   )
-  if (typeof version === "string" && version !== format) return yield* failed(otherVersion(version, format))
+  if (typeof version === "string" && version !== format) return yield* failed(laterVersion(version, format))
   if (evictionPolicy?.startsWith("allkeys")) {
     return yield* failed({
       kind: "Unavailable",

@@ -64,8 +64,11 @@ export const decodeKey = ([digest, , identityId, path, prompt, encoding, samples
 // samples
 // -----------------------------------------------------------------------------
 
-/** The columns of `decodeSample`, in order. */
-export const sampleColumns = `sample, ${StoreRow.columns.join(", ")}, encoding`
+/** The columns of `decodeSample`, in order. Before version 2, the table `s` may not have `metadata`. */
+export const sampleColumns = (version: number): string => {
+  const columns = version < 2 ? [...StoreRow.columns.slice(0, -1), "to_jsonb(s) ->> 'metadata'"] : StoreRow.columns
+  return `sample, ${columns.join(", ")}, encoding`
+}
 
 export const encodeSample = ({ drawn, id, position }: Entry, digest: string) => {
   const { finishReason, model, request } = drawn.metadata

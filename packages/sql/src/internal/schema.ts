@@ -77,17 +77,18 @@ const migrations: ReadonlyArray<(sql: SqlClient, tables: Tables) => Arr.NonEmpty
       expires bigint not null,
       primary key (key_sha256, position)
     )`
-  ]
+  ],
+  (sql, tables) => [sql`alter table ${tables.samples} add column metadata text`]
 ]
 
 /** The version of the tables that this library writes. */
 export const version = migrations.length
 
-/** The version of the tables, `undefined` if there are none. */
-export const versionOf = (sql: SqlClient, tables: Tables): Effect.Effect<number | undefined, SqlError> =>
+/** The version of the tables, 0 if there are none. */
+export const versionOf = (sql: SqlClient, tables: Tables): Effect.Effect<number, SqlError> =>
   sql<{ readonly version: number }>`select version from ${tables.store}`.pipe(
-    Effect.map((rows) => rows[0]?.version),
-    Effect.catchIf(isMissingTable, () => Effect.undefined)
+    Effect.map((rows) => rows[0]?.version ?? 0),
+    Effect.catchIf(isMissingTable, () => Effect.succeed(0))
   )
 
 /** Creates the tables, or brings them to this version. A second process waits, and then has nothing to do. */
@@ -101,10 +102,10 @@ export const migrate = (sql: SqlClient, tables: Tables): Effect.Effect<void, Sql
         id varchar(36) not null primary key
       )`
       const before = yield* versionOf(sql, tables)
-      for (const migration of migrations.slice(before ?? 0)) {
+      for (const migration of migrations.slice(before)) {
         yield* Effect.forEach(migration(sql, tables), (statement) => statement, { discard: true })
       }
-      yield* before === undefined
+      yield* before === 0
         ? sql`insert into ${tables.store} ${sql.insert({ version, id: crypto.randomUUID() })}`
         : sql`update ${tables.store} set version = ${version} where version < ${version}`
     })

@@ -3,7 +3,7 @@ import type { Key } from "@llm-cache/core/Key"
 import type { Drawn, Entry } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
-import { damagedKey, damagedSample, otherVersion, storeError } from "@llm-cache/core/StoreRow"
+import { damagedKey, damagedSample, laterVersion, storeError } from "@llm-cache/core/StoreRow"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -63,18 +63,21 @@ export const openStore = Effect.fnUntraced(function*(
     onItsOwn(sql, Effect.all([Schema.nameOfDatabase(sql), Schema.versionOf(sql, tables)])),
     (error) => storeError(name, "open", explain(error))
   )
-  if (version !== undefined && version > Schema.version) {
-    return yield* storeError(name, "open", otherVersion(version, Schema.version))
+  if (version > Schema.version) {
+    return yield* storeError(name, "open", laterVersion(version, Schema.version))
   }
-  return makeStore(sql, name, tables, `sql ${database}.${tables.samples.value}`)
+  return makeStore(sql, name, tables, `sql ${database}.${tables.samples.value}`, version)
 })
 
 const makeStore = (
   sql: SqlClient,
   name: string,
   tables: Schema.Tables,
-  id: string
+  id: string,
+  version: number
 ): SampleStore.Store => {
+  let columns = sampleColumns(version)
+
   const run = <A>(
     operation: StoreError["operation"],
     effect: Effect.Effect<A, SqlError>,
@@ -98,13 +101,14 @@ const makeStore = (
   const getReady = Effect.fnUntraced(function*(operation: StoreError["operation"], key: Key) {
     if (isReady) return
     let version = yield* run(operation, Schema.versionOf(sql, tables), key)
-    if (version === undefined || version < Schema.version) {
+    if (version < Schema.version) {
       yield* run(operation, Schema.migrate(sql, tables), key)
       version = yield* run(operation, Schema.versionOf(sql, tables), key)
     }
-    if (version !== undefined && version > Schema.version) {
-      return yield* storeError(name, operation, otherVersion(version, Schema.version), key)
+    if (version > Schema.version) {
+      return yield* storeError(name, operation, laterVersion(version, Schema.version), key)
     }
+    columns = sampleColumns(version)
     isReady = true
   }, one.withPermits(1))
 
@@ -214,7 +218,7 @@ const makeStore = (
         const end = start + Math.min(count - samples.length, pageSize.read)
         const rows = yield* read(
           "get",
-          sql`select ${sql.literal(sampleColumns)}, position from ${tables.samples}
+          sql`select ${sql.literal(columns)}, position from ${tables.samples} s
             where key_sha256 = ${digestOf(key)} and position >= ${start} and position < ${end} order by position`
             .values,
           key,

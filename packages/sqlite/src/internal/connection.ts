@@ -1,10 +1,17 @@
-import { advice, otherVersion, unavailable } from "@llm-cache/core/StoreRow"
+import { advice, laterVersion, unavailable } from "@llm-cache/core/StoreRow"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { DatabaseSync } from "node:sqlite"
+import { DatabaseSync, type StatementSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { FaultError, isBusy } from "./errors.ts"
-import { applicationId, migrations, type Statements, statements } from "./schema.ts"
+import {
+  applicationId,
+  migrations,
+  type ReadStatements,
+  readStatements,
+  type Statements,
+  writeStatements
+} from "./schema.ts"
 
 /** How long a write waits for another process to release the file, in milliseconds. */
 const busyTimeout = 5000
@@ -18,10 +25,14 @@ const pageSize = 8192
 /** How many pages the write-ahead log collects before a checkpoint forces them to the disk: 32 MB. */
 const checkpoint = 4000
 
-interface Connection {
+type Mode = "write" | "read" | "immutable"
+
+interface Connection<S extends ReadStatements = ReadStatements> {
   readonly db: DatabaseSync
-  readonly statements: Statements
-  readonly mode: "write" | "read" | "immutable"
+  /** The version of the schema. */
+  readonly version: number
+  readonly statements: S
+  readonly mode: Mode
   /** The opened file, with the largest size seen. */
   stats: Fs.Stats
 }
@@ -30,6 +41,7 @@ interface Connection {
 export class Connections {
   readonly #file: string
   #current: Connection | undefined
+  #writing: Connection<Statements> | undefined
   #isClosed = false
 
   constructor(file: string) {
@@ -37,9 +49,9 @@ export class Connections {
   }
 
   /** The statements for reading, `undefined` if the file is missing or empty. */
-  read(): Statements | undefined {
+  read(): ReadStatements | undefined {
     const current = this.#current
-    if (current !== undefined && (current.mode !== "immutable" || this.#isUntouched(current))) return current.statements
+    if (current !== undefined && this.#isCurrent(current)) return current.statements
     this.disconnect()
     const stats = this.#stat()
     if (stats === undefined) return undefined
@@ -48,7 +60,7 @@ export class Connections {
   }
 
   /** Reads, and recovers from a fault. Returns `undefined` if the file is missing or empty. */
-  use<A>(evaluate: (statements: Statements) => A): A | undefined {
+  use<A>(evaluate: (statements: ReadStatements) => A): A | undefined {
     try {
       const statements = this.read()
       return statements && evaluate(statements)
@@ -65,9 +77,7 @@ export class Connections {
 
   /** Prepares for writing: checks that the file is still in place, and creates a missing one. */
   prepare(): void {
-    if (this.#current !== undefined && !(this.#current.mode === "write" && this.#isInPlace(this.#current))) {
-      this.disconnect()
-    }
+    if (this.#writing !== undefined && !this.#isInPlace(this.#writing)) this.disconnect()
     this.#write()
   }
 
@@ -108,7 +118,7 @@ export class Connections {
   disconnect(): void {
     if (this.#isClosed) throw new Error("This store was used after the scope of its layer was closed")
     const current = this.#current
-    this.#current = undefined
+    this.#current = this.#writing = undefined
     try {
       current?.db.close()
     } catch {
@@ -121,8 +131,8 @@ export class Connections {
     this.#isClosed = true
   }
 
-  #write(): Connection {
-    if (this.#current?.mode === "write") return this.#current
+  #write(): Connection<Statements> {
+    if (this.#writing !== undefined) return this.#writing
     this.disconnect()
     if (this.#stat() === undefined) {
       // Prompts and samples are private to their owner, unless the owner creates the folder or the file.
@@ -131,10 +141,10 @@ export class Connections {
     }
     Fs.accessSync(this.#file, Fs.constants.R_OK | Fs.constants.W_OK)
     Fs.accessSync(Path.dirname(this.#file), Fs.constants.W_OK)
-    return this.#current = this.#openToWrite(this.#stat())
+    return this.#current = this.#writing = this.#openToWrite(this.#stat())
   }
 
-  #openToWrite(stats: Fs.Stats | undefined): Connection {
+  #openToWrite(stats: Fs.Stats | undefined): Connection<Statements> {
     return this.#open(this.#file, "write", stats, (db) => {
       const version = versionOf(db)
       // This takes effect only in a new file.
@@ -145,23 +155,28 @@ export class Connections {
       }
       db.exec(`pragma synchronous = normal; pragma wal_autocheckpoint = ${checkpoint}`)
       if (version < migrations.length) migrate(db)
+      return {
+        version: migrations.length,
+        statements: { ...prepare(db, readStatements(migrations.length)), ...prepare(db, writeStatements) }
+      }
     })
   }
 
   #openToRead(stats: Fs.Stats): Connection | undefined {
-    const check = (db: DatabaseSync) => {
+    const setUp = (db: DatabaseSync) => {
       const version = versionOf(db)
       if (version === 0) throw emptyDatabase
+      return { version, statements: prepare(db, readStatements(version)) }
     }
     try {
       try {
-        return this.#open(this.#file, "read", stats, check)
+        return this.#open(this.#file, "read", stats, setUp)
       } catch (cause) {
         // SQLite shares a file through two more files. If it cannot create them, no process writes.
         if (cause instanceof FaultError || cause === emptyDatabase || Fs.existsSync(`${this.#file}-wal`)) throw cause
         const url = pathToFileURL(this.#file)
         url.searchParams.set("immutable", "1")
-        return this.#open(url, "immutable", stats, check)
+        return this.#open(url, "immutable", stats, setUp)
       }
     } catch (cause) {
       if (cause === emptyDatabase) return undefined
@@ -169,19 +184,18 @@ export class Connections {
     }
   }
 
-  #open(
+  #open<S extends ReadStatements>(
     location: string | URL,
-    mode: Connection["mode"],
+    mode: Mode,
     stats: Fs.Stats | undefined,
-    setUp: (db: DatabaseSync) => void
-  ): Connection {
+    setUp: (db: DatabaseSync) => Pick<Connection<S>, "version" | "statements">
+  ): Connection<S> {
     // If two processes set the journal mode of a new file, SQLite refuses one of them without waiting.
     for (const start = performance.now();;) {
       const db = new DatabaseSync(location, { readOnly: mode !== "write", timeout: busyTimeout })
       try {
-        setUp(db)
         db.exec(`pragma cache_size = -${cacheSize}`)
-        return { db, statements: prepareAll(db), mode, stats: stats ?? Fs.statSync(this.#file) }
+        return { ...setUp(db), db, mode, stats: stats ?? Fs.statSync(this.#file) }
       } catch (cause) {
         db.close()
         if (!isBusy(cause) || performance.now() - start > busyTimeout) throw cause
@@ -209,7 +223,10 @@ export class Connections {
     return true
   }
 
-  #isUntouched({ stats }: Connection): boolean {
+  // Whether no other process replaced an immutable file, or migrated the schema.
+  #isCurrent({ db, mode, stats, version }: Connection): boolean {
+    if (version < migrations.length && versionOf(db) !== version) return false
+    if (mode !== "immutable") return true
     const now = this.#stat()
     return now?.ino === stats.ino && now.size === stats.size && now.mtimeMs === stats.mtimeMs &&
       !Fs.existsSync(`${this.#file}-wal`)
@@ -229,13 +246,16 @@ const makeEmpty = (file: string): void => {
   }
 }
 
-const prepareAll = (db: DatabaseSync): Statements => {
-  const prepared = Object.entries(statements).map(([name, sql]) => {
+const prepare = <Name extends string>(
+  db: DatabaseSync,
+  statements: Readonly<Record<Name, string>>
+): Readonly<Record<Name, StatementSync>> => {
+  const prepared = Object.entries<string>(statements).map(([name, sql]) => {
     const statement = db.prepare(sql)
     statement.setReturnArrays(true)
     return [name, statement]
   })
-  return Object.fromEntries(prepared) as Statements
+  return Object.fromEntries(prepared)
 }
 
 /** The version of the schema, 0 if the database is empty. */
@@ -248,7 +268,7 @@ const versionOf = (db: DatabaseSync): number => {
     const version = read("pragma user_version")
     if (read("pragma application_id") === applicationId) {
       if (version > migrations.length) {
-        throw new FaultError(otherVersion(version, migrations.length))
+        throw new FaultError(laterVersion(version, migrations.length))
       }
       return version
     }

@@ -2,18 +2,18 @@ import type { Drawn, Entry } from "@llm-cache/core/Sample"
 import { damagedSample } from "@llm-cache/core/StoreRow"
 import { FaultError, isOutOfRange } from "./errors.ts"
 import { decodeId, decodeSample, encodeSample, type Row } from "./rows.ts"
-import { type Statements, straysFrom } from "./schema.ts"
+import { type ReadStatements, type Statements, straysFrom } from "./schema.ts"
 
 /** How many samples one statement reads: there may be a gap behind the first. */
 const readSize = 256
 
 /** The number of a key, `undefined` if it has none. */
-export const numberOf = (statements: Statements, digest: Buffer): number | undefined =>
+export const numberOf = (statements: ReadStatements, digest: Buffer): number | undefined =>
   (statements.key.get(digest) as Row | undefined)?.[0] as number | undefined
 
 /** The samples from a position on: at most `count`, up to a gap or a damaged sample. Throws if the first is damaged. */
-export const read = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
-  // A statement for a single sample: the benchmark's row sqlitePrompts needs it.
+export const read = (statements: ReadStatements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
+  // A statement for a single sample: the benchmark's row `sqlite-prompts` needs it.
   if (count === 1) return readOne(statements, digest, from)
   const samples: Array<Drawn> = []
   try {
@@ -33,7 +33,7 @@ export const read = (statements: Statements, digest: Buffer, from: number, count
   }
 }
 
-const readOne = (statements: Statements, digest: Buffer, position: number): ReadonlyArray<Drawn> => {
+const readOne = (statements: ReadStatements, digest: Buffer, position: number): ReadonlyArray<Drawn> => {
   const row = rowOf(statements, digest, position)
   if (row === undefined) return []
   const sample = decodeSample(row)
@@ -43,7 +43,7 @@ const readOne = (statements: Statements, digest: Buffer, position: number): Read
 
 const damaged = (position: number) => new FaultError(damagedSample(`the row in \`samples\` at position ${position}`))
 
-const readEach = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
+const readEach = (statements: ReadStatements, digest: Buffer, from: number, count: number): ReadonlyArray<Drawn> => {
   const samples = [...readOne(statements, digest, from)]
   while (samples.length > 0 && samples.length < count) {
     try {
@@ -57,10 +57,10 @@ const readEach = (statements: Statements, digest: Buffer, from: number, count: n
   return samples
 }
 
-const rowOf = (statements: Statements, digest: Buffer, position: number): Row | undefined =>
+const rowOf = (statements: ReadStatements, digest: Buffer, position: number): Row | undefined =>
   statements[position < straysFrom ? "sample" : "stray"].get(digest, position) as Row | undefined
 
-const rowsFrom = (statements: Statements, digest: Buffer, from: number, count: number): ReadonlyArray<Row> => {
+const rowsFrom = (statements: ReadStatements, digest: Buffer, from: number, count: number): ReadonlyArray<Row> => {
   const key = numberOf(statements, digest)
   const found: Array<Row> = []
   if (key === undefined) return found
@@ -83,7 +83,7 @@ const rowsFrom = (statements: Statements, digest: Buffer, from: number, count: n
 }
 
 /** The positions that have a sample, in ascending order. */
-export const positions = (statements: Statements, digest: Buffer): ReadonlyArray<number> => {
+export const positions = (statements: ReadStatements, digest: Buffer): ReadonlyArray<number> => {
   const key = numberOf(statements, digest)
   return key === undefined ? [] : [
     ...arrays(statements.positions.all(key, 0, straysFrom - 1)),

@@ -5,8 +5,8 @@ import type { StatementSync } from "node:sqlite"
 export const applicationId = 0x6c6c6d63
 
 /**
- * The steps from each version of the schema to the next. The text of a sample comes last, so that the other columns are read
- * without a long text. Columns of type `any` hold texts with a NUL as blobs, and whole numbers as integers.
+ * The steps from each version of the schema to the next. Columns that are read without the text are before it: a row with a
+ * long text continues on pages of its own. `any` holds texts with a NUL as blobs, and whole numbers as integers.
  */
 export const migrations: ReadonlyArray<string> = [
   `
@@ -54,7 +54,8 @@ export const migrations: ReadonlyArray<string> = [
   ) strict, without rowid;
 
   create index leases_by_expiry on leases (expires_at);
-  `
+  `,
+  "alter table samples add column metadata text"
 ]
 
 const now = "unixepoch('now', 'subsec') * 1000"
@@ -67,11 +68,7 @@ export const straysFrom = 1 << 20
 
 const written = `text, ${columns.join()}, entry_id, key, position, id`
 
-const values = Array.from({ length: 16 }, (_, i) => `?${i + 1}`).join()
-
-// SQLite compares the length, because the driver ends a text at a NUL. -1 is no checksum.
-const [, , ...others] = columns
-const sample = `text, null, iif(octet_length(text) = bytes, crc32, -1), ${others.join()}`
+const values = Array.from({ length: 17 }, (_, i) => `?${i + 1}`).join()
 
 // Numbers are bound as floats, and operators on bits take them as integers.
 const ofKey = "samples where id between (?1 << 20) | ?2 and (?1 << 20) | ?3"
@@ -83,17 +80,30 @@ const listed = `keys.id, identities.identity, keys.path, keys.prompt, keys.diges
         + (select count(*) from ${strays} key = keys.id)
     from keys join identities on identities.id = keys.identity`
 
-/** The statements that read and write, prepared once for each connection. */
-export const statements = {
+/** The statements that read a version of the schema, prepared once for each connection. */
+export const readStatements = (version: number) => {
+  // SQLite compares the length, because the driver ends a text at a NUL. -1 is no checksum.
+  const [, , ...others] = version < 2 ? [...columns.slice(0, -1), "null"] : columns
+  const sample = `text, null, iif(octet_length(text) = bytes, crc32, -1), ${others.join()}`
+  return {
+    key: "select id from keys where digest = ?",
+    sample: `select ${sample} from samples where id = (${key} << 20) | ?`,
+    stray: `select ${sample} from ${strays} key = ${key} and position = ?`,
+    samples: `select ${sample}, position from ${ofKey} order by id`,
+    positions: `select position from ${ofKey} order by id`,
+    strayPositions: `select position from ${strays} key = ? order by position`,
+    keys: `select ${listed} where keys.id > ? order by keys.id limit ?`,
+    /** The digest of a key begins with the digest of its identity. */
+    keysOfIdentity: `select ${listed} where keys.digest > ? and keys.digest <= ? and identities.identity = ?
+      order by keys.digest limit ?`
+  }
+}
+
+/** The statements that write the latest version of the schema. */
+export const writeStatements = {
   begin: "begin immediate",
   commit: "commit",
   rollback: "rollback",
-  key: "select id from keys where digest = ?",
-  sample: `select ${sample} from samples where id = (${key} << 20) | ?`,
-  stray: `select ${sample} from ${strays} key = ${key} and position = ?`,
-  samples: `select ${sample}, position from ${ofKey} order by id`,
-  positions: `select position from ${ofKey} order by id`,
-  strayPositions: `select position from ${strays} key = ? order by position`,
   /** Positions and entry ids from a position on, as far as the caller reads them. */
   ids: `select position, entry_id from ${ofKey} order by id`,
   strayIds: `select position, entry_id from ${strays} key = ? and position >= ? order by position`,
@@ -106,15 +116,11 @@ export const statements = {
         coalesce((select max(key) from samples indexed by strays where id < 0), 0)
       ) + 1,
       id, ?2, ?3, ?4 from identities where identity = ?1 returning id`,
-  putSample: `insert into samples (${written}) values (${values}, (?15 << 20) | ?16) on conflict do nothing`,
+  putSample: `insert into samples (${written}) values (${values}, (?16 << 20) | ?17) on conflict do nothing`,
   putStray: `insert into samples (${written}) values (${values},
     min(coalesce((select min(id) from samples), 0), 0) - 1) on conflict do nothing`,
   removeSample: `delete from samples where id = (${key} << 20) | ?`,
   removeStray: `delete from ${strays} key = ${key} and position = ?`,
-  keys: `select ${listed} where keys.id > ? order by keys.id limit ?`,
-  /** The digest of a key begins with the digest of its identity. */
-  keysOfIdentity: `select ${listed} where keys.digest > ? and keys.digest <= ? and identities.identity = ?
-    order by keys.digest limit ?`,
   expireLeases: `delete from leases where expires_at <= ${now}`,
   leaseOfAnother: "select 1 from leases where key = ? and position = ? and holder <> ?",
   putLease: `insert into leases (key, position, holder, expires_at) values (?, ?, ?, cast(${now} + ? as integer))
@@ -122,4 +128,8 @@ export const statements = {
   removeLease: "delete from leases where key = ? and position = ? and holder = ?"
 }
 
-export type Statements = { readonly [name in keyof typeof statements]: StatementSync }
+type Prepared<Statements> = { readonly [name in keyof Statements]: StatementSync }
+
+export type ReadStatements = Prepared<ReturnType<typeof readStatements>>
+
+export type Statements = ReadStatements & Prepared<typeof writeStatements>

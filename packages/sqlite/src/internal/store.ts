@@ -20,7 +20,7 @@ import { makeGroupCommit } from "./groupCommit.ts"
 import { makeLeases } from "./leases.ts"
 import { decodeKey, digestOfIdentity, digestOfKey, encodeKey, type Row } from "./rows.ts"
 import * as Samples from "./samples.ts"
-import type { Statements } from "./schema.ts"
+import type { ReadStatements, Statements } from "./schema.ts"
 
 /** How many keys one statement lists: prompts may be long. */
 const pageSize = 32
@@ -69,7 +69,7 @@ const makeStore = (path: string, connections: Connections) => {
   const read = <A>(
     operation: StoreError["operation"],
     ifMissing: A,
-    evaluate: (statements: Statements) => A,
+    evaluate: (statements: ReadStatements) => A,
     key?: Key,
     position?: number
   ) => attempt(name, operation, () => connections.use(evaluate) ?? ifMissing, key, position)
@@ -116,7 +116,7 @@ const makeStore = (path: string, connections: Connections) => {
 
   const list = <A extends SQLInputValue>(
     first: A,
-    page: (statements: Statements, last: A) => Iterable<unknown>,
+    page: (statements: ReadStatements, last: A) => Iterable<unknown>,
     cursor: (row: Row) => A
   ) =>
     Stream.paginate(first, (last) =>
@@ -128,7 +128,7 @@ const makeStore = (path: string, connections: Connections) => {
         ] as const
       }))
 
-  const getMany = (key: Key, from: number, count: number) => (statements: Statements): ReadonlyArray<Drawn> =>
+  const getMany = (key: Key, from: number, count: number) => (statements: ReadStatements): ReadonlyArray<Drawn> =>
     Samples.read(statements, digestOf(key), from, count)
 
   const store = SampleStore.make({

@@ -136,13 +136,14 @@ const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "
   outputTokens: "number"
 }
 
-const metadataEntries = Object.entries(metadataTypes)
+const ownFields = new Set(["position", "bytes", "crc32", "id", "inode", "origins"])
 
+// A later version may know more fields: copies keep them.
 const metadataOf = (fields: Fields): Metadata => {
   const metadata: Record<string, unknown> = {}
-  for (const [name, type] of metadataEntries) {
-    const value = fields[name]
-    if (typeof value === type) metadata[name] = value
+  for (const [name, value] of Object.entries(fields)) {
+    const type = (metadataTypes as Fields)[name] ?? typeof value
+    if (!ownFields.has(name) && typeof value === type) metadata[name] = value
   }
   return metadata
 }

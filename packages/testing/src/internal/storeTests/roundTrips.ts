@@ -6,6 +6,22 @@ import * as Schema from "effect/Schema"
 import { texts } from "../values.ts"
 import { entry, listed, makeKey, nonEmpty, putTexts, type Subject, textsOf } from "./subject.ts"
 
+/** A new field has to be added here, so that every store is tested with it. */
+const allMetadata: Required<Sample.Metadata> = {
+  request: "a request",
+  index: 1,
+  model: "gpt-4o",
+  finishReason: "stop",
+  refusal: "I'm sorry, \0 \uD800 \u{1F600}\r\n\"quoted\"",
+  reasoning: "First, ".repeat(5000),
+  responseId: "chatcmpl-1",
+  createdAt: 1_760_000_000_123,
+  elapsed: 12.5,
+  requestSamples: 2,
+  inputTokens: 3,
+  outputTokens: 4
+}
+
 export const roundTrips = ({ open, other, test }: Subject): void => {
   describe("returns the samples that were put", () => {
     for (const [what, text] of texts) {
@@ -57,6 +73,19 @@ export const roundTrips = ({ open, other, test }: Subject): void => {
         yield* store.put(key, [{ position: 1, drawn: samples[1]! }, { position: 2, drawn: samples[2]! }], "append")
         const again = yield* other(store)
         assert.deepStrictEqual(yield* Effect.forEach([0, 1, 2], (i) => again.get(key, i)), samples)
+      }))
+
+    test("with all fields of metadata", () =>
+      Effect.gen(function*() {
+        const key = yield* makeKey()
+        const store = yield* open
+        yield* store.put(key, [{ position: 0, drawn: { text: "a", metadata: allMetadata, origins: [7] } }], "drop")
+        yield* store.put(key, [{ position: 1, drawn: { text: "b", metadata: { refusal: "" }, origins: [] } }], "drop")
+        const again = yield* other(store)
+        assert.deepStrictEqual(yield* Effect.forEach([0, 1], (i) => again.get(key, i)), [
+          { text: "a", metadata: allMetadata, origins: [7] },
+          { text: "b", metadata: { refusal: "" }, origins: [] }
+        ])
       }))
 
     test("of 200 prompts, and 1,000 of one prompt", () =>

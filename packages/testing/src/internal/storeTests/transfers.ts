@@ -1,11 +1,24 @@
 import { assert, describe } from "@effect/vitest"
-import { type Key, MemoryStore, Transfer } from "@llm-cache/core"
+import { type Key, MemoryStore, type Sample, Transfer } from "@llm-cache/core"
 import * as Effect from "effect/Effect"
 import { texts } from "../values.ts"
 import { makeKey, putTexts, type Subject, textsOf, unique } from "./subject.ts"
 
 export const transfers = ({ open, test }: Subject): void => {
   describe("transfers", () => {
+    test("metadata that only a later version knows", () =>
+      Effect.gen(function*() {
+        const key = yield* makeKey()
+        const metadata = { model: "m", later: { field: ["\0", null, 1.5] }, flag: false }
+        const drawn: Sample.Drawn = { text: "a", metadata, origins: [1] }
+        const [from, to] = [yield* MemoryStore.make, yield* MemoryStore.make]
+        yield* from.put(key, [{ position: 0, drawn }], "drop")
+        const store = yield* open
+        yield* Transfer.copy(from, store)
+        yield* Transfer.copy(store, to, { filter: ({ identity }) => identity.id === key.identity.id })
+        assert.deepStrictEqual({ ...yield* to.get(key, 0) }, drawn)
+      }))
+
     test("all samples to another store and back, in order", () =>
       Effect.gen(function*() {
         const model = unique()
