@@ -11,16 +11,20 @@
  * `parse` reads a text from its beginning to its end:
  *
  * - Each part is the first of its kind behind the part before it. Text between two parts is skipped.
- * - Fences are those of CommonMark and win over tags: a tag inside a fence is code. A fence inside a tag is a fence, so
- *   `code()` also finds the fences in tags without a spec.
+ * - Reasoning is skipped, unless the spec has a tag of that name: the text in `<think>`, `<thinking>`, `<thought>`, `<reasoning>`,
+ *   `<reflection>`, `<analysis>`, `<scratchpad>`, and in the tags of Claude, Seed-OSS, Magistral, Kimi, Command A and OpenThinker.
+ *   With a closing tag alone, as templates leave it, all text in front of it is reasoning.
+ * - Fences and inline code are those of CommonMark and win over tags: a tag inside them is code. A fence inside a tag is a
+ *   fence, so `code()` also finds the fences in tags without a spec.
  * - A repetition is greedy: it takes all items that follow. The part behind it is searched behind the last item.
  * - An item begins with its first part and ends before the next item. An item that lacks a part is an error.
- * - An unclosed fence extends to the end of the text. If it may hide the next part, it is an error.
+ * - Unclosed fences and unclosed reasoning extend to the end of the text. If one may hide the next part, it is an error. So is
+ *   a fence with another one of the same length inside, because nothing tells which line ends it.
  *
  * Reading never goes back, so its time is proportional to the length of any text.
  *
- * The grammar is the Python original's, with three additions: the text of a tag loses one line break at each end, a fence
- * begins a line, and an incomplete part is an error.
+ * The grammar is the Python original's, with these additions: reasoning, inline code and tags that are only named are skipped,
+ * the text of a tag loses one line break at each end, a fence begins a line, and an incomplete part is an error.
  *
  * @since 0.1.0
  */
@@ -120,24 +124,39 @@ const nodeOf = (spec: Any): Node => spec as unknown as Node
 // -----------------------------------------------------------------------------
 
 /**
- * The text between `<name>` and the next `</name>`, without one line break at its beginning and one at its end.
+ * The text between `<name>` and the next `</name>`, without one line break at its beginning and one at its end. With a
+ * `content`, that spec reads the text.
  *
  * **Details**
  *
- * Upper and lower case count, and tags have no attributes. A name is not empty and has no space, `<`, `>` or `/`: any
- * other name is a mistake in the program, and the constructor throws an `InvalidInput`.
+ * Upper and lower case count, and tags have no attributes. The text does not contain its own opening tag: it begins behind
+ * the last one. A pair that only names the tag is skipped if another pair follows: `between <a> and </a>`, `<a>...</a>`, and
+ * `in <a></a> tags`. A name is not empty and has no space, `<`, `>` or `/`: any other name is a mistake in the program, and the
+ * constructor throws an `InvalidInput`.
+ *
+ * **Example** (JSON in a tag)
+ *
+ * ```ts
+ * import { Output } from "@llm-cache/core"
+ * import { Schema } from "effect"
+ *
+ * const spec = Output.tag("answer", Output.json(Schema.Struct({ age: Schema.Int })))
+ * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const tag = (name: string): Item<string> => {
+export const tag = ((name: string, content?: Any): Any => {
   if (!/^[^\s<>/]+$/.test(name)) {
     throw new InvalidInput({
       module: "Output.tag",
       description: `${JSON.stringify(name)} cannot be the name of a tag: give a word without spaces, "<", ">" and "/"`
     })
   }
-  return make({ _tag: "Tag", open: `<${name}>`, close: `</${name}>` }) as Item<string>
+  return make({ _tag: "Tag", open: `<${name}>`, close: `</${name}>`, content: content && nodeOf(content) })
+}) as {
+  (name: string): Item<string>
+  <A>(name: string, content: Spec<A>): Item<A>
 }
 
 /**
@@ -146,8 +165,9 @@ export const tag = (name: string): Item<string> => {
  * **Details**
  *
  * Fences follow CommonMark 0.31, section 4.5: a line of three or more backticks or tildes, behind at most three spaces,
- * up to a line of at least as many. So a block can hold shorter fences. The language is the first word behind the opening
- * marker, in any case. A `language` that is empty or has spaces, backticks or tildes is a mistake in the program, and the
+ * up to a line of at least as many. So a block can hold shorter fences. A tag may stand directly in front of the opening marker
+ * or behind the closing one. The language is the first word behind the opening marker, in any case; `py` and `python3` are
+ * `python`, `js` is `javascript`, and so on. A `language` that is empty or has spaces, backticks or tildes is a mistake in the program, and the
  * constructor throws an `InvalidInput`.
  *
  * **Gotchas**
@@ -172,10 +192,15 @@ export const code = (options?: {
 }
 
 /**
- * A JSON value, decoded by a `schema`: the first fenced code block of the language `json`. Without such a block, the rest
- * of the text (within an item: of the item) has to be JSON and nothing else.
+ * A JSON value, decoded by a `schema`: the first fenced code block of the language `json`, or else the first without a language
+ * that holds JSON. Without such a block, it is the rest of the text (within an item: of the item), or the only object or array
+ * in it.
  *
  * **Details**
+ *
+ * Several objects or arrays in prose are an error, because nothing tells which one is meant; a repetition reads each of them. What
+ * a broken value contains is not read. A whole number that a number of JavaScript cannot hold is an error, never rounded: ask the
+ * model to write it in quotes.
  *
  * `Schema.toCodecJson` makes the codec: a `Schema.Date`, say, is a string in JSON. The schema needs no services: checks
  * with services go into the `validate` of a query.
@@ -187,7 +212,7 @@ export const json = <A>(schema: Schema.ConstraintCodec<A, unknown>): Item<A> =>
   make({ _tag: "Json", schema, language: "json" }) as Item<A>
 
 /**
- * The rest of the text (within an item: of the item), unchanged. It may be empty.
+ * The rest of the text (within an item: of the item), unchanged except that reasoning is left out. It may be empty.
  *
  * @category constructors
  * @since 0.1.0
@@ -282,8 +307,8 @@ export const parse = <A>(spec: Spec<A>) =>
  *
  * **Details**
  *
- * Fences are long enough for their content. If `parse` would read another value, as from a tag whose text holds the closing
- * tag, it fails with an `OutputRenderError`.
+ * Fences are long enough for their content. If `parse` would read another value, as from a tag whose text holds its own
+ * tags, it fails with an `OutputRenderError`.
  *
  * **Example** (The form of an answer)
  *

@@ -9,6 +9,8 @@ const { code, json, repeat, sequence, tag, text } = Output
 describe("Output.Type", () => {
   it("is the type of the value read", () => {
     expect(tag("a")).type.toBe<Output.Item<string>>()
+    expect(tag("a", json(Schema.Int))).type.toBe<Output.Item<number>>()
+    expect(tag("a", sequence([text, code()]))).type.toBe<Output.Item<[string, string]>>()
     expect(code()).type.toBe<Output.Item<string>>()
     expect(text).type.toBe<Output.Spec<string>>()
     expect(json(Schema.Struct({ a: Schema.Date }))).type.toBe<Output.Item<{ readonly a: Date }>>()

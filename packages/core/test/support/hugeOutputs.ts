@@ -17,6 +17,8 @@ const specs: Record<string, Output.Spec<any>> = {
   tags: Output.repeat(Output.tag("t")),
   nested: Output.repeat(nested(60)),
   json: Output.repeat(Output.json(Schema.Unknown)),
+  single: Output.json(Schema.Unknown),
+  content: Output.repeat(Output.tag("t", Output.repeat(Output.json(Schema.Unknown)))),
   items: Output.repeat(Output.sequence([Output.tag("t"), ...absent, Output.repeat(Output.json(Schema.Unknown))]))
 }
 
@@ -31,16 +33,29 @@ const units = {
   both: "```\n```\n<t></t>\n",
   deep: "<t60></t60><t59></t59>",
   strings: "[\"<t></t>",
-  lines: "\n"
+  lines: "\n",
+  thoughts: "<think></think>",
+  thought: "<think>",
+  orphans: "x</think>",
+  attributes: "<think ",
+  drafts: "<think></think>```json\n1```\n",
+  inline: "`<t>`",
+  lengths: "`\\``<t></t>",
+  named: "<t> and </t>",
+  brackets: "[",
+  objects: `{"a":[1]}${" ".repeat(90)}`,
+  crossed: "[\"]\",",
+  markers: "[1,```\n"
 }
 
 const length = Number(process.argv[2])
 
 for (const [name, unit] of Object.entries(units)) {
   const text = unit.repeat(Math.ceil(length / unit.length))
-  const results = Object.entries(specs).map(([spec, one]) => {
-    const result = Effect.runSync(Effect.result(Output.parse(one)(text)))
-    return [spec, Result.isFailure(result) ? result.failure.found : [result.success].flat().length] as const
-  })
-  process.stdout.write(`${name} ${JSON.stringify(Object.fromEntries(results))}\n`)
+  const results: Record<string, unknown> = {}
+  for (const [spec, one] of Object.entries(specs)) {
+    const result = await Effect.runPromise(Effect.result(Output.parse(one)(text)))
+    results[spec] = Result.isFailure(result) ? result.failure.found : [result.success].flat().length
+  }
+  process.stdout.write(`${name} ${JSON.stringify(results)}\n`)
 }

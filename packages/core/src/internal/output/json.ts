@@ -45,6 +45,7 @@ export const encodeJson = (
     case "Repeat":
       return Effect.forEach(value as Array<unknown>, (item, i) => encodeJson(node.item, item, [...path, i]))
     case "Tag":
+      return node.content === undefined ? Effect.succeed(value) : encodeJson(node.content, value, path)
     case "Code":
     case "Text":
       return Effect.succeed(value)

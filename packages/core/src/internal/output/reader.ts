@@ -1,5 +1,9 @@
 import * as Result from "effect/Result"
-import { bodyOf, type Fence, fencesOf, languageOf, withoutLineBreak } from "./fences.ts"
+import { bareValues, type Span, unsafeNumber } from "./bareJson.ts"
+import { type Block, type Blocks, blocksOf } from "./blocks.ts"
+import { bodyOf, type Fence, isJson, withoutLineBreak } from "./fences.ts"
+import { languageOf } from "./languages.ts"
+import { tagNames } from "./reasoning.ts"
 import { type Code, type Json, type Leaf, nameOf, type Node, type Tag } from "./spec.ts"
 
 /** The first mismatch between a text and a spec. */
@@ -29,7 +33,7 @@ export interface Reading {
 
 /** Reads the value of a spec in one pass and never goes back, so its time is proportional to the text. */
 export const read = (node: Node, text: string): Result.Result<Reading, Failure> => {
-  const reader = new Reader(text)
+  const reader = new Reader(text, tagNames(node))
   const values: Array<unknown> = []
   const failure = reader.read(node, values)
   return failure === undefined
@@ -37,15 +41,12 @@ export const read = (node: Node, text: string): Result.Result<Reading, Failure> 
     : Result.fail(failure)
 }
 
-const nothing = "none from here on"
-const notClosed = "a code fence that is not closed"
-
 /** The progress of one search. Searches only move forward, so none starts over. */
 interface Cursor {
   /** The offset of the next token, or `Infinity`. */
   at: number
-  /** The index of the next fence. */
-  fence: number
+  /** The index of the next block. */
+  block: number
 }
 
 class Reader {
@@ -55,13 +56,21 @@ class Reader {
   /** The beginnings of the items around the position: a part of an item lies before the next item. */
   private readonly heads: Array<Leaf> = []
   private readonly cursors = new Map<Leaf, Cursor>()
-  private readonly closings = new Map<Tag, Cursor>()
+  private readonly closings = new Map<Leaf, Cursor>()
+  private readonly labelled = new Map<Leaf, Cursor>()
   private readonly text: string
-  private readonly fences: ReadonlyArray<Fence>
+  private readonly asked: ReadonlySet<string>
+  private readonly blocks: Blocks
+  /** The index of the next block, large or of reasoning, behind the position. */
+  private large = 0
+  private reasoning = 0
+  private bare: { readonly from: number; readonly to: number; readonly values: ReadonlyArray<Span> } | undefined
+  private readonly languageless = new Map<Fence, boolean>()
 
-  constructor(text: string) {
+  constructor(text: string, asked: ReadonlySet<string>) {
     this.text = text
-    this.fences = fencesOf(text)
+    this.asked = asked
+    this.blocks = blocksOf(text, asked)
   }
 
   /** Appends the value of a node to `values`, or returns the mismatch. */
@@ -75,7 +84,9 @@ class Reader {
         return this.readJson(node, values)
       case "Text": {
         const end = this.end()
-        values.push(this.text.slice(this.position, end))
+        const last = this.blocks.reasoning.at(-1)
+        if (last?.problem !== undefined && last.start < end) return this.unclosed("the rest of the text", this.position)
+        values.push(this.visible(this.position, end))
         this.position = end
         return undefined
       }
@@ -112,84 +123,143 @@ class Reader {
   private readTag(tag: Tag, values: Array<unknown>): Failure | undefined {
     const start = this.find(tag)
     if (start > this.limit().at || start === Infinity) return this.missing(tag)
-    const from = start + tag.open.length
-    const to = this.search(this.closings, tag, tag.close, from)
-    if (to === Infinity) {
-      return this.unclosed(tag.close, from) ?? this.failure(tag.close, nothing, from)
+    const { at: end, head } = this.limit(tag)
+    let from = start + tag.open.length
+    for (;;) {
+      const to = this.search(this.closings, tag, tag.close, from)
+      if (to === Infinity) {
+        return this.unclosed(tag.close, from) ?? this.failure(tag.close, this.nothing(), from)
+      }
+      // An opening tag in front of the last one is only named.
+      const next = this.search(this.cursors, tag, tag.open, from)
+      if (next < to ? next < end : next < end && isNaming(this.text, from, to, to + tag.close.length)) {
+        from = next + tag.open.length
+        continue
+      }
+      if (next < to) return this.failure(tag.close, `${nameOf(head!)} first, which begins the next item`, end)
+      this.position = to + tag.close.length
+      return this.readContent(tag, from, to, values)
     }
-    const { text } = this
-    const first = text.startsWith("\r\n", from) ? from + 2 : text.startsWith("\n", from) ? from + 1 : from
-    values.push(text.slice(first, withoutLineBreak(text, first, to)))
-    this.position = to + tag.close.length
-    return undefined
+  }
+
+  private readContent({ content }: Tag, from: number, to: number, values: Array<unknown>): Failure | undefined {
+    if (content === undefined) {
+      const value = this.visible(from, to)
+      const first = value.startsWith("\r\n") ? 2 : value.startsWith("\n") ? 1 : 0
+      values.push(value.slice(first, withoutLineBreak(value, first, value.length)))
+      return undefined
+    }
+    const inner = new Reader(this.text.slice(from, to), this.asked)
+    const failure = inner.read(content, values)
+    const placed = <A extends { readonly offset: number; readonly path: ReadonlyArray<number> }>(one: A): A => ({
+      ...one,
+      offset: one.offset + from,
+      path: [...this.path, ...one.path]
+    })
+    for (const undecoded of inner.undecoded) this.undecoded.push(placed(undecoded))
+    return failure && placed(failure)
   }
 
   private readCode(code: Code, values: Array<unknown>): Failure | undefined {
     const start = this.find(code)
     if (start > this.limit().at || start === Infinity) return this.missing(code)
-    return this.readFence(code, (body) => {
+    return this.readFence(code, this.cursors, (body) => {
       values.push(body)
       return undefined
     })
   }
 
   private readJson(json: Json, values: Array<unknown>): Failure | undefined {
-    const start = this.find(json)
-    const limit = this.limit().at
-    const put = (text: string, value: unknown, offset: number) => {
-      const index = values.length
-      values.push(text)
-      this.undecoded.push({
-        schema: json.schema,
-        json: value,
-        offset,
-        path: [...this.path],
-        set: (decoded) => void (values[index] = decoded)
-      })
+    const isHead = this.heads.includes(json)
+    const { at: limit } = this.limit()
+    // A fence of JSON comes before one without a language, unless each is an item.
+    const labelled = isHead ? Infinity : this.findFence(this.labelled, json, (fence) => fence.language === "json")
+    const cursors = labelled <= limit && labelled !== Infinity ? this.labelled : this.cursors
+    const start = cursors === this.labelled ? labelled : this.find(json)
+    if (start <= limit && start !== Infinity) {
+      return this.readFence(
+        json,
+        cursors,
+        (body, fence) => this.putJson(json, ...jsonOf(this.text, fence, body), values)
+      )
     }
-    if (start > limit || start === Infinity) {
-      const bare = this.bareJson()
-      if (Result.isFailure(bare)) return this.missing(json)
-      const end = this.end()
-      put(this.text.slice(this.position, end), bare.success, this.position)
-      this.position = end
-      return undefined
+    const [value, second] = this.bareJson()
+    if (value === undefined) return this.missing(json)
+    if (second !== undefined && !isHead) {
+      return this.failure("a single JSON value", "a second one, so that it is unclear which one is meant", second.start)
     }
-    return this.readFence(json, (body, fence) => {
-      const value = parseJson(body)
-      if (Result.isFailure(value)) {
-        return this.failure("JSON", value.failure.message, fence.bodyStart, value.failure)
-      }
-      put(body, value.success, fence.bodyStart)
-      return undefined
+    this.position = value.end
+    return this.putJson(json, this.text.slice(value.start, value.end), value.start, values)
+  }
+
+  private putJson(json: Json, text: string, offset: number, values: Array<unknown>): Failure | undefined {
+    const value = parseJson(text)
+    if (Result.isFailure(value)) return this.failure("JSON", value.failure.message, offset, value.failure)
+    const unsafe = unsafeNumber(text)
+    if (unsafe !== undefined) {
+      return this.failure(
+        "a number that JavaScript can hold, or a text",
+        `${unsafe.number}, which would become ${Number(unsafe.number)}`,
+        offset + unsafe.offset
+      )
+    }
+    const index = values.length
+    values.push(text)
+    this.undecoded.push({
+      schema: json.schema,
+      json: value.success,
+      offset,
+      path: [...this.path],
+      set: (decoded) => void (values[index] = decoded)
     })
+    return undefined
   }
 
   // Reads the fence at the cursor of a leaf.
   private readFence(
     leaf: Code | Json,
+    cursors: ReadonlyMap<Leaf, Cursor>,
     take: (body: string, fence: Fence) => Failure | undefined
   ): Failure | undefined {
-    const fence = this.fences[this.cursors.get(leaf)!.fence]!
-    if (!fence.isClosed) return this.failure(`the end of ${nameOf(leaf)}`, notClosed, fence.start)
+    const fence = this.blocks.fences[cursors.get(leaf)!.block]!
+    if (fence.problem !== undefined) {
+      return this.failure(`the end of ${nameOf(leaf)}`, fence.problem, fence.start)
+    }
     this.position = fence.end
     return take(bodyOf(this.text, fence), fence)
   }
 
   // Whether the next item of a repetition comes before the next item of an outer repetition.
   private begins(head: Leaf): boolean {
-    return this.find(head) < this.limit().at ||
-      head._tag === "Json" && Result.isSuccess(this.bareJson())
+    return this.find(head) < this.limit().at || head._tag === "Json" && this.bareJson().length > 0
   }
 
-  private bareJson(): ReturnType<typeof parseJson> {
-    return parseJson(this.text.slice(this.position, this.end()))
+  // The whole rest if it is JSON, or objects and arrays in prose: at most two.
+  private bareJson(): ReadonlyArray<Span> {
+    const from = this.position
+    const to = this.end()
+    if (this.bare?.from === from && this.bare.to === to) return this.bare.values
+    const { large, reasoning } = this.blocks
+    while (this.large < large.length && large[this.large]!.end <= from) this.large++
+    while (this.reasoning < reasoning.length && reasoning[this.reasoning]!.end <= from) this.reasoning++
+    let start = from
+    for (let i = this.reasoning; i < reasoning.length && isBlank(this.text, start, reasoning[i]!.start); i++) {
+      start = reasoning[i]!.end
+    }
+    const values = bareValues(this.text, from, to, large, this.large)
+    const [value] = values
+    const isWhole = start < to && (value === undefined
+      ? /^\s*["\-\dtfn]/.test(this.text.slice(start, to)) && isJson(this.text.slice(start, to))
+      : values.length === 1 && isBlank(this.text, start, value.start) && isBlank(this.text, value.end, to))
+    this.bare = { from, to, values: isWhole ? [{ start, end: to }] : values }
+    return this.bare.values
   }
 
   // The nearest beginning of another item, in any repetition around the position.
-  private limit(): { readonly at: number; readonly head: Leaf | undefined } {
+  private limit(except?: Tag): { readonly at: number; readonly head: Leaf | undefined } {
     let limit: { readonly at: number; readonly head: Leaf | undefined } = { at: Infinity, head: undefined }
     for (const head of this.heads) {
+      if (except !== undefined && head._tag === "Tag" && head.open === except.open) continue
       const at = this.find(head)
       if (at < limit.at) limit = { at, head }
     }
@@ -202,42 +272,79 @@ class Reader {
 
   private find(leaf: Leaf): number {
     if (leaf._tag === "Tag") return this.search(this.cursors, leaf, leaf.open, this.position)
-    const cursor = cursorOf(this.cursors, leaf)
-    for (let fence; (fence = this.fences[cursor.fence]) !== undefined; cursor.fence++) {
-      if (fence.start < this.position) continue
-      if (leaf.language === undefined || leaf.language === languageOf(fence)) return fence.start
+    if (leaf._tag === "Json") {
+      return this.findFence(this.cursors, leaf, (fence) => fence.language === "json" || this.isBareFence(fence))
+    }
+    const language = leaf.language === undefined ? undefined : languageOf(leaf.language)
+    return this.findFence(this.cursors, leaf, (fence) => language === undefined || fence.language === language)
+  }
+
+  private findFence(
+    cursors: Map<Leaf, Cursor>,
+    leaf: Leaf,
+    matches: (fence: Fence) => boolean
+  ): number {
+    const cursor = cursorOf(cursors, leaf)
+    for (let fence; (fence = this.blocks.fences[cursor.block]) !== undefined; cursor.block++) {
+      if (fence.start >= this.position && matches(fence)) return fence.start
     }
     return Infinity
   }
 
-  // The offset of the next token outside of fences.
+  // Whether a fence without a language holds JSON.
+  private isBareFence(fence: Fence): boolean {
+    if (fence.info !== "" || fence.problem !== undefined) return false
+    let holds = this.languageless.get(fence)
+    if (holds === undefined) this.languageless.set(fence, holds = isJson(bodyOf(this.text, fence)))
+    return holds
+  }
+
+  // The offset of the next token outside of fences, reasoning and inline code.
   private search(cursors: Map<Leaf, Cursor>, leaf: Tag, token: string, from: number): number {
     const cursor = cursorOf(cursors, leaf)
     if (cursor.at >= from) return cursor.at
+    const { all } = this.blocks
     let at = from
     while ((at = this.text.indexOf(token, at)) !== -1) {
-      let fence: Fence | undefined
-      while ((fence = this.fences[cursor.fence]) !== undefined && fence.end <= at) cursor.fence++
-      if (fence === undefined || at < fence.start) return cursor.at = at
-      at = fence.end
+      let block: Block | undefined
+      while ((block = all[cursor.block]) !== undefined && block.end <= at) cursor.block++
+      if (block === undefined || at < block.start) return cursor.at = at
+      at = block.end
     }
     return cursor.at = Infinity
   }
 
+  // A part of the text without reasoning.
+  private visible(from: number, to: number): string {
+    const { reasoning } = this.blocks
+    while (this.reasoning < reasoning.length && reasoning[this.reasoning]!.end <= from) this.reasoning++
+    let value = ""
+    let at = from
+    for (let i = this.reasoning; i < reasoning.length && reasoning[i]!.start < to; i++) {
+      value += this.text.slice(at, reasoning[i]!.start)
+      at = reasoning[i]!.end
+    }
+    return value + this.text.slice(at, to)
+  }
+
+  private nothing(): string {
+    return this.blocks.reasoning.length === 0 ? "none from here on" : "none outside of the reasoning"
+  }
+
   private missing(leaf: Leaf): Failure {
     const { at, head } = this.limit()
-    const expected = leaf._tag === "Json" ? `${nameOf(leaf)}, or JSON and nothing else` : nameOf(leaf)
+    const expected = leaf._tag === "Json" ? `${nameOf(leaf)}, or one JSON value` : nameOf(leaf)
     return head === undefined
-      ? this.unclosed(expected, this.position) ?? this.failure(expected, nothing, this.position)
+      ? this.unclosed(expected, this.position) ?? this.failure(expected, this.nothing(), this.position)
       : this.failure(expected, `${nameOf(head)} first, which begins the next item`, at)
   }
 
-  // An unclosed fence may hide the expected part.
+  // A fence or reasoning without an end may hide the expected part.
   private unclosed(expected: string, from: number): Failure | undefined {
-    const last = this.fences.at(-1)
-    return last === undefined || last.isClosed || last.start < from || last.start > this.limit().at
+    const last = this.blocks.large.at(-1)
+    return last?.problem === undefined || last.start < from || last.start > this.limit().at
       ? undefined
-      : this.failure(expected, notClosed, last.start)
+      : this.failure(expected, last.problem, last.start)
   }
 
   private failure(expected: string, found: string, offset: number, cause?: unknown): Failure {
@@ -247,9 +354,25 @@ class Reader {
 
 const cursorOf = (cursors: Map<Leaf, Cursor>, leaf: Leaf): Cursor => {
   let cursor = cursors.get(leaf)
-  if (cursor === undefined) cursors.set(leaf, cursor = { at: -1, fence: 0 })
+  if (cursor === undefined) cursors.set(leaf, cursor = { at: -1, block: 0 })
   return cursor
 }
 
 const parseJson = (text: string): Result.Result<unknown, SyntaxError> =>
   Result.try({ try: () => JSON.parse(text) as unknown, catch: (error) => error as SyntaxError })
+
+// The JSON of a fence, and its offset. It may stand behind the opening marker.
+const jsonOf = (text: string, fence: Fence, body: string): [string, number] => {
+  const behind = fence.info.replace(/^\S*\s*/, "")
+  return body.trim() === "" && /^[[{]/.test(behind)
+    ? [behind, text.indexOf(behind, fence.start)]
+    : [body, fence.bodyStart]
+}
+
+const isBlank = (text: string, from: number, to: number): boolean => text.slice(from, to).trim() === ""
+
+// Whether a pair of tags only names the tag, as in "between <answer> and </answer>" or "in <answer></answer> tags".
+const isNaming = (text: string, from: number, to: number, end: number): boolean =>
+  to === from
+    ? /^\s*(?:XML )?tags?\b/.test(text.slice(end, end + 20))
+    : to - from < 8 && /^ ?(?:and|or|\.{3}|…) ?$/.test(text.slice(from, to))

@@ -10,11 +10,13 @@ export interface Tag {
   readonly _tag: "Tag"
   readonly open: string
   readonly close: string
+  /** The spec of the text in the tag. Without it, the text is the value. */
+  readonly content?: Node | undefined
 }
 
 export interface Code {
   readonly _tag: "Code"
-  /** In lower case. */
+  /** The user's word, in lower case. */
   readonly language: string | undefined
 }
 

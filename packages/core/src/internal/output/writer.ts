@@ -1,6 +1,6 @@
 import * as Result from "effect/Result"
 import { read } from "./reader.ts"
-import type { Node } from "./spec.ts"
+import type { Node, Tag } from "./spec.ts"
 
 /** The reason why a value cannot be written. */
 export interface Unwritable {
@@ -29,7 +29,8 @@ export const write = (node: Node, value: unknown): Result.Result<string, Unwrita
 
 const misread = "`parse` would read"
 
-const advice = "Leave out of each text: its closing tag, the beginning of the next item, and a fence that stays open"
+const advice =
+  "Leave out of each text: its own tags, tags of reasoning, the beginning of the next item, and code that stays open"
 
 class Writer {
   text = ""
@@ -38,7 +39,7 @@ class Writer {
   write(node: Node, value: unknown): void {
     switch (node._tag) {
       case "Tag":
-        return this.addBlock(`${node.open}\n${withLineBreak(value as string)}${node.close}`)
+        return this.addBlock(`${node.open}\n${withLineBreak(contentOf(node, value))}${node.close}`)
       case "Code":
       case "Json": {
         const body = value as string
@@ -62,6 +63,13 @@ class Writer {
     this.text += isOnItsOwn ? block : `\n${block}`
     this.isText = false
   }
+}
+
+const contentOf = ({ content }: Tag, value: unknown): string => {
+  if (content === undefined) return value as string
+  const writer = new Writer()
+  writer.write(content, value)
+  return writer.text.replace(/\n$/, "")
 }
 
 // A line feed behind a carriage return would read as one line break.
