@@ -9,6 +9,7 @@ import type { Leases, Store } from "../../SampleStore.ts"
 import { isObserved, publishIfObserved } from "../events/observe.ts"
 import { drawKept } from "./drawKept.ts"
 import { longer, makeWithLease } from "./lease.ts"
+import { makeModelChangeWarning } from "./modelChange.ts"
 import { Placement } from "./placement.ts"
 import { repeatedResponse } from "./responseIds.ts"
 import { makeResume } from "./resume.ts"
@@ -62,6 +63,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
       ([position, sample]) => publishIfObserved(() => ({ _tag: "Stored", key, position, store: name, sample })),
       { discard: true }
     )
+  const warnOfModelChange = makeModelChangeWarning(store)
   const placement = new Placement(source, store, requests, tellStored)
   const { restore: restoreSource } = source
   const resume = restoreSource === undefined ? () => Effect.void : makeResume(store, restoreSource)
@@ -182,6 +184,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
       const samples = yield* drawKept(source, key, position, wanted)
       const repeated = yield* placement.repeatedId(key, samples)
       if (repeated !== undefined) return yield* repeatedResponse(key, repeated)
+      if (source.sequence === "new") yield* warnOfModelChange(key, samples)
       const landed = yield* placement.store(request, samples)
       if (!landed.has(position)) landed.set(position, yield* Effect.interruptible(storedByOther(key, position)))
       return landed
