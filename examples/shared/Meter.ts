@@ -11,9 +11,8 @@ export const make = () => {
     Effect.map(LlmModel.LlmModel, (model) =>
       LlmModel.fromDraw({
         ...model,
-        draw: (key, position, batch, options) =>
-          // A stream that looks ahead may not take all samples of a draw.
-          Effect.tap(model.draw(key, position, batch, { ...options, most: 1 }), (drawn) =>
+        draw: (...args) =>
+          Effect.tap(model.draw(...args), (drawn) =>
             Effect.sync(() => {
               samples += drawn.length
             }))

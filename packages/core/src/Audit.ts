@@ -207,7 +207,7 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
           return Effect.map(
             // One sample at a time, so that the report has only samples that the consumer took.
             Effect.provideService(
-              model.draw(key, position, batch, { onTaken: options?.onTaken }),
+              model.draw(key, position, batch, { of: model.draw, onTaken: options?.onTaken }),
               CurrentDraw,
               current
             ),

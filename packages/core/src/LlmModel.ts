@@ -249,7 +249,7 @@ export const layer = <R = never>(
  *
  * **Details**
  *
- * A model that wraps another passes on the options of a draw, with a `most` of 1 if it counts or records samples. It has a `peek` only if one is given: `peek` is not enumerable, so a spread leaves it out.
+ * A model that wraps another need not pass on the options of a draw. It has a `peek` only if one is given: `peek` is not enumerable, so a spread leaves it out.
  *
  * **Example** (A layer that counts the samples of the model beneath)
  *
@@ -263,11 +263,7 @@ export const layer = <R = never>(
  *     Effect.map(LlmModel.LlmModel, (model) =>
  *       LlmModel.fromDraw({
  *         ...model,
- *         draw: (key, position, batch, options) =>
- *           Effect.tap(
- *             model.draw(key, position, batch, { ...options, most: 1 }),
- *             (drawn) => Effect.sync(() => count(drawn.length))
- *           )
+ *         draw: (...args) => Effect.tap(model.draw(...args), (drawn) => Effect.sync(() => count(drawn.length)))
  *       }))
  *   ))
  * ```
@@ -276,7 +272,12 @@ export const layer = <R = never>(
  * @since 0.1.0
  */
 export const fromDraw = (model: Omit<Model, "sample">): Model => {
-  const made: Model = { ...model, sample: (prompt, options) => sampling(() => model, prompt, options) }
+  const made: Model = {
+    ...model,
+    draw: (key, position, batch, options) =>
+      model.draw(key, position, batch, options?.of === made.draw ? options : undefined),
+    sample: (prompt, options) => sampling(() => made, prompt, options)
+  }
   return Object.defineProperty(made, "peek", { value: model.peek, enumerable: false })
 }
 

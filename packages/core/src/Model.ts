@@ -42,16 +42,18 @@ export interface SampleOptions {
 export type Samples = Arr.NonEmptyReadonlyArray<Drawn>
 
 /**
- * Wishes of the consumer of a draw. A model may ignore them.
+ * Wishes of the consumer of a draw. They are for the model that the consumer draws from, and for no model beneath it:
+ * `LlmModel.fromDraw` drops options of another model's draw. So a model that wraps another can pass them on or leave them out.
  *
  * @category options
  * @since 0.1.0
  */
 export interface DrawOptions {
+  /** The `draw` of the model that the options are for. */
+  readonly of: Model["draw"]
   /**
    * How many samples a remembered sequence may return in one draw, from the position on. Only recorded samples are
-   * returned beyond the first. A stream may end before it has taken them all, so a model that counts or records its
-   * samples does not pass this on.
+   * returned beyond the first. A stream may end before it has taken them all.
    *
    * @default 1
    */

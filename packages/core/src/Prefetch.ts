@@ -60,7 +60,9 @@ export interface PrefetchResult {
   /** The samples of the prompts that have all they were to have. */
   readonly samples: number
   /** The prompts that miss samples, and why. */
-  readonly failed: ReadonlyArray<{ readonly prompt: string; readonly n: number; readonly error: ProviderError }>
+  readonly failed: ReadonlyArray<
+    { readonly prompt: string; readonly n: number; readonly error: ProviderError | InvalidInput }
+  >
 }
 
 /**
@@ -68,8 +70,8 @@ export interface PrefetchResult {
  *
  * **Details**
  *
- * Samples that the cache has are not requested again, so a prefetch that was stopped continues when it is run again. A
- * prompt that the provider fails for is skipped and listed in `failed`; a bad key, a store that fails and a miss in
+ * Samples that the cache has are not requested again, so a prefetch that was stopped continues when it is run again. An
+ * invalid prompt, or one that the provider fails for, is skipped and listed in `failed`; a bad key, a store that fails and a miss in
  * replication end the prefetch. Each prompt is drawn in the fork that the prefetch runs in.
  *
  * Fails with an `InvalidInput` if the model is no cache, because its draws would be lost.
@@ -129,5 +131,5 @@ export const prefetch = Effect.fnUntraced(function*(
 })
 
 // Another prompt may succeed.
-const concernsPrompt = (error: SampleError): error is ProviderError =>
-  error._tag === "ProviderError" && error.reason._tag !== "BadKey"
+const concernsPrompt = (error: SampleError): error is ProviderError | InvalidInput =>
+  error._tag === "InvalidInput" || (error._tag === "ProviderError" && error.reason._tag !== "BadKey")

@@ -1,14 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Events,
-  Independent,
-  type Key,
-  LlmModel,
-  MemoryStore,
-  Persistent,
-  SampleError,
-  SampleStore
-} from "@llm-cache/core"
+import { Events, Independent, Key, LlmModel, MemoryStore, Persistent, SampleError, SampleStore } from "@llm-cache/core"
 import { Clock, Effect, Exit, Fiber, Logger, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
@@ -310,6 +301,50 @@ describe("A sample that the store failed to put", () => {
         assert.lengthOf(yield* Stream.runCollect(store.keys()), 40)
       })
   )
+
+  it.effect("is waited for by draws at once, which request nothing", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryStore.make
+      let isDown = true
+      const slow = SampleStore.make({
+        ...memory,
+        put: (...args) =>
+          Effect.suspend(() =>
+            isDown
+              ? Effect.fail(down)
+              : Effect.andThen(Effect.replicateEffect(Effect.yieldNow, 20), memory.put(...args))
+          )
+      })
+      const provider = yield* makeProvider()
+      const cache = yield* Persistent.make(provider.model, slow)
+      yield* Effect.exit(many(cache, 2))
+      isDown = false
+      const key = new Key.Key(cache.identity, "a", [])
+      yield* Effect.all([cache.draw(key, 0, 1), cache.draw(key, 1, 1)], { concurrency: 2 })
+      assert.deepStrictEqual(provider.requests, [2])
+    }))
+
+  it.effect("does not cost the samples of another prompt when the layer closes", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryStore.make
+      let isDown = true
+      const flaky = SampleStore.make({
+        ...memory,
+        put: (key, ...args) =>
+          Effect.suspend(() => isDown || key.prompt === "a" ? Effect.fail(down) : memory.put(key, ...args))
+      })
+      const provider = yield* makeProvider()
+      const { identity } = provider.model
+      yield* Effect.scoped(Effect.gen(function*() {
+        const cache = yield* Persistent.make(provider.model, flaky)
+        yield* Effect.all(
+          ["a", "b"].map((prompt) => Effect.exit(LlmModel.sampleOne(prompt).pipe(using(cache)))),
+          { concurrency: 2 }
+        )
+        isDown = false
+      }))
+      assert.deepStrictEqual(yield* memory.positions(new Key.Key(identity, "b", [])), [0])
+    }))
 
   it.effect("is stored at the latest when the layer closes", () =>
     Effect.gen(function*() {

@@ -114,12 +114,12 @@ describe("most of a draw", () => {
         const slice = yield* Persistent.make(big, yield* MemoryStore.make)
         yield* LlmModel.sampleMany("p", 2).pipe(using(slice))
         const key = new Key.Key(big.identity, "p", [])
-        assert.lengthOf(yield* big.draw(key, 1, 1, { most: 3 }), 3)
-        assert.lengthOf(yield* big.draw(key, 3, 1, { most: 9 }), 2)
+        assert.lengthOf(yield* big.draw(key, 1, 1, { of: big.draw, most: 3 }), 3)
+        assert.lengthOf(yield* big.draw(key, 3, 1, { of: big.draw, most: 9 }), 2)
         assert.lengthOf(yield* big.draw(key, 1, 1), 1)
-        assert.lengthOf(yield* slice.draw(key, 0, 1, { most: 9 }), 2)
+        assert.lengthOf(yield* slice.draw(key, 0, 1, { of: slice.draw, most: 9 }), 2)
         // Not recorded in the slice: reading ahead would record more than the run uses.
-        assert.lengthOf(yield* slice.draw(key, 2, 1, { most: 9 }), 1)
+        assert.lengthOf(yield* slice.draw(key, 2, 1, { of: slice.draw, most: 9 }), 1)
         assert.lengthOf(provider.requests, 1)
       }
     }).pipe(Effect.scoped))

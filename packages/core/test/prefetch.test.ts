@@ -19,6 +19,8 @@ const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
 
 const wanted = [{ prompt: "a", n: 3 }, { prompt: "b" }, { prompt: "c", n: 2 }]
 
+const reasonOf = (error: SampleError.SampleError) => error._tag === "ProviderError" ? error.reason._tag : error._tag
+
 describe("Prefetch.prefetch", () => {
   it.effect("requests the missing samples, so that a later run requests nothing", () =>
     Effect.gen(function*() {
@@ -101,11 +103,21 @@ describe("Prefetch.prefetch", () => {
       const model = yield* Repeatable.make(provider.model)
       const { failed, samples } = yield* Prefetch.prefetch(wanted, { concurrency: 1 }).pipe(using(model))
       assert.strictEqual(samples, 3)
-      assert.deepStrictEqual(failed.map(({ error, n, prompt }) => [prompt, n, error.reason._tag]), [[
+      assert.deepStrictEqual(failed.map(({ error, n, prompt }) => [prompt, n, reasonOf(error)]), [[
         "a",
         3,
         "ServerFault"
       ]])
+    }))
+
+  it.effect("skips an invalid prompt, and reports it", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      const items = [{ prompt: "a" }, { prompt: "\ud800" }, { prompt: "b" }]
+      const { failed, samples } = yield* Prefetch.prefetch(items, { concurrency: 1 }).pipe(using(model))
+      assert.strictEqual(samples, 2)
+      assert.deepStrictEqual(failed.map(({ error, prompt }) => [prompt, reasonOf(error)]), [["\ud800", "InvalidInput"]])
     }))
 
   it.effect("ends at an error that other prompts would have too: a bad key, a ReplicationCacheMiss", () =>

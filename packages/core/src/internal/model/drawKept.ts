@@ -17,12 +17,13 @@ export const drawKept = (
   Effect.suspend(() => {
     let taken: Samples | undefined
     const draw = source.draw(key, position, batch, {
+      of: source.draw,
       onTaken: (samples) => {
         taken = samples
       }
     })
     return Effect.flatMap(
       Effect.exit(Effect.interruptible(draw)),
-      (exit) => Exit.isFailure(exit) && taken !== undefined ? Effect.succeed(taken) : exit
+      (exit) => Exit.hasInterrupts(exit) && taken !== undefined ? Effect.succeed(taken) : exit
     )
   })

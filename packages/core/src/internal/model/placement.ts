@@ -1,5 +1,6 @@
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
 import type { Key } from "../../Key.ts"
 import type { Model, Samples } from "../../Model.ts"
@@ -116,33 +117,30 @@ export class Placement {
   storePending(key: Key): Effect.Effect<Landed, StoreError> {
     return Effect.suspend(() => {
       const sequence = this.#sequenceOf(key)
-      const entries = sequence.unstored
-      sequence.unstored = []
-      return entries.length === 0 ? Effect.succeed(new Map()) : this.#land(sequence, entries)
+      return sequence.unstored.length === 0
+        ? Effect.succeed(new Map())
+        : this.#retry.withPermit(this.#storeNow(sequence))
     })
   }
 
   /**
    * Fails as long as the store takes no samples, so that no request is paid for in vain: after a failed put, a pending
-   * sample of any key has to be stored.
+   * sample of any key has to be stored. Waits while pending samples are being stored.
    */
   readonly ensureStorable: Effect.Effect<void, StoreError> = Effect.suspend(() =>
     this.#isFailing
       ? this.#retry.withPermit(Effect.suspend(() => {
         const pending = this.#isFailing ? this.#pending()[0] : undefined
-        return pending === undefined
-          ? Effect.void
-          : Effect.asVoid(Effect.andThen(this.#store.prepare(pending.key), this.storePending(pending.key)))
+        return pending === undefined ? Effect.void : this.#prepareAndStore(pending)
       }))
       : Effect.void
   )
 
-  /** Stores all samples that the store failed to take. */
+  /** Stores all samples that the store failed to take, of each key also if those of another key fail. */
   readonly storeAllPending: Effect.Effect<void, StoreError> = Effect.suspend(() =>
-    Effect.forEach(
-      this.#pending(),
-      ({ key }) => Effect.andThen(this.#store.prepare(key), this.storePending(key)),
-      { discard: true }
+    Effect.flatMap(
+      Effect.forEach(this.#pending(), (sequence) => Effect.exit(this.#prepareAndStore(sequence))),
+      (exits) => exits.find(Exit.isFailure) ?? Effect.void
     )
   )
 
@@ -156,6 +154,18 @@ export class Placement {
       else last.present = last.responseParts = undefined
     }
     this.#last = sequence
+  }
+
+  #prepareAndStore(sequence: Sequence): Effect.Effect<void, StoreError> {
+    return Effect.asVoid(Effect.andThen(this.#store.prepare(sequence.key), this.#storeNow(sequence)))
+  }
+
+  #storeNow(sequence: Sequence): Effect.Effect<Landed, StoreError> {
+    return Effect.suspend(() => {
+      const entries = sequence.unstored
+      sequence.unstored = []
+      return entries.length === 0 ? Effect.succeed(new Map()) : this.#land(sequence, entries)
+    })
   }
 
   #pending(): ReadonlyArray<Sequence> {

@@ -90,6 +90,13 @@ class Run<A> {
     this.#n = n
     this.#batch = batch
     this.#deliver = deliver
+    this.#options = {
+      of: model.draw,
+      most: 1,
+      onTaken: (samples) => {
+        this.#taken = samples
+      }
+    }
     this.draw = model.peek === undefined
       ? Effect.suspend(() => this.#draw())
       : Effect.withFiber((fiber) => {
@@ -108,12 +115,7 @@ class Run<A> {
   }
 
   // One object for all draws of a run: the row `independent` of the benchmark.
-  readonly #options = {
-    most: 1,
-    onTaken: (samples: Samples): void => {
-      this.#taken = samples
-    }
-  }
+  readonly #options: { readonly of: Model["draw"]; most: number; readonly onTaken: (samples: Samples) => void }
 
   readonly #onDrawn = (samples: Samples): A => {
     this.#taken = undefined

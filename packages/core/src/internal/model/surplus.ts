@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Key } from "../../Key.ts"
 import type { Model } from "../../Model.ts"
-import type { Drawn } from "../../Sample.ts"
+import type { Drawn, Metadata } from "../../Sample.ts"
 import type { SampleError } from "../../SampleError.ts"
 import { drawKept } from "./drawKept.ts"
 import { KeyMap } from "./keyMap.ts"
@@ -24,8 +24,8 @@ export class Surplus {
   readonly #source: Pick<Model, "draw" | "requestSize">
   readonly #requests: SingleFlight<InFlight>
   readonly #queues = new KeyMap<Queue>()
-  /** The position of each sample that a draw got, for the draw that gives it back. */
-  readonly #positions = new WeakMap<Drawn, number>()
+  /** The samples that draws got, for a draw that gives one back. A model above may have changed its text meanwhile. */
+  readonly #taken = new WeakMap<Metadata, { readonly position: number; readonly sample: Drawn }>()
   /** The first position that the reader of a key has never handed out. */
   readonly #next: (key: Key) => number
 
@@ -54,7 +54,7 @@ export class Surplus {
     const { samples } = this.#queueOf(key)
     const sample = samples.get(position)!
     samples.delete(position)
-    this.#positions.set(sample, position)
+    this.#taken.set(sample.metadata, { position, sample })
     return sample
   }
 
@@ -69,13 +69,14 @@ export class Surplus {
 
   /** Puts a sample back that a draw got, and returns its position if it had one here. */
   putBack(key: Key, sample: Drawn): number | undefined {
-    const position = this.#positions.get(sample)
+    const taken = this.#taken.get(sample.metadata)
+    this.#taken.delete(sample.metadata)
     const { samples } = this.#queueOf(key)
-    // A sample that was changed on its way has none: it goes to the end.
-    let at = position ?? this.#next(key)
-    while (samples.has(at)) at++
-    samples.set(at, sample)
-    return position
+    // A sample with other metadata than it had here goes to the end.
+    let at = taken?.position ?? this.#next(key)
+    while (samples.has(at) || this.#requests.get(key, at) !== undefined) at++
+    samples.set(at, taken?.sample ?? sample)
+    return taken?.position
   }
 
   #queueOf(key: Key): Queue {
