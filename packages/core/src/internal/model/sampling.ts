@@ -97,12 +97,12 @@ class Run<A> {
         this.#taken = samples
       }
     }
-    this.draw = model.peek === undefined
-      ? Effect.suspend(() => this.#draw())
-      : Effect.withFiber((fiber) => {
-        const atHand = peekUnobserved(fiber, model, key, this.#position, n - this.#position)
-        return Arr.isReadonlyArrayNonEmpty(atHand) ? Effect.succeed(this.#advance(atHand)) : this.#draw()
-      })
+    // Made once for all draws of a run: the row `independent` of the benchmark.
+    const draw = Effect.map(Effect.suspend(() => this.#draw()), this.#onDrawn)
+    this.draw = model.peek === undefined ? draw : Effect.withFiber((fiber) => {
+      const atHand = peekUnobserved(fiber, model, key, this.#position, n - this.#position)
+      return Arr.isReadonlyArrayNonEmpty(atHand) ? Effect.succeed(this.#advance(atHand)) : draw
+    })
   }
 
   get undelivered(): ReadonlyArray<Drawn> {
@@ -114,7 +114,6 @@ class Run<A> {
     return this.#deliver(samples)
   }
 
-  // One object for all draws of a run: the row `independent` of the benchmark.
   readonly #options: { readonly of: Model["draw"]; most: number; readonly onTaken: (samples: Samples) => void }
 
   readonly #onDrawn = (samples: Samples): A => {
@@ -123,10 +122,9 @@ class Run<A> {
     return this.#advance(samples)
   }
 
-  #draw(): Effect.Effect<A, SampleError> {
-    const wanted = this.#batch === undefined ? this.#n - this.#position : this.#owed > 0 ? this.#owed : this.#batch
+  #draw(): Effect.Effect<Samples, SampleError> {
+    this.#wanted = this.#batch === undefined ? this.#n - this.#position : this.#owed > 0 ? this.#owed : this.#batch
     this.#options.most = this.#n === Infinity ? lookAhead(this.#position) : this.#n - this.#position
-    this.#wanted = wanted
-    return Effect.map(this.#model.draw(this.#key, this.#position, wanted, this.#options), this.#onDrawn)
+    return this.#model.draw(this.#key, this.#position, this.#wanted, this.#options)
   }
 }
