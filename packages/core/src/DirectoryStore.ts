@@ -12,7 +12,7 @@
  * the Python original. Beside the samples, `prompt.txt` is the prompt, and the metadata log `0-255.jsonl`
  * (`256-511.jsonl`, …) has a line of metadata for each sample, with its length and checksum. Other sampling parameters add
  * a suffix to the first folder, and `identity.json` in it explains the suffix. The samples of forks are in `forks/<name>`
- * below the prompt's folder. The write-ahead log in `.purchases` has the samples of a request until each has its file.
+ * below the prompt's folder. The write-ahead log in `.purchases` has the samples of a request until their files are safe.
  *
  * - A `~` at the start of the root is the home folder. The first sample that is recorded creates a missing root, with
  *   access for its owner alone.
@@ -26,8 +26,9 @@
  * - Delete a sample's file to have that position drawn again. Files of other names are skipped.
  * - A store needs Linux or macOS, and a file system with hard links. Any number of processes on one machine can share a
  *   root.
- * - A sample outlives the process as soon as it is written. It is not forced to the disk: a power failure may cost the
- *   last seconds.
+ * - A sample that a draw returned survives a power failure: its request is forced to the disk in the write-ahead log, by
+ *   one write that concurrent requests share. After a power failure, the next process that records, or lists the keys,
+ *   writes the samples again that their files lost. With `durability: "process"` the last seconds may be lost.
  *
  * **Example** (Count the samples of each prompt)
  *
@@ -67,12 +68,30 @@ import type { StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
 
 /**
+ * How a directory keeps its samples.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * What a recorded sample outlives: with `"power"` also a power failure, with `"process"` the end of the process.
+   *
+   * With `"power"` a request costs a forced write of the write-ahead log, some milliseconds, which requests that return
+   * at once share. The files of the samples are forced in the background. A program that ends waits for that.
+   *
+   * @default "power"
+   */
+  readonly durability?: "power" | "process" | undefined
+}
+
+/**
  * Opens a directory as a store. Fails if the root is, or is below, something that is not a directory.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (root: string): Effect.Effect<SampleStore.Store, StoreError> =>
+export const make = (root: string, options: Options = {}): Effect.Effect<SampleStore.Store, StoreError> =>
   Effect.suspend(() => {
     const failed = failure(`directory ${root}`, "open")
     if (root === "" || root.includes("\0")) {
@@ -83,7 +102,7 @@ export const make = (root: string): Effect.Effect<SampleStore.Store, StoreError>
       attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
       (stats) =>
         stats === undefined || stats.isDirectory()
-          ? attempt(failed, () => open(absolute))
+          ? attempt(failed, () => open(absolute, options.durability !== "process"))
           : failed({
             kind: "Unavailable",
             description: "this is not a directory: give another one, or move the file away"
@@ -97,19 +116,19 @@ export const make = (root: string): Effect.Effect<SampleStore.Store, StoreError>
  * @category layers
  * @since 0.1.0
  */
-export const layer = (root: string): Layer.Layer<SampleStore.SampleStore, StoreError> =>
-  Layer.effect(SampleStore.SampleStore, make(root))
+export const layer = (root: string, options?: Options): Layer.Layer<SampleStore.SampleStore, StoreError> =>
+  Layer.effect(SampleStore.SampleStore, make(root, options))
 
 // Calls to the file system are synchronous: a sample is a small file in the page cache, and reading it takes less time
 // than a way through the thread pool (benchmark row `directory-prompts`).
-const open = (root: string): SampleStore.Store => {
+const open = (root: string, isForced: boolean): SampleStore.Store => {
   const name = `directory ${root}`
   const folders = new KeyFolders(root)
   const files = new FileReader()
   const metadataLog = new MetadataLog(files)
   const reader = new SampleReader(root, files, metadataLog)
   const writer = new SampleWriter(root, files, metadataLog)
-  const writeAheadLog = new WriteAheadLog(root, writer.writeAll)
+  const writeAheadLog = new WriteAheadLog(root, writer, folders, isForced)
 
   const describe = (key: Key): string => {
     const identity = identityFolder(key.identity)
@@ -136,20 +155,29 @@ const open = (root: string): SampleStore.Store => {
       }
     })
 
+  const read = (folder: string, failed: Fail, from: number, count: number) => {
+    const samples = reader.read(folder, from, count)
+    return typeof samples === "string" ? failed({ kind: "Damaged", description: samples }) : Effect.succeed(samples)
+  }
+
   return SampleStore.make({
     id: `directory ${ifPresent(() => Fs.realpathSync(root)) ?? root}`,
     describe,
     getMany: (key, from, count) =>
       inFolder("get", key, from, (folder, failed) => {
-        const samples = reader.read(folder, from, count)
-        return typeof samples === "string"
-          ? failed({ kind: "Damaged", description: samples })
-          : Effect.succeed(samples)
+        if (writeAheadLog.isForced(folder)) return read(folder, failed, from, count)
+        // A sample that is handed out survives a power failure.
+        return Effect.andThen(
+          settled(writeAheadLog.forceFolder(folder), failed, folder),
+          inFolder("get", key, from, (folder, failed) => read(folder, failed, from, count))
+        )
       }),
     peek: (key, from, count) => {
       try {
         const folder = folders.find(key)
-        return folder.ok ? reader.peek(folder.path, from, count) : []
+        return folder.ok && writeAheadLog.isForced(folder.path)
+          ? reader.peek(folder.path, from, count)
+          : []
       } catch (cause) {
         if (!isFault(cause)) throw cause
         return []
@@ -171,18 +199,25 @@ const open = (root: string): SampleStore.Store => {
         })
       ),
     put: (key, entries, ifTaken) =>
-      inFolder("put", key, entries[0].position, (folder) => {
+      inFolder("put", key, entries[0].position, (folder, failed) => {
         // The folder was deleted, or the key was never prepared.
         if (!Fs.existsSync(folder)) folders.create(key, folder)
-        if (entries.length === 1) return Effect.succeed([writer.write(folder, entries[0], ifTaken)])
+        if (entries.length === 1 && !isForced) return Effect.succeed([writer.write(folder, entries[0], ifTaken)])
         const named = entries.map((entry) => ({ ...entry, id: entry.id ?? crypto.randomUUID() }))
-        return Effect.succeed(
-          writeAheadLog.write({ folder: Path.relative(root, folder), entries: named, ifTaken })
-        )
+        const { forced, positions } = writeAheadLog.write({
+          folder: Path.relative(root, folder),
+          entries: named,
+          ifTaken,
+          key
+        })
+        return forced === undefined
+          ? Effect.succeed(positions)
+          : Effect.as(settled(forced, failed, folder), positions)
       }),
     remove: (key, positions) =>
       inFolder("remove", key, positions[0], (folder) => {
         for (const position of positions) ifPresent(() => Fs.unlinkSync(samplePath(folder, position)))
+        writeAheadLog.noteRemoved(Path.relative(root, folder), positions)
         return Effect.void
       }),
     keys: ({ identity } = {}) =>
@@ -199,3 +234,12 @@ const open = (root: string): SampleStore.Store => {
       ))
   })
 }
+
+// Waits for a forced write. A fault of the file system becomes a `StoreError`.
+const settled = (forced: Promise<void>, failed: Fail, folder: string): Effect.Effect<void, StoreError> =>
+  Effect.callback((resume) => {
+    forced.then(
+      () => resume(Effect.void),
+      (cause) => resume(isFault(cause) ? failed(explain(cause, folder)) : Effect.die(cause))
+    )
+  })

@@ -454,7 +454,7 @@ describe("The keys of a directory store", () => {
         entries: [1, 2].map((position) => ({ position, drawn: { text: `${position}`, metadata: {}, origins: [] } })),
         ifTaken: "append"
       }
-      Fs.mkdirSync(Path.join(root, ".purchases"))
+      Fs.mkdirSync(Path.join(root, ".purchases"), { recursive: true })
       const file = Path.join(root, ".purchases", "elsewhere_1-_gone_0.json")
       Fs.writeFileSync(file, JSON.stringify(purchase))
       Fs.utimesSync(file, 1, 1)

@@ -24,7 +24,7 @@ it.effect("a passing fault costs no sample once the write-ahead log has the requ
         })
         const exit = yield* LlmModel.sampleMany("p", 3).pipe(using(model), faulty, Effect.exit)
         // The first two write the log.
-        assert.strictEqual(Exit.isSuccess(exit), failing > 2, `${failing}`)
+        assert.strictEqual(Exit.isSuccess(exit), failing > 2, `${failing} ${exit}`)
         assert.deepStrictEqual(yield* LlmModel.sampleMany("p", 3).pipe(using(model)), provider.given)
         assert.deepStrictEqual(provider.requests, [3])
       }))

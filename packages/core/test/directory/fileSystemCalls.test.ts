@@ -3,7 +3,7 @@ import { LlmModel, Persistent } from "@llm-cache/core"
 import { Effect, Stream } from "effect"
 import * as Fs from "node:fs"
 import { drawn, keyOf, record } from "../support/caches.ts"
-import { makeDirectory } from "../support/directory.ts"
+import { makeDirectory, settled } from "../support/directory.ts"
 import { patched } from "../support/patched.ts"
 import { makeProvider } from "../support/provider.ts"
 import { directoryStore } from "../support/stack.ts"
@@ -40,13 +40,15 @@ it.effect("recording in batches lists a prompt's folder for its positions, and b
     yield* count(record(root, "p", 200, provider.model))
     assert.strictEqual(provider.requests.length, 20)
     assert.strictEqual(lists, 2)
+    yield* settled(root)
   }))
 
 it.effect.runIf(process.platform === "linux")(
   "reading and writing close the files that they open",
   () =>
     Effect.gen(function*() {
-      const store = yield* directoryStore(yield* makeDirectory)
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root)
       const key = yield* keyOf({})
       const openFiles = () => Fs.readdirSync("/proc/self/fd").length
       yield* store.prepare(key)
@@ -58,6 +60,7 @@ it.effect.runIf(process.platform === "linux")(
       }
       yield* store.put(key, [{ position: 20, drawn: drawn("x") }, { position: 21, drawn: drawn("y") }], "drop")
       yield* Stream.runDrain(Stream.take(store.keys(), 1))
+      yield* settled(root)
       assert.strictEqual(openFiles(), before)
     })
 )

@@ -5,7 +5,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { drawn, keyOf, originalFolder, record, replicate, sha256, writeOriginal } from "../support/caches.ts"
-import { makeDirectory, readTree } from "../support/directory.ts"
+import { makeDirectory, readTree, settled } from "../support/directory.ts"
 import { makeProvider } from "../support/provider.ts"
 import { directoryStore } from "../support/stack.ts"
 
@@ -107,6 +107,7 @@ describe("the layout of a directory", () => {
       for (const position of [0, 300]) {
         yield* store.put(key, [{ position, drawn: drawn("x") }], "drop")
       }
+      yield* settled(root)
       const files = Object.keys(readTree(root))
       for (const name of ["0.md", "0-255.jsonl", "300.md", "256-511.jsonl"]) {
         assert.include(files, Path.join(folder, name))

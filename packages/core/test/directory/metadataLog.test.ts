@@ -71,7 +71,7 @@ describe("the metadata log", () => {
   it.effect("a sample that another process writes during a read has its metadata", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      const [here, there] = [yield* directoryStore(root), yield* directoryStore(root)]
+      const [here, there] = [yield* directoryStore(root), yield* directoryStore(root, { durability: "process" })]
       const key = yield* keyOf({})
       const samples = ["zero", "one", "two"].map((text, i) => drawn(text, { origins: [i] }))
       const put = (position: number) => there.put(key, [{ position, drawn: samples[position]! }], "drop")

@@ -103,7 +103,7 @@ describe("samples in a directory", () => {
       // The other writer may come between the look and the write.
       const store = yield* directoryStore(root)
       let links = 0
-      const other = yield* directoryStore(root)
+      const other = yield* directoryStore(root, { durability: "process" })
       const race = patched(["linkSync"], (_, original) => (...args) => {
         if (++links === 1) Effect.runSync(other.put(key, [{ position: 2, drawn: drawn("yes") }], "drop"))
         return original(...args)

@@ -8,7 +8,7 @@ import * as Path from "node:path"
 import { crc32 } from "node:zlib"
 import { sampleName } from "../../src/internal/store/sampleName.ts"
 import { drawn, originalFolder, record } from "../support/caches.ts"
-import { makeDirectory, samplesIn } from "../support/directory.ts"
+import { makeDirectory, samplesIn, settled } from "../support/directory.ts"
 import { patched } from "../support/patched.ts"
 import { makeProvider, using } from "../support/provider.ts"
 import { directoryStore } from "../support/stack.ts"
@@ -68,6 +68,7 @@ describe("a request whose samples a process did not finish writing", () => {
         assert.strictEqual(provider.given.length, 1)
         assert.deepStrictEqual(samplesIn(folder), { 0: "text 0", 1: "text 1", 2: "text 2", 3: "p #0" })
         assert.isFalse(Fs.existsSync(log))
+        yield* settled(root)
         assert.deepStrictEqual(Fs.readdirSync(Path.join(root, ".purchases")), [])
       })
   )
@@ -232,6 +233,7 @@ describe("a request whose samples a process did not finish writing", () => {
       assert.deepStrictEqual(yield* record(root, "p", 2, provider.model), ["p #0", "p #1"])
       assert.deepStrictEqual(Fs.readdirSync(Path.dirname(root)), ["root"])
       assert.isFalse(Fs.existsSync("/escape"))
+      yield* settled(root)
       assert.match(Fs.readdirSync(Path.join(root, ".purchases")).join(), /^\S+\.damaged$/)
     }))
 

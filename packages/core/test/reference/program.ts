@@ -179,7 +179,7 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
   )
   const open = root === undefined
     ? Effect.succeed(memories)
-    : Effect.forEach(program.stack, (_, i) => directoryStore(Path.join(root, String(i))))
+    : Effect.forEach(program.stack, (_, i) => directoryStore(Path.join(root, String(i)), { durability: "process" }))
 
   const persistent = Effect.map(open, (stores) => stores.filter((_, i) => program.stack[i] === "Persistent"))
   const keyFor = (prompt: string, path: string) =>

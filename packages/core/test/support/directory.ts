@@ -9,6 +9,15 @@ export const makeDirectory = Effect.acquireRelease(
   (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
 )
 
+/** Waits until the samples in a directory are forced to the disk, and its write-ahead log is empty. */
+export const settled = (root: string) =>
+  Effect.promise(async () => {
+    const log = Path.join(root, ".purchases")
+    while (Fs.existsSync(log) && Fs.readdirSync(log).some((name) => name.endsWith(".jsonl"))) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  })
+
 /** Every file below a folder with its content, by its path; none where there is no folder. */
 export const readTree = (directory: string): Record<string, string> =>
   !Fs.existsSync(directory) ? {} : Object.fromEntries(

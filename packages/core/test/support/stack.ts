@@ -31,7 +31,8 @@ export type Take = typeof Take.Type
 export const Takes = Schema.Array(Take).check(Schema.isMaxLength(8))
 
 /** A directory as a store. */
-export const directoryStore = (root: string) => Effect.provide(SampleStore.SampleStore, DirectoryStore.layer(root))
+export const directoryStore = (root: string, options?: DirectoryStore.Options) =>
+  Effect.provide(SampleStore.SampleStore, DirectoryStore.layer(root, options))
 
 /** An audit that, when its scope closes, dies if an Independent handed out a sample twice. */
 const checkedAudit = Effect.acquireRelease(Audit.make, ({ check }) => Effect.orDie(check))
@@ -76,9 +77,14 @@ export const buildOver = Effect.fnUntraced(
   }
 )
 
-/** The same, with directories below a root. */
+/** The same, with directories below a root. They force nothing: programs end in a known number of steps, and soon. */
 export const build = (stack: ReadonlyArray<Combinator>, source: LlmModel.Model, root: string, isWatched = true) =>
-  buildOver(stack, source, (height) => directoryStore(Path.join(root, String(height))), isWatched)
+  buildOver(
+    stack,
+    source,
+    (height) => directoryStore(Path.join(root, String(height)), { durability: "process" }),
+    isWatched
+  )
 
 /** The two ways to a sample: by draws, which an audit watches, and by samples at hand. */
 export const ways = [["by draws", true], ["by samples at hand", false]] as const

@@ -50,3 +50,15 @@ export const writeNew = (
     ifPresent(() => Fs.unlinkSync(temporary))
   }
 }
+
+/** Writes a file whole or not at all, also over another. */
+export const replace = (file: string, content: string): void => {
+  const temporary = Path.join(Path.dirname(file), `.${crypto.randomUUID()}.tmp`)
+  try {
+    Fs.writeFileSync(temporary, content, { flag: "wx" })
+    Fs.renameSync(temporary, file)
+  } catch (cause) {
+    ifPresent(() => Fs.unlinkSync(temporary))
+    throw cause
+  }
+}

@@ -3,7 +3,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
-import { readIfPresent, writeNew } from "./files.ts"
+import { readIfPresent, replace } from "./files.ts"
 import { type Folder, identityFile, identityFolder, keyFolder, promptFile } from "./samplePath.ts"
 
 /** Finds and creates the folders of keys below a root. */
@@ -42,11 +42,17 @@ export class KeyFolders {
     }
     const identity = this.findIdentity(key.identity)
     if (!identity.ok) return
-    writeIfMissing(Path.join(identity.path, key.promptHash, promptFile), () => key.prompt)
-    writeIfMissing(Path.join(identity.path, identityFile), () => {
+    const prompt = Path.join(identity.path, key.promptHash, promptFile)
+    if (readIfPresent(prompt) !== key.prompt) replace(prompt, key.prompt)
+    const explanation = Path.join(identity.path, identityFile)
+    // A power failure may have emptied it.
+    if (explanationOf(identity.path) === undefined) {
       const { name, parameters, temperature } = key.identity
-      return `${JSON.stringify({ name, temperature, parameters: JSON.parse(parameters) }, undefined, 2)}\n`
-    })
+      replace(
+        explanation,
+        `${JSON.stringify({ name, temperature, parameters: JSON.parse(parameters) }, undefined, 2)}\n`
+      )
+    }
   }
 
   // A file system may take two names for one, such as `A` and `a`.
@@ -78,8 +84,4 @@ export const explanationOf = (
   } catch {
     return undefined
   }
-}
-
-const writeIfMissing = (file: string, content: () => string): void => {
-  if (!Fs.existsSync(file)) writeNew(file, content())
 }

@@ -20,13 +20,17 @@ export const newLogOwner = (): LogOwner => ({
 
 /** The name of a file of a log. */
 export const nameOfFile = ({ birth, host, log, pid }: LogOwner, number: number): string =>
-  `${host}_${pid}-${birth}_${log}_${number}.json`
+  `${host}_${pid}-${birth}_${log}_${number}.jsonl`
 
 /** The log that wrote a file of this name, `undefined` if logs write no such name. */
 export const ownerOfFile = (name: string): LogOwner | undefined => {
-  const [, host, pid, birth, log] = /^([^_]+)_(\d+)-(\d*)_([^_]+)_\d+\.json$/.exec(name) ?? []
+  const [, host, pid, birth, log] = /^([^_]+)_(\d+)-(\d*)_([^_]+)_\d+\.jsonl?$/.exec(name) ?? []
   return host === undefined ? undefined : { host, pid: Number(pid), birth: birth!, log: log! }
 }
+
+/** The start of the system, `undefined` if the system does not tell. A file that is older may have lost power since. */
+export const bootOfSystem = (): string | undefined =>
+  attempt(() => Fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim())
 
 /** Whether a process has surely ended, as seen from the process of another log. */
 export const hasEnded = ({ birth, host, pid }: LogOwner, observer: LogOwner): boolean =>

@@ -162,7 +162,8 @@ export const isLfsPointer = (text: string): boolean =>
 
 const firstOfBlock = (position: number): number => position - position % blockSize
 
-const logPath = (folder: string, position: number): string => {
+/** The file of the log that has the line of a position. */
+export const logPath = (folder: string, position: number): string => {
   const first = firstOfBlock(position)
   return `${folder}${Path.sep}${first}-${first + blockSize - 1}.jsonl`
 }

@@ -3,11 +3,11 @@ import * as Path from "node:path"
 import { crc32 } from "node:zlib"
 import type { Entry } from "../../Sample.ts"
 import type { FileReader } from "./fileReader.ts"
-import { writeNew } from "./files.ts"
+import { ifPresent, writeNew } from "./files.ts"
+import type { LoggedRequest, NamedEntry } from "./loggedRequest.ts"
 import type { MetadataLog } from "./metadataLog.ts"
 import { samplePath } from "./samplePath.ts"
 import { writeTimeChecksum } from "./timeChecksum.ts"
-import type { LoggedRequest } from "./writeAheadLog.ts"
 
 /** Writes samples into the folder of their key. */
 export class SampleWriter {
@@ -47,21 +47,33 @@ export class SampleWriter {
   }
 
   /** Writes the samples of a request in the write-ahead log, for as long as the log says that the request is ours. */
-  readonly writeAll = (
+  writeAll(
     { entries, folder, ifTaken }: LoggedRequest,
     isTakenOver: boolean,
     isOurs: () => boolean
-  ): ReadonlyArray<number | undefined> => {
+  ): ReadonlyArray<number | undefined> {
     const absolute = Path.join(this.#root, folder)
     if (isTakenOver) Fs.mkdirSync(absolute, { recursive: true })
     return entries.map((entry) => {
-      if (isTakenOver && this.#isWritten(absolute, entry.drawn.text, entry.id)) return undefined
-      return isOurs() ? this.write(absolute, entry, ifTaken) : undefined
+      const written = isTakenOver ? this.#findWritten(absolute, entry.drawn.text, entry.id) : undefined
+      return written ?? (isOurs() ? this.write(absolute, entry, ifTaken) : undefined)
     })
   }
 
-  #isWritten(folder: string, text: string, id: string): boolean {
-    return this.#log.announced(folder, id).some((position) => this.#holds(folder, position, text, id))
+  /** Writes a stored sample again that a power failure took. Its file is missing, or is no sample that the log knows. */
+  restore(folder: string, position: number, { drawn, id }: NamedEntry): void {
+    const absolute = Path.join(this.#root, folder)
+    const content = this.#files.read(samplePath(absolute, position))
+    if (content !== undefined) {
+      if (typeof this.#log.find(absolute)(position, content) === "string") return
+      ifPresent(() => Fs.unlinkSync(samplePath(absolute, position)))
+    }
+    Fs.mkdirSync(absolute, { recursive: true })
+    this.write(absolute, { drawn, id, position }, "drop")
+  }
+
+  #findWritten(folder: string, text: string, id: string): number | undefined {
+    return this.#log.announced(folder, id).find((position) => this.#holds(folder, position, text, id))
   }
 
   #holds(folder: string, position: number, text: string, id: string): boolean {
