@@ -6,7 +6,7 @@
  */
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
-import { excerpt } from "./internal/errors/excerpt.ts"
+import { contrast, shorten } from "./internal/errors/excerpt.ts"
 import { forkSuffix } from "./internal/errors/forkSuffix.ts"
 import type {
   BadKey,
@@ -184,16 +184,23 @@ export class SampleConflict extends Data.TaggedError("SampleConflict")<{
 }> {
   override get message(): string {
     const { identity, path, promptHash } = this.key
-    const at = differsAt(this.ours, this.theirs)
+    const [ours, theirs] = contrast(this.ours, this.theirs, differsAt(this.ours, this.theirs))
     const sequence = `${identity.toString()}${forkSuffix(path)}`
     return `Two samples at position ${this.position} of prompt ${promptHash} (${sequence}): ${this.to} has ` +
-      `${excerpt(this.ours, at)}, and ${this.from} has ${excerpt(this.theirs, at)}. ` +
+      `${ours}, and ${this.from} has ${theirs}. ` +
       "Call `merge`, and say with its option `ifDifferent` which sample to keep, or whether to keep both"
   }
 
-  /** The fields and the message, for logs. */
+  /** The fields and the message, for logs. Of a long text it has the part around the difference. */
   override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
+    const at = differsAt(this.ours, this.theirs)
+    const { identity, path, promptHash } = this.key
+    return Object.assign({}, this, {
+      key: { identity, path, promptHash },
+      ours: shorten(this.ours, at),
+      theirs: shorten(this.theirs, at),
+      message: this.message
+    })
   }
 }
 

@@ -7,6 +7,7 @@ import {
   LlmModel,
   MemoryStore,
   Persistent,
+  Prefetch,
   Repeatable,
   SampleError
 } from "@llm-cache/core"
@@ -231,6 +232,32 @@ describe("InvalidInput comes before any request", () => {
       // a whole pair is fine
       assert.strictEqual(yield* LlmModel.sampleOne("🙂").pipe(using(model!)), "🙂 #0")
     }).pipe(Effect.scoped))
+
+  it.effect("for a prompt that is no text, as programs in JavaScript can pass it", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const messages: ReadonlyArray<readonly [unknown, string]> = [
+        [[{ role: "user", content: "a" }], "is an array"],
+        [{ role: "user", content: "a" }, "is of the type object"],
+        [undefined, "is undefined"],
+        [null, "is null"],
+        [1, "is of the type number"]
+      ]
+      for (const [value, type] of messages) {
+        const prompt = value as string
+        const errors = yield* Effect.all([
+          Effect.flip(LlmModel.sampleOne(prompt)),
+          Effect.flip(LlmModel.sampleMany(prompt, 2)),
+          Effect.flip(Stream.runHead(LlmModel.sample(prompt))),
+          Effect.map(Effect.flip(Prefetch.prefetch([{ prompt, n: 1 }])), ({ failed }) => failed[0]!.error)
+        ]).pipe(Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
+        for (const error of errors) {
+          assert.instanceOf(error, SampleError.InvalidInput)
+          assert.include(error.message, `the prompt ${type}, and has to be a text`)
+        }
+      }
+      assert.deepStrictEqual(provider.requests, [])
+    }))
 
   const generate = () => Effect.succeed({ samples: ["x"] })
 

@@ -15,6 +15,7 @@ import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { inspect } from "node:util"
+import { sha256 } from "./support/caches.ts"
 import { makeDirectory, readTree, samplesIn } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { build, directoryStore } from "./support/stack.ts"
@@ -89,6 +90,53 @@ describe("Replication", () => {
       assert.isTrue(unknown.store.endsWith(unknown.promptHash))
       assert.include(unknown.message, "differs from character 10")
       assert.include(unknown.message, "brown")
+    }))
+
+  it.effect.each<readonly [stored: string, asked: string, one: string, other: string]>([
+    ["hello world", "hello\u00a0world", "U+0020", "U+00A0"],
+    ["scope", "s\u0441ope", "U+0063", "U+0441"],
+    ["caf\u00e9!", "cafe\u0301!", "U+00E9", "U+0065 U+0301"],
+    ["e\u0300", "e\u0301", "U+0300", "U+0301"],
+    ["\ud83d\ude00", "\ud83d\ude01", "U+1F600", "U+1F601"],
+    ["hello", "hello\u200b", "the end", "U+200B"],
+    ["hello", "hello\n", "the end", "U+000A"],
+    ["a\r\nb", "a\nb", "U+000D", "U+000A"],
+    ["a-b", "a\u2011b", "U+002D", "U+2011"],
+    ["Ill", "lll", "U+0049", "U+006C"]
+  ])(
+    "shows the code points where prompts look alike: %j and %j",
+    ([stored, asked, one, other]) =>
+      Effect.gen(function*() {
+        const { layer } = yield* recorded([stored])
+        const { message } = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleOne(asked), layer)))
+        assert.match(message, /it has "[^"]*" \(([^)]*)\) where this one has "[^"]*" \(([^)]*)\)/)
+        const [, ...shown] = /has "[^"]*" \(([^)]*)\) where this one has "[^"]*" \(([^)]*)\)/.exec(message)!
+        assert.deepStrictEqual(shown, [one, other])
+        assert.strictEqual(message.includes("two forms of Unicode"), stored.startsWith("caf"))
+        assert.notInclude(message, "\u200b")
+      })
+  )
+
+  it.effect("is short as JSON: it has the hashes of the prompts, and their difference", () =>
+    Effect.gen(function*() {
+      const long = (word: string) => `${"x".repeat(5000)} ${word} ${"y".repeat(5000)}`
+      const { layer } = yield* recorded([long("brown")])
+      const error = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleOne(long("red")), layer)))
+      assert.deepInclude(JSON.parse(JSON.stringify(error)), {
+        _tag: "ReplicationCacheMiss",
+        prompt: `…"${"x".repeat(19)} red ${"y".repeat(26)}"…`,
+        promptHash: error.promptHash,
+        position: 0,
+        nearest: {
+          prompt: `…"${"x".repeat(19)} brown ${"y".repeat(24)}"…`,
+          promptHash: sha256(long("brown")),
+          differsAt: 5001
+        },
+        message: error.message
+      })
+      assert.isBelow(JSON.stringify(error).length, 2000)
+      const exhausted = miss(yield* Effect.flip(Effect.provide(LlmModel.sampleMany(long("brown"), 9), layer)))
+      assert.isBelow(JSON.stringify(exhausted).length, 2000)
     }))
 
   it.effect("says at once that nothing is stored under this identity", () =>

@@ -176,6 +176,10 @@ describe("Transfer.merge", () => {
       const error = yield* Effect.flip(merged({ 0: "a", 1: "ours" }, { 0: "a", 1: "theirs" }, "fail"))
       assert.deepInclude(error, { _tag: "SampleConflict", position: 1, ours: "ours", theirs: "theirs" })
       const key = yield* keyOf("p")
+      const json = JSON.parse(JSON.stringify(error))
+      assert.deepStrictEqual([json.ours, json.theirs, json.key.promptHash], ["ours", "theirs", key.promptHash])
+      const long = yield* Effect.flip(merged({ 0: `${"x".repeat(999)}1` }, { 0: `${"x".repeat(999)}2` }, "fail"))
+      assert.strictEqual(JSON.parse(JSON.stringify(long)).theirs, `…"${"x".repeat(20)}2"`)
       for (const part of ["position 1", key.promptHash, "m, temperature 1", `"ours"`, `"theirs"`, "ifDifferent"]) {
         assert.include(error.message, part)
       }

@@ -1,6 +1,7 @@
 import * as Data from "effect/Data"
+import * as Crypto from "node:crypto"
 import type { Identity } from "../../Identity.ts"
-import { excerpt } from "./excerpt.ts"
+import { contrast, shorten } from "./excerpt.ts"
 import { forkSuffix } from "./forkSuffix.ts"
 
 /**
@@ -52,17 +53,33 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
       ? "The prompt is stored, but not for this fork"
       : this.nearest === undefined
       ? "No prompt is stored for this identity: compare its name, temperature and parameters with the recorded ones"
-      : `The nearest stored prompt differs from character ${this.nearest.differsAt}: it has ${
-        excerpt(this.nearest.prompt, this.nearest.differsAt)
-      } where this one has ${excerpt(this.prompt, this.nearest.differsAt)}`
+      : differs(this.nearest, this.prompt)
     return `Nothing is stored for prompt ${this.promptHash} (${sequence}) in ${this.store}. ${near}. ` +
       "Replication does not ask the model: record the prompt without replication"
   }
 
-  /** The fields and the message, for logs. */
+  /** The fields and the message, for logs. Of a long prompt it has the part around the difference. Hashes name both prompts. */
   override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
+    const { nearest, prompt } = this
+    const at = nearest?.differsAt ?? 0
+    return Object.assign({}, this, {
+      prompt: shorten(prompt, at),
+      nearest: nearest && {
+        prompt: shorten(nearest.prompt, at),
+        promptHash: Crypto.hash("sha256", nearest.prompt, "hex"),
+        differsAt: at
+      },
+      message: this.message
+    })
   }
+}
+
+const differs = ({ differsAt, prompt }: NearestPrompt, missing: string): string => {
+  const [stored, asked] = contrast(prompt, missing, differsAt)
+  return `The nearest stored prompt differs from character ${differsAt}: it has ${stored} where this one has ${asked}` +
+    (prompt.normalize() === missing.normalize()
+      ? ". Both are one text in two forms of Unicode: call `normalize()` on every prompt"
+      : "")
 }
 
 const ranges = (positions: ReadonlyArray<number>): string => {

@@ -35,8 +35,9 @@ export class KeyMap<V> {
     let fork = this.#rootOf(key)
     const around: Array<Fork<V>> = []
     for (const name of key.path) {
-      if (fork !== undefined) around.push(fork)
-      fork = fork?.inside?.get(name)
+      if (fork === undefined) return
+      around.push(fork)
+      fork = fork.inside?.get(name)
     }
     if (!fork?.prompts.delete(key.prompt)) return
     // Forks without values are dropped too.
@@ -55,7 +56,7 @@ export class KeyMap<V> {
   }
 
   #rootOf({ identity }: Key): Fork<V> | undefined {
-    if (identity !== this.#identity || this.#root === undefined) {
+    if (identity !== this.#identity) {
       this.#root = this.#roots.get(identity.id)
       this.#identity = identity
     }

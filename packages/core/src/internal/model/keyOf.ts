@@ -11,7 +11,15 @@ export const keyOf = (
   prompt: string
 ): Key | InvalidInput => {
   const { path } = fiber.getRef(CurrentFork)
-  return !prompt.isWellFormed()
+  // Programs in JavaScript have no type check.
+  return typeof prompt !== "string"
+    ? new InvalidInput({
+      module: "LlmModel.sample",
+      description:
+        `the prompt is ${typeName(prompt)}, and has to be a text: put messages into one text, for example with ` +
+        "`JSON.stringify(messages)` or a template, and give the system's text as the option `system` of the model"
+    })
+    : !prompt.isWellFormed()
     ? new InvalidInput({
       module: "LlmModel.sample",
       description:
@@ -26,3 +34,6 @@ export const keyOf = (
     })
     : new Key(identity, prompt, path)
 }
+
+const typeName = (value: unknown): string =>
+  Array.isArray(value) ? "an array" : value === null || value === undefined ? `${value}` : `of the type ${typeof value}`
