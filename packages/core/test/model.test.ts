@@ -249,7 +249,7 @@ describe("InvalidInput comes before any request", () => {
           Effect.flip(LlmModel.sampleOne(prompt)),
           Effect.flip(LlmModel.sampleMany(prompt, 2)),
           Effect.flip(Stream.runHead(LlmModel.sample(prompt))),
-          Effect.map(Effect.flip(Prefetch.prefetch([{ prompt, n: 1 }])), ({ failed }) => failed[0]!.error)
+          Effect.map(Prefetch.prefetch([{ prompt, n: 1 }]), ({ failed }) => failed[0]!.error)
         ]).pipe(Effect.provide(Repeatable.layer), Effect.provide(provider.layer))
         for (const error of errors) {
           assert.instanceOf(error, SampleError.InvalidInput)
