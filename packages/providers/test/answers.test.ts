@@ -297,11 +297,12 @@ describe("an answer that is no JSON object", () => {
         ["chat completions", sse(...chunks)],
         ["Anthropic", message([{ type: "text", text: "a" }], "end_turn")],
         ["Anthropic", sse(...events.slice(0, -1))],
-        ["Ollama", lines(piece("a"), last)]
+        ["Ollama", lines(piece("a"), last)],
+        ["Ollama", lines(thought("a"), last)]
       ]
       for (const [name, body] of whole) {
-        for (const length of [1, 20, body.length >> 1, body.length - 4]) {
-          if (length === 1 && body.startsWith("event")) continue
+        for (const length of [1, 20, body.length >> 1, body.indexOf("\n") + 1 || 1, body.length - 4]) {
+          if (length < 20 && body.startsWith("event")) continue
           const cut = body.slice(0, length)
           reasonOf(yield* Effect.flip(answering(name, [cut])(drawn(1))), "Transport")
           yield* answering(name, [cut, body], { retry: Schedule.recurs(1) })(drawn(1))

@@ -6,6 +6,7 @@ import { FetchHttpClient, HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { clients } from "./support/clients.ts"
 import { reasonOf, sampling } from "./support/model.ts"
+import { protocols } from "./support/protocols.ts"
 import { cutInBody, json, makeServer, type Reply, text } from "./support/server.ts"
 
 const failing = (reply: Reply, n = 1, client = FetchHttpClient.layer) =>
@@ -301,6 +302,33 @@ describe("an error message", () => {
     Effect.gen(function*() {
       const failed = yield* failing(json(200, { error, choices: [{ message: { content: "insufficient_quota" } }] }))
       reasonOf(failed.error, tag)
+    }))
+
+  it.effect("of a gateway with status 200 and no `error` counts like the status in it, for every protocol", () =>
+    Effect.gen(function*() {
+      const answers: ReadonlyArray<[tag: SampleError.ProviderErrorReason["_tag"], body: object]> = [
+        ["ServerFault", { code: 502, message: "gone" }],
+        ["BadRequest", { code: 404, msg: "NOT_FOUND", success: false }],
+        ["QuotaExhausted", { code: 1113, msg: "余额不足" }],
+        ["ContentPolicy", { promptFeedback: { blockReason: "OTHER" } }],
+        ["UnusableResponse", { object: "list", data: [] }]
+      ]
+      for (const [, protocol] of protocols) {
+        for (const [tag, body] of answers) {
+          const server = yield* makeServer(json(200, body))
+          const error = yield* LlmModel.sampleOne("p").pipe(
+            Effect.provide(protocol.layer(server.url)),
+            Effect.provide(FetchHttpClient.layer),
+            Effect.flip
+          )
+          reasonOf(error, tag)
+        }
+      }
+    }))
+
+  it.effect("is not ContentPolicy for a malformed setting of it", () =>
+    Effect.gen(function*() {
+      reasonOf((yield* failing(openAi(400, "Invalid value at 'safety_settings[0].category'"))).error, "BadRequest")
     }))
 
   it.effect("is safe for a terminal", () =>

@@ -14,7 +14,7 @@ import {
 } from "./json.ts"
 import type { Protocol } from "./protocol.ts"
 import { type JoinEvents, readObject } from "./readObject.ts"
-import { failError, failUnusable } from "./unusableAnswer.ts"
+import { failError, failUnusable, failWithoutAnswer } from "./unusableAnswer.ts"
 
 /** `POST {baseUrl}/v1/messages`: https://platform.claude.com/docs/en/api/messages/create */
 export const anthropicMessages: Protocol = {
@@ -49,8 +49,9 @@ export const anthropicMessages: Protocol = {
       const text = blocks === undefined ? undefined : joinTextParts(blocks)
       const finishReason = asName(stop_reason, answer.request.excerpt)
       const isAnswer = finishReason !== undefined || blocks?.some(({ type }) => type === "text") === true
-      if (blocks === undefined || text === undefined || !isAnswer) {
-        return failUnusable("the answer has neither a text nor a `stop_reason`, or is malformed", answer)
+      if (!isAnswer) return failWithoutAnswer("the answer has neither a text nor a `stop_reason`", answer)
+      if (blocks === undefined || text === undefined) {
+        return failUnusable("the content of the answer is malformed", answer)
       }
       const counts = asObject(usage) ?? {}
       return Effect.succeed({

@@ -17,7 +17,7 @@ import {
 } from "./json.ts"
 import type { Answer, Protocol } from "./protocol.ts"
 import { type JoinEvents, readObject } from "./readObject.ts"
-import { failedPart, failError, failUnusable, unusable } from "./unusableAnswer.ts"
+import { failedPart, failError, failWithoutAnswer, unusable } from "./unusableAnswer.ts"
 
 /** `POST {baseUrl}/chat/completions`: https://platform.openai.com/docs/api-reference/chat/create */
 export const chatCompletions: Protocol = {
@@ -50,7 +50,7 @@ export const chatCompletions: Protocol = {
       const { error, id, model, usage } = completion
       if (error) return failError(completion, answer)
       const choices = asObjects(completion["choices"]) ?? []
-      if (choices.length === 0) return failUnusable("the answer has no choices", answer)
+      if (choices.length === 0) return failWithoutAnswer("the answer has no choices", answer)
       const [samples, failures] = Arr.partition(choices, (choice) => readChoice(choice, answer))
       if (samples.length === 0) return Effect.fail(failures.find(({ isRetryable }) => isRetryable) ?? failures[0]!)
       const { completion_tokens, prompt_tokens } = asObject(usage) ?? {}

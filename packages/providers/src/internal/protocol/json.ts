@@ -27,9 +27,9 @@ const withoutNaN = (text: string): string =>
 /** Parses a JSON object. Gives `undefined` for every other text. */
 export const parseObject = (text: string): JsonObject | undefined => asObject(parseJson(text))
 
-/** Whether a text begins as a JSON object and ends before its end. */
-export const isCutObject = (text: string): boolean => {
-  if (!text.trimStart().startsWith("{")) return false
+/** Whether a text begins as JSON and ends before its end. */
+export const isCutJson = (text: string): boolean => {
+  if (!/^\s*[{[]/.test(text)) return false
   let depth = 0
   for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|[{}[\]]/gs)) {
     if (token.startsWith("\"")) {

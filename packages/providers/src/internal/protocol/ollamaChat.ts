@@ -5,7 +5,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { asName, asObject, asString, asTokenCount, parseObject } from "./json.ts"
 import type { Answer, Protocol } from "./protocol.ts"
 import { failNotJson } from "./readObject.ts"
-import { failCut, failedPart, failUnusable } from "./unusableAnswer.ts"
+import { failCut, failedPart, failWithoutAnswer } from "./unusableAnswer.ts"
 
 /** `POST {baseUrl}/api/chat`: https://docs.ollama.com/api/chat */
 export const ollamaChat: Protocol = {
@@ -51,7 +51,7 @@ export const ollamaChat: Protocol = {
       const { content = null, thinking } = message ?? {}
       if (error) return Effect.fail(failedPart(piece, answer))
       if (message === undefined || (content !== null && typeof content !== "string")) {
-        return failUnusable("a line of the answer is malformed", answer)
+        return failWithoutAnswer("a line of the answer is malformed", answer)
       }
       if (content !== null) text = (text ?? "") + content
       reasoning += asString(thinking) ?? ""
@@ -59,7 +59,7 @@ export const ollamaChat: Protocol = {
       const finishReason = asName(done_reason, answer.request.excerpt)
       if (finishReason === "load" || finishReason === "unload") return failLoaded(answer)
       if (text === undefined && finishReason === undefined) {
-        return failUnusable("the answer has neither a text nor a `done_reason`", answer)
+        return failWithoutAnswer("the answer has neither a text nor a `done_reason`", answer)
       }
       return Effect.succeed({
         samples: [{ text: text ?? "", finishReason, reasoning: reasoning || undefined }],
@@ -68,7 +68,9 @@ export const ollamaChat: Protocol = {
         outputTokens: asTokenCount(eval_count)
       })
     }
-    return lines.length === 0 ? failNotJson(answer) : failCut(answer)
+    if (lines.length === 0) return failNotJson(answer)
+    const isOfProtocol = lines.length > 1 || parseObject(lines[0]!)?.["message"] !== undefined
+    return isOfProtocol ? failCut(answer) : failWithoutAnswer("the answer has no `message`", answer)
   }
 }
 

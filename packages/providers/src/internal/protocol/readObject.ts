@@ -1,7 +1,7 @@
 import type { ProviderErrorReason } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import { readEventStream } from "./eventStream.ts"
-import { asObjects, isCutObject, type JsonObject, parseJson, parseObject } from "./json.ts"
+import { asObjects, isCutJson, type JsonObject, parseJson, parseObject } from "./json.ts"
 import type { Answer } from "./protocol.ts"
 import { failCut, failUnusable } from "./unusableAnswer.ts"
 
@@ -33,7 +33,7 @@ export const failNotJson = (answer: Answer) => {
   if (/^\s*</.test(body)) {
     return failUnusable("the answer is a web page, or another document: check `baseUrl`", answer)
   }
-  return isCutObject(body)
+  return isCutJson(body)
     ? failCut(answer)
     : failUnusable("the answer is not a JSON object: check `baseUrl`", answer)
 }

@@ -11,6 +11,12 @@ export const failUnusable = (problem: string, answer: Answer) => Effect.fail(unu
 export const unusable = (problem: string, { body, request, status }: Answer) =>
   new UnusableResponse({ description: problem + ErrorReason.quoteServer(body, request.excerpt), status })
 
+/** Fails for an answer of another form, which is mostly an error of a gateway. */
+export const failWithoutAnswer = (problem: string, answer: Answer) =>
+  Effect.fail(
+    ErrorReason.fromErrorInBody(answer.body, answer.status, answer.request) ?? unusable(problem, answer)
+  )
+
 /** Fails for an answer that ends before its end. */
 export const failCut = ({ request, status }: Answer) => Effect.fail(ErrorReason.fromCutBody(status, request))
 

@@ -58,7 +58,7 @@ export const contentPolicy = anyOf(
   "responsible ?ai ?policy",
   "requires moderation",
   "(usage|safety|acceptable use|moderation) (policy|policies|guidelines)",
-  "safety[ _](system|check|setting)",
+  "safety[ _](system|check)",
   "blocked.{0,40}safety",
   "block_?reason",
   "flagged (as|for|by)",

@@ -31,16 +31,16 @@ export const readServerWords = (body: string): ServerWords => {
 // the message
 // -----------------------------------------------------------------------------
 
-// Servers send `{"error": {"message"}}`, `{"error"}`, `{"message"}` or `{"detail"}`.
+// Servers send `{"error": {"message"}}`, `{"error"}`, `{"message"}`, `{"msg"}` or `{"detail"}`.
 const errorOf = (fields: JsonObject): JsonObject =>
   typeof fields["error"] === "string" ? { ...fields, message: fields["error"] } : asObject(fields["error"]) ?? fields
 
 const messageOf = (fields: JsonObject, body: string): string => {
-  const { code, message, metadata, status, type } = errorOf(fields)
+  const { code, message, metadata, msg, status, type } = errorOf(fields)
   const kinds = [typeof code === "number" ? code : asString(code), asString(type) ?? asString(status)]
     .filter((kind) => kind !== undefined && kind !== "")
   const behind = rawMessageOf(asObject(metadata)?.["raw"])
-  return (asString(message) || asString(fields["detail"]) || body) +
+  return (asString(message) || asString(msg) || asString(fields["detail"]) || body) +
     (behind === undefined ? "" : `: ${behind}`) +
     (kinds.length === 0 ? "" : ` (${kinds.join(", ")})`)
 }
