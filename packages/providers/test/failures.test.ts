@@ -176,6 +176,7 @@ describe("an error message", () => {
     openAi(429, "Your account is suspended", null, "exceeded_current_quota_error"),
     openAi(400, "Access denied, please make sure your account is in good standing.", "Arrearage"),
     openAi(500, "用户额度不足", "insufficient_user_quota"),
+    json(400, { error: { message: "e", metadata: { raw: "{\"message\":\"\\u4f59\\u989d\\u4e0d\\u8db3\"}" } } }),
     openAi(200, "This request requires more credits, or fewer max_tokens.", "402")
   ]
   it.effect("is QuotaExhausted for an empty account, which is not retried", () =>
@@ -441,6 +442,8 @@ describe("Retry-After", () => {
       for (const [value, millis] of delays) assert.strictEqual(yield* retryAfter(429, value), millis)
       assert.strictEqual(yield* retryAfter(403, "3"), 3000)
       reasonOf((yield* failing(json(403, {}, { "retry-after": "3" }))).error, "RateLimited")
+      const refused = json(403, { error: { message: "blocked by the content filter" } }, { "retry-after": "3" })
+      reasonOf((yield* failing(refused)).error, "ContentPolicy")
     }))
 
   it.effect("in milliseconds comes first", () =>

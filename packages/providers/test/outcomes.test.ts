@@ -175,13 +175,15 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
     const long = Array.from({ length: 20_000 }, (_, i) => (i * i * 7919 % 1_000_003).toString(36)).join(" ü𝒳")
     const body = Buffer.from(JSON.stringify({ choices: [choice(long)] }))
     const short = Buffer.from("{\"choices\":[{\"message\":{\"content\":\"a\"}}]}")
+    // Its first bytes are also those of a packed text.
+    const pretty = Buffer.from(JSON.stringify({ id: "1999", choices: [choice("a")] }, null, 2))
     const replyWith = (status: number, encoding: string, bytes: Buffer): Reply => (response) => {
       response.writeHead(status, { "content-encoding": encoding, "content-length": bytes.length }).end(bytes)
     }
 
     it.effect.each(packers)("are unpacked: %s", ([encoding, pack]) =>
       Effect.gen(function*() {
-        for (const [whole, text] of [[body, long], [short, "a"]] as const) {
+        for (const [whole, text] of [[body, long], [short, "a"], [pretty, "a"]] as const) {
           const server = yield* makeServer(replyWith(200, encoding, pack(whole)))
           assert.strictEqual(yield* sampling(client, server.url)(LlmModel.sampleOne("p")), text)
         }
@@ -202,8 +204,10 @@ describe.each(clients)("OpenAiCompatible over %s", (name, client) => {
       Effect.gen(function*() {
         if (name === "fetch") return // It fails by itself.
         for (const encoding of [...packers.map(([encoding]) => encoding), "identity", "unknown"]) {
-          const server = yield* makeServer(replyWith(200, encoding, short))
-          assert.strictEqual(yield* sampling(client, server.url)(LlmModel.sampleOne("p")), "a")
+          for (const plain of [short, pretty, Buffer.concat([Buffer.from("\n\n "), short])]) {
+            const server = yield* makeServer(replyWith(200, encoding, plain))
+            assert.strictEqual(yield* sampling(client, server.url)(LlmModel.sampleOne("p")), "a")
+          }
         }
       }))
 

@@ -55,7 +55,7 @@ describe.each(clients)("OpenAiCompatible over %s", (_, client) => {
       const samples = yield* LlmModel.sampleMany("p", 2).pipe(
         sampling(client, server.url, {
           baseUrl: `${server.url}/openai/deployments/gpt/`,
-          headers: { "api-key": secret, "X-Title": "mine", authorization: undefined, Accept: "*/*" },
+          headers: { "api-key": secret, "X-Title": "mine", Authorization: undefined, Accept: "*/*" },
           query: { "api-version": "2024-10-21", tag: Redacted.make("a b&c"), none: undefined }
         })
       )

@@ -32,9 +32,8 @@ export const isCutJson = (text: string): boolean => {
   if (!/^\s*[{[]/.test(text)) return false
   let depth = 0
   for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|[{}[\]]/gs)) {
-    if (token.startsWith("\"")) {
-      if (token.length === 1 || !token.endsWith("\"")) return true
-    } else depth += token === "{" || token === "[" ? 1 : -1
+    if (token === "{" || token === "[") depth++
+    else if (token === "}" || token === "]") depth--
   }
   return depth > 0
 }

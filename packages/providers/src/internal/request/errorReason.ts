@@ -99,7 +99,6 @@ const fromWords = (failure: Failure): ProviderErrorReason | undefined => {
   }
   if (status === 429 && Phrases.neverWithinLimit.test(all)) return contextTooLong(fields)
   if (status !== undefined && isTransient(status)) return undefined
-  if (status === 403 && failure.retryAfter !== undefined) return undefined
   if (status !== 401 && Phrases.contentPolicy.test(all)) {
     return new ContentPolicy(fields("the provider's content policy refused the prompt", "change the prompt"))
   }
