@@ -11,7 +11,8 @@
  * `<root>/<alias>_<temperature>/<sha256 of the prompt>/<position>.md`, each file the text of one sample, is the layout of
  * the Python original. Beside the samples, `prompt.txt` is the prompt, and the metadata log `0-255.jsonl`
  * (`256-511.jsonl`, …) has a line of metadata for each sample, with its length and checksum. Other sampling parameters add
- * a suffix to the first folder, and `identity.json` in it explains the suffix. The samples of forks are in `forks/<name>`
+ * a suffix to the first folder, and so does an alias with capitals or letters other than ASCII, which a file system may
+ * fold; `identity.json` in it explains the suffix. A folder that has the name of the original stays in use. The samples of forks are in `forks/<name>`
  * below the prompt's folder. The write-ahead log in `.purchases` has the samples of a request until their files are safe.
  *
  * - A `~` at the start of the root is the home folder. The first sample that is recorded creates a missing root, with
@@ -59,7 +60,7 @@ import { ifPresent, list } from "./internal/directory/files.ts"
 import { KeyFolders } from "./internal/directory/keyFolders.ts"
 import { listKeys } from "./internal/directory/listKeys.ts"
 import { MetadataLog } from "./internal/directory/metadataLog.ts"
-import { identityFolder, keyFolder, positionOf, samplePath } from "./internal/directory/samplePath.ts"
+import { positionOf, samplePath } from "./internal/directory/samplePath.ts"
 import { SampleReader } from "./internal/directory/sampleReader.ts"
 import { SampleWriter } from "./internal/directory/sampleWriter.ts"
 import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
@@ -131,9 +132,12 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
   const writeAheadLog = new WriteAheadLog(root, writer, folders, isForced)
 
   const describe = (key: Key): string => {
-    const identity = identityFolder(key.identity)
-    const folder = identity.ok ? keyFolder(identity.path, key) : identity
-    return folder.ok ? Path.join(root, folder.path) : name
+    try {
+      const folder = folders.find(key)
+      return folder.ok ? folder.path : name
+    } catch {
+      return name
+    }
   }
 
   // Runs an operation in the folder of a key. A fault of the file system becomes a `StoreError`.

@@ -49,8 +49,7 @@ export const path: Effect.Effect<ReadonlyArray<string>> = Effect.map(CurrentFork
  *
  * **Details**
  *
- * Forks nest. A name is any well-formed text that is not empty. Any other name fails the draw with `InvalidInput`. In a
- * directory the name becomes a folder's name of at most 255 bytes.
+ * Forks nest. A name is any well-formed text that is not empty. Any other name fails the draw with `InvalidInput`.
  *
  * **Gotchas**
  *

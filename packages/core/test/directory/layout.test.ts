@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Identity, Key, LlmModel, Persistent } from "@llm-cache/core"
-import { Effect } from "effect"
+import { type Identity, Key, LlmModel, Persistent, Transfer } from "@llm-cache/core"
+import { Effect, Result, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { drawn, keyOf, originalFolder, record, replicate, sha256, writeOriginal } from "../support/caches.ts"
 import { makeDirectory, readTree, settled } from "../support/directory.ts"
+import { patched } from "../support/patched.ts"
 import { makeProvider } from "../support/provider.ts"
 import { directoryStore } from "../support/stack.ts"
 
@@ -126,16 +127,35 @@ describe("the layout of a directory", () => {
     Effect.gen(function*() {
       const store = yield* directoryStore("/nowhere")
       const folders = new Set<string>()
-      const names = ["forks", "x", "x/y", ".", "..", "%2E", "0.md", "a b", "é"]
+      const names = [
+        "forks",
+        "x",
+        "X",
+        "x/y",
+        ".",
+        "..",
+        "%2E",
+        "0.md",
+        "a b",
+        "é",
+        "É",
+        "e\u0301",
+        "%58",
+        "x".repeat(300),
+        "X".repeat(300)
+      ]
       let keys = 0
-      for (const alias of ["a", "a_1", "a/b", "a_1/b", "a_1_default", "a_default", "A"]) {
+      for (
+        const alias of ["a", "a_1", "a/b", "A/b", "a/B", "a_default", "A", "é", "e\u0301", "É", "ß", "ss", "SS", "ſs"]
+      ) {
         for (const temperature of [undefined, 0, 1, 0.123, 0.1234, 0.12341]) {
           for (const parameters of [{}, { top_p: 1 }, { top_p: "1" }, { max_tokens: 1, top_p: 1 }]) {
             for (const prompt of ["a", "b"]) {
               for (const path of [[], ...names.map((name) => [name]), ...names.map((name) => ["x", name])]) {
                 const folder = store.describe(yield* keyOf({ alias, temperature, parameters }, prompt, path))
                 assert.isTrue(folder.startsWith("/nowhere/") && Path.normalize(folder) === folder, folder)
-                folders.add(folder)
+                // As a file system may take them that ignores case and Unicode form.
+                folders.add(folder.normalize("NFKC").toUpperCase().toLowerCase())
                 keys++
               }
             }
@@ -163,7 +183,8 @@ describe("the layout of a directory", () => {
       const provider = yield* makeProvider({ model: "Model" })
       yield* record(root, "p", 1, provider.model)
       // A file system that ignores case does this.
-      Fs.renameSync(Path.join(root, "Model_1"), Path.join(root, "model_1"))
+      const folder = (yield* directoryStore(root)).describe(new Key.Key(provider.model.identity, "p", []))
+      Fs.renameSync(Path.dirname(folder), Path.join(root, "model_1"))
       const other = yield* makeProvider({ model: "model" })
       for (const read of [record(root, "p", 1, other.model), replicate(root, "p", 1, { model: "model" })]) {
         const error = yield* Effect.flip(read)
@@ -184,6 +205,80 @@ describe("the layout of a directory", () => {
         Fs.writeFileSync(Path.join(root, "model_1", "identity.json"), content)
         assert.deepStrictEqual(yield* replicate(root, "p", 1, { model: "model" }), ["p #0"])
       }
+    }))
+
+  it.effect("names of any length and script have folders that fit, and the keys are listed by their whole names", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root, { durability: "process" })
+      const nested = Array.from({ length: 20 }, (_, i) => `a step of the plan, number ${i}`)
+      const keys = [
+        yield* keyOf({}, "p", ["x".repeat(300)]),
+        yield* keyOf({}, "p", ["x".repeat(301)]),
+        yield* keyOf({}, "p", ["第".repeat(60), "一"]),
+        yield* keyOf({}, "p", nested),
+        yield* keyOf({}, "p", [...nested, "twenty-first"]),
+        yield* keyOf({ model: "é".repeat(130) }),
+        yield* keyOf({ model: `${"模型".repeat(200)}/${"模型".repeat(200)}` }),
+        yield* keyOf({ model: "a/".repeat(200) + "b" }, "p", nested)
+      ]
+      for (const [i, key] of keys.entries()) {
+        yield* store.put(key, [{ position: 0, drawn: drawn(`${i}`) }], "drop")
+        const folder = Path.relative(root, store.describe(key))
+        for (const name of folder.split(Path.sep)) assert.isAtMost(Buffer.byteLength(name), 255)
+        assert.isAtMost(Buffer.byteLength(folder), 800)
+      }
+      const other = yield* directoryStore(root)
+      for (const [i, key] of keys.entries()) assert.strictEqual((yield* other.get(key, 0))?.text, `${i}`)
+      const listed = yield* Stream.runCollect(other.keys())
+      const nameOf = ({ identity, path }: Key.Key) => JSON.stringify([identity.id, path])
+      assert.sameMembers(listed.map((element) => nameOf(Result.getOrThrow(element).key)), keys.map(nameOf))
+      // Without its file, a folder with a part of the names is not lost in silence.
+      Fs.rmSync(Path.join(store.describe(keys[3]!), "fork.json"))
+      const { damaged } = yield* Transfer.verify(other)
+      assert.strictEqual(damaged.length, 1)
+      assert.include(damaged[0]!.message, "fork.json")
+    }))
+
+  it.effect("a folder of an earlier version, or of the original, stays that of its key", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const long = Array.from({ length: 20 }, (_, i) => `a step of the plan, number ${i}`)
+      const keys = [
+        [yield* keyOf({ model: "Qwen/Qwen2.5-7B" }), `Qwen/Qwen2.5-7B_1/${sha256("p")}`],
+        [yield* keyOf({ model: "é" }, "p", ["Trial", "x"]), `é_1/${sha256("p")}/forks/Trial/forks/x`],
+        [
+          yield* keyOf({}, "p", long),
+          [`m_1/${sha256("p")}`, ...long.flatMap((name) => ["forks", encodeURIComponent(name)])].join("/")
+        ]
+      ] as const
+      for (const [, folder] of keys) writeOriginal(Path.join(root, folder), { "0.md": folder })
+      const store = yield* directoryStore(root)
+      for (const [key, folder] of keys) {
+        assert.strictEqual((yield* store.get(key, 0))?.text, folder)
+        yield* store.prepare(key)
+        yield* store.put(key, [{ position: 1, drawn: drawn("1") }], "drop")
+        assert.isTrue(Fs.existsSync(Path.join(root, folder, "1.md")))
+      }
+      const listed = yield* Stream.runCollect(store.keys())
+      assert.sameMembers(
+        listed.map((element) => Result.getOrThrow(element).key.path.join()),
+        ["", "Trial,x", long.join()]
+      )
+    }))
+
+  it.effect("a folder that only a file system without case takes for that of an earlier version is not used", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root)
+      const [lower, upper] = [yield* keyOf({}, "p", ["trial"]), yield* keyOf({}, "p", ["Trial"])]
+      yield* store.put(lower, [{ position: 0, drawn: drawn("lower") }], "drop")
+      const folding = patched(
+        ["existsSync"],
+        (_, original) => (path) => original(String(path).replace("Trial", "trial"))
+      )
+      assert.isUndefined(yield* folding(store.get(upper, 0)))
+      assert.notInclude(store.describe(upper), "Trial")
     }))
 
   it.effect("the samples of forks lie below the prompt's folder, where the original does not look", () =>
@@ -222,8 +317,6 @@ describe("names that can be no folder", () => {
     "./a",
     "a/.",
     "a\u0000b",
-    "x".repeat(300),
-    "é".repeat(130),
     `a_1/${"0".repeat(64)}`
   ])(
     "the alias %j is a StoreError before any file is read or written, and before any request",
@@ -243,7 +336,7 @@ describe("names that can be no folder", () => {
       })
   )
 
-  it.effect.each(["", "x".repeat(300), "\uD800"])("so is the fork %j", (name) =>
+  it.effect.each(["", "\uD800"])("so is the fork %j", (name) =>
     Effect.gen(function*() {
       const store = yield* directoryStore(yield* makeDirectory)
       const error = yield* Effect.flip(store.get(yield* keyOf({}, "p", [name]), 0))

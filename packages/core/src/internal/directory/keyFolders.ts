@@ -3,13 +3,23 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
-import { readIfPresent, replace } from "./files.ts"
-import { type Folder, identityFile, identityFolder, keyFolder, promptFile } from "./samplePath.ts"
+import { list, readIfPresent, replace } from "./files.ts"
+import {
+  type Folder,
+  forkFile,
+  identityFile,
+  identityFolder,
+  isShortened,
+  keyFolder,
+  promptFile
+} from "./samplePath.ts"
 
 /** Finds and creates the folders of keys below a root. */
 export class KeyFolders {
   readonly #root: string
   readonly #checked = new WeakMap<Identity, Folder>()
+  /** Whether folders of earlier versions exist, for keys with forks. */
+  readonly #formers = new Map<string, boolean>()
 
   constructor(root: string) {
     this.#root = root
@@ -17,8 +27,12 @@ export class KeyFolders {
 
   /** The absolute path of a key's folder. */
   find(key: Key): Folder {
-    const folder = this.#checked.get(key.identity) ?? this.findIdentity(key.identity)
-    return folder.ok ? keyFolder(folder.path, key) : folder
+    const identity = this.#checked.get(key.identity) ?? this.findIdentity(key.identity)
+    if (!identity.ok) return identity
+    const folder = keyFolder(identity.path, key)
+    return folder.ok && folder.former !== undefined && this.#hasFormer(identity.path, folder.former)
+      ? { ok: true, path: folder.former }
+      : folder
   }
 
   /** The absolute path of an identity's folder. */
@@ -42,6 +56,11 @@ export class KeyFolders {
     }
     const identity = this.findIdentity(key.identity)
     if (!identity.ok) return
+    if (isShortened(Path.basename(folder))) {
+      const forks = JSON.stringify(key.path)
+      const file = Path.join(folder, forkFile)
+      if (readIfPresent(file) !== forks) replace(file, forks)
+    }
     const prompt = Path.join(identity.path, key.promptHash, promptFile)
     if (readIfPresent(prompt) !== key.prompt) replace(prompt, key.prompt)
     const explanation = Path.join(identity.path, identityFile)
@@ -55,21 +74,46 @@ export class KeyFolders {
     }
   }
 
+  #hasFormer(identity: string, former: string): boolean {
+    const known = this.#formers.get(former)
+    if (known !== undefined) return known
+    const has = existsExactly(identity, Path.relative(identity, former))
+    if (this.#formers.size >= mostFormers) this.#formers.clear()
+    this.#formers.set(former, has)
+    return has
+  }
+
   // A file system may take two names for one, such as `A` and `a`.
   #check(identity: Identity): Folder {
     const folder = identityFolder(identity)
     if (!folder.ok) return folder
+    const { former } = folder
+    if (former !== undefined && existsExactly(this.#root, former)) {
+      const path = Path.join(this.#root, former)
+      if (isOf(identity, explanationOf(path))) return { ok: true, path }
+    }
     const path = Path.join(this.#root, folder.path)
     const explained = explanationOf(path)
-    return explained === undefined ||
-        (explained.name === identity.name && explained.temperature === identity.temperature)
+    return isOf(identity, explained)
       ? { ok: true, path }
       : {
         ok: false,
-        why: `${path} is the folder of ${JSON.stringify(explained.name)}, not of ${JSON.stringify(identity.name)}`
+        why: `${path} is the folder of ${JSON.stringify(explained?.name)}, not of ${JSON.stringify(identity.name)}`
       }
   }
 }
+
+/** How many folders of earlier versions are kept in memory. */
+const mostFormers = 10_000
+
+/** Whether a path below a root exists with these very names: a file system may take others for the same. */
+const existsExactly = (root: string, path: string): boolean => {
+  if (!Fs.existsSync(Path.join(root, path))) return false
+  return path.split(Path.sep).every((name, i, names) => list(Path.join(root, ...names.slice(0, i))).includes(name))
+}
+
+const isOf = (identity: Identity, explained: ReturnType<typeof explanationOf>): boolean =>
+  explained === undefined || (explained.name === identity.name && explained.temperature === identity.temperature)
 
 /** The identity that `identity.json` in a folder names. The file only explains: a spoilt one counts as missing. */
 export const explanationOf = (

@@ -7,18 +7,22 @@ import { fromId, type Identity } from "../../Identity.ts"
 import { Key } from "../../Key.ts"
 import { StoreError } from "../../SampleError.ts"
 import type { Listed } from "../../SampleStore.ts"
+import { parseJson } from "../../StoreRow.ts"
 import { canonical } from "../canonicalJson.ts"
 import { attempt, failure, isFault } from "./errors.ts"
 import { list, openIfPresent, readIfPresent } from "./files.ts"
 import { explanationOf, type KeyFolders } from "./keyFolders.ts"
 import {
+  forkFile,
   forkOfFolder,
   forksFolder,
-  identityFolder,
   identityOfFolder,
+  isFolderOf,
   isPromptFolder,
+  isShortened,
   positionOf,
   promptFile,
+  shortForkFolder,
   writeAheadFolder
 } from "./samplePath.ts"
 
@@ -73,7 +77,9 @@ function* walk(
       const identity = identityOf()
       const prompt = readIfPresent(Path.join(folder, promptFile))
       for (const { path, samples } of forks(folder, [])) {
-        if (identity === undefined) {
+        if (typeof path === "string") {
+          yield damaged(`${path} does not say which forks it is for: restore the ${forkFile} in it, or move it away`)
+        } else if (identity === undefined) {
           yield damaged(
             `${above} does not say which model it is for: restore the identity.json in it, or move it away`
           )
@@ -99,7 +105,8 @@ function* walk(
 }
 
 interface Fork {
-  readonly path: ReadonlyArray<string>
+  /** The names of the forks, or the folder that should name them. */
+  readonly path: ReadonlyArray<string> | string
   readonly samples: number
 }
 
@@ -110,8 +117,17 @@ function* forks(folder: string, path: ReadonlyArray<string>): Generator<Fork, vo
   if (!names.includes(forksFolder)) return
   for (const name of foldersIn(Path.join(folder, forksFolder))) {
     const fork = forkOfFolder(name)
+    if (isShortened(name)) yield* shortened(Path.join(folder, forksFolder, name))
     if (fork !== undefined) yield* forks(Path.join(folder, forksFolder, name), [...path, fork])
   }
+}
+
+function* shortened(folder: string): Generator<Fork, void> {
+  const samples = list(folder).filter((name) => positionOf(name) !== undefined).length
+  if (samples === 0) return
+  const path: unknown = parseJson(readIfPresent(Path.join(folder, forkFile)))
+  const isPath = Array.isArray(path) && path.length > 0 && path.every((name) => typeof name === "string")
+  yield { path: isPath && shortForkFolder(path) === Path.basename(folder) ? path : folder, samples }
 }
 
 function* foldersIn(folder: string): Generator<string, void> {
@@ -135,6 +151,5 @@ const identityOf = (root: string, path: string): Identity | undefined => {
   if (explanation === undefined) return identityOfFolder(path)
   const { name, parameters, temperature } = explanation
   const identity = fromId(JSON.stringify([name, temperature ?? null, canonical(parameters ?? {})]))
-  const folder = identity && identityFolder(identity)
-  return folder?.ok && folder.path === path ? identity : undefined
+  return identity && isFolderOf(identity, path) ? identity : undefined
 }

@@ -5,8 +5,13 @@ import type { Key } from "../../Key.ts"
 
 // Every name below a root: <identity>/<hash of the prompt>[/forks/<fork> ...]/<position>.md
 
-/** A path, or the reason why a name cannot be a folder. */
-export type Folder = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly why: string }
+/**
+ * A path, or the reason why a name cannot be a folder. `former` is the path in earlier versions, and in the Python
+ * original: a folder that exists there stays in use.
+ */
+export type Folder =
+  | { readonly ok: true; readonly path: string; readonly former?: string | undefined }
+  | { readonly ok: false; readonly why: string }
 
 /** The file of the sample at a position, in the folder of its key. */
 export const samplePath = (folder: string, position: number): string => `${folder}${Path.sep}${position}.md`
@@ -17,51 +22,85 @@ export const positionOf = (name: string): number | undefined => {
   return position === undefined ? undefined : Number(position)
 }
 
-/** The folder of a key's samples, in the folder of its identity. */
+/**
+ * The folder of a key's samples, in the folder of its identity. Names of forks are percent-encoded, capitals too, since a
+ * file system may take `A` and `a` for one name. Names that do not fit give one folder for all of them.
+ */
 export const keyFolder = (identityFolder: string, key: Key): Folder => {
   const prompt = `${identityFolder}${Path.sep}${key.promptHash}`
   if (key.path.length === 0) return { ok: true, path: prompt }
-  return join([prompt], key.path.flatMap((name) => [forksFolder, forkFolder(name)]), "a fork's name")
+  if (key.path.some((name) => name === "" || !name.isWellFormed())) {
+    return { ok: false, why: "a fork's name is empty, or has a lone surrogate" }
+  }
+  const join = (names: ReadonlyArray<string>) =>
+    [prompt, ...names.flatMap((name) => [forksFolder, name])].join(Path.sep)
+  const names = key.path.map(forkFolder)
+  const former = key.path.map(formerForkFolder)
+  const doFit = fit(names, longestForks)
+  return {
+    ok: true,
+    path: join(doFit ? names : [shortForkFolder(key.path)]),
+    former: (doFit && names.join() === former.join()) || !fit(former, Infinity) ? undefined : join(former)
+  }
 }
 
 /**
- * The folder of an identity, below the root: `<alias>_<temperature>`, and a suffix for other parameters. Read from the
- * right, the last part is a suffix or a temperature and no suffix is a temperature, so two identities never share one.
+ * The folder of an identity, below the root: `<alias>_<temperature>`, and a suffix for other parameters. An alias with
+ * capitals or other letters than ASCII, which a file system may fold, or that does not fit, adds a suffix of its own. Read
+ * from the right, the last part is a suffix or a temperature and no suffix is a temperature, so two identities never share
+ * one.
  */
 export const identityFolder = (identity: Identity): Folder => {
-  const parameters = identity.parameters === "{}" ?
-    "" :
-    `_p-${Crypto.hash("sha256", identity.parameters, "hex").slice(0, 32)}`
+  const parameters = identity.parameters === "{}" ? "" : `_p-${hash(identity.parameters)}`
   const segments = identity.name.split("/")
   const alias = `the alias ${JSON.stringify(identity.name)}`
+  if (identity.name.includes("\0")) return { ok: false, why: `${alias} has a NUL character` }
   for (const [i, segment] of segments.entries()) {
     // The walk over all keys takes 64 hex digits for a prompt's folder.
     const isReserved = segment === "" || segment === "." || segment === ".." || isPromptFolder(segment) ||
-      (i === 0 && segments.length > 1 && segment === writeAheadFolder)
+      (i === 0 && segments.length > 1 && segment.toLowerCase() === writeAheadFolder)
     if (isReserved) return { ok: false, why: `${alias} has ${JSON.stringify(segment)} for a folder's name` }
   }
-  segments.push(`${segments.pop()}_${temperature(identity.temperature)}${parameters}`)
-  return join([], segments, alias)
+  const last = segments.pop()!
+  const settings = `_${temperature(identity.temperature)}${parameters}`
+  const plain = [...segments, `${last}${settings}`]
+  const former = fit(plain, Infinity) ? plain.join(Path.sep) : undefined
+  if (/^[ -@[-~]*$/.test(identity.name) && fit(plain, longestAlias)) return { ok: true, path: plain.join(Path.sep) }
+  const suffix = `${settings}_n-${hash(identity.name)}`
+  const whole = [...segments, `${last}${suffix}`]
+  return { ok: true, path: fit(whole, longestAlias) ? whole.join(Path.sep) : `${cut(last)}${suffix}`, former }
 }
 
 /** The identity of the folder at this path below the root, `undefined` if the path alone does not tell. */
 export const identityOfFolder = (path: string): Identity | undefined => {
-  const [, name, temperature] = /^(.+)_([^_]+)$/s.exec(path.split(Path.sep).join("/")) ?? []
+  const [, name, temperature] = /^(.+)_([^_]+?)(?:_n-[0-9a-f]{32})?$/s.exec(path.split(Path.sep).join("/")) ?? []
   if (name === undefined) return undefined
   const identity = new Identity(name, temperature === "default" ? undefined : Number(temperature), "{}")
+  return isFolderOf(identity, path) ? identity : undefined
+}
+
+/** Whether the folder at this path below the root is that of an identity. */
+export const isFolderOf = (identity: Identity, path: string): boolean => {
   const folder = identityFolder(identity)
-  return folder.ok && folder.path === path ? identity : undefined
+  return folder.ok && (folder.path === path || folder.former === path)
 }
 
 /** The fork of a folder with this name, `undefined` if forks have no such name. */
 export const forkOfFolder = (name: string): string | undefined => {
   try {
     const fork = decodeURIComponent(name)
-    return forkFolder(fork) === name ? fork : undefined
+    return forkFolder(fork) === name || formerForkFolder(fork) === name ? fork : undefined
   } catch {
     return undefined
   }
 }
+
+/** Whether a folder is that of forks whose names do not fit. No name of a fork has an `=`. */
+export const isShortened = (name: string): boolean => /=[0-9a-f]{32}$/.test(name)
+
+/** The folder of forks whose names do not fit. */
+export const shortForkFolder = (path: ReadonlyArray<string>): string =>
+  `${cut(forkFolder(path.at(-1)!)).replace(/%.?$/, "")}=${hash(JSON.stringify(path))}`
 
 /** Whether a prompt's folder has this name. */
 export const isPromptFolder = (name: string): boolean => /^[0-9a-f]{64}$/.test(name)
@@ -75,22 +114,29 @@ export const promptFile = "prompt.txt"
 /** The explanation of an identity's folder, in it. */
 export const identityFile = "identity.json"
 
+/** The names of the forks, in a folder whose name has not all of them. */
+export const forkFile = "fork.json"
+
 /** The folder of the write-ahead log. Caches on disk have this name. */
 export const writeAheadFolder = ".purchases"
 
 /** The longest name of a file or folder on common file systems, in bytes. */
 const longestName = 255
 
-const join = (above: ReadonlyArray<string>, segments: ReadonlyArray<string>, what: string): Folder => {
-  for (const segment of segments) {
-    if (segment === "") return { ok: false, why: `${what} is empty, or has a lone surrogate` }
-    if (segment.includes("\0")) return { ok: false, why: `${what} has a NUL character` }
-    if (Buffer.byteLength(segment) > longestName) {
-      return { ok: false, why: `${what} is too long: a folder's name has at most ${longestName} bytes` }
-    }
-  }
-  return { ok: true, path: [...above, ...segments].join(Path.sep) }
-}
+/**
+ * The most bytes of an alias and of the forks: 1024 bytes, the longest path of macOS, leave more than 200 for the root.
+ */
+const longestAlias = 300
+const longestForks = 400
+
+const fit = (names: ReadonlyArray<string>, most: number): boolean =>
+  names.every((name) => Buffer.byteLength(name) <= longestName) &&
+  names.reduce((sum, name) => sum + Buffer.byteLength(name) + forksFolder.length + 2, 0) <= most
+
+/** The beginning of a name, which a hash follows. */
+const cut = (name: string): string => Buffer.from(name).subarray(0, 100).toString().replace(/\uFFFD+$/, "")
+
+const hash = (text: string): string => Crypto.hash("sha256", text, "hex").slice(0, 32)
 
 // The original prints three decimals and drops the zeros at their end. Finer temperatures need a name of their own.
 const temperature = (value: number | undefined): string => {
@@ -99,8 +145,11 @@ const temperature = (value: number | undefined): string => {
   return Number(rounded) === value && rounded !== "" ? rounded : String(value)
 }
 
-const forkFolder = (name: string): string => {
-  if (!name.isWellFormed()) return ""
-  if (name === "." || name === "..") return name.replaceAll(".", "%2E")
-  return encodeURIComponent(name).replaceAll("*", "%2A")
-}
+const forkFolder = (name: string): string =>
+  formerForkFolder(name).replace(
+    /%..|[A-Z]/g,
+    (match) => match.length === 1 ? `%${match.charCodeAt(0).toString(16).toUpperCase()}` : match
+  )
+
+const formerForkFolder = (name: string): string =>
+  name === "." || name === ".." ? name.replaceAll(".", "%2E") : encodeURIComponent(name).replaceAll("*", "%2A")

@@ -15,7 +15,7 @@ import {
 } from "./loggedRequest.ts"
 import { bootOfSystem, hasEnded, type LogOwner, nameOfFile, newLogOwner, ownerOfFile } from "./logOwner.ts"
 import { logPath } from "./metadataLog.ts"
-import { identityFile, promptFile, samplePath, writeAheadFolder } from "./samplePath.ts"
+import { forkFile, identityFile, promptFile, samplePath, writeAheadFolder } from "./samplePath.ts"
 import type { SampleWriter } from "./sampleWriter.ts"
 
 /** After this time, in milliseconds, a request is also taken over from a process that may still run. */
@@ -264,7 +264,7 @@ export class WriteAheadLog {
       files.add(samplePath(absolute, position)).add(logPath(absolute, position))
       for (let above = absolute; above.startsWith(this.#root) && !folders.has(above); above = Path.dirname(above)) {
         folders.add(above)
-        for (const name of [promptFile, identityFile]) files.add(Path.join(above, name))
+        for (const name of [promptFile, identityFile, forkFile]) files.add(Path.join(above, name))
       }
     }
     await forceAll(files)
