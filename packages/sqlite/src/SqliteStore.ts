@@ -9,10 +9,10 @@
  *
  * **Details**
  *
- * - Samples survive the end of the process at once, also a kill. SQLite forces them to the disk after 32 MB and when the
- *   store closes: a power failure may cost the last samples, and never damages the file (WAL, `synchronous = normal`).
- * - Any number of processes on one machine can read and write a file at once. A write waits up to five seconds for another
- *   process, and then fails. During use, SQLite keeps two files beside it (`-wal` and `-shm`): copy or move the file when
+ * - A sample that a draw returned survives a power failure (WAL, `synchronous = full`): all samples of a request take one
+ *   forced write, and requests that are answered together share it. `durability` turns that off.
+ * - Any number of processes on one machine can read and write a file at once. An operation waits up to five seconds for another
+ *   process, without standing in the way of other fibers, and then fails. During use, SQLite keeps two files beside it (`-wal` and `-shm`): copy or move the file when
  *   no process uses it. It has to be on a local disk, because WAL does not work over a network.
  * - Fibers that record at the same time share a transaction.
  * - A missing file, and its folders, are created before the first request, with access for their owner alone. A
@@ -43,6 +43,15 @@ import { openStore } from "./internal/store.ts"
 export interface Options {
   /** The file of the database. A `~` at its start is the home folder. */
   readonly file: string
+  /**
+   * What a stored sample survives: with `"power"` a power failure, for a forced write before a draw returns what it requested
+   * (about as long as a write takes to reach the disk; samples that arrive together share it), and with `"process"` only the
+   * end of the process, also a kill. Then a power failure may cost the samples since the last checkpoint (32 MB, or the close
+   * of the store). It never damages the file.
+   *
+   * @default "power"
+   */
+  readonly durability?: "power" | "process" | undefined
 }
 
 /**
@@ -53,8 +62,8 @@ export interface Options {
  * @since 0.1.0
  */
 export const make = (
-  { file }: Options
-): Effect.Effect<SampleStore.Store, InvalidInput | StoreError, Scope.Scope> => openStore(file)
+  options: Options
+): Effect.Effect<SampleStore.Store, InvalidInput | StoreError, Scope.Scope> => openStore(options)
 
 /**
  * Provides a file as the store.

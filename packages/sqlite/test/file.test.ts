@@ -1,30 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Identity, Key, LlmModel, Persistent, type Sample, SampleStore } from "@llm-cache/core"
+import { LlmModel, Persistent, type Sample, SampleStore } from "@llm-cache/core"
 import { TestModel } from "@llm-cache/testing"
 import { Effect, Exit, Fiber, Result, Stream } from "effect"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { vi } from "vitest"
 import { SqliteStore } from "../src/index.ts"
 import { migrations, readStatements, writeStatements } from "../src/internal/schema.ts"
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))),
-  (root) => Effect.sync(() => Fs.rmSync(root, { recursive: true }))
-)
-const newFile = Effect.map(folder, (root) => Path.join(root, "samples.db"))
-
-const keyOf = (prompt: string) =>
-  Effect.map(Identity.make({ model: "m", temperature: 1 }), (identity) => new Key.Key(identity, prompt, []))
-
-const put = (store: SampleStore.Store, key: Key.Key, position: number, text = "a") =>
-  store.put(
-    key,
-    [{ position, drawn: { text, metadata: { finishReason: "stop", outputTokens: 3 }, origins: [] } }],
-    "drop"
-  )
+import { folder, keyOf, newFile, put } from "./support/file.ts"
 
 const provider = TestModel.layer({ model: "m" })
 
@@ -100,6 +85,21 @@ describe("the file", () => {
         assert.strictEqual(error._tag, "InvalidInput", file)
         assert.include(error.message, "SqliteStore.make: `file`")
       }
+    }))
+
+  it.effect.each([
+    ["has no node:sqlite", undefined],
+    ["has an old node:sqlite", { StatementSync: Object }]
+  ])("is refused by a Node that %s, and the error names a newer one", ([, sqlite]) =>
+    Effect.gen(function*() {
+      const file = yield* newFile
+      yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(process, "getBuiltinModule").mockReturnValue(sqlite as never)),
+        (spy) => Effect.sync(() => spy.mockRestore())
+      )
+      const error = yield* Effect.flip(SqliteStore.make({ file }))
+      assert.strictEqual(error._tag, "StoreError")
+      assert.include(error.message, "Use Node 22.20 or later")
     }))
 
   it.effect("is in the home folder after a ~", () =>

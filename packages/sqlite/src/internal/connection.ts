@@ -1,7 +1,7 @@
 import { advice, laterVersion, unavailable } from "@llm-cache/core/StoreRow"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { DatabaseSync, type StatementSync } from "node:sqlite"
+import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { FaultError, isBusy } from "./errors.ts"
 import {
@@ -13,16 +13,13 @@ import {
   writeStatements
 } from "./schema.ts"
 
-/** How long a write waits for another process to release the file, in milliseconds. */
-const busyTimeout = 5000
-
 /** How many kilobytes of the file stay in memory: enough for the inner pages of a large cache's indexes. */
 const cacheSize = 16_384
 
 /** In bytes. Samples of some kilobytes fill such a page better than a smaller one. */
 const pageSize = 8192
 
-/** How many pages the write-ahead log collects before a checkpoint forces them to the disk: 32 MB. */
+/** How many pages the write-ahead log collects before a checkpoint copies them into the file: 32 MB. */
 const checkpoint = 4000
 
 type Mode = "write" | "read" | "immutable"
@@ -33,19 +30,24 @@ interface Connection<S extends ReadStatements = ReadStatements> {
   readonly version: number
   readonly statements: S
   readonly mode: Mode
+  /** Whether a commit waits until the disk has it. */
+  isForced: boolean
   /** The opened file, with the largest size seen. */
   stats: Fs.Stats
 }
 
 /** The connection to a file, opened when it is needed. A fault closes it, so that the next use finds a restored file. */
 export class Connections {
+  readonly #sqlite = loadSqlite()
   readonly #file: string
+  readonly #isDurable: boolean
   #current: Connection | undefined
   #writing: Connection<Statements> | undefined
   #isClosed = false
 
-  constructor(file: string) {
+  constructor(file: string, isDurable: boolean) {
     this.#file = file
+    this.#isDurable = isDurable
   }
 
   /** The statements for reading, `undefined` if the file is missing or empty. */
@@ -81,12 +83,19 @@ export class Connections {
     this.#write()
   }
 
-  /** Runs a transaction. When it returns, every process that opens the file sees it. */
-  transact<A>(body: (statements: Statements) => A): A {
+  /**
+   * Runs a transaction. When it returns, every process that opens the file sees it, and a durable one is on the disk.
+   * Throws an error of `isBusy` if another process writes.
+   */
+  transact<A>(body: (statements: Statements) => A, isForced = this.#isDurable): A {
     const current = this.#write()
     const { begin, commit, rollback } = current.statements
     let result: A
     try {
+      if (current.isForced !== isForced) {
+        current.db.exec(synchronous(isForced))
+        current.isForced = isForced
+      }
       begin.run()
       result = body(current.statements)
       commit.run()
@@ -110,8 +119,8 @@ export class Connections {
   }
 
   /** Runs a transaction, unless the file is missing or empty. */
-  change(body: (statements: Statements) => void): void {
-    if (this.use(() => true)) this.transact(body)
+  change(body: (statements: Statements) => void, isForced = this.#isDurable): void {
+    if (this.use(() => true)) this.transact(body, isForced)
   }
 
   /** Closes the connection until the next use. */
@@ -136,8 +145,10 @@ export class Connections {
     this.disconnect()
     if (this.#stat() === undefined) {
       // Prompts and samples are private to their owner, unless the owner creates the folder or the file.
-      Fs.mkdirSync(Path.dirname(this.#file), { recursive: true, mode: 0o700 })
+      const folder = Path.dirname(this.#file)
+      const first = Fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
       makeEmpty(this.#file)
+      if (this.#isDurable && first !== undefined) forceFolders(folder, Path.dirname(first))
     }
     Fs.accessSync(this.#file, Fs.constants.R_OK | Fs.constants.W_OK)
     Fs.accessSync(Path.dirname(this.#file), Fs.constants.W_OK)
@@ -153,7 +164,7 @@ export class Connections {
       if (mode !== "wal") {
         throw refuse("the file system cannot share memory between processes", "Give a file on a local disk")
       }
-      db.exec(`pragma synchronous = normal; pragma wal_autocheckpoint = ${checkpoint}`)
+      db.exec(`${synchronous(this.#isDurable)}; pragma wal_autocheckpoint = ${checkpoint}`)
       if (version < migrations.length) migrate(db)
       return {
         version: migrations.length,
@@ -190,17 +201,14 @@ export class Connections {
     stats: Fs.Stats | undefined,
     setUp: (db: DatabaseSync) => Pick<Connection<S>, "version" | "statements">
   ): Connection<S> {
-    // If two processes set the journal mode of a new file, SQLite refuses one of them without waiting.
-    for (const start = performance.now();;) {
-      const db = new DatabaseSync(location, { readOnly: mode !== "write", timeout: busyTimeout })
-      try {
-        db.exec(`pragma cache_size = -${cacheSize}`)
-        return { ...setUp(db), db, mode, stats: stats ?? Fs.statSync(this.#file) }
-      } catch (cause) {
-        db.close()
-        if (!isBusy(cause) || performance.now() - start > busyTimeout) throw cause
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
-      }
+    // SQLite would wait for other processes without returning to the program.
+    const db = new this.#sqlite.DatabaseSync(location, { readOnly: mode !== "write", timeout: 0 })
+    try {
+      db.exec(`pragma cache_size = -${cacheSize}`)
+      return { ...setUp(db), db, mode, isForced: this.#isDurable, stats: stats ?? Fs.statSync(this.#file) }
+    } catch (cause) {
+      db.close()
+      throw cause
     }
   }
 
@@ -235,6 +243,18 @@ export class Connections {
 
 const refuse = (message: string, advice: string) => new FaultError(unavailable(message, advice))
 
+// In WAL mode, `full` forces each commit to the disk, and `normal` only checkpoints.
+const synchronous = (isForced: boolean) => `pragma synchronous = ${isForced ? "full" : "normal"}`
+
+// Not an import, which would fail with the whole program where it is missing.
+const loadSqlite = () => {
+  const sqlite = process.getBuiltinModule?.("node:sqlite")
+  if (sqlite?.StatementSync.prototype.setReturnArrays === undefined) {
+    throw refuse(`Node ${process.version} has no complete node:sqlite`, "Use Node 22.20 or later, or a directory")
+  }
+  return sqlite
+}
+
 const emptyDatabase = new Error("an empty database")
 
 // Closing a descriptor releases all locks of the process on the file, so this opens only a new file.
@@ -243,6 +263,20 @@ const makeEmpty = (file: string): void => {
     Fs.closeSync(Fs.openSync(file, "wx", 0o600))
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
+  }
+}
+
+// A new folder is on the disk when the folder above it is. SQLite does so for the files of the lowest.
+const forceFolders = (lowest: string, highest: string): void => {
+  if (process.platform === "win32") return
+  for (let folder = lowest; folder.length >= highest.length; folder = Path.dirname(folder)) {
+    const descriptor = Fs.openSync(folder, "r")
+    try {
+      Fs.fsyncSync(descriptor)
+    } finally {
+      Fs.closeSync(descriptor)
+    }
+    if (folder === Path.dirname(folder)) break
   }
 }
 

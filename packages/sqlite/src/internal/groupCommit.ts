@@ -4,6 +4,7 @@ import type { StoreError } from "@llm-cache/core/SampleError"
 import type { Store } from "@llm-cache/core/SampleStore"
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import { busyTimeout, nextTry, pause } from "./busy.ts"
 import { isBusy } from "./errors.ts"
 
 /** The positions of the entries of a put. */
@@ -16,6 +17,7 @@ export interface Put {
 }
 
 interface Waiting extends Put {
+  readonly since: number
   readonly resume: (result: Effect.Effect<Placed, StoreError>) => void
 }
 
@@ -23,18 +25,23 @@ interface Waiting extends Put {
  * Puts of the same moment share a transaction, because a transaction costs more than a put. If it fails, each put runs in
  * a transaction of its own, so that a put that cannot be stored does not fail the others.
  */
-export const makeGroupCommit = (
-  commit: (puts: ReadonlyArray<Put>) => ReadonlyArray<Placed>,
-  failed: (cause: unknown, put: Put) => Effect.Effect<never, StoreError>
-): { readonly put: Store["put"]; readonly flush: () => void } => {
+export const makeGroupCommit = (options: {
+  readonly commit: (puts: ReadonlyArray<Put>) => ReadonlyArray<Placed>
+  readonly failed: (cause: unknown, put: Put) => Effect.Effect<never, StoreError>
+  /** Whether a commit waits for the disk. */
+  readonly isForced: boolean
+}): { readonly put: Store["put"]; readonly end: Effect.Effect<void> } => {
+  const { commit, failed, isForced } = options
   let waiting: Array<Waiting> = []
 
-  const attempt = (puts: ReadonlyArray<Put>): ReadonlyArray<Effect.Effect<Placed, StoreError>> => {
+  // `undefined` for a put that waits for another process.
+  const attempt = (puts: ReadonlyArray<Waiting>): ReadonlyArray<Effect.Effect<Placed, StoreError> | undefined> => {
     try {
       return commit(puts).map((placed) => Effect.succeed(placed))
     } catch (cause) {
+      const now = performance.now()
       return puts.length === 1 || isBusy(cause)
-        ? puts.map((put) => failed(cause, put))
+        ? puts.map((put) => isBusy(cause) && now - put.since < busyTimeout ? undefined : failed(cause, put))
         : puts.flatMap((put) => attempt([put]))
     }
   }
@@ -43,15 +50,23 @@ export const makeGroupCommit = (
     const puts = waiting
     if (puts.length === 0) return
     waiting = []
-    for (const [i, result] of attempt(puts).entries()) puts[i]!.resume(result)
+    const results = attempt(puts)
+    waiting = puts.filter((_, i) => results[i] === undefined)
+    if (waiting.length > 0) void nextTry().then(flush)
+    for (const [i, result] of results.entries()) if (result !== undefined) puts[i]!.resume(result)
   }
+
+  // All runnable fibers run before a microtask does. Answers that arrived during a forced write run before an immediate.
+  const schedule = isForced ? setImmediate : queueMicrotask
 
   return {
     put: (key, entries, ifTaken) =>
       Effect.callback((resume) => {
-        // All runnable fibers run before the microtask does.
-        if (waiting.push({ key, entries, ifTaken, resume }) === 1) queueMicrotask(flush)
+        if (waiting.push({ key, entries, ifTaken, resume, since: performance.now() }) === 1) schedule(flush)
       }),
-    flush
+    end: Effect.suspend(() => {
+      flush()
+      return waiting.length === 0 ? Effect.void : Effect.repeat(pause, { until: () => waiting.length === 0 })
+    })
   }
 }

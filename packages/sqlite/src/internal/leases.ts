@@ -7,6 +7,9 @@ import type { Connections } from "./connection.ts"
 /** Runs a function of the connections as an operation on a key. */
 type Run = <A>(evaluate: () => A, key: Key, position: number) => Effect.Effect<A, StoreError>
 
+// A lease that a power failure ends is no loss.
+const isForced = false
+
 export const makeLeases = (connections: Connections, run: Run, digestOf: (key: Key) => Buffer): Leases => ({
   acquire: (key, positions, holder, expiry) =>
     run(
@@ -17,7 +20,7 @@ export const makeLeases = (connections: Connections, run: Run, digestOf: (key: K
           if (positions.some((position) => leaseOfAnother.get(digest, position, holder) !== undefined)) return false
           for (const position of positions) putLease.run(digest, position, holder, expiry)
           return true
-        }),
+        }, isForced),
       key,
       positions[0]
     ),
@@ -26,7 +29,7 @@ export const makeLeases = (connections: Connections, run: Run, digestOf: (key: K
       () =>
         connections.change(({ removeLease }) => {
           for (const position of positions) removeLease.run(digestOf(key), position, holder)
-        }),
+        }, isForced),
       key,
       positions[0]
     )

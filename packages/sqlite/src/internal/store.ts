@@ -14,8 +14,9 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import type { SQLInputValue } from "node:sqlite"
+import { busyTimeout, pause } from "./busy.ts"
 import { Connections } from "./connection.ts"
-import { fail } from "./errors.ts"
+import { fail, isBusy } from "./errors.ts"
 import { makeGroupCommit } from "./groupCommit.ts"
 import { makeLeases } from "./leases.ts"
 import { decodeKey, digestOfIdentity, digestOfKey, encodeKey, type Row } from "./rows.ts"
@@ -25,9 +26,14 @@ import type { ReadStatements, Statements } from "./schema.ts"
 /** How many keys one statement lists: prompts may be long. */
 const pageSize = 32
 
+export interface Options {
+  readonly file: string
+  readonly durability?: "power" | "process" | undefined
+}
+
 /** Opens a file as a store, without writing to it. */
 export const openStore = Effect.fnUntraced(function*(
-  file: string
+  { durability = "power", file }: Options
 ): Effect.fn.Return<SampleStore.Store, InvalidInput | StoreError, Scope.Scope> {
   const invalid = (description: string) => new InvalidInput({ module: "SqliteStore.make", description })
   if (typeof file !== "string" || file === "" || file.includes("\0")) {
@@ -38,33 +44,44 @@ export const openStore = Effect.fnUntraced(function*(
       `\`file\` ${JSON.stringify(file)} does not name a file: for a store in memory use \`MemoryStore\``
     )
   }
+  if (durability !== "power" && durability !== "process") {
+    return yield* invalid(`\`durability\` ${JSON.stringify(durability)} is unknown: give "power" or "process"`)
+  }
+  const isDurable = durability === "power"
   const { close, store } = yield* attempt(`SQLite ${file}`, "open", () => {
     const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
-    const connections = new Connections(path)
+    const connections = new Connections(path, isDurable)
     connections.read()
-    return makeStore(path, connections)
+    return makeStore(path, connections, isDurable)
   })
-  yield* Effect.addFinalizer(() => Effect.sync(close))
+  yield* Effect.addFinalizer(() => close)
   return store
 })
 
+// While another process holds the file, it tries again.
 const attempt = <A>(
   store: string,
   operation: StoreError["operation"],
   evaluate: () => A,
   key?: Key,
   position?: number
-): Effect.Effect<A, StoreError> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(evaluate())
-    } catch (cause) {
-      return fail(store, operation, cause, key, position)
-    }
-  })
+): Effect.Effect<A, StoreError> => {
+  const since = (start: number | undefined): Effect.Effect<A, StoreError> =>
+    Effect.suspend(() => {
+      try {
+        return Effect.succeed(evaluate())
+      } catch (cause) {
+        const now = performance.now()
+        return isBusy(cause) && now - (start ?? now) < busyTimeout
+          ? Effect.andThen(pause, since(start ?? now))
+          : fail(store, operation, cause, key, position)
+      }
+    })
+  return since(undefined)
+}
 
 // SQLite runs synchronously: reading a sample takes less time than asking a thread to read it.
-const makeStore = (path: string, connections: Connections) => {
+const makeStore = (path: string, connections: Connections, isDurable: boolean) => {
   const name = `SQLite ${path}`
   const read = <A>(
     operation: StoreError["operation"],
@@ -96,16 +113,17 @@ const makeStore = (path: string, connections: Connections) => {
     return row[0] as number
   }
 
-  const { flush, put } = makeGroupCommit(
-    (puts) =>
+  const { end, put } = makeGroupCommit({
+    commit: (puts) =>
       connections.transact((statements) =>
         puts.map(({ entries, ifTaken, key }) => {
           const number = Samples.numberOf(statements, digestOf(key)) ?? putKey(statements, key)
           return entries.map((entry) => Samples.place(statements, number, entry, ifTaken))
         })
       ),
-    (cause, { entries, key }) => fail(name, "put", cause, key, entries[0].position)
-  )
+    failed: (cause, { entries, key }) => fail(name, "put", cause, key, entries[0].position),
+    isForced: isDurable
+  })
 
   const toListed = (row: Row): Result.Result<SampleStore.Listed, StoreError> => {
     const listed = decodeKey(row)
@@ -179,10 +197,7 @@ const makeStore = (path: string, connections: Connections) => {
   })
   return {
     store,
-    close: () => {
-      flush()
-      connections.close()
-    }
+    close: Effect.andThen(end, Effect.sync(() => connections.close()))
   }
 }
 
