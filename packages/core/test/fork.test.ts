@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Attempt, Fork, LlmModel, Persistent, Repeatable, SampleError } from "@llm-cache/core"
 import { Context, Data, Effect, Fiber, Layer, Option, pipe, Random, Schedule, Schema, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
 import * as Path from "node:path"
 import { makeDirectory, readTree } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
@@ -127,22 +129,20 @@ describe("Fork.fork", () => {
       const error = yield* two.pipe(Fork.fork("b"), Fork.fork("a"), using(model!), Effect.flip)
       assert.deepInclude(error, { _tag: "ProviderError", path: ["a", "b"] })
       assert.include(error.message, "fork a > b")
-      const tooLong = yield* two.pipe(Fork.fork("x".repeat(300)), Fork.fork("a"), using(model!), Effect.flip)
-      assert.include(tooLong.message, "fork a > xxx")
+      const forks = Fs.readdirSync(root, { recursive: true, encoding: "utf8" }).find((path) => path.endsWith("a/forks"))
+      Fs.writeFileSync(Path.join(root, forks!, "c"), "in the way")
+      const inTheWay = yield* two.pipe(Fork.fork("c"), Fork.fork("a"), using(model!), Effect.flip)
+      assert.include(inTheWay.message, "fork a > c")
     }).pipe(Effect.scoped))
 
-  it.effect.each([
-    ["", "InvalidInput"],
-    ["\uD800", "InvalidInput"],
-    ["x".repeat(300), "StoreError"]
-  ])(
+  it.effect.each(["", "\uD800"])(
     "with an invalid name (%j) fails before any request",
-    ([name, tag]) =>
+    (name) =>
       Effect.gen(function*() {
         const provider = yield* makeProvider()
         const [model] = yield* build(["Persistent"], provider.model, yield* makeDirectory)
-        const error = yield* Effect.flip(Fork.fork(two, name!).pipe(using(model!)))
-        assert.strictEqual(error._tag, tag)
+        const error = yield* Effect.flip(Fork.fork(two, name).pipe(using(model!)))
+        assert.strictEqual(error._tag, "InvalidInput")
         assert.deepStrictEqual(provider.requests, [])
       }).pipe(Effect.scoped)
   )

@@ -211,7 +211,7 @@ export class WriteAheadLog {
     const forced = file.force().then(
       () => {
         end()
-        this.#retireSoon(file)
+        return this.#retireSoon(file)
       },
       (cause) => {
         end()
