@@ -310,6 +310,20 @@ describe("an answer that is no JSON object", () => {
       }
     }))
 
+  it.effect("is judged in a moment, however long it is", () =>
+    Effect.gen(function*() {
+      const code = "say(\"NaN\", \"{\");\n".repeat(100_000)
+      const bodies: ReadonlyArray<[name: string, body: string]> = [
+        ["chat completions", withMessage({ content: code }, "stop")],
+        ["Anthropic", message([{ type: "text", text: code }], "end_turn")],
+        ["Ollama", lines(piece(code), last)]
+      ]
+      for (const [name, body] of bodies) {
+        reasonOf(yield* Effect.flip(answering(name, [body.slice(0, -200)])(drawn(1))), "Transport")
+        assert.strictEqual((yield* answering(name, [body])(drawn(1)))[0].text, code)
+      }
+    }))
+
   it.effect("but a web page says that `baseUrl` is one", () =>
     Effect.gen(function*() {
       for (const [name] of protocols) {

@@ -50,6 +50,17 @@ describe("OpenAiCompatible", () => {
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, retry: failing })
   })
 
+  it("takes headers and a query of texts and secrets, and fields of a request that JSON can hold", () => {
+    expect(OpenAiCompatible.layer).type.toBeCallableWith({
+      ...options,
+      headers: { "api-key": Redacted.make("sk"), "x-title": "mine", authorization: undefined },
+      query: { "api-version": "2024-10-21" },
+      request: { user: "me", metadata: { run: 1 } }
+    })
+    expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, headers: { a: 1 } })
+    expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, request: { a: () => 1 } })
+  })
+
   it("takes only parameters that JSON can hold", () => {
     expect(OpenAiCompatible.layer).type.toBeCallableWith({ ...options, parameters: { stop: ["\n"], top_p: 0.9 } })
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, parameters: { stop: () => "\n" } })

@@ -20,9 +20,14 @@ const tryParse = (text: string): unknown => {
   }
 }
 
-// Python writes numbers that JSON does not have.
-const withoutNaN = (text: string): string =>
-  text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/gs, (token) => token.startsWith("\"") ? token : "null")
+// Python writes numbers that JSON does not have. One expression for whole strings would take too long for a cut one.
+const withoutNaN = (text: string): string => {
+  let inString = false
+  return text.replace(/\\.|"|-?\b(?:NaN|Infinity)\b/gs, (token) => {
+    if (token === "\"") inString = !inString
+    return inString || token === "\"" || token.startsWith("\\") ? token : "null"
+  })
+}
 
 /** Parses a JSON object. Gives `undefined` for every other text. */
 export const parseObject = (text: string): JsonObject | undefined => asObject(parseJson(text))
@@ -31,8 +36,11 @@ export const parseObject = (text: string): JsonObject | undefined => asObject(pa
 export const isCutJson = (text: string): boolean => {
   if (!/^\s*[{[]/.test(text)) return false
   let depth = 0
-  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|[{}[\]]/gs)) {
-    if (token === "{" || token === "[") depth++
+  let inString = false
+  for (const [token] of text.matchAll(/\\.|["{}[\]]/gs)) {
+    if (token === "\"") inString = !inString
+    else if (inString) continue
+    else if (token === "{" || token === "[") depth++
     else if (token === "}" || token === "]") depth--
   }
   return depth > 0

@@ -75,10 +75,13 @@ export const ollamaChat: Protocol = {
 }
 
 // A gateway may make events of the lines, or write one object over several lines.
-const linesOf = (body: string): ReadonlyArray<string> =>
-  parseObject(body) !== undefined ? [body] : body.split("\n")
+const linesOf = (body: string): ReadonlyArray<string> => {
+  const lines = body.split("\n")
     .map((line) => line.replace(/^data:|^(?:event|id|retry)?:.*/, "").trim())
     .filter((line) => line !== "" && line !== "[DONE]")
+  const [first = ""] = lines
+  return parseObject(first) === undefined && parseObject(body) !== undefined ? [body] : lines
+}
 
 // The server loaded the model, or put it away, and did not ask it: https://docs.ollama.com/api/chat
 const failLoaded = ({ request, status }: Answer) =>
