@@ -1,13 +1,17 @@
 import { assert, it } from "@effect/vitest"
+import { LlmModel } from "@llm-cache/core"
 import { Cause, Effect, Redacted } from "effect"
 import { inspect } from "node:util"
 import { PgStore } from "../src/index.ts"
 import {
   createRole,
+  databaseIn,
   describePostgres,
   entry,
   execute,
+  layerOf,
   makeKey,
+  makeProvider,
   newPlace,
   open,
   put,
@@ -122,6 +126,32 @@ describePostgres("PostgreSQL, opened as a store", () => {
         assert.include(error.message, "at most 40 letters")
       }))
   }
+
+  it.live("a database that cannot hold all texts fails before a request, and can be replayed", () =>
+    Effect.gen(function*() {
+      const source = yield* makeProvider
+      const place = { ...newPlace(), url: urlOf().replace(/[^/]*$/, yield* databaseIn("LATIN1")) }
+      const draw = (replication: boolean) =>
+        LlmModel.sampleOne("a").pipe(
+          Effect.provide(layerOf(place, { replication })),
+          Effect.provide(source.layer),
+          Effect.flip
+        )
+      const error = yield* draw(false)
+      assert.include(error.message, "encoding LATIN1")
+      assert.include(error.message, "encoding 'UTF8' template template0")
+      assert.strictEqual(source.requests(), 0)
+      assert.strictEqual((yield* draw(true))._tag, "ReplicationCacheMiss")
+    }))
+
+  it.live("a database in SQL_ASCII holds all texts", () =>
+    Effect.gen(function*() {
+      const place = { ...newPlace(), url: urlOf().replace(/[^/]*$/, yield* databaseIn("SQL_ASCII")) }
+      const key = yield* makeKey("\u{1F600}")
+      const store = yield* open(place)
+      yield* put(store, key, entry(0, "\u{1F600} caf\u00E9"))
+      assert.deepStrictEqual(yield* textsOf(store, key), ["\u{1F600} caf\u00E9"])
+    }))
 
   it.live("the error of a failed opening says what to do", () =>
     Effect.gen(function*() {

@@ -14,8 +14,14 @@ const adviceByTag: { readonly [tag in SqlError["reason"]["_tag"]]?: string } = {
   StatementTimeoutError: "The database took too long, or a user canceled the statement: try again, or give it more time"
 }
 
+/** The fault of a database whose encoding cannot hold every text. */
+export const narrow = (encoding: string): Fault => unavailable(`the database has the encoding ${encoding}`, utf8)
+
+const utf8 = "It cannot hold all characters: use one with the encoding UTF8 " +
+  "(`create database … encoding 'UTF8' template template0`)"
+
 const adviceByCode: { readonly [code: string]: string } = {
-  "22P05": "The database cannot hold all characters: use one with the encoding UTF8",
+  "22P05": utf8,
   "25006": advice.readOnly,
   "3D000": "Create the database, or use another one",
   "42P01":

@@ -84,6 +84,14 @@ const migrations: ReadonlyArray<(sql: SqlClient, tables: Tables) => Arr.NonEmpty
 /** The version of the tables that this library writes. */
 export const version = migrations.length
 
+/** The encoding of the database if it cannot hold every text. */
+export const narrowEncoding = (sql: SqlClient): Effect.Effect<string | undefined, SqlError> =>
+  Effect.map(
+    sql<{ readonly encoding: string }>`select current_setting('server_encoding') as encoding`,
+    // SQL_ASCII holds any bytes.
+    ([row]) => ["UTF8", "SQL_ASCII"].includes(row!.encoding) ? undefined : row!.encoding
+  )
+
 /** The version of the tables, 0 if there are none. */
 export const versionOf = (sql: SqlClient, tables: Tables): Effect.Effect<number, SqlError> =>
   sql<{ readonly version: number }>`select version from ${tables.store}`.pipe(

@@ -13,7 +13,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { inTransaction, onItsOwn } from "./connection.ts"
-import { explain, isConflict, isMissingTable, isTaken } from "./errors.ts"
+import { explain, isConflict, isMissingTable, isTaken, narrow } from "./errors.ts"
 import { makeLeases } from "./leases.ts"
 import { placeEntries, type Placement } from "./placement.ts"
 import {
@@ -97,9 +97,11 @@ const makeStore = (
   const one = Semaphore.makeUnsafe(1)
   let isReady = false
 
-  // The first write creates the tables, or brings them to this version.
+  // The first write checks that the database can hold all texts, and creates the tables or brings them to this version.
   const getReady = Effect.fnUntraced(function*(operation: StoreError["operation"], key: Key) {
     if (isReady) return
+    const encoding = yield* run(operation, Schema.narrowEncoding(sql), key)
+    if (encoding !== undefined) return yield* storeError(name, operation, narrow(encoding), key)
     let version = yield* run(operation, Schema.versionOf(sql, tables), key)
     if (version < Schema.version) {
       yield* run(operation, Schema.migrate(sql, tables), key)

@@ -52,6 +52,19 @@ const onServer = (statement: string) =>
 
 const createDatabase = () => onServer(`create database ${database}`)
 
+/** A database with another encoding, until the scope closes. */
+export const databaseIn = (encoding: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const name = `${database}_${encoding.toLowerCase()}`
+      await onServer(
+        `create database ${name} encoding '${encoding}' lc_collate 'C' lc_ctype 'C' template template0`
+      )
+      return name
+    }),
+    (name) => Effect.promise(() => onServer(`drop database ${name} with (force)`))
+  )
+
 const dropDatabase = async () => {
   await onServer(`drop database ${database} with (force)`)
   const roles = await onServer(`select rolname from pg_roles where rolname like '${roleOf("")}%'`)
