@@ -187,7 +187,7 @@ export const make = Effect.fnUntraced(function*(
     )
   }
   const scope = yield* Effect.scope
-  const { draw, restore, resume, storePending } = makeCache({
+  const { draw, pendingCount, restore, resume, storePending } = makeCache({
     source,
     store,
     refill: false,
@@ -201,7 +201,7 @@ export const make = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() =>
     Effect.tapError(
       storePending,
-      (error) => Effect.logError("Samples of a request could not be stored, and are lost", error)
+      (error) => Effect.logError(`${pendingCount()} requested samples could not be stored, and are lost`, error)
     ).pipe(Effect.ignore)
   )
   const { peek } = store

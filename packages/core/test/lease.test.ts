@@ -371,6 +371,6 @@ describe("A sample that the store failed to put", () => {
         fault.is = "before"
         yield* Effect.exit(many(persistent, 2))
       })).pipe(Effect.provide(Logger.layer([logger])))
-      assert.include(JSON.stringify(messages), "could not be stored")
+      assert.include(JSON.stringify(messages), "2 requested samples could not be stored")
     }))
 })

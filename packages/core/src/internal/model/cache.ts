@@ -23,6 +23,8 @@ export interface Cache {
   readonly resume: (key: Key) => Effect.Effect<void, SampleError>
   /** Stores the samples that the store failed to take. */
   readonly storePending: Effect.Effect<void, StoreError>
+  /** How many samples the store failed to take. */
+  readonly pendingCount: () => number
 }
 
 interface Options {
@@ -212,6 +214,7 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
     draw,
     resume,
     storePending: placement.storeAllPending,
+    pendingCount: () => placement.pendingCount,
     restore: restoreSource === undefined && !refill ? undefined : (key, entries) =>
       Effect.gen(function*() {
         yield* resume(key)

@@ -144,6 +144,11 @@ export class Placement {
     )
   )
 
+  /** How many samples the store failed to take. */
+  get pendingCount(): number {
+    return this.#pending().reduce((sum, { unstored }) => sum + unstored.length, 0)
+  }
+
   /** Drops the state of the sequence that was requested before this one, if nothing of it is in progress. */
   retire(key: Key): void {
     const sequence = this.#sequences.get(key)
