@@ -4,7 +4,6 @@ import { Context, Data, Effect, Fiber, Layer, Option, pipe, Random, Schedule, Sc
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Path from "node:path"
 import { makeDirectory, readTree } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { allDifferent, build, count, Stack, take, Takes, watchedIndependent } from "./support/stack.ts"
