@@ -19,7 +19,8 @@
  * - A repetition is greedy: it takes all items that follow. The part behind it is searched behind the last item.
  * - An item begins with its first part and ends before the next item. An item that lacks a part is an error.
  * - Unclosed fences and unclosed reasoning extend to the end of the text. If one may hide the next part, it is an error. So is
- *   a fence with another one of the same length inside, because nothing tells which line ends it.
+ *   a fence with another one of the same length inside, because nothing tells which line ends it, and for the same reason a
+ *   fence of Markdown in front of a fence without a language.
  *
  * Reading never goes back, so its time is proportional to the length of any text.
  *

@@ -196,7 +196,7 @@ describe("Reasoning", () => {
       "<think><answer>41</think></answer><answer>42</answer>": "42",
       "<answer><think>41?</think>42</answer>": "42",
       "<think></think><answer>42</answer><think><answer>43</answer></think>": "42",
-      "<think/><answer>42</answer>": "42",
+      "<think/><think /><answer>42</answer>": "42",
       "[think] <answer>42</answer>": "42"
     }))
 
@@ -214,7 +214,11 @@ describe("Reasoning", () => {
   it.effect("ends with as many closing tags as it has opening tags", () =>
     reads(repeat(answer), {
       "<answer>1</answer><think>a<think>b</think><answer>2</answer></think><answer>3</answer>": ["1", "3"],
-      "<answer>1</answer><think>I write <think> first.</think><answer>2</answer>": ["1", "2"]
+      "<answer>1</answer><think>I write <think> first.</think><answer>2</answer>": ["1", "2"],
+      "<answer>1</answer><think>a</think><answer>2</answer></think><answer>3</answer>": ["3"],
+      "<answer>1</answer>\n<think>```\n</think>\n<answer>2</answer>": ["1", "2"],
+      "<answer>1</answer>\n<think>```\n41\n```\n</think>\n<answer>2</answer>": ["1", "2"],
+      "<answer>1</answer><thinking>a<thinking>b</thinking></think><answer>2</answer>": ["2"]
     }))
 
   it.effect("does not begin or end with a tag in code or in quotes", () =>
@@ -234,7 +238,10 @@ describe("Reasoning", () => {
         "```\n41\n```\n</think>\n```\n42\n```": "42",
         "```\n41\n</think>\n```py\n42\n```": "42",
         "<think>\n```\n41\n</think>\n```\n42\n```": "42",
-        "<think>x</think>```\n42\n```": "42"
+        "<think>x</think>```\n42\n```": "42",
+        "<think>```\n41\n```\n</think>\n```\n42\n```": "42",
+        "```\n41\n```</think>\n```\n42\n```": "42",
+        "```md\n41\n```\n```\n41\n```\n</think>\n```\n42\n```": "42"
       }),
       reads(json(Schema.Unknown), {
         "<think>{\"a\":41}</think>\n{\"a\":42}": { a: 42 },
@@ -333,13 +340,27 @@ describe("A fence in a fence", () => {
         "~~~md\n```py\n1\n```\n~~~": "```py\n1\n```",
         "```md\n    ```py\n```": "    ```py"
       })
-      for (const fence of ["```md\n```py\n1\n```\n```", "```md\n````py\n1\n````\n```", "~~~md\n~~~py\n1\n~~~\n~~~"]) {
+      for (
+        const fence of [
+          "```md\n0\n```\n1\n```\n2\n```",
+          "```markdown\n```\n1\n```",
+          "```md\n```py\n1\n```\n```",
+          "```md\n````py\n1\n````\n```",
+          "~~~md\n~~~py\n1\n~~~\n~~~"
+        ]
+      ) {
         for (const spec of [code(), code({ language: "py" }), repeat(code()), tag("a")]) {
           const error = yield* Effect.flip(parse(spec as Output.Spec<string>)(`x\n${fence}\n<a>1</a>`))
           assert.include(error.found, inner)
           assert.strictEqual(error.offset, 2)
         }
       }
+      yield* reads(repeat(code()), {
+        "```py\n1\n```\n```\n2\n```": ["1", "2"],
+        "```md\n1\n```\n```py\n2\n```\n```\n3\n```": ["1", "2", "3"],
+        "````md\n1\n````\n```\n2\n```": ["1", "2"],
+        "```md\n1\n```\n~~~\n2\n~~~": ["1", "2"]
+      })
       yield* reads(sequence([tag("a"), code()]), { "<a>1</a>\n```\n2\n```\n```md\n```py\n```\n```": ["1", "2"] })
     }))
 
@@ -411,6 +432,7 @@ describe("Output.json, in looser texts,", () => {
       },
       "Broken: {\"a\":{\"b\":1},} and right: [2]": [2],
       "[]\nDone": [],
+      "\"a {} b\"": "a {} b",
       "<answer>{}</answer>": {}
     }))
 
@@ -471,22 +493,26 @@ describe("Output.json, in looser texts,", () => {
         "-9007199254740993",
         "[1, {\"id\": 12345678901234567890}]",
         "x [9007199254740993.0]",
-        "1e999"
+        "1e999",
+        "9.007199254740993e15"
       ]
         .flatMap((value) => [value, `\`\`\`json\n${value}\n\`\`\``].filter((from) => !from.startsWith("```json\nx")))
         .map((from) =>
           refuses(any, from, {
             expected: "a number that JavaScript can hold, or a text",
-            offset: from.search(/-?\d{9}|1e/)
+            offset: from.search(/-?\d{9}|1e|9\./)
           })
         ),
       reads(any, {
-        "[9007199254740991, 9007199254740994, 1152921504606847000, 1e21, \"9007199254740993\", 0.12345678901234567890]":
+        "[9007199254740991, 9007199254740994, 1152921504606847000, 1e23, 9.007199254740994e15, 0.5e1, 100000000000000000000, \"9007199254740993\", 0.12345678901234567890]":
           [
             9007199254740991,
             9007199254740994,
             2 ** 60,
-            1e21,
+            1e23,
+            9007199254740994,
+            5,
+            1e20,
             "9007199254740993",
             0.12345678901234568
           ]
@@ -751,6 +777,7 @@ const anyText = Arbitrary.map(
       " tags",
       "```javascript\n",
       "```json\n",
+      "```md\n",
       "{\"x\":1}",
       "[1]",
       "9007199254740993",

@@ -128,7 +128,17 @@ const largeBlocks = (text: string, readsThinking: boolean): Array<Block> => {
     }
     fence(text.length, text.length, false)
   }
-  return blocks
+  const fences = blocks.filter(({ kind }) => kind === "fence")
+  const marker = ({ end, start }: Block) => /[`~]{3,}/.exec(text.slice(start, end))![0]
+  const unclear = fences.find((fence, i) => {
+    const next = fences[i + 1]
+    return ["md", "markdown"].includes(fence.info) && next?.info === "" && marker(next).startsWith(marker(fence))
+  })
+  if (unclear === undefined) return blocks
+  return [
+    ...blocks.filter(({ start }) => start < unclear.start),
+    { ...unclear, end: text.length, isClosed: false }
+  ]
 }
 
 /** Inline code between blocks: each run of backticks is compared with all runs behind it in its paragraph. */

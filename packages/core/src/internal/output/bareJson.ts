@@ -85,7 +85,7 @@ const stringEnd = (text: string, from: number, to: number): number => {
 
 /** The first whole number in a JSON that a number of JavaScript does not hold, and its offset. */
 export const unsafeNumber = (json: string): { readonly number: string; readonly offset: number } | undefined => {
-  if (!/\d{16}|[eE]\+?\d{3}/.test(json)) return undefined
+  if (!/[\d.]{16}|[eE]\+?\d{3}/.test(json)) return undefined
   const number = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y
   for (let at = 0; at < json.length;) {
     if (json[at] === "\"") {
@@ -104,8 +104,19 @@ export const unsafeNumber = (json: string): { readonly number: string; readonly 
 const isExact = (number: string): boolean => {
   const value = Number(number)
   if (!Number.isFinite(value)) return false
-  const whole = /^(-?\d+)(?:\.0+)?$/.exec(number)?.[1]
+  const exact = decimalOf(number)
+  if (exact.exponent < 0 || Number.isSafeInteger(value)) return true
   // `JSON.stringify` writes the shortest digits that read back the same number.
-  return whole === undefined || Number.isSafeInteger(value) || String(value) === whole ||
-    BigInt(whole) === BigInt(value)
+  const shortest = decimalOf(String(value))
+  return exact.digits === shortest.digits && exact.exponent === shortest.exponent ||
+    BigInt(exact.digits) * 10n ** BigInt(exact.exponent) === BigInt(value)
+}
+
+/** A number as digits without zeros at the end, times a power of ten. It is whole if the exponent is not negative. */
+const decimalOf = (number: string): { readonly digits: string; readonly exponent: number } => {
+  const [, whole = "", fraction = "", exponent = "0"] = /^(-?\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number)!
+  const digits = whole + fraction
+  let end = digits.length
+  while (end > 1 && digits[end - 1] === "0") end--
+  return { digits: digits.slice(0, end), exponent: Number(exponent) - fraction.length + digits.length - end }
 }

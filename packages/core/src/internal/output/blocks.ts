@@ -1,4 +1,4 @@
-import { type Block, type Fence, fenceOf, openerAt } from "./fences.ts"
+import { ambiguous, type Block, type Fence, fenceOf, mayGoOn, openerAt } from "./fences.ts"
 import { inlineCodeOf } from "./inlineCode.ts"
 import { type ReasoningTag, reasoningTags } from "./reasoning.ts"
 
@@ -102,6 +102,14 @@ export const blocksOf = (text: string, asked: ReadonlySet<string>): Blocks => {
     else open(tag)
   }
 
+  const unclear = fences.findIndex((fence, i) => i + 1 < fences.length && mayGoOn(fence, fences[i + 1]!.opener))
+  if (unclear !== -1) {
+    const fence = fences[unclear]!
+    fence.end = text.length
+    fence.problem = ambiguous
+    fences.splice(unclear + 1)
+    while (reasoning.length > 0 && reasoning.at(-1)!.start > fence.start) reasoning.pop()
+  }
   const large = merge(fences, reasoning)
   return { fences, reasoning, large, all: withInlineCode(text, large) }
 }

@@ -10,10 +10,7 @@ export interface Block {
 
 /** A fenced code block of Markdown. It begins at its first line, or behind a tag in front of its marker. */
 export interface Fence extends Block {
-  /** The number of spaces before its marker. */
-  readonly indent: number
-  /** The text behind its opening marker. */
-  readonly info: string
+  readonly opener: Marker
   readonly language: string
   readonly bodyStart: number
   /** The end of its body, before the line break in front of the closing marker. */
@@ -26,7 +23,9 @@ export interface Marker {
   readonly length: number
   readonly start: number
   readonly end: number
+  /** The number of spaces before it. */
   readonly indent: number
+  /** The text behind it. */
   readonly info: string
 }
 
@@ -40,7 +39,7 @@ const backtick = 96
 const tilde = 126
 
 const notClosed = "a code fence that is not closed"
-const ambiguous = "a code fence that holds another one of the same length, so that its end is ambiguous"
+export const ambiguous = "a code fence that holds another one of the same length, so that its end is ambiguous"
 
 /** The marker at the beginning of a line, if it opens a fence. A tag may stand in front of it, as in "<answer>```json". */
 export const openerAt = (text: string, line: number, lineEnd: number): Marker | undefined => {
@@ -97,8 +96,7 @@ export const fenceOf = (
     start: opener.start,
     end: text.length,
     problem: notClosed,
-    indent: opener.indent,
-    info: opener.info,
+    opener,
     language,
     bodyStart,
     bodyEnd: text.length
@@ -138,6 +136,10 @@ export const fenceOf = (
   return fence
 }
 
+/** Whether the lines behind a fence of Markdown may belong to it, because its last line may have opened a fence in it. */
+export const mayGoOn = ({ language, opener }: Fence, next: Marker): boolean =>
+  language === "markdown" && next.info === "" && next.char === opener.char && next.length >= opener.length
+
 const markerAtEnd = (text: string, line: number, lineEnd: number, opener: Marker): number | undefined => {
   let end = lineEnd
   while (end > line && text.charCodeAt(end - 1) <= space) end--
@@ -159,7 +161,7 @@ export const isJson = (text: string): boolean => {
 }
 
 /** The lines between the markers. They lose the indent of the opening marker, as in CommonMark. */
-export const bodyOf = (text: string, { bodyEnd, bodyStart, indent }: Fence): string => {
+export const bodyOf = (text: string, { bodyEnd, bodyStart, opener: { indent } }: Fence): string => {
   const body = text.slice(bodyStart, bodyEnd)
   return indent === 0 ? body : body.split("\n").map((line) => {
     let from = 0

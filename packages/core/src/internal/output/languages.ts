@@ -21,7 +21,7 @@ const groups = [
   "ocaml ml",
   "clojure clj",
   "powershell ps1 pwsh",
-  "markdown md",
+  "markdown md mdx",
   "html htm",
   "latex tex",
   "text txt plaintext plain",

@@ -246,11 +246,12 @@ class Reader {
     for (let i = this.reasoning; i < reasoning.length && isBlank(this.text, start, reasoning[i]!.start); i++) {
       start = reasoning[i]!.end
     }
-    const values = bareValues(this.text, from, to, large, this.large)
+    const rest = this.text.slice(start, to)
+    const values = /^\s*["\-\dtfn]/.test(rest) && isJson(rest)
+      ? [{ start, end: to }]
+      : bareValues(this.text, from, to, large, this.large)
     const [value] = values
-    const isWhole = start < to && (value === undefined
-      ? /^\s*["\-\dtfn]/.test(this.text.slice(start, to)) && isJson(this.text.slice(start, to))
-      : values.length === 1 && isBlank(this.text, start, value.start) && isBlank(this.text, value.end, to))
+    const isWhole = values.length === 1 && isBlank(this.text, start, value!.start) && isBlank(this.text, value!.end, to)
     this.bare = { from, to, values: isWhole ? [{ start, end: to }] : values }
     return this.bare.values
   }
@@ -293,7 +294,7 @@ class Reader {
 
   // Whether a fence without a language holds JSON.
   private isBareFence(fence: Fence): boolean {
-    if (fence.info !== "" || fence.problem !== undefined) return false
+    if (fence.opener.info !== "" || fence.problem !== undefined) return false
     let holds = this.languageless.get(fence)
     if (holds === undefined) this.languageless.set(fence, holds = isJson(bodyOf(this.text, fence)))
     return holds
@@ -363,7 +364,7 @@ const parseJson = (text: string): Result.Result<unknown, SyntaxError> =>
 
 // The JSON of a fence, and its offset. It may stand behind the opening marker.
 const jsonOf = (text: string, fence: Fence, body: string): [string, number] => {
-  const behind = fence.info.replace(/^\S*\s*/, "")
+  const behind = fence.opener.info.replace(/^\S*\s*/, "")
   return body.trim() === "" && /^[[{]/.test(behind)
     ? [behind, text.indexOf(behind, fence.start)]
     : [body, fence.bodyStart]
