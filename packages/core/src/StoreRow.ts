@@ -1,9 +1,9 @@
 /**
- * The row of a sample and the advice of store errors, for authors of stores.
+ * The row of a sample, for authors of stores.
  *
  * **When to use**
  *
- * Use it in a store of your own: the store then detects damage and advises its users as the other stores do.
+ * Use it in a store of your own: the store then detects damage as the other stores do. `StoreFault` has its errors.
  *
  * **Details**
  *
@@ -12,16 +12,15 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Zlib from "node:zlib"
 import { fromId } from "./Identity.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Metadata } from "./Sample.ts"
-import { StoreError } from "./SampleError.ts"
-
-// -----------------------------------------------------------------------------
-// rows
-// -----------------------------------------------------------------------------
+import type { StoreError } from "./SampleError.ts"
+import type { Implementation } from "./SampleStore.ts"
+import { damagedSample, storeError } from "./StoreFault.ts"
 
 /**
  * The columns of a row after its text, in order. `metadata` is a JSON object of all metadata without a column, `null` if
@@ -181,132 +180,46 @@ export const parseJson = (json: unknown): unknown => {
   }
 }
 
+/**
+ * `getMany` of a store that reads some positions by a query. `read` returns the samples from `start` on, at most `length`, up
+ * to a gap, and `undefined` for a damaged one. `rowOf` names the row of a sample.
+ *
+ * @category rows
+ * @since 0.1.0
+ */
+export const makeGetMany = (options: {
+  /** Names the store in errors. */
+  readonly store: string
+  /** How many samples a query reads at most. */
+  readonly pageSize: number
+  readonly read: (
+    key: Key,
+    start: number,
+    length: number
+  ) => Effect.Effect<ReadonlyArray<Drawn | undefined>, StoreError>
+  readonly rowOf: (key: Key, position: number) => string
+}): Implementation["getMany"] => {
+  const { pageSize, read, rowOf, store } = options
+  return Effect.fnUntraced(function*(key, from, count) {
+    const samples: Array<Drawn> = []
+    while (samples.length < count) {
+      const length = Math.min(count - samples.length, pageSize)
+      const found = yield* read(key, from + samples.length, length)
+      for (const sample of found) {
+        if (sample === undefined) {
+          if (samples.length > 0) return samples
+          return yield* storeError(store, "get", damagedSample(rowOf(key, from)), key, from)
+        }
+        samples.push(sample)
+      }
+      if (found.length < length) return samples
+    }
+    return samples
+  })
+}
+
 const isPositions = (value: unknown): value is ReadonlyArray<number> =>
   Array.isArray(value) && value.every(Number.isSafeInteger)
 
 const isPath = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every((name) => typeof name === "string")
-
-// -----------------------------------------------------------------------------
-// errors
-// -----------------------------------------------------------------------------
-
-/**
- * The part of a `StoreError` that its cause decides.
- *
- * @category errors
- * @since 0.1.0
- */
-export type Fault = Pick<StoreError, "kind" | "description" | "cause">
-
-/**
- * The `StoreError` of an operation.
- *
- * @category errors
- * @since 0.1.0
- */
-export const storeError = (
-  store: string,
-  operation: StoreError["operation"],
-  fault: Fault,
-  key?: Key,
-  position?: number
-): StoreError => new StoreError({ store, operation, key, position, ...fault })
-
-/**
- * The fault of an error that the engine reported.
- *
- * @category errors
- * @since 0.1.0
- */
-export const unavailable = (message: string, advice: string, cause?: unknown): Fault => ({
-  kind: "Unavailable",
-  description: `${message}. ${advice}`,
-  cause
-})
-
-/**
- * The fault of a sample that differs from the sample that was put. `row` names its place.
- *
- * @category errors
- * @since 0.1.0
- */
-export const damagedSample = (row: string): Fault => ({
-  kind: "Damaged",
-  description: `${row} is not the sample that was stored. Restore it, or delete it to have the position drawn again`
-})
-
-/**
- * The fault of a key that differs from the key that was put. `row` names its place.
- *
- * @category errors
- * @since 0.1.0
- */
-export const damagedKey = (row: string): Fault => ({
-  kind: "Damaged",
-  description: `${row} is not the key that was stored. Restore it, or delete it and its samples`
-})
-
-/**
- * The fault of a store that a later version of this library wrote.
- *
- * @category errors
- * @since 0.1.0
- */
-export const laterVersion = (found: number | string, known: number | string): Fault => ({
-  kind: "Unavailable",
-  description: `the store has version ${found}, and this library writes version ${known}: update the library`
-})
-
-const kept = "The samples of the request are kept in memory, and the next draw stores them"
-
-const writesNothing = "or use replication, which writes nothing"
-
-/**
- * Advice for the faults that engines have in common.
- *
- * @category errors
- * @since 0.1.0
- */
-export const advice = {
-  /** Ends the advice for a fault that can occur after a request was paid for. */
-  kept,
-  diskFull: `The disk is full: make room. ${kept}`,
-  outOfMemory: `The memory is full: make room. ${kept}`,
-  readOnly: `This server is read-only: connect to the primary, ${writesNothing}`,
-  unreachable: `The server was not reached, or the connection broke: see that it runs, and try again. ${kept}`,
-  starting: "The server is starting: try again",
-  login: "The server refuses this user: check the user's name and password",
-  tooManyConnections: "The server has too many connections: use fewer processes, or raise its limit",
-  tryAgain: "Try again",
-  /** For a missing right, which `grant` tells how to give. */
-  denied: (grant: string): string => `${grant}, ${writesNothing}`
-} as const
-
-/**
- * The fault of an error of the file system. `place` is the kind of place that the store has, and `path` names the file if
- * the error does not.
- *
- * @category errors
- * @since 0.1.0
- */
-export const fileSystemFault = (cause: unknown, place: "directory" | "file", path?: string): Fault => {
-  const { code = "", message, path: named } = cause as NodeJS.ErrnoException
-  const known: { readonly [code: string]: string } = {
-    EACCES: advice.denied(`Give this user the right to it, use another ${place}`),
-    EPERM: advice.denied(`Give this user the right to it, use another ${place} (a directory needs hard links)`),
-    EROFS: advice.denied(`The file system is read-only: use another ${place}`),
-    ENOSPC: advice.diskFull,
-    EDQUOT: `The quota is used up: make room. ${kept}`,
-    ENOTDIR: `A file has the name of a folder: move it away, or use another ${place}`,
-    EEXIST: `A file has the name of a folder: move it away, or use another ${place}`,
-    EISDIR: "A folder has the name of a file: move it away"
-  }
-  return {
-    kind: code === "EISDIR" ? "Damaged" : code === "ENAMETOOLONG" ? "InvalidName" : "Unavailable",
-    description: `${message}${named === undefined && path !== undefined ? ` '${path}'` : ""}. ${
-      known[code] ?? `Check the file system, or use another ${place}`
-    }`,
-    cause
-  }
-}

@@ -34,7 +34,7 @@
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
-import { storeError } from "@llm-cache/core/StoreRow"
+import { storeError } from "@llm-cache/core/StoreFault"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,4 +1,4 @@
-import { advice, type Fault, laterVersion, unavailable } from "@llm-cache/core/StoreRow"
+import { advice, type Fault, laterVersion, unavailable } from "@llm-cache/core/StoreFault"
 import type { RedisError } from "effect/persistence/Redis"
 import { format, otherFormat } from "./schema.ts"
 

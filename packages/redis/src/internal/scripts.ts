@@ -18,10 +18,7 @@ export const prepare = Redis.script(
   { numberOfKeys: (keys) => keys.length, lua: `${claim} return redis.call('HGET', KEYS[1], 'id')` }
 ).withReturnType<string>()
 
-/**
- * Puts samples, and returns their positions. Redis does not undo a failed script: it tries each command before a sample.
- * It formats numbers itself, because Lua writes 10^15 as 1e+15.
- */
+/** Puts samples, and returns their positions. Redis undoes no failed script, so each command is tried before a sample. */
 export const put = Redis.script(
   (options: {
     readonly place: Place
@@ -52,6 +49,7 @@ redis.call('HSETNX', identities, identity, identityId)
 redis.call('ZADD', sequences, 0, name)
 redis.call('HSETNX', samples, 'key', key)
 
+-- Lua writes 10^15 as 1e+15.
 local function text(number) return string.format('%.0f', number) end
 local function isTaken(position) return redis.call('HEXISTS', samples, text(position)) == 1 end
 

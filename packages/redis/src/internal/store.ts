@@ -1,8 +1,7 @@
-import type { Key } from "@llm-cache/core/Key"
-import type { Drawn } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
-import { damagedKey, damagedSample, type Fault, laterVersion, storeError } from "@llm-cache/core/StoreRow"
+import { damagedKey, type Fault, laterVersion, makeRun, storeError } from "@llm-cache/core/StoreFault"
+import { makeGetMany } from "@llm-cache/core/StoreRow"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redis from "effect/persistence/Redis"
@@ -68,13 +67,7 @@ const inspect = (redis: Service): Effect.Effect<Inspected, Redis.RedisError> => 
 
 const makeStore = (redis: Service, prefix: string, place: Place, id: string): SampleStore.Store => {
   const name = `redis ${prefix}`
-  const run = <A>(
-    operation: StoreError["operation"],
-    effect: Effect.Effect<A, Redis.RedisError>,
-    key?: Key,
-    position?: number
-  ): Effect.Effect<A, StoreError> =>
-    Effect.mapError(effect, (error) => storeError(name, operation, explain(error), key, position))
+  const run = makeRun(name, explain)
 
   const { identityOf, indexOf, leasesOf, nameOf, samplesOf, sequenceOf } = makeNames(prefix)
   const prepare = redis.eval(Scripts.prepare)
@@ -127,30 +120,27 @@ const makeStore = (redis: Service, prefix: string, place: Place, id: string): Sa
   return SampleStore.make({
     id: `${name} ${id}`,
     describe: (key) => `redis ${samplesOf(nameOf(key))}`,
-    getMany: Effect.fnUntraced(function*(key, from, count) {
-      const samples: Array<Drawn> = []
-      while (samples.length < count) {
-        const start = from + samples.length
-        const length = Math.min(count - samples.length, pageSize.read)
-        const positions = Array.from({ length }, (_, i) => `${start + i}`)
-        const values = yield* run(
-          "get",
-          redis.send<ReadonlyArray<string | null>>("HMGET", samplesOf(nameOf(key)), ...positions),
-          key,
-          start
-        )
-        for (const value of values) {
-          if (value === null) return samples
-          const sample = decodeSample(value)
-          if (sample === undefined) {
-            if (samples.length > 0) return samples
-            const field = `the field ${from} of ${samplesOf(nameOf(key))}`
-            return yield* storeError(name, "get", damagedSample(field), key, from)
+    getMany: makeGetMany({
+      store: name,
+      pageSize: pageSize.read,
+      read: (key, start, length) =>
+        Effect.map(
+          run(
+            "get",
+            redis.send<ReadonlyArray<string | null>>(
+              "HMGET",
+              samplesOf(nameOf(key)),
+              ...Array.from({ length }, (_, i) => `${start + i}`)
+            ),
+            key,
+            start
+          ),
+          (values) => {
+            const gap = values.indexOf(null)
+            return (gap < 0 ? values : values.slice(0, gap)).map((value) => decodeSample(value!))
           }
-          samples.push(sample)
-        }
-      }
-      return samples
+        ),
+      rowOf: (key, position) => `the field ${position} of ${samplesOf(nameOf(key))}`
     }),
     positions: (key) =>
       Effect.map(

@@ -1,4 +1,4 @@
-import { advice, type Fault, unavailable } from "@llm-cache/core/StoreRow"
+import { advice, type Fault, unavailable } from "@llm-cache/core/StoreFault"
 import * as Predicate from "effect/Predicate"
 import type { SqlError } from "effect/sql/SqlError"
 

@@ -1,9 +1,10 @@
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { Key } from "@llm-cache/core/Key"
-import type { Drawn, Entry } from "@llm-cache/core/Sample"
+import type { Entry } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
-import { damagedKey, damagedSample, laterVersion, storeError } from "@llm-cache/core/StoreRow"
+import { damagedKey, laterVersion, makeRun, storeError } from "@llm-cache/core/StoreFault"
+import { makeGetMany } from "@llm-cache/core/StoreRow"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -78,13 +79,13 @@ const makeStore = (
 ): SampleStore.Store => {
   let columns = sampleColumns(version)
 
+  const explained = makeRun(name, explain)
   const run = <A>(
     operation: StoreError["operation"],
     effect: Effect.Effect<A, SqlError>,
     key?: Key,
     position?: number
-  ): Effect.Effect<A, StoreError> =>
-    Effect.mapError(onItsOwn(sql, effect), (error) => storeError(name, operation, explain(error), key, position))
+  ): Effect.Effect<A, StoreError> => explained(operation, onItsOwn(sql, effect), key, position)
 
   // Without tables there are no samples.
   const read = <A>(
@@ -213,37 +214,25 @@ const makeStore = (
   return SampleStore.make({
     id,
     describe,
-    getMany: Effect.fnUntraced(function*(key, from, count) {
-      const samples: Array<Drawn> = []
-      while (samples.length < count) {
-        const start = from + samples.length
-        const end = start + Math.min(count - samples.length, pageSize.read)
-        const rows = yield* read(
-          "get",
-          sql`select ${sql.literal(columns)}, position from ${tables.samples} s
-            where key_sha256 = ${digestOf(key)} and position >= ${start} and position < ${end} order by position`
-            .values,
-          key,
-          start
-        )
-        for (const row of rows) {
-          if (Number(row.at(-1)) !== from + samples.length) return samples
-          const sample = decodeSample(row)
-          if (sample === undefined) {
-            if (samples.length > 0) return samples
-            return yield* storeError(
-              name,
-              "get",
-              damagedSample(`the row of ${describe(key)}, position ${from},`),
-              key,
-              from
-            )
+    getMany: makeGetMany({
+      store: name,
+      pageSize: pageSize.read,
+      read: (key, start, length) =>
+        Effect.map(
+          read(
+            "get",
+            sql`select ${sql.literal(columns)}, position from ${tables.samples} s
+              where key_sha256 = ${digestOf(key)} and position >= ${start} and position < ${start + length}
+              order by position`.values,
+            key,
+            start
+          ),
+          (rows) => {
+            const gap = rows.findIndex((row, i) => Number(row.at(-1)) !== start + i)
+            return (gap < 0 ? rows : rows.slice(0, gap)).map(decodeSample)
           }
-          samples.push(sample)
-        }
-        if (from + samples.length < end) return samples
-      }
-      return samples
+        ),
+      rowOf: (key, position) => `the row of ${describe(key)}, position ${position},`
     }),
     positions: (key) =>
       Effect.map(

@@ -1,4 +1,4 @@
-import { advice, laterVersion, unavailable } from "@llm-cache/core/StoreRow"
+import { advice, laterVersion, unavailable } from "@llm-cache/core/StoreFault"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { DatabaseSync, StatementSync } from "node:sqlite"

@@ -1,6 +1,6 @@
 import type { Key } from "@llm-cache/core/Key"
 import type { StoreError } from "@llm-cache/core/SampleError"
-import { advice, type Fault, fileSystemFault, storeError, unavailable } from "@llm-cache/core/StoreRow"
+import { advice, type Fault, fileSystemFault, storeError, unavailable } from "@llm-cache/core/StoreFault"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 

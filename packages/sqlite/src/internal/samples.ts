@@ -1,5 +1,5 @@
 import type { Drawn, Entry } from "@llm-cache/core/Sample"
-import { damagedSample } from "@llm-cache/core/StoreRow"
+import { damagedSample } from "@llm-cache/core/StoreFault"
 import { FaultError, isOutOfRange } from "./errors.ts"
 import { decodeId, decodeSample, encodeSample, type Row } from "./rows.ts"
 import { type ReadStatements, type Statements, straysFrom } from "./schema.ts"

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { Key } from "../../Key.ts"
 import type { StoreError } from "../../SampleError.ts"
-import { type Fault, fileSystemFault, storeError } from "../../StoreRow.ts"
+import { type Fault, fileSystemFault, storeError } from "../../StoreFault.ts"
 
 /** Fails with a `StoreError` of an operation. */
 export type Fail = (fault: Fault) => Effect.Effect<never, StoreError>
