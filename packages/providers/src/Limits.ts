@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function*(
     let limiter = limiters.get(account)
     if (limiter === undefined) {
       const digest = Crypto.createHash("sha256").update(account).digest("hex").slice(0, 16)
-      limiter = makeAccountLimiter(`llm-cache:${host}:${digest}`, options, rateLimiter)
+      limiter = makeAccountLimiter(host, `llm-cache:${host}:${digest}`, options, rateLimiter)
       limiters.set(account, limiter)
     }
     return limiter

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel, type SampleError, Usage } from "@llm-cache/core"
 import { Anthropic, Limits, Ollama, OpenAiCompatible } from "@llm-cache/providers"
-import { Clock, Duration, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
+import { Clock, Duration, Effect, Fiber, Layer, Logger, Redacted, Schedule } from "effect"
 import { HttpClient } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -455,6 +455,22 @@ describe("tokens per minute", () => {
 })
 
 describe("a 429", () => {
+  it.effect("is told by the log of a draw that waits for its pause, once ten seconds are over", () =>
+    Effect.gen(function*() {
+      const lines: Array<[seconds: number, text: string]> = []
+      const logger = Logger.make(({ date, message }) => {
+        lines.push([date.getTime() / 1000, String(message)])
+      })
+      const { client } = makeVendor((_, i) => Effect.sync(() => i === 0 ? busy({ "retry-after": "40" }) : success()))
+      yield* Effect.gen(function*() {
+        yield* Effect.flip(LlmModel.sampleOne("a"))
+        const fiber = yield* Effect.forkChild(LlmModel.sampleOne("b"))
+        yield* TestClock.adjust("40 seconds")
+        assert.strictEqual(yield* Fiber.join(fiber), "a")
+      }).pipe(Effect.provide(model()), Effect.provide(client), Effect.provide(Logger.layer([logger])))
+      assert.deepStrictEqual(lines, [[10, "Waits 30s, because 127.0.0.1:1 had too many requests (429)"]])
+    }))
+
   const refusing = (...headers: ReadonlyArray<Record<string, string> | undefined>): Answer => (_, i) =>
     Effect.sync(() => headers[i] === undefined ? success() : busy(headers[i]))
 

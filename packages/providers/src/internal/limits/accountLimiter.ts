@@ -19,6 +19,7 @@ export type AccountLimiter = (
 
 /** Makes the limiter of one account. Its requests queue, first come, first served. */
 export const makeAccountLimiter = (
+  host: string,
   name: string,
   { inFlight, requestsPerMinute, tokensPerMinute }: Options,
   rateLimiter: RateLimiter.RateLimiter
@@ -26,7 +27,7 @@ export const makeAccountLimiter = (
   const limitInFlight = inFlight === undefined ? identity : Semaphore.makeUnsafe(inFlight).withPermits(1)
   const takeRequest = makeLeakyBucket(rateLimiter, `${name}:requests`, requestsPerMinute)
   const takeTokens = makeLeakyBucket(rateLimiter, `${name}:tokens`, tokensPerMinute)
-  const pause = makeRateLimitPause()
+  const pause = makeRateLimitPause(host)
 
   // Only the head of the queue waits for these times.
   const headOfQueue = Semaphore.makeUnsafe(1)

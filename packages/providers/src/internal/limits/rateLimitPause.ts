@@ -2,7 +2,7 @@ import { RateLimited } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { longestRetryAfter } from "../request/retry.ts"
+import { longestRetryAfter, silentMillis, sleepAndTell } from "../request/retry.ts"
 
 /** The pause that an account makes after a 429. */
 export interface RateLimitPause {
@@ -17,11 +17,12 @@ export interface RateLimitPause {
   readonly wait: Effect.Effect<void, RateLimited>
 }
 
-export const makeRateLimitPause = (): RateLimitPause => {
+export const makeRateLimitPause = (host: string): RateLimitPause => {
   let until = 0
   let count = 0
   let withoutTimeInARow = 0
 
+  const logPause = (rest: string) => Effect.logInfo(`Waits ${rest}, because ${host} had too many requests (429)`)
   const remainingMillis = Effect.map(Clock.currentTimeMillis, (now) => until - now)
   const wait: Effect.Effect<void, RateLimited> = Effect.flatMap(remainingMillis, (millis) => {
     if (millis <= 0) {
@@ -37,7 +38,7 @@ export const makeRateLimitPause = (): RateLimitPause => {
           retryAfter
         })
       )
-      : Effect.andThen(Effect.sleep(retryAfter), wait)
+      : Effect.andThen(sleepAndTell(millis, silentMillis, logPause), wait)
   })
 
   return {

@@ -14,8 +14,20 @@ export const defaultSchedule: Schedule.Schedule<unknown> = Schedule.exponential(
   Schedule.upTo({ times: 6 })
 )
 
-/** How long retries are silent in the log. */
-const silentMillis = 10_000
+/** How long waits are silent in the log. */
+export const silentMillis = 10_000
+
+/** Sleeps, and after a silent time tells how much is left. */
+export const sleepAndTell = (
+  millis: number,
+  silent: number,
+  log: (rest: string) => Effect.Effect<void>
+): Effect.Effect<void> => {
+  if (millis <= silent) return Effect.sleep(millis)
+  const rest = millis - silent
+  const inSeconds = Duration.format(Duration.seconds(Math.ceil(rest / 1000)))
+  return Effect.sleep(silent).pipe(Effect.andThen(log(inSeconds)), Effect.andThen(Effect.sleep(rest)))
+}
 
 type OnRetry = (wait: RetryWait) => Effect.Effect<void>
 
@@ -53,16 +65,12 @@ const waiting = (
     return (now: number, error: ProviderError) =>
       Effect.flatMap(step(now, error), ([output, scheduled]) => {
         const delay = error.retryAfter === undefined ? scheduled : Duration.max(scheduled, error.retryAfter)
-        const millis = Duration.toMillis(delay)
-        const silent = Math.max(0, speaksAt - now)
-        const wait = millis <= silent ? Effect.sleep(millis) : Effect.sleep(silent).pipe(
-          Effect.andThen(log(error, millis - silent)),
-          Effect.andThen(Effect.sleep(millis - silent))
+        const wait = sleepAndTell(
+          Duration.toMillis(delay),
+          Math.max(0, speaksAt - now),
+          (rest) => Effect.logInfo(`Waits ${rest} for a retry: ${error.message}`)
         )
         const waited: [unknown, Duration.Duration] = [output, Duration.zero]
         return Effect.as(Effect.andThen(onRetry({ error, delay }), wait), waited)
       })
   }))
-
-const log = (error: ProviderError, millis: number) =>
-  Effect.logInfo(`Waits ${Duration.format(Duration.seconds(Math.ceil(millis / 1000)))} for a retry: ${error.message}`)
