@@ -87,7 +87,12 @@ describe("Samples excluded by finish reason", () => {
 
   it.effect("fail a draw after ten in a row, and the next draw continues behind them", () =>
     Effect.gen(function*() {
-      for (const [reason, tag] of [["content_filter", "ContentPolicy"], ["length", "UnusableResponse"]] as const) {
+      for (
+        const [reason, tag] of [["content_filter", "ContentPolicy"], ["PROHIBITED_CONTENT", "ContentPolicy"], [
+          "length",
+          "UnusableResponse"
+        ]] as const
+      ) {
         const { model, state } = yield* makeEnding(Object.fromEntries(Array(12).fill(reason).entries()))
         const store = yield* memory
         const cached = yield* Persistent.make(yield* model, store, { excludeFinishReasons: [reason] })

@@ -112,5 +112,6 @@ const tooMany = ({ identity, path }: Key, { metadata: { finishReason } }: Drawn)
   })
 }
 
-// `content_filter` of OpenAI, `refusal` of Anthropic, `SAFETY` of Gemini
-const isOfPolicy = (finishReason: string): boolean => /filter|refusal|safety/i.test(finishReason)
+// `content_filter` of OpenAI, `refusal` of Anthropic, `SAFETY`, `PROHIBITED_CONTENT`, `BLOCKLIST`, … of Gemini
+const isOfPolicy = (finishReason: string): boolean =>
+  /filter|refusal|safety|prohibited|blocklist|spii|recitation/i.test(finishReason)
