@@ -25,8 +25,11 @@
  * - The microseconds of a sample file's modification time are a second checksum, of its text and its path. If it matches,
  *   a single sample is read without its line. If it does not match, as in a copy without times, the line is read.
  * - Delete a sample's file to have that position drawn again. Files of other names are skipped.
- * - A store needs Linux or macOS, and a file system with hard links. Any number of processes on one machine can share a
- *   root.
+ * - A store needs Linux or macOS. Any number of processes on one machine can share a root. On a file system without hard
+ *   links, a killed process may leave a part of a sample: it is never read as a sample, and the next process that records
+ *   completes it from the write-ahead log.
+ * - Rights, space and names that the file system refuses are found before a request. If the process has no descriptor left,
+ *   a sample waits for one for a second.
  * - A sample that a draw returned survives a power failure: its request is forced to the disk in the write-ahead log, by
  *   one write that concurrent requests share. After a power failure, the next process that records, or lists the keys,
  *   writes the samples again that their files lost. With `durability: "process"` the last seconds may be lost.
@@ -54,9 +57,10 @@ import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { advise, attempt, explain, type Fail, failure, isFault } from "./internal/directory/errors.ts"
+import { advise, attempt, explain, type Fail, failure, isFault, isOutOfFiles } from "./internal/directory/errors.ts"
 import { FileReader } from "./internal/directory/fileReader.ts"
 import { ifPresent, list } from "./internal/directory/files.ts"
+import { longestWait, sleep } from "./internal/directory/force.ts"
 import { KeyFolders } from "./internal/directory/keyFolders.ts"
 import { listKeys } from "./internal/directory/listKeys.ts"
 import { MetadataLog } from "./internal/directory/metadataLog.ts"
@@ -67,6 +71,7 @@ import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
 import type { Key } from "./Key.ts"
 import type { StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
+import { advice } from "./StoreRow.ts"
 
 /**
  * How a directory keeps its samples.
@@ -98,7 +103,15 @@ export const make = (root: string, options: Options = {}): Effect.Effect<SampleS
     if (root === "" || root.includes("\0")) {
       return failed({ kind: "InvalidName", description: "the directory's name is empty, or has a NUL character" })
     }
-    const absolute = Path.resolve(root.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
+    const home = /^~(?=$|[/\\])/
+    const above = home.test(root) ? homeFolder() : ""
+    if (above === undefined) {
+      return failed({
+        kind: "InvalidName",
+        description: "this user has no home folder: set HOME, or give a directory without `~`"
+      })
+    }
+    const absolute = Path.resolve(root.replace(home, () => above))
     return Effect.flatMap(
       attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
       (stats) =>
@@ -119,6 +132,14 @@ export const make = (root: string, options: Options = {}): Effect.Effect<SampleS
  */
 export const layer = (root: string, options?: Options): Layer.Layer<SampleStore.SampleStore, StoreError> =>
   Layer.effect(SampleStore.SampleStore, make(root, options))
+
+const homeFolder = (): string | undefined => {
+  try {
+    return Os.homedir() || undefined
+  } catch {
+    return undefined
+  }
+}
 
 // Calls to the file system are synchronous: a sample is a small file in the page cache, and reading it takes less time
 // than a way through the thread pool (benchmark row `directory-prompts`).
@@ -196,17 +217,20 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
       ),
     prepare: (key) =>
       Effect.clockWith((clock) =>
-        inFolder("prepare", key, undefined, (folder) => {
+        waitForFiles(inFolder("prepare", key, undefined, (folder, failed) => {
           folders.create(key, folder)
+          if (isFull(folder)) return failed({ kind: "Unavailable", description: `${folder}: ${advice.diskFull}` })
           writeAheadLog.recover(clock.currentTimeMillisUnsafe(), Path.relative(root, folder))
           return Effect.void
-        })
+        }))
       ),
     put: (key, entries, ifTaken) =>
-      inFolder("put", key, entries[0].position, (folder, failed) => {
+      waitForFiles(inFolder("put", key, entries[0].position, (folder, failed) => {
         // The folder was deleted, or the key was never prepared.
         if (!Fs.existsSync(folder)) folders.create(key, folder)
-        if (entries.length === 1 && !isForced) return Effect.succeed([writer.write(folder, entries[0], ifTaken)])
+        if (entries.length === 1 && !isForced && folders.hasLinks) {
+          return Effect.succeed([writer.write(folder, entries[0], ifTaken)])
+        }
         const named = entries.map((entry) => ({ ...entry, id: entry.id ?? crypto.randomUUID() }))
         const { forced, positions } = writeAheadLog.write({
           folder: Path.relative(root, folder),
@@ -217,7 +241,7 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
         return forced === undefined
           ? Effect.succeed(positions)
           : Effect.as(settled(forced, failed, folder), positions)
-      }),
+      })),
     remove: (key, positions) =>
       inFolder("remove", key, positions[0], (folder) => {
         for (const position of positions) ifPresent(() => Fs.unlinkSync(samplePath(folder, position)))
@@ -247,3 +271,20 @@ const settled = (forced: Promise<void>, failed: Fail, folder: string): Effect.Ef
       (cause) => resume(isFault(cause) ? failed(explain(cause, folder)) : Effect.die(cause))
     )
   })
+
+// Other parts of the program may free descriptors soon, as when responses end: a sample that was paid for waits for one.
+const waitForFiles = <A>(self: Effect.Effect<A, StoreError>, wait = 1): Effect.Effect<A, StoreError> =>
+  Effect.catchIf(
+    self,
+    ({ cause }) => isOutOfFiles(cause) && wait <= longestWait,
+    () => Effect.andThen(Effect.promise(() => sleep(wait)), waitForFiles(self, wait * 2))
+  )
+
+// A store that is full says so before a request is paid for. File systems that do not count blocks have none.
+const isFull = (folder: string): boolean => {
+  const { bavail, bfree, blocks, bsize } = Fs.statfsSync(folder)
+  return blocks > 0 && (process.getuid?.() === 0 ? bfree : bavail) * bsize < leastSpace
+}
+
+/** The space that a request needs, in bytes. */
+const leastSpace = 2 ** 16

@@ -28,7 +28,7 @@ it.effect("reading n samples lists no folder, and opens three files more than th
     assert.deepStrictEqual(calls, { openSync: 102, readFileSync: 1, readdirSync: 0, opendirSync: 0, statSync: 4 })
   }))
 
-it.effect("recording in batches lists a prompt's folder for its positions, and before its first line of metadata", () =>
+it.effect("recording in batches lists a prompt's folder when it is prepared, for its positions, and before its first line", () =>
   Effect.gen(function*() {
     const root = yield* makeDirectory
     const provider = yield* makeProvider({ maxBatch: 10 })
@@ -39,7 +39,7 @@ it.effect("recording in batches lists a prompt's folder for its positions, and b
     })
     yield* count(record(root, "p", 200, provider.model))
     assert.strictEqual(provider.requests.length, 20)
-    assert.strictEqual(lists, 2)
+    assert.strictEqual(lists, 3)
     yield* settled(root)
   }))
 

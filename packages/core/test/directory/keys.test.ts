@@ -78,7 +78,14 @@ describe("the keys of one identity in a directory", () => {
       const root = yield* makeDirectory
       const store = yield* fill(root)
       const { identity } = yield* keyOf({ parameters: { top_p: 0.5 } }, "parameters")
-      for (const folder of Fs.readdirSync(root)) Fs.rmSync(Path.join(root, folder, "identity.json"), { force: true })
+      for (
+        const folder of [
+          "m_1",
+          "m_2",
+          "m_1/inside_1",
+          Path.relative(root, Path.dirname(store.describe(yield* keyOf({ parameters: { top_p: 0.5 } }))))
+        ]
+      ) Fs.rmSync(Path.join(root, folder, "identity.json"), { force: true })
       assert.deepStrictEqual(yield* promptsOf(store, identity), ["parameters"])
       const all = yield* Stream.runCollect(store.keys())
       assert.deepStrictEqual(

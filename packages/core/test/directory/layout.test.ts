@@ -117,7 +117,7 @@ describe("the layout of a directory", () => {
       const promptFolder = folder.replace(/\/forks\/.*/, "")
       assert.sameMembers(
         files.filter((file) => !file.startsWith(`${folder}/`) || /(txt|identity.json)$/.test(file)),
-        [`${identityFolder}/identity.json`, `${promptFolder}/prompt.txt`]
+        [".gitattributes", `${identityFolder}/identity.json`, `${promptFolder}/prompt.txt`]
       )
       yield* store.put(key, [{ position: 1, drawn: drawn("y") }, { position: 2, drawn: drawn("z") }], "drop")
       assert.include(Fs.readdirSync(root), ".purchases")

@@ -31,4 +31,14 @@ export const advise = (why: string): string =>
 export const isFault = (cause: unknown): boolean => Predicate.hasProperty(cause, "code")
 
 /** Describes a fault of the file system, with advice. */
-export const explain = (cause: unknown, file?: string): Fault => fileSystemFault(cause, "directory", file)
+export const explain = (cause: unknown, file?: string): Fault => {
+  const { code = "", message, syscall } = cause as NodeJS.ErrnoException
+  // As for a `:` or a letter that the file system has not. The folder above exists where `mkdir` says `ENOENT`.
+  return syscall === "mkdir" && ["EINVAL", "EILSEQ", "ENAMETOOLONG", "ENOENT"].includes(code)
+    ? { kind: "InvalidName", description: advise(`${message}: this file system refuses the name`), cause }
+    : fileSystemFault(cause, "directory", file)
+}
+
+/** Whether the process or the system has no descriptor left for another file. */
+export const isOutOfFiles = (cause: unknown): boolean =>
+  Predicate.hasProperty(cause, "code") && (cause.code === "EMFILE" || cause.code === "ENFILE")

@@ -3,7 +3,8 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
-import { list, readIfPresent, replace } from "./files.ts"
+import { isFault } from "./errors.ts"
+import { hasLinks, list, makeFolder, readIfPresent, removeTemporary, replace } from "./files.ts"
 import {
   type Folder,
   forkFile,
@@ -18,11 +19,19 @@ import {
 export class KeyFolders {
   readonly #root: string
   readonly #checked = new WeakMap<Identity, Folder>()
+  /** Folders in which nothing of a killed process is left. */
+  readonly #cleaned = new Set<string>()
+  #links: boolean | undefined
   /** Whether folders of earlier versions exist, for keys with forks. */
   readonly #formers = new Map<string, boolean>()
 
   constructor(root: string) {
     this.#root = root
+  }
+
+  /** Whether the file system has hard links, as far as it is known. */
+  get hasLinks(): boolean {
+    return this.#links ?? true
   }
 
   /** The absolute path of a key's folder. */
@@ -51,8 +60,17 @@ export class KeyFolders {
       Fs.accessSync(folder, Fs.constants.W_OK)
     } else {
       // Prompts and answers are private, unless the owner creates the root.
-      if (!Fs.existsSync(this.#root)) Fs.mkdirSync(this.#root, { recursive: true, mode: 0o700 })
-      Fs.mkdirSync(folder, { recursive: true })
+      if (!Fs.existsSync(this.#root)) makeFolder(this.#root, 0o700)
+      makeFolder(folder)
+    }
+    if (this.#links === undefined) {
+      this.#links = hasLinks(folder)
+      protectLineEndings(this.#root)
+    }
+    if (this.#cleaned.size >= mostFormers) this.#cleaned.clear()
+    if (!this.#cleaned.has(folder)) {
+      this.#cleaned.add(folder)
+      removeTemporary(folder)
     }
     const identity = this.findIdentity(key.identity)
     if (!identity.ok) return
@@ -103,8 +121,19 @@ export class KeyFolders {
   }
 }
 
-/** How many folders of earlier versions are kept in memory. */
+/** How many folders are kept in memory. */
 const mostFormers = 10_000
+
+/** Keeps Git from changing the line endings of samples: in a root of its own, not at the top of a work tree. */
+const protectLineEndings = (root: string): void => {
+  const file = Path.join(root, ".gitattributes")
+  try {
+    if (!Fs.existsSync(file) && !Fs.existsSync(Path.join(root, ".git"))) replace(file, "* -text\n")
+  } catch (cause) {
+    // Samples need it only in a checkout.
+    if (!isFault(cause)) throw cause
+  }
+}
 
 /** Whether a path below a root exists with these very names: a file system may take others for the same. */
 const existsExactly = (root: string, path: string): boolean => {

@@ -45,7 +45,8 @@ const host = (): string => {
 const birthOf = (pid: number): string | undefined =>
   attempt(() => Fs.readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)!.split(" ")[19])
 
-const isRunning = (pid: number, birth: string): boolean => {
+/** Whether a process runs. */
+export const isRunning = (pid: number, birth: string): boolean => {
   if (birth !== "") return birthOf(pid) === birth
   try {
     process.kill(pid, 0)

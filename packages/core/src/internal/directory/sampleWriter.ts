@@ -3,7 +3,7 @@ import * as Path from "node:path"
 import { crc32 } from "node:zlib"
 import type { Entry } from "../../Sample.ts"
 import type { FileReader } from "./fileReader.ts"
-import { ifPresent, writeNew } from "./files.ts"
+import { ifPresent, makeFolder, writeNew } from "./files.ts"
 import type { LoggedRequest, NamedEntry } from "./loggedRequest.ts"
 import type { MetadataLog } from "./metadataLog.ts"
 import { samplePath } from "./samplePath.ts"
@@ -53,7 +53,7 @@ export class SampleWriter {
     isOurs: () => boolean
   ): ReadonlyArray<number | undefined> {
     const absolute = Path.join(this.#root, folder)
-    if (isTakenOver) Fs.mkdirSync(absolute, { recursive: true })
+    if (isTakenOver) makeFolder(absolute)
     return entries.map((entry) => {
       const written = isTakenOver ? this.#findWritten(absolute, entry.drawn.text, entry.id) : undefined
       return written ?? (isOurs() ? this.write(absolute, entry, ifTaken) : undefined)
@@ -68,12 +68,21 @@ export class SampleWriter {
       if (typeof this.#log.find(absolute)(position, content) === "string") return
       ifPresent(() => Fs.unlinkSync(samplePath(absolute, position)))
     }
-    Fs.mkdirSync(absolute, { recursive: true })
+    makeFolder(absolute)
     this.write(absolute, { drawn, id, position }, "drop")
   }
 
   #findWritten(folder: string, text: string, id: string): number | undefined {
-    return this.#log.announced(folder, id).find((position) => this.#holds(folder, position, text, id))
+    return this.#log.announced(folder, id).find((position) => {
+      if (this.#holds(folder, position, text, id)) return true
+      // Without hard links, a process that was killed leaves a part of its sample.
+      const content = this.#files.read(samplePath(folder, position))
+      const isPart = content !== undefined && content.bytes < Buffer.byteLength(text) &&
+        text.startsWith(content.text.replace(/\uFFFD+$/, "")) &&
+        typeof this.#log.find(folder)(position, content) !== "string"
+      if (isPart) ifPresent(() => Fs.unlinkSync(samplePath(folder, position)))
+      return false
+    })
   }
 
   #holds(folder: string, position: number, text: string, id: string): boolean {

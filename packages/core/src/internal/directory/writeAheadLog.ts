@@ -1,6 +1,6 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { ifPresent, list } from "./files.ts"
+import { ifPresent, list, makeFolder } from "./files.ts"
 import { forcePath } from "./force.ts"
 import type { KeyFolders } from "./keyFolders.ts"
 import { LogFile } from "./logFile.ts"
@@ -187,7 +187,7 @@ export class WriteAheadLog {
   #create(): LogFile {
     const name = this.#nextName()
     const path = Path.join(this.#folder, name)
-    Fs.mkdirSync(this.#folder, { recursive: true })
+    makeFolder(this.#folder)
     const file = new LogFile(path, bootLine(bootOfSystem()), [
       this.#folder,
       this.#root,
