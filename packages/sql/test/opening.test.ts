@@ -77,6 +77,26 @@ describePostgres("PostgreSQL, opened as a store", () => {
       for (const store of [reader, writer]) assert.deepStrictEqual(yield* store.get(key, 1), drawn)
     }))
 
+  it.live("tables of the first version are left to their owner, and the error says so before a request", () =>
+    Effect.gen(function*() {
+      const place = newPlace()
+      const key = yield* makeKey()
+      yield* put(yield* open(place), key, entry(0, "a"))
+      const old = `alter table ${place.prefix}_samples drop column metadata`
+      const role = yield* createRole("recorder")
+      yield* execute(
+        old,
+        `update ${place.prefix}_store set version = 1`,
+        `grant select, insert, delete on all tables in schema public to ${role}`
+      )
+      const store = yield* open({ ...place, url: urlOf(role, "hunter2") })
+      const error = yield* Effect.flip(store.prepare(key))
+      assert.deepInclude(error, { kind: "Unavailable", operation: "prepare" })
+      assert.include(error.message, "an update of the tables is up to their owner")
+      assert.strictEqual((yield* store.get(key, 0))?.text, "a")
+      assert.deepStrictEqual(yield* execute(`select version from ${place.prefix}_store`), [{ version: 1 }])
+    }))
+
   it.live("the first writes of many processes and fibers create the tables once", () =>
     Effect.gen(function*() {
       const place = newPlace()

@@ -50,7 +50,7 @@ import { transfers } from "./internal/storeTests/transfers.ts"
 export interface NewPlace<E = never> {
   /** The store at the place. */
   readonly layer: Layer.Layer<SampleStore.SampleStore, E>
-  /** The names of everything that the store keeps at the place. */
+  /** Everything that the store keeps at the place, by name. */
   readonly traces: Effect.Effect<ReadonlyArray<unknown>>
 }
 

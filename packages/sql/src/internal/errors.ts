@@ -6,7 +6,7 @@ const adviceByTag: { readonly [tag in SqlError["reason"]["_tag"]]?: string } = {
   ConnectionError: advice.unreachable,
   AuthenticationError: advice.login,
   AuthorizationError: advice.denied(
-    "Grant this role select, insert and delete on the tables of the cache (and create on their schema, for the first run)"
+    "Grant this role select, insert and delete on the tables of the cache (and create on their schema, for the first run; an update of the tables is up to their owner)"
   ),
   DeadlockError: advice.tryAgain,
   SerializationError: advice.tryAgain,
