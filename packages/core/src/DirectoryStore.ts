@@ -71,7 +71,7 @@ import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
 import type { Key } from "./Key.ts"
 import type { StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
-import { advice } from "./StoreRow.ts"
+import { advice } from "./StoreFault.ts"
 
 /**
  * How a directory keeps its samples.
