@@ -20,7 +20,9 @@ const stores: ReadonlyArray<
   readonly [string, Layer.Layer<SampleStore.SampleStore, SampleError.InvalidInput | SampleError.StoreError>]
 > = [
   ["directory", DirectoryStore.layer(Path.join(root, "directory"))],
+  ["directory, `process`", DirectoryStore.layer(Path.join(root, "process"), { durability: "process" })],
   ["SQLite", SqliteStore.layer({ file: Path.join(root, "samples.db") })],
+  ["SQLite, `process`", SqliteStore.layer({ file: Path.join(root, "process.db"), durability: "process" })],
   ...(postgres ? [["PostgreSQL", PgStore.layer({ url: Redacted.make(postgres), prefix })] as const] : []),
   ...(redis
     ? [["Redis", RedisStore.layer({ url: redis, prefix })] as const]
