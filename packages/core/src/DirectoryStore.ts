@@ -248,7 +248,7 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
         writeAheadLog.noteRemoved(Path.relative(root, folder), positions)
         return Effect.void
       }),
-    keys: ({ identity } = {}) =>
+    keys: (filter = {}) =>
       Stream.unwrap(Effect.clockWith((clock) =>
         Effect.sync(() => {
           try {
@@ -257,7 +257,7 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
           } catch (cause) {
             if (!isFault(cause)) throw cause
           }
-          return listKeys(name, root, folders, identity)
+          return listKeys(name, root, folders, filter)
         })
       ))
   })

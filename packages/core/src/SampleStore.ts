@@ -43,6 +43,12 @@ export interface KeyFilter {
    * @default all identities
    */
   readonly identity?: Identity | undefined
+  /**
+   * Whether files that a killed process left, beside the samples, are failures among the elements.
+   *
+   * @default false
+   */
+  readonly leftovers?: boolean | undefined
 }
 
 /**

@@ -186,7 +186,7 @@ export const verify = (store: Store, options?: VerifyOptions): Effect.Effect<Ver
     return Effect.map(
       readSamples(
         store,
-        options ?? {},
+        { ...options, leftovers: true },
         (error) => Effect.sync(() => void damaged.push(error)),
         (_, samples) => Stream.runDrain(samples)
       ),

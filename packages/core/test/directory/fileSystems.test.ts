@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DirectoryStore, LlmModel, Persistent } from "@llm-cache/core"
+import { DirectoryStore, LlmModel, MemoryStore, Persistent, Transfer } from "@llm-cache/core"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -170,7 +170,16 @@ it.effect("A file that a killed process left is removed when its prompt is prepa
     ]
     for (const name of [killed, running, old, older, other]) Fs.writeFileSync(Path.join(folder, name), "part")
     for (const name of [old, older]) Fs.utimesSync(Path.join(folder, name), 1, 1)
-    yield* Effect.flatMap(directoryStore(root), (store) => store.prepare(key))
+    const store = yield* directoryStore(root)
+    const { damaged } = yield* Transfer.verify(store)
+    assert.sameMembers(damaged.map(({ description }) => Path.basename(description.split(" ")[0]!)), [
+      killed,
+      old,
+      older
+    ])
+    // They stand in the way of no copy.
+    yield* Transfer.copy(store, yield* MemoryStore.make)
+    yield* store.prepare(key)
     assert.sameMembers(Fs.readdirSync(folder).filter((name) => name.endsWith(".tmp")), [running, other])
     assert.deepStrictEqual(samplesIn(root), {})
   }))

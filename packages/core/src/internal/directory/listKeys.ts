@@ -6,11 +6,11 @@ import * as Path from "node:path"
 import { fromId, type Identity } from "../../Identity.ts"
 import { Key } from "../../Key.ts"
 import { StoreError } from "../../SampleError.ts"
-import type { Listed } from "../../SampleStore.ts"
+import type { KeyFilter, Listed } from "../../SampleStore.ts"
 import { parseJson } from "../../StoreRow.ts"
 import { canonical } from "../canonicalJson.ts"
 import { attempt, failure, isFault } from "./errors.ts"
-import { list, openIfPresent, readIfPresent } from "./files.ts"
+import { isLeft, isTemporary, list, openIfPresent, readIfPresent } from "./files.ts"
 import { explanationOf, type KeyFolders } from "./keyFolders.ts"
 import {
   forkFile,
@@ -33,11 +33,11 @@ export const listKeys = (
   store: string,
   root: string,
   folders: KeyFolders,
-  identity: Identity | undefined
+  { identity, leftovers = false }: KeyFilter
 ): Stream.Stream<Element, StoreError> => {
   const failed = failure(store, "keys")
   return Stream.suspend(() => {
-    const elements = walk(store, root, folders, identity)
+    const elements = walk(store, root, folders, identity, leftovers)
     return Stream.unfold(
       undefined,
       () =>
@@ -50,7 +50,8 @@ function* walk(
   store: string,
   root: string,
   folders: KeyFolders,
-  only: Identity | undefined
+  only: Identity | undefined,
+  leftovers: boolean
 ): Generator<Element, void> {
   const damaged = (description: string): Element =>
     Result.fail(new StoreError({ kind: "Damaged", store, operation: "keys", description }))
@@ -74,6 +75,14 @@ function* walk(
   function* prompt(above: string, name: string, identityOf: () => Identity | undefined): Generator<Element, void> {
     const folder = Path.join(above, name)
     try {
+      if (leftovers) {
+        for (const file of leftIn(folder)) {
+          yield damaged(
+            `${file} was left by a process that was killed: it is no sample. Delete it, or record the prompt again, ` +
+              "which removes it"
+          )
+        }
+      }
       const identity = identityOf()
       const prompt = readIfPresent(Path.join(folder, promptFile))
       for (const { path, samples } of forks(folder, [])) {
@@ -103,6 +112,12 @@ function* walk(
 
   yield* only === undefined ? all("") : ofIdentity(only)
 }
+
+const leftIn = (folder: string): ReadonlyArray<string> =>
+  Fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((path) => isTemporary(Path.basename(path)))
+    .map((path) => Path.join(folder, path))
+    .filter(isLeft)
 
 interface Fork {
   /** The names of the forks, or the folder that should name them. */

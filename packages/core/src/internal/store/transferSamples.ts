@@ -7,7 +7,7 @@ import * as Crypto from "node:crypto"
 import type { Key } from "../../Key.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
 import { SampleConflict, type StoreError } from "../../SampleError.ts"
-import type { Store } from "../../SampleStore.ts"
+import type { KeyFilter, Store } from "../../SampleStore.ts"
 import type { MergeOptions, TransferResult, VerifyOptions } from "../../Transfer.ts"
 import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
@@ -24,7 +24,7 @@ const concurrency = 16
  */
 export const readSamples = <E1, E2>(
   store: Store,
-  { filter = () => true, onProgress = () => Effect.void }: VerifyOptions,
+  { filter = () => true, leftovers, onProgress = () => Effect.void }: VerifyOptions & KeyFilter,
   onDamaged: (error: StoreError) => Effect.Effect<void, E1>,
   visit: (
     key: Key,
@@ -32,7 +32,7 @@ export const readSamples = <E1, E2>(
   ) => Effect.Effect<void, E2>
 ) =>
   Effect.gen(function*() {
-    const listed = store.keys().pipe(
+    const listed = store.keys({ leftovers }).pipe(
       Stream.filter((element) => Result.isFailure(element) || filter(element.success.key))
     )
     const total = yield* Stream.runFold(
