@@ -165,7 +165,7 @@ describe("a sample that a directory recorded", () => {
 })
 
 describe("after a power failure", () => {
-  /** Records samples, and returns what was forced to the disk when the last draw returned: the write-ahead log. */
+  /** Records samples, and returns the forced files at the end of the last draw: the write-ahead log. */
   const record = Effect.fnUntraced(
     function*(root: string, use: (store: SampleStore.Store) => Effect.Effect<unknown, SampleError.StoreError>) {
       const store = yield* directoryStore(root)

@@ -30,7 +30,7 @@ export class LogFile {
 
   /**
    * Forces the lines so far to the disk: calls during a forced write share the next one (group commit, DeWitt et al. 1984).
-   * After a failure it fails for good, because the kernel may have dropped what it could not write (Rebello et al. 2020).
+   * After a failure it fails for good, because the kernel may have dropped the data (Rebello et al. 2020).
    */
   force(): Promise<void> {
     return this.#next ??= this.#forceNext()

@@ -156,7 +156,7 @@ export class MetadataLog {
   }
 }
 
-/** Whether a text is the file that Git puts in the place of one that Git LFS has not fetched. */
+/** Whether a text is a pointer of Git LFS, as in a checkout without LFS. */
 export const isLfsPointer = (text: string): boolean =>
   /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:ext-.+\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n$/.test(text)
 

@@ -95,10 +95,10 @@ export const forkOfFolder = (name: string): string | undefined => {
   }
 }
 
-/** Whether a folder is that of forks whose names do not fit. No name of a fork has an `=`. */
+/** Whether a folder has the shortened name of long forks. No other name of a fork has an `=`. */
 export const isShortened = (name: string): boolean => /=[0-9a-f]{32}$/.test(name)
 
-/** The folder of forks whose names do not fit. */
+/** The shortened name of long forks: the beginning of the last, and a hash. */
 export const shortForkFolder = (path: ReadonlyArray<string>): string =>
   `${cut(forkFolder(path.at(-1)!)).replace(/%.?$/, "")}=${hash(JSON.stringify(path))}`
 
@@ -114,7 +114,7 @@ export const promptFile = "prompt.txt"
 /** The explanation of an identity's folder, in it. */
 export const identityFile = "identity.json"
 
-/** The names of the forks, in a folder whose name has not all of them. */
+/** The names of the forks, in a folder with a shortened name. */
 export const forkFile = "fork.json"
 
 /** The folder of the write-ahead log. Caches on disk have this name. */

@@ -45,8 +45,8 @@ export interface Written {
  * the root finishes the requests of a killed one.
  *
  * If it forces its writes, a request costs one forced write, that of the log, which concurrent requests share. The files
- * of the samples are forced in the background, and only then the file of the log is removed: an earlier one is overwritten
- * by none (Pillai et al., OSDI 2014, on what file systems reorder).
+ * of the samples are forced in the background. The file of the log is removed last, because file systems reorder writes
+ * that are not forced (Pillai et al., OSDI 2014).
  */
 export class WriteAheadLog {
   readonly #root: string
@@ -62,9 +62,9 @@ export class WriteAheadLog {
   #places: Array<Place> = []
   /** The names of the files that this log has in use. */
   readonly #live = new Set<string>()
-  /** Folders, below the root, with samples of which the forced write is under way. */
+  /** Folders, below the root, with samples during their forced write. */
   readonly #unforced = new Map<string, Promise<void>>()
-  /** Samples of which it failed, by folder. */
+  /** Samples after a failed forced write, by folder. */
   readonly #failed = new Map<string, ReadonlyArray<Place>>()
   #timer: NodeJS.Timeout | undefined
   /** The folder's modification time when it had no file left to look at again. */
@@ -228,7 +228,7 @@ export class WriteAheadLog {
     if (this.#current !== file) return
     clearTimeout(this.#timer)
     const retire = () => {
-      // A request of which the forced write is under way comes back here.
+      // A request during its forced write comes back here.
       if (this.#current !== file || this.#unforced.size > 0) return
       const places = this.#places
       this.#current = undefined
