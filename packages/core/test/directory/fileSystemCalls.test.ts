@@ -39,7 +39,8 @@ it.effect("recording in batches lists a prompt's folder when it is prepared, for
     })
     yield* count(record(root, "p", 200, provider.model))
     assert.strictEqual(provider.requests.length, 20)
-    assert.strictEqual(lists, 3)
+    // The first lists the root, for a folder that a file system may take for that of the model.
+    assert.strictEqual(lists, 4)
     yield* settled(root)
   }))
 
@@ -61,6 +62,6 @@ it.effect.runIf(process.platform === "linux")(
       yield* store.put(key, [{ position: 20, drawn: drawn("x") }, { position: 21, drawn: drawn("y") }], "drop")
       yield* Stream.runDrain(Stream.take(store.keys(), 1))
       yield* settled(root)
-      assert.strictEqual(openFiles(), before)
+      assert.isAtMost(openFiles(), before)
     })
 )

@@ -125,7 +125,8 @@ describe("the layout of a directory", () => {
 
   it.effect("no two keys share a folder, and none is outside of the root", () =>
     Effect.gen(function*() {
-      const store = yield* directoryStore("/nowhere")
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root)
       const folders = new Set<string>()
       const names = [
         "forks",
@@ -150,10 +151,11 @@ describe("the layout of a directory", () => {
       ) {
         for (const temperature of [undefined, 0, 1, 0.123, 0.1234, 0.12341]) {
           for (const parameters of [{}, { top_p: 1 }, { top_p: "1" }, { max_tokens: 1, top_p: 1 }]) {
+            yield* store.prepare(yield* keyOf({ alias, temperature, parameters }, "first"))
             for (const prompt of ["a", "b"]) {
               for (const path of [[], ...names.map((name) => [name]), ...names.map((name) => ["x", name])]) {
                 const folder = store.describe(yield* keyOf({ alias, temperature, parameters }, prompt, path))
-                assert.isTrue(folder.startsWith("/nowhere/") && Path.normalize(folder) === folder, folder)
+                assert.isTrue(folder.startsWith(`${root}/`) && Path.normalize(folder) === folder, folder)
                 // As a file system may take them that ignores case and Unicode form.
                 folders.add(folder.normalize("NFKC").toUpperCase().toLowerCase())
                 keys++
@@ -163,6 +165,28 @@ describe("the layout of a directory", () => {
         }
       }
       assert.strictEqual(folders.size, keys)
+    }))
+
+  it.effect("an alias has the folder of the original, unless a file system may take it for another one's", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const aliases = ["Qwen/Qwen2.5-7B", "modèle", "qwen/qwen2.5-7b", "QWEN/Qwen2.5-7B", "mode\u0300le"]
+      const folders: Array<string> = []
+      for (const alias of aliases) {
+        const store = yield* directoryStore(root)
+        const key = yield* keyOf({ alias }, "p")
+        yield* store.put(key, [{ position: 0, drawn: drawn(alias) }], "drop")
+        folders.push(Path.relative(root, Path.dirname(store.describe(key))))
+      }
+      assert.deepStrictEqual(folders.slice(0, 2), ["Qwen/Qwen2.5-7B_1", "modèle_1"])
+      for (const folder of folders.slice(2)) assert.match(folder, /_1_n-[0-9a-f]{32}$/)
+      // Another process finds each again.
+      const store = yield* directoryStore(root)
+      for (const alias of aliases) {
+        assert.strictEqual((yield* store.get(yield* keyOf({ alias }, "p"), 0))?.text, alias)
+      }
+      const listed = yield* Stream.runCollect(store.keys())
+      assert.sameMembers(listed.map((element) => Result.getOrThrow(element).key.identity.name), aliases)
     }))
 
   it.effect("parameters in another order are the same identity, and identity.json explains the folder", () =>
@@ -177,7 +201,7 @@ describe("the layout of a directory", () => {
       assert.deepStrictEqual(explained, { name: "m", temperature: 1, parameters: { max_tokens: 5, stop: ["a"] } })
     }))
 
-  it.effect("a folder that the file system gives to two identities belongs to the first of them", () =>
+  it.effect("a folder that the file system gives to two identities belongs to the first, and the second has its own", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const provider = yield* makeProvider({ model: "Model" })
@@ -186,20 +210,11 @@ describe("the layout of a directory", () => {
       const folder = (yield* directoryStore(root)).describe(new Key.Key(provider.model.identity, "p", []))
       Fs.renameSync(Path.dirname(folder), Path.join(root, "model_1"))
       const other = yield* makeProvider({ model: "model" })
-      for (const read of [record(root, "p", 1, other.model), replicate(root, "p", 1, { model: "model" })]) {
-        const error = yield* Effect.flip(read)
-        assert.strictEqual((error as { kind?: string }).kind, "InvalidName")
-        assert.include(error.message, `the folder of "Model"`)
-      }
-      assert.deepStrictEqual(other.requests, [])
-      // A store looks again, once the folder is moved away.
-      const store = yield* directoryStore(root)
+      yield* record(root, "p", 1, other.model)
+      assert.deepStrictEqual(other.requests, [1])
       const key = new Key.Key(other.model.identity, "p", [])
-      assert.strictEqual((yield* Effect.flip(store.prepare(key))).kind, "InvalidName")
-      Fs.renameSync(Path.join(root, "model_1"), Path.join(root, "away"))
-      yield* store.prepare(key)
-      Fs.rmSync(Path.join(root, "model_1"), { recursive: true })
-      Fs.renameSync(Path.join(root, "away"), Path.join(root, "model_1"))
+      assert.match((yield* directoryStore(root)).describe(key), /\/model_1_n-[0-9a-f]{32}\//)
+      assert.deepStrictEqual(yield* replicate(root, "p", 1, { model: "model" }), other.given)
       // The file only explains: a spoilt file is no obstacle, nor a missing one as in a cache of the original.
       for (const content of ["", "{", "[]", "{}"]) {
         Fs.writeFileSync(Path.join(root, "model_1", "identity.json"), content)

@@ -105,13 +105,13 @@ export class KeyFolders {
   #check(identity: Identity): Folder {
     const folder = identityFolder(identity)
     if (!folder.ok) return folder
-    const { former } = folder
-    if (former !== undefined && existsExactly(this.#root, former)) {
-      const path = Path.join(this.#root, former)
-      if (isOf(identity, explanationOf(path))) return { ok: true, path }
-    }
-    const path = Path.join(this.#root, folder.path)
-    const explained = explanationOf(path)
+    const plain = Path.join(this.#root, folder.path)
+    const explainedPlain = explanationOf(plain)
+    const isPlain = explainedPlain === undefined
+      ? existsExactly(this.#root, folder.path) || !hasTwin(this.#root, folder.path.split(Path.sep))
+      : isOf(identity, explainedPlain)
+    const path = isPlain ? plain : Path.join(this.#root, folder.distinct)
+    const explained = isPlain ? explainedPlain : explanationOf(path)
     return isOf(identity, explained)
       ? { ok: true, path }
       : {
@@ -140,6 +140,14 @@ const existsExactly = (root: string, path: string): boolean => {
   if (!Fs.existsSync(Path.join(root, path))) return false
   return path.split(Path.sep).every((name, i, names) => list(Path.join(root, ...names.slice(0, i))).includes(name))
 }
+
+/** Whether another path exists below a folder that a file system may take for this one. */
+const hasTwin = (folder: string, [first, ...rest]: ReadonlyArray<string>): boolean =>
+  first === undefined ||
+  list(folder).some((name) => fold(name) === fold(first) && hasTwin(Path.join(folder, name), rest))
+
+// Cases and Unicode forms, as file systems fold them.
+const fold = (name: string): string => name.normalize("NFKD").toUpperCase().toLowerCase()
 
 const isOf = (identity: Identity, explained: ReturnType<typeof explanationOf>): boolean =>
   explained === undefined || (explained.name === identity.name && explained.temperature === identity.temperature)

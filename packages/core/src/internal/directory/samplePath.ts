@@ -5,12 +5,14 @@ import type { Key } from "../../Key.ts"
 
 // Every name below a root: <identity>/<hash of the prompt>[/forks/<fork> ...]/<position>.md
 
-/**
- * A path, or the reason why a name cannot be a folder. `former` is the path in earlier versions, and in the Python
- * original: a folder that exists there stays in use.
- */
+/** A path, or the reason why a name cannot be a folder. `former` is the path in earlier versions, which stays in use. */
 export type Folder =
   | { readonly ok: true; readonly path: string; readonly former?: string | undefined }
+  | { readonly ok: false; readonly why: string }
+
+/** The path of an identity's folder, and another one in case that a file system takes it for that of a second identity. */
+export type IdentityFolder =
+  | { readonly ok: true; readonly path: string; readonly distinct: string }
   | { readonly ok: false; readonly why: string }
 
 /** The file of the sample at a position, in the folder of its key. */
@@ -45,12 +47,11 @@ export const keyFolder = (identityFolder: string, key: Key): Folder => {
 }
 
 /**
- * The folder of an identity, below the root: `<alias>_<temperature>`, and a suffix for other parameters. An alias with
- * capitals or other letters than ASCII, which a file system may fold, or that does not fit, adds a suffix of its own. Read
- * from the right, the last part is a suffix or a temperature and no suffix is a temperature, so two identities never share
- * one.
+ * The folder of an identity, below the root: `<alias>_<temperature>`, as in the Python original, and a suffix for other
+ * parameters. An alias that does not fit, or that a file system may take for another one, adds a suffix of its own. Read from
+ * the right, the last part is a suffix or a temperature and no suffix is a temperature, so two identities never share one.
  */
-export const identityFolder = (identity: Identity): Folder => {
+export const identityFolder = (identity: Identity): IdentityFolder => {
   const parameters = identity.parameters === "{}" ? "" : `_p-${hash(identity.parameters)}`
   const segments = identity.name.split("/")
   const alias = `the alias ${JSON.stringify(identity.name)}`
@@ -64,11 +65,10 @@ export const identityFolder = (identity: Identity): Folder => {
   const last = segments.pop()!
   const settings = `_${temperature(identity.temperature)}${parameters}`
   const plain = [...segments, `${last}${settings}`]
-  const former = fit(plain, Infinity) ? plain.join(Path.sep) : undefined
-  if (/^[ -@[-~]*$/.test(identity.name) && fit(plain, longestAlias)) return { ok: true, path: plain.join(Path.sep) }
   const suffix = `${settings}_n-${hash(identity.name)}`
   const whole = [...segments, `${last}${suffix}`]
-  return { ok: true, path: fit(whole, longestAlias) ? whole.join(Path.sep) : `${cut(last)}${suffix}`, former }
+  const distinct = fit(whole, longestAlias) ? whole.join(Path.sep) : `${cut(last)}${suffix}`
+  return { ok: true, path: fit(plain, Infinity) ? plain.join(Path.sep) : distinct, distinct }
 }
 
 /** The identity of the folder at this path below the root, `undefined` if the path alone does not tell. */
@@ -82,7 +82,7 @@ export const identityOfFolder = (path: string): Identity | undefined => {
 /** Whether the folder at this path below the root is that of an identity. */
 export const isFolderOf = (identity: Identity, path: string): boolean => {
   const folder = identityFolder(identity)
-  return folder.ok && (folder.path === path || folder.former === path)
+  return folder.ok && (folder.path === path || folder.distinct === path)
 }
 
 /** The fork of a folder with this name, `undefined` if forks have no such name. */
