@@ -91,6 +91,12 @@ export interface StoreOptions {
 export interface InDirectory {
   /** The root of the cache, see `DirectoryStore`. A `~` at its start is the home folder. */
   readonly directory: string
+  /**
+   * Which failure recorded samples survive, see `DirectoryStore`.
+   *
+   * @default "power"
+   */
+  readonly durability?: DirectoryStore.Options["durability"]
   readonly store?: undefined
 }
 
@@ -316,7 +322,7 @@ const neverAsked = (identity: Identity.Identity): LlmModel.Model =>
 
 // The layer of the store is built in the program's memo map, which shares it; the cache over it is always new.
 const over = <E, R, E2, R2>(
-  { directory, store }: Place<E, R>,
+  { directory, store, ...options }: Place<E, R>,
   makeOver: (store: Store) => Effect.Effect<LlmModel.Model, E2, R2 | Scope.Scope>
 ): Layer.Layer<
   LlmModel.LlmModel | RepeatableModel,
@@ -328,7 +334,7 @@ const over = <E, R, E2, R2>(
       directory !== undefined && store !== undefined
         ? Effect.fail(invalid("both `directory` and `store` are given: leave one out"))
         : directory !== undefined
-        ? DirectoryStore.make(directory)
+        ? DirectoryStore.make(directory, options)
         : store === undefined
         ? Effect.service(SampleStore)
         : isLayer(store)

@@ -275,3 +275,22 @@ describe("after a power failure", () => {
       })
   )
 })
+
+it.effect.each(["process", "power"] as const)(
+  "Persistent.layer in a directory takes the durability %s",
+  (durability) =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const provider = yield* makeProvider()
+      let forced = 0
+      yield* LlmModel.sampleMany("p", 2).pipe(
+        Effect.provide(Persistent.layer({ directory, durability })),
+        Effect.provide(provider.layer),
+        patched(["fdatasync", "fsync", "fdatasyncSync", "fsyncSync"], (_, original) => (...args) => {
+          forced++
+          return original(...args)
+        })
+      )
+      assert.strictEqual(forced > 0, durability === "power")
+    }).pipe(Effect.scoped)
+)
