@@ -259,10 +259,10 @@ describe("Audit", () => {
     Effect.gen(function*() {
       for (const isRemembered of [true, false]) {
         const provider = yield* makeProvider()
-        const bought = Audit.watch(provider.layer, "provider")
+        const provided = Audit.watch(provider.layer, "provider")
         const stack = Independent.layer.pipe(
           Audit.watch("top"),
-          Layer.provide(isRemembered ? Layer.provide(Repeatable.layer, bought) : bought)
+          Layer.provide(isRemembered ? Layer.provide(Repeatable.layer, provided) : provided)
         )
         yield* Effect.gen(function*() {
           provider.gate = Effect.sync(() => {
@@ -342,12 +342,12 @@ describe("Audit", () => {
           { concurrency: "unbounded" }
         )
         yield* Audit.check
-        const [bought, memory, top] = yield* Audit.report
+        const [provided, memory, top] = yield* Audit.report
         assert.isAtLeast(top!.handedOut, 350)
         assert.isAtMost(top!.handedOut, 400)
         assert.strictEqual(top!.distinct, top!.handedOut)
         assert.strictEqual(memory!.distinct, memory!.handedOut)
-        assert.strictEqual(bought!.handedOut, provider.given.length)
+        assert.strictEqual(provided!.handedOut, provider.given.length)
         assert.isAtMost(top!.handedOut - top!.fromCache!, provider.requests.length)
       }).pipe(Effect.provide(stack), Effect.provide(Audit.layer))
     }))

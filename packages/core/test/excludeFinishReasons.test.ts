@@ -297,7 +297,7 @@ describe("Samples excluded by finish reason", () => {
           ({ batch, n }) => Effect.map(some(n, batch), (texts) => assert.deepStrictEqual(texts, expected.slice(0, n))),
           { concurrency: "unbounded" }
         ).pipe(using(sliced))
-        const bought = state.next
+        const requested = state.next
         const again = yield* Persistent.make(
           yield* Persistent.make(yield* model, big, { excludeFinishReasons: ["length"] }),
           yield* memory
@@ -306,7 +306,7 @@ describe("Samples excluded by finish reason", () => {
           runs,
           ({ batch, n }) => Effect.map(some(n, batch), (texts) => assert.deepStrictEqual(texts, expected.slice(0, n)))
         ).pipe(using(again))
-        assert.strictEqual(state.next, bought)
+        assert.strictEqual(state.next, requested)
       })
   )
 

@@ -382,7 +382,7 @@ describe.each(ways)("%s", (_, isWatched) => {
       }))
   })
 
-  describe("law 5, demand: who takes n elements makes every caching model beneath hand out exactly n", () => {
+  describe("law 5, demand: a consumer of n samples makes every caching model beneath hand out exactly n", () => {
     it.effect.prop(
       "and a provider sell exactly n, zero included",
       { stack: Stack, n: count(0, 8) },
@@ -474,7 +474,7 @@ describe.each(ways)("%s", (_, isWatched) => {
       runs
     )
 
-    it.effect("different positions and different prompts are bought at the same time", () =>
+    it.effect("different positions and different prompts are requested at the same time", () =>
       Effect.gen(function*() {
         const provider = yield* makeProvider()
         const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
@@ -485,12 +485,15 @@ describe.each(ways)("%s", (_, isWatched) => {
         assert.strictEqual(provider.mostUnderWay, 20)
       }).pipe(Effect.scoped))
 
-    it.effect("those who wait for the other samples of a batch do not buy their own", () =>
+    it.effect("draws that wait for the other samples of a batch send no request of their own", () =>
       Effect.gen(function*() {
         const provider = yield* makeProvider({ maxBatch: 10 })
         const [model] = yield* build(["Independent", "Persistent"], provider.model, yield* makeDirectory)
-        const texts = yield* Effect.forEach(Array.from({ length: 40 }), () =>
-          Stream.runHead(LlmModel.sample("a", { batch: 20 })), concurrently)
+        const texts = yield* Effect.forEach(
+          Array.from({ length: 40 }),
+          () => Stream.runHead(LlmModel.sample("a", { batch: 20 })),
+          concurrently
+        )
           .pipe(using(model!))
         assert.strictEqual(new Set(texts.map(String)).size, 40)
         assert.deepStrictEqual(provider.requests, [10, 10, 10, 10])
@@ -545,7 +548,7 @@ describe.each(ways)("%s", (_, isWatched) => {
     )
   })
 
-  describe("law 8, nothing bought is lost", () => {
+  describe("law 8, no requested sample is lost", () => {
     it.effect.prop(
       "every sample of a request is stored before the first of them is handed out",
       { batch: count(1, 12), maxBatch: count(1, 6), less: count(0, 2), more: count(0, 3) },
@@ -604,7 +607,7 @@ describe.each(ways)("%s", (_, isWatched) => {
     )
 
     it.effect.prop(
-      "an interrupted draw is handed out at most once, and what it bought is handed out",
+      "an interrupted draw is handed out at most once, and its requested sample is handed out",
       { beneath: Stack, fibers: count(1, 8), interrupted: count(0, 8) },
       ({ beneath, fibers, interrupted }) =>
         Effect.gen(function*() {

@@ -452,7 +452,7 @@ describe("The keys of a directory store", () => {
       const store = yield* DirectoryStore.make(root)
       const key = yield* keyOf("p")
       yield* put(store, key, { 0: "a" })
-      const purchase = {
+      const request = {
         id: "1",
         folder: Path.relative(root, store.describe(key)),
         entries: [1, 2].map((position) => ({ position, drawn: { text: `${position}`, metadata: {}, origins: [] } })),
@@ -460,7 +460,7 @@ describe("The keys of a directory store", () => {
       }
       Fs.mkdirSync(Path.join(root, ".purchases"), { recursive: true })
       const file = Path.join(root, ".purchases", "elsewhere_1-_gone_0.json")
-      Fs.writeFileSync(file, JSON.stringify(purchase))
+      Fs.writeFileSync(file, JSON.stringify(request))
       Fs.utimesSync(file, 1, 1)
       assert.deepStrictEqual(yield* Transfer.verify(store), { keys: 1, samples: 3, damaged: [] })
     }))
