@@ -358,3 +358,38 @@ describe("names that can be no folder", () => {
       assert.strictEqual(error.kind, "InvalidName")
     }))
 })
+
+it.effect("Two stores that create the folder of an identity at once agree on it", () =>
+  Effect.gen(function*() {
+    const root = yield* makeDirectory
+    const key = yield* keyOf({ alias: "org/Model" }, "p")
+    const [one, other] = [yield* directoryStore(root), yield* directoryStore(root)]
+    // The other creates the folder while this one looks whether it exists.
+    let isFirst = true
+    const described = yield* Effect.sync(() => one.describe(key)).pipe(
+      patched(["existsSync", "readdirSync"], (_, original) => (...args) => {
+        const found = original(...args)
+        if (isFirst) {
+          isFirst = false
+          Effect.runSync(Effect.exit(other.prepare(key)))
+        }
+        return found
+      })
+    )
+    assert.strictEqual(described, other.describe(key))
+    assert.include(described, `${Path.sep}Model_1${Path.sep}`)
+  }).pipe(Effect.scoped))
+
+it.effect("Two aliases that differ in case alone have two folders, also if both are asked for before either exists", () =>
+  Effect.gen(function*() {
+    const store = yield* directoryStore(yield* makeDirectory)
+    const keys = [yield* keyOf({ alias: "Model" }, "p"), yield* keyOf({ alias: "model" }, "p")]
+    for (const key of keys) assert.isUndefined(yield* store.get(key, 0))
+    for (const key of keys) {
+      yield* store.prepare(key)
+      yield* store.put(key, [{ position: 0, drawn: drawn(key.identity.name) }], "drop")
+    }
+    const folders = keys.map((key) => store.describe(key).toLowerCase())
+    assert.notStrictEqual(folders[0], folders[1])
+    for (const key of keys) assert.strictEqual((yield* store.get(key, 0))?.text, key.identity.name)
+  }).pipe(Effect.scoped))

@@ -49,8 +49,8 @@ export class KeyFolders {
     const known = this.#checked.get(identity)
     if (known !== undefined) return known
     const folder = this.#check(identity)
-    // A folder of another identity may be moved away meanwhile.
-    if (folder.ok) this.#checked.set(identity, folder)
+    // As long as it does not exist, a folder of another identity may come or go.
+    if (folder.ok && Fs.existsSync(folder.path)) this.#checked.set(identity, folder)
     return folder
   }
 
@@ -141,10 +141,16 @@ const existsExactly = (root: string, path: string): boolean => {
   return path.split(Path.sep).every((name, i, names) => list(Path.join(root, ...names.slice(0, i))).includes(name))
 }
 
-/** Whether another path exists below a folder that a file system may take for this one. */
-const hasTwin = (folder: string, [first, ...rest]: ReadonlyArray<string>): boolean =>
-  first === undefined ||
-  list(folder).some((name) => fold(name) === fold(first) && hasTwin(Path.join(folder, name), rest))
+/**
+ * Whether another path exists below a folder that a file system may take for this one. The path itself is none: another
+ * process may create it at any time.
+ */
+const hasTwin = (folder: string, [first, ...rest]: ReadonlyArray<string>, isItself = true): boolean =>
+  first === undefined
+    ? !isItself
+    : list(folder).some((name) =>
+      fold(name) === fold(first) && hasTwin(Path.join(folder, name), rest, isItself && name === first)
+    )
 
 // Cases and Unicode forms, as file systems fold them.
 const fold = (name: string): string => name.normalize("NFKD").toUpperCase().toLowerCase()
