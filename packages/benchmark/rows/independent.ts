@@ -18,7 +18,8 @@ export const independent: Row = {
   note:
     "A pull of the floor is one effect, and makes one value. A draw of a shared reader is one pull as well, but two effects, " +
     "since it looks for listeners in the fiber: that alone is 1.35 x. The rest is the position of the sample, which a draw " +
-    "needs to give it back.",
+    "needs to give it back, and one effect more since it goes by `draw` as every sample of a shared sequence: a shortcut of its " +
+    "own took two thirds of the time, and was a second way to a sample.",
   setup: async ({ scope }) => {
     const prompt = promptOf(0)
     const recorded = await repeatable(scope)
