@@ -46,7 +46,9 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
           baseUrl: `${url}/v1`,
           apiKey: Redacted.make("none"),
           model: "bench",
-          temperature: 1
+          temperature: 1,
+          // The server repeats one answer.
+          uniqueResponseIds: false
         }),
         HttpClient.HttpClient,
         client
