@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { checkCount } from "./internal/model/checkCount.ts"
+import { progressSince } from "./internal/progressSince.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import { LlmModel, sampleMany } from "./LlmModel.ts"
 import type { ProviderError, SampleError } from "./SampleError.ts"
@@ -122,7 +123,7 @@ export const prefetch = Effect.fnUntraced(function*(
         Effect.andThen(Clock.currentTimeMillis),
         Effect.flatMap((now) => {
           done += n
-          return onProgress({ done, total, rate: done * 1000 / Math.max(1, now - start) })
+          return onProgress(progressSince(start, now, done, total))
         })
       ),
     { concurrency, discard: true }

@@ -9,6 +9,7 @@ import type { Drawn, Entry } from "../../Sample.ts"
 import { SampleConflict, type StoreError } from "../../SampleError.ts"
 import type { KeyFilter, Store } from "../../SampleStore.ts"
 import type { MergeOptions, TransferResult, VerifyOptions } from "../../Transfer.ts"
+import { progressSince } from "../progressSince.ts"
 import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
 
@@ -46,7 +47,7 @@ export const readSamples = <E1, E2>(
     const progress = (some: number) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         done += some
-        return onProgress({ done, total: Math.max(done, total.samples), rate: done * 1000 / Math.max(1, now - start) })
+        return onProgress(progressSince(start, now, done, Math.max(done, total.samples)))
       })
     const entriesOf = (key: Key) =>
       Stream.fromIterableEffect(Effect.map(store.positions(key), Arr.chunksOf(chunk))).pipe(
