@@ -393,3 +393,26 @@ it.effect("Two aliases that differ in case alone have two folders, also if both 
     assert.notStrictEqual(folders[0], folders[1])
     for (const key of keys) assert.strictEqual((yield* store.get(key, 0))?.text, key.identity.name)
   }).pipe(Effect.scoped))
+
+it.effect("Two stores that create the first folder of a model at once both have it", () =>
+  Effect.gen(function*() {
+    const root = yield* makeDirectory
+    const keys = [yield* keyOf({ alias: "org/Model" }, "one"), yield* keyOf({ alias: "org/Model" }, "other")] as const
+    const [one, other] = [yield* directoryStore(root), yield* directoryStore(root)]
+    // The other creates the folder of the model after this one missed it.
+    let isFirst = true
+    yield* one.prepare(keys[0]).pipe(
+      patched(["mkdirSync"], (_, original) => (...args) => {
+        try {
+          return original(...args)
+        } finally {
+          if (isFirst) {
+            isFirst = false
+            Effect.runSync(other.prepare(keys[1]))
+          }
+        }
+      })
+    )
+    for (const key of keys) yield* one.put(key, [{ position: 0, drawn: drawn(key.prompt) }], "drop")
+    for (const key of keys) assert.strictEqual((yield* other.get(key, 0))?.text, key.prompt)
+  }).pipe(Effect.scoped))

@@ -27,13 +27,21 @@ export const openIfPresent = (folder: string): Fs.Dir | undefined => ifPresent((
 /** Creates a folder and those above it. Node's own way says `ENOENT` where the file system is read-only. */
 export const makeFolder = (folder: string, mode?: number): void => {
   try {
+    return makeOneFolder(folder, mode)
+  } catch (cause) {
+    if (!isMissing(cause)) throw cause
+  }
+  const parent = Path.dirname(folder)
+  if (!Fs.existsSync(parent)) makeFolder(parent, mode)
+  // Another process may have created the parent before this one looked.
+  makeOneFolder(folder, mode)
+}
+
+const makeOneFolder = (folder: string, mode: number | undefined): void => {
+  try {
     Fs.mkdirSync(folder, { mode })
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === "EEXIST" && Fs.statSync(folder).isDirectory()) return
-    if (code !== "ENOENT" || Fs.existsSync(Path.dirname(folder))) throw cause
-    makeFolder(Path.dirname(folder), mode)
-    makeFolder(folder, mode)
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST" || !Fs.statSync(folder).isDirectory()) throw cause
   }
 }
 
