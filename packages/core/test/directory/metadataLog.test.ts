@@ -86,35 +86,24 @@ describe("the metadata log", () => {
       assert.deepStrictEqual(yield* writing(here.getMany(key, 0, 3)), samples)
     }))
 
-  it.effect("a sample with a name has no other id in its line, and one without a name has the id it was put with", () =>
-    Effect.gen(function*() {
-      const store = yield* directoryStore(yield* makeDirectory)
-      const key = yield* keyOf({})
-      const named = drawn("x", { metadata: { request: "r", index: 0 } })
-      yield* store.put(key, [{ position: 0, drawn: named, id: sampleName(named) }], "drop")
-      yield* store.put(key, [{ position: 1, drawn: drawn("x"), id: "a 0" }], "drop")
-      const lines = Fs.readFileSync(Path.join(store.describe(key), "0-255.jsonl"), "utf8").trim().split("\n")
-      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).id), [undefined, "a 0"])
-    }))
-
-  it.effect("a sample that is put again is found by its name, and by the id that earlier versions gave it", () =>
+  it.effect("a sample that is put again is found by the id that its line has", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const key = yield* keyOf({})
-      const named = drawn("x", { metadata: { request: "r", index: 0 } })
-      const old = { position: 1, bytes: 1, crc32: crc32("x"), id: "purchase 0", inode: 1, request: "r", index: 1 }
       const store = yield* directoryStore(root)
-      yield* store.put(key, [{ position: 0, drawn: named, id: sampleName(named) }], "drop")
-      Fs.writeFileSync(Path.join(store.describe(key), "1.md"), "x")
-      Fs.appendFileSync(Path.join(store.describe(key), "0-255.jsonl"), `\n${JSON.stringify(old)}`)
+      const named = drawn("x", { metadata: { request: "r", index: 0 } })
+      yield* store.put(key, [{ position: 0, drawn: named, id: "a 0" }], "drop")
+      yield* store.put(key, [{ position: 1, drawn: drawn("x") }], "drop")
+      const lines = Fs.readFileSync(Path.join(store.describe(key), "0-255.jsonl"), "utf8").trim().split("\n")
+      assert.strictEqual(JSON.parse(lines[0]!).id, "a 0")
       const other = yield* directoryStore(root)
       const again = (position: number, id: string | undefined) =>
         other.put(key, [{ position, drawn: drawn("x"), id }], "drop")
-      assert.deepStrictEqual(yield* again(0, sampleName(named)), [0])
-      assert.deepStrictEqual(yield* again(1, "purchase 0"), [1])
-      assert.deepStrictEqual(yield* again(1, sampleName(drawn("x", { metadata: { request: "r", index: 1 } }))), [1])
-      for (const id of ["another", undefined]) assert.deepStrictEqual(yield* again(0, id), [undefined])
-      assert.deepStrictEqual(yield* other.get(key, 1), drawn("x", { metadata: { request: "r", index: 1 } }))
+      assert.deepStrictEqual(yield* again(0, "a 0"), [0])
+      for (const id of ["another", sampleName(named), undefined]) {
+        assert.deepStrictEqual(yield* again(0, id), [undefined])
+      }
+      assert.deepStrictEqual(yield* other.get(key, 0), named)
     }))
 
   it.effect("a lone retraction is no line of the sample at its position", () =>

@@ -6,7 +6,6 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { crc32 } from "node:zlib"
-import { sampleName } from "../../src/internal/store/sampleName.ts"
 import { drawn, originalFolder, record } from "../support/caches.ts"
 import { makeDirectory, samplesIn, settled } from "../support/directory.ts"
 import { patched } from "../support/patched.ts"
@@ -19,7 +18,7 @@ describe("a request whose samples a process did not finish writing", () => {
   const entries = [0, 1, 2].map((position) => ({ position, drawn: drawn(`text ${position}`) }))
   const namedEntries = entries.map(({ drawn, position }) => {
     const named = { ...drawn, metadata: { request: "r", index: position } }
-    return { position, drawn: named, id: sampleName(named)! }
+    return { position, drawn: named, id: `write ${position}` }
   })
 
   /** Leaves the files of a killed process: its write-ahead log, and the samples at `positions`. */
@@ -28,7 +27,7 @@ describe("a request whose samples a process did not finish writing", () => {
     readonly owner?: string
     readonly content?: string
     readonly folder?: string
-    /** As this version writes it: samples have names, and no ids beside. */
+    /** As this version writes it: each sample has an id of its own. */
     readonly isNamed?: boolean
   }) {
     const root = Path.join(yield* makeDirectory, "root")
@@ -41,8 +40,8 @@ describe("a request whose samples a process did not finish writing", () => {
       yield* store.prepare(key)
       for (const position of options.positions) {
         Fs.writeFileSync(Path.join(root, folder, `${position}.md`), `text ${position}`)
-        const { metadata } = namedEntries[position]!.drawn
-        const name = options.isNamed ? metadata : { id: `request ${position}` }
+        const { drawn: { metadata }, id } = namedEntries[position]!
+        const name = options.isNamed ? { id, ...metadata } : { id: `request ${position}` }
         const line = { position, bytes: 6, crc32: crc32(`text ${position}`), ...name }
         Fs.appendFileSync(Path.join(root, folder, "0-255.jsonl"), `\n${JSON.stringify(line)}`)
       }

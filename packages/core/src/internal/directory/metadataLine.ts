@@ -1,6 +1,5 @@
 import { crc32 } from "node:zlib"
 import type { Drawn, Metadata } from "../../Sample.ts"
-import { sampleName } from "../store/sampleName.ts"
 import type { Content } from "./fileReader.ts"
 
 /** The metadata of a sample beside its text. */
@@ -22,7 +21,7 @@ export const encode = (position: number, drawn: Drawn, id: string | undefined, i
     position,
     bytes: Buffer.byteLength(drawn.text),
     crc32: crc32(drawn.text),
-    id: id === sampleName(drawn) ? undefined : id,
+    id,
     inode,
     ...drawn.metadata,
     ...(drawn.origins.length === 0 ? undefined : { origins: drawn.origins })
@@ -91,15 +90,12 @@ const parseValid = (
   })
 }
 
-/** Whether the sample of this id was announced: by its name, or by the id it was put with if it has none. */
+/** Whether the sample that was put with this id was announced. */
 export const isAnnounced = (lines: ReadonlyArray<string>, id: string): boolean =>
-  parseValid(lines).some(({ fields }) => isOf(fields, id))
+  parseValid(lines).some(({ fields }) => fields["id"] === id)
 
-/** Whether a line is that of the sample with this id. */
-export const isLineOf = (line: string, id: string): boolean => {
-  const fields = parse(line)
-  return fields !== undefined && isOf(fields, id)
-}
+/** Whether a line is that of the sample that was put with this id. */
+export const isLineOf = (line: string, id: string): boolean => parse(line)?.["id"] === id
 
 // `undefined` for a line that a kill tore: its sample was not written.
 const parse = (line: string): Fields | undefined => {
@@ -117,9 +113,6 @@ export const provenanceOf = (line: string | undefined): Provenance => {
     ? { metadata: {}, origins: [] }
     : { metadata: metadataOf(fields), origins: originsOf(fields["origins"]) }
 }
-
-const isOf = (fields: Fields, id: string): boolean =>
-  fields["id"] === id || sampleName({ text: "", metadata: metadataOf(fields) }) === id
 
 const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "number" } = {
   request: "string",

@@ -28,13 +28,14 @@ export const isTraced = ({ cache }: AnyFiber): boolean => cache.tracer !== undef
 export const publishEvent = (fiber: AnyFiber, event: Event): Effect.Effect<void> =>
   Effect.suspend(() => {
     const log = isDebug(fiber.cache.minimumLogLevel)
-      ? Effect.logDebug(messageOf(event), annotations(event))
+      // A logger that throws must not lose a response.
+      ? Effect.ignoreCause(Effect.logDebug(messageOf(event), annotations(event)))
       : Effect.void
     try {
       for (const listener of fiber.getRef(Listeners)) listener(event)
       eventsIn(fiber.context)?.publish(event)
     } catch (error) {
-      return Effect.andThen(Effect.logError("A listener of events failed", error), log)
+      return Effect.andThen(Effect.ignoreCause(Effect.logError("A listener of events failed", error)), log)
     }
     return log
   })

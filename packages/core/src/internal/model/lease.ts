@@ -32,7 +32,10 @@ export const makeWithLease = (leases: Leases, expiry: number): WithLease => {
       isOurs
         ? Effect.flatMap(Effect.forkChild(renew), (renewing) =>
           Effect.onExit(use, () =>
-            Effect.andThen(Fiber.interrupt(renewing), Effect.ignore(leases.release(key, positions, holder)))))
+            Effect.andThen(
+              Fiber.interrupt(renewing),
+              Effect.ignoreCause(Effect.suspend(() => leases.release(key, positions, holder)))
+            )))
         : Effect.undefined)
   }
 }

@@ -6,6 +6,7 @@ import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
 import type { Samples } from "../../Model.ts"
 import type { Store } from "../../SampleStore.ts"
+import { despiteFailure } from "./despiteFailure.ts"
 
 /**
  * Warns once if a provider answers as another model than the recorded samples of an identity name: a provider may change
@@ -21,26 +22,27 @@ export const makeModelChangeWarning = (store: Store) => {
       const before = recorded.get(identity.id)
       if (before === undefined || before === model) return
       recorded.set(identity.id, undefined)
-      yield* Effect.logWarning(
+      const warning = Effect.logWarning(
         `${identity}: the provider answers as ${JSON.stringify(model)}, and recorded samples are of ` +
           `${JSON.stringify(before)}. To keep the two models apart, give each its own \`alias\``
       )
+      yield* Effect.ignoreCause(warning)
     })
 }
 
 // Of any recorded sample. The samples are paid for, so a store that fails here does not fail them.
 const recordedModel = (store: Store, identity: Identity): Effect.Effect<string | undefined> =>
-  store.keys({ identity }).pipe(
-    Stream.filterMap(Result.map(({ key }) => key)),
-    Stream.runHead,
-    Effect.flatMap(Option.match({
-      onNone: () => Effect.undefined,
-      onSome: (key) =>
-        Effect.flatMap(
-          store.positions(key),
-          ([first]) => first === undefined ? Effect.undefined : store.get(key, first)
-        )
-    })),
-    Effect.map((sample) => sample?.metadata.model),
-    Effect.orElseSucceed(() => undefined)
-  )
+  despiteFailure(() =>
+    store.keys({ identity }).pipe(
+      Stream.filterMap(Result.map(({ key }) => key)),
+      Stream.runHead,
+      Effect.flatMap(Option.match({
+        onNone: () => Effect.undefined,
+        onSome: (key) =>
+          Effect.flatMap(
+            store.positions(key),
+            ([first]) => first === undefined ? Effect.undefined : store.get(key, first)
+          )
+      })),
+      Effect.map((sample) => sample?.metadata.model)
+    ), undefined)

@@ -8,6 +8,7 @@ import type { Drawn, Entry } from "../../Sample.ts"
 import type { StoreError } from "../../SampleError.ts"
 import type { Store } from "../../SampleStore.ts"
 import { sampleName } from "../store/sampleName.ts"
+import { despiteFailure } from "./despiteFailure.ts"
 import { KeyMap } from "./keyMap.ts"
 import { Positions } from "./positions.ts"
 import { missingBehind, owedEndOf, reservable } from "./reserve.ts"
@@ -88,7 +89,7 @@ export class Placement {
     const sequence = this.#sequenceOf(key)
     const known = sequence.responseParts !== undefined ? Effect.succeed(sequence.responseParts) : Effect.map(
       // The samples are paid for: an unreadable sample beside them must not fail them.
-      Effect.orElseSucceed(recordedEntries(this.#store, key, () => Effect.void), () => []),
+      despiteFailure(() => recordedEntries(this.#store, key, () => Effect.void), []),
       (entries) => sequence.responseParts = new Set(entries.map(({ drawn }) => responsePart(drawn)))
     )
     return Effect.map(
@@ -208,17 +209,21 @@ export class Placement {
   // A source that remembers keeps its samples itself; those of another source are kept until the store takes them.
   #land(sequence: Sequence, entries: ReadonlyArray<Entry>): Effect.Effect<Map<number, Drawn>, StoreError> {
     return Effect.onError(
-      Effect.flatMap(this.#put(sequence.key, entries as Arr.NonEmptyReadonlyArray<Entry>), (positions) => {
-        this.#isFailing = false
-        const landed = new Map<number, Drawn>()
-        for (const [i, position] of positions.entries()) {
-          if (position === undefined) continue
-          landed.set(position, entries[i]!.drawn)
-          sequence.present?.add(position)
-          sequence.responseParts?.add(responsePart(entries[i]!.drawn))
+      // A store may throw where it should fail: the samples are kept then too.
+      Effect.flatMap(
+        Effect.suspend(() => this.#put(sequence.key, entries as Arr.NonEmptyReadonlyArray<Entry>)),
+        (positions) => {
+          this.#isFailing = false
+          const landed = new Map<number, Drawn>()
+          for (const [i, position] of positions.entries()) {
+            if (position === undefined) continue
+            landed.set(position, entries[i]!.drawn)
+            sequence.present?.add(position)
+            sequence.responseParts?.add(responsePart(entries[i]!.drawn))
+          }
+          return Effect.as(this.#onStored(sequence.key, landed), landed)
         }
-        return Effect.as(this.#onStored(sequence.key, landed), landed)
-      }),
+      ),
       () =>
         Effect.sync(() => {
           if (this.#source.sequence === "remembered") return
