@@ -27,6 +27,7 @@ export default defineConfig(({ mode }) => ({
     // A machine may be busy with something else.
     testTimeout: mode === "long" ? 120_000 : 30_000,
     projects: [
+      project("cli", "packages/cli"),
       project("core", "packages/core"),
       project("providers", "packages/providers"),
       // Its tests change the settings of the server, and count its commands. The long tier has a single file of them.
