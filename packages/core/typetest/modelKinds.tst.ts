@@ -6,6 +6,7 @@ import {
   Independent,
   IndependentModel,
   LlmModel,
+  Output,
   Persistent,
   Repeatable,
   RepeatableModel,
@@ -134,6 +135,69 @@ describe("Estimates", () => {
     expect(Estimate.passAtK({ ...options, k: 1, check: (sample) => isLong(sample) || checked })).type.toBe<
       typeof estimate
     >()
+  })
+})
+
+describe("Estimates of trials", () => {
+  const sample = null as unknown as Effect.Effect<{ readonly text: string }, "no sample", Judge | LlmModel.LlmModel>
+  type Needed = IndependentModel.IndependentModel | Judge
+
+  it("need an IndependentModel in place of the LlmModel, and add errors and services of the check", () => {
+    expect(Estimate.passAtK({ sample, n: 5, k: 1, check: ({ text }, index) => text.length > index })).type.toBe<
+      Effect.Effect<number, "no sample" | SampleError.InvalidInput, Needed>
+    >()
+    expect(Estimate.passAtK({ sample, n: 5, k: [1, 2], check: () => checked })).type.toBe<
+      Effect.Effect<[number, number], "no sample" | "no verdict" | SampleError.InvalidInput, Needed>
+    >()
+    const estimate = Estimate.passAtK({ sample: LlmModel.sampleOne("Hello"), n: 5, k: 1, check: () => true })
+    expect(run).type.not.toBeCallableWith(estimate.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
+    expect(run).type.toBeCallableWith(estimate.pipe(Effect.provide(Independent.layer), Effect.provide(model)))
+    const both = { prompt: "Hello", sample, n: 5, k: 1, check: () => true }
+    expect(Estimate.passAtK).type.not.toBeCallableWith(both)
+    expect(Estimate.majority).type.not.toBeCallableWith(both)
+  })
+
+  it("vote with answers of any type", () => {
+    type E = "no sample" | SampleError.InvalidInput
+    expect(Estimate.majority({ sample, n: 5 })).type.toBe<
+      Effect.Effect<Estimate.Majority<{ readonly text: string }>, E, Needed>
+    >()
+    expect(Estimate.majority({ sample, n: 5, by: ({ text }) => text.length || undefined })).type.toBe<
+      Effect.Effect<Estimate.Majority<number>, E, Needed>
+    >()
+    expect(Estimate.majority({ sample, n: 5, by: () => judged })).type.toBe<
+      Effect.Effect<Estimate.Majority<number>, E | "no verdict", Needed>
+    >()
+  })
+})
+
+describe("Votes over a prompt", () => {
+  type E = SampleError.SampleError
+  type Needed = IndependentModel.IndependentModel
+  const options = { prompt: "Hello", n: 5 }
+
+  it("find the answer by a function, an effect or a spec", () => {
+    expect(Estimate.majority({ ...options, answerOf: (sample) => sample })).type.toBe<
+      Effect.Effect<Estimate.Majority, E, Needed>
+    >()
+    expect(Estimate.majority({ ...options, by: (sample) => sample.length })).type.toBe<
+      Effect.Effect<Estimate.Majority<number>, E, Needed>
+    >()
+    expect(Estimate.majority({ ...options, by: () => checked })).type.toBe<
+      Effect.Effect<Estimate.Majority<boolean>, E | "no verdict", Needed | Judge>
+    >()
+    const spec = Output.sequence([Output.tag("a"), Output.code()])
+    expect(Estimate.majority({ ...options, spec })).type.toBe<
+      Effect.Effect<Estimate.SpecMajority<[string, string]>, E, Needed>
+    >()
+    expect(Estimate.majority({ ...options, spec, by: ([a]) => Effect.succeed(a.at(0)) })).type.toBe<
+      Effect.Effect<Estimate.SpecMajority<string>, E, Needed>
+    >()
+  })
+
+  it("have a result of the type of the answers", () => {
+    expect(Estimate.majorityOf(["a"])).type.toBe<Estimate.Majority>()
+    expect(Estimate.majorityOf(["a"], (sample) => sample.length)).type.toBe<Estimate.Majority<number>>()
   })
 })
 
