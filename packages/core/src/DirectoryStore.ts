@@ -62,6 +62,7 @@ import { FileReader } from "./internal/directory/fileReader.ts"
 import { ifPresent, list } from "./internal/directory/files.ts"
 import { longestWait, sleep } from "./internal/directory/force.ts"
 import { KeyFolders } from "./internal/directory/keyFolders.ts"
+import { listIdentities } from "./internal/directory/listIdentities.ts"
 import { listKeys } from "./internal/directory/listKeys.ts"
 import { MetadataLog } from "./internal/directory/metadataLog.ts"
 import { positionOf, samplePath } from "./internal/directory/samplePath.ts"
@@ -185,6 +186,19 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
     return typeof samples === "string" ? failed({ kind: "Damaged", description: samples }) : Effect.succeed(samples)
   }
 
+  // The half-written request of a killed process has keys too. A root that cannot be written is listed as it is.
+  const recovered = <A, E>(listed: () => Stream.Stream<A, E>): Stream.Stream<A, E> =>
+    Stream.unwrap(Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        try {
+          writeAheadLog.recover(clock.currentTimeMillisUnsafe(), "")
+        } catch (cause) {
+          if (!isFault(cause)) throw cause
+        }
+        return listed()
+      })
+    ))
+
   return SampleStore.make({
     id: `directory ${ifPresent(() => Fs.realpathSync(root)) ?? root}`,
     describe,
@@ -248,18 +262,8 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
         writeAheadLog.noteRemoved(Path.relative(root, folder), positions)
         return Effect.void
       }),
-    keys: (filter = {}) =>
-      Stream.unwrap(Effect.clockWith((clock) =>
-        Effect.sync(() => {
-          try {
-            // The half-written request of a killed process has keys too. A root that cannot be written is listed as it is.
-            writeAheadLog.recover(clock.currentTimeMillisUnsafe(), "")
-          } catch (cause) {
-            if (!isFault(cause)) throw cause
-          }
-          return listKeys(name, root, folders, filter)
-        })
-      ))
+    keys: (filter = {}) => recovered(() => listKeys(name, root, folders, filter)),
+    identities: recovered(() => listIdentities(name, root))
   })
 }
 

@@ -59,7 +59,7 @@ export const identityFolder = (identity: Identity): IdentityFolder => {
   for (const [i, segment] of segments.entries()) {
     // The walk over all keys takes 64 hex digits for a prompt's folder.
     const isReserved = segment === "" || segment === "." || segment === ".." || isPromptFolder(segment) ||
-      (i === 0 && segments.length > 1 && segment.toLowerCase() === writeAheadFolder)
+      (i === 0 && segments.length > 1 && [writeAheadFolder, runsFolder].includes(segment.toLowerCase()))
     if (isReserved) return { ok: false, why: `${alias} has ${JSON.stringify(segment)} for a folder's name` }
   }
   const last = segments.pop()!
@@ -119,6 +119,9 @@ export const forkFile = "fork.json"
 
 /** The folder of the write-ahead log. Caches on disk have this name. */
 export const writeAheadFolder = ".purchases"
+
+/** The folder of the traces of runs, see `Trace`. */
+export const runsFolder = ".runs"
 
 /** The longest name of a file or folder on common file systems, in bytes. */
 const longestName = 255
