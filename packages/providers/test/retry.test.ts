@@ -208,10 +208,13 @@ describe("a wait for a retry", () => {
     Effect.gen(function*() {
       const levels: Array<string> = []
       const logger = Logger.make(({ logLevel }) => void levels.push(logLevel))
-      let requests = 0
-      const client = fakeClient((request) => (requests++ % 6 < 3 ? status(500) : success)(request))
+      let requests = -3
+      const client = fakeClient((request) =>
+        (requests++ < 0 ? status(400) : (requests - 1) % 6 < 3 ? status(500) : success)(request)
+      )
       const draws = Effect.forEach(["p", "q", "r"], (prompt) => LlmModel.sampleOne(prompt), { concurrency: 3 })
-      const fiber = yield* Effect.andThen(draws, draws).pipe(
+      const refused = Effect.replicateEffect(Effect.flip(LlmModel.sampleOne("refused")), 3)
+      const fiber = yield* Effect.andThen(refused, Effect.andThen(draws, draws)).pipe(
         sampling(client, "http://127.0.0.1:1", { retry: Schedule.spaced("1 second") }),
         Effect.provide(Logger.layer([logger])),
         Effect.forkChild
