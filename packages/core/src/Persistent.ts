@@ -33,6 +33,7 @@ import * as Identity from "./Identity.ts"
 import { makeCache } from "./internal/model/cache.ts"
 import { excluding } from "./internal/model/excludeFinishReasons.ts"
 import { lookAhead } from "./internal/model/lookAhead.ts"
+import { markOverModel, notMerged } from "./internal/model/overModel.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
 import { replicationMiss } from "./internal/model/replicationMiss.ts"
 import { InvalidInput } from "./InvalidInput.ts"
@@ -276,7 +277,13 @@ export const layer: {
     options: Options
   ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError, LlmModel.LlmModel>
 } = <E, R>(options?: StoreOptions & Place<E, R>) =>
-  over(options ?? {}, (store) => Effect.flatMap(LlmModel.LlmModel, (model) => make(model, store, options))) as never
+  markOverModel(
+    inPlace(
+      "Persistent.layer",
+      options ?? {},
+      (store) => Effect.flatMap(LlmModel.LlmModel, (model) => make(model, store, options))
+    )
+  ) as never
 
 /**
  * Answers from a cache alone, in a directory, in a store, or in the `SampleStore` that is provided: no model, no HTTP
@@ -302,7 +309,7 @@ export const layerReplication: {
   ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError>
 } = <E, R>(options: WithoutPlace & Place<E, R>) => {
   const { excludeFinishReasons } = options
-  return over(options, (store) =>
+  return inPlace("Persistent.layerReplication", options, (store) =>
     Effect.flatMap(
       Identity.make(options),
       (identity) => make(neverAsked(identity), store, { replication: true, excludeFinishReasons })
@@ -321,7 +328,8 @@ const neverAsked = (identity: Identity.Identity): LlmModel.Model =>
   })
 
 // The layer of the store is built in the program's memo map, which shares it; the cache over it is always new.
-const over = <E, R, E2, R2>(
+const inPlace = <E, R, E2, R2>(
+  name: string,
   { directory, store, ...options }: Place<E, R>,
   makeOver: (store: Store) => Effect.Effect<LlmModel.Model, E2, R2 | Scope.Scope>
 ): Layer.Layer<
@@ -329,7 +337,7 @@ const over = <E, R, E2, R2>(
   E | E2 | InvalidInput | StoreError,
   R | SampleStore | Exclude<R2, Scope.Scope>
 > =>
-  Layer.fromBuild((memoMap, scope) => {
+  notMerged(name, (memoMap, scope) => {
     const opened: Effect.Effect<Store, E | InvalidInput | StoreError, R | SampleStore> =
       directory !== undefined && store !== undefined
         ? Effect.fail(invalid("both `directory` and `store` are given: leave one out"))
@@ -369,7 +377,7 @@ export const layerConfig = (
   Config.ConfigError | InvalidInput | StoreError,
   LlmModel.LlmModel
 > =>
-  Layer.unwrap(Effect.gen(function*() {
+  markOverModel(Layer.unwrap(Effect.gen(function*() {
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))
     const resolve = <A>(value: A | Config.Config<A>) => Config.isConfig(value) ? value : Effect.succeed(value)
@@ -380,4 +388,4 @@ export const layerConfig = (
       ),
       excludeFinishReasons: options.excludeFinishReasons
     })
-  }))
+  })))
