@@ -70,7 +70,8 @@ describe("LlmModel.stack", () => {
   it.effect("is shared by reference with its provider, as Effect shares layers", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const model = LlmModel.stack(Independent.layer, Repeatable.layer, provider.layer)
+      const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
+      const model = LlmModel.stack(Independent.layer, Persistent.layer({ store }), provider.layer)
       class A extends Context.Service<A, string>()("A") {}
       class B extends Context.Service<B, string>()("B") {}
       const services = Layer.merge(
@@ -176,9 +177,8 @@ describe("Layers of models in one list", () => {
 
   const inScopesOfOneParent = Effect.gen(function*() {
     const parent = yield* Scope.fork(yield* Effect.scope, "parallel")
-    for (const layer of [Repeatable.layer, Independent.layer]) {
-      yield* Layer.buildWithScope(layer, yield* Scope.fork(parent))
-    }
+    yield* Layer.buildWithScope(Repeatable.layer, yield* Scope.fork(parent))
+    yield* Layer.buildWithScope(Independent.layer, yield* Scope.fork(parent))
   }).pipe(Effect.scoped)
 
   it.effect("are no fault beside services, in programs of their own, and one after the other", () =>
