@@ -54,9 +54,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import { advise, attempt, explain, type Fail, failure, isFault, isOutOfFiles } from "./internal/directory/errors.ts"
 import { FileReader } from "./internal/directory/fileReader.ts"
 import { ifPresent, list } from "./internal/directory/files.ts"
@@ -69,6 +66,7 @@ import { positionOf, samplePath } from "./internal/directory/samplePath.ts"
 import { SampleReader } from "./internal/directory/sampleReader.ts"
 import { SampleWriter } from "./internal/directory/sampleWriter.ts"
 import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
+import { Fs, Os, Path } from "./internal/node.ts"
 import type { Key } from "./Key.ts"
 import type { StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
@@ -101,6 +99,13 @@ export interface Options {
 export const make = (root: string, options: Options = {}): Effect.Effect<SampleStore.Store, StoreError> =>
   Effect.suspend(() => {
     const failed = failure(`directory ${root}`, "open")
+    if (Fs === undefined) {
+      return failed({
+        kind: "InvalidName",
+        description:
+          "a browser has no file system: sample in memory, with `Persistent.layer({ store: MemoryStore.layer })`"
+      })
+    }
     if (root === "" || root.includes("\0")) {
       return failed({ kind: "InvalidName", description: "the directory's name is empty, or has a NUL character" })
     }

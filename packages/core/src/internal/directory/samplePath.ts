@@ -1,7 +1,7 @@
-import * as Crypto from "node:crypto"
-import * as Path from "node:path"
 import { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
+import { Path } from "../node.ts"
+import { sha256 } from "../sha256.ts"
 
 // Every name below a root: <identity>/<hash of the prompt>[/forks/<fork> ...]/<position>.md
 
@@ -139,7 +139,7 @@ const fit = (names: ReadonlyArray<string>, most: number): boolean =>
 /** The beginning of a name, which a hash follows. */
 const cut = (name: string): string => Buffer.from(name).subarray(0, 100).toString().replace(/\uFFFD+$/, "")
 
-const hash = (text: string): string => Crypto.hash("sha256", text, "hex").slice(0, 32)
+const hash = (text: string): string => sha256(text).slice(0, 32)
 
 // The original prints three decimals and drops the zeros at their end. Finer temperatures need a name of their own.
 const temperature = (value: number | undefined): string => {
