@@ -388,6 +388,18 @@ export const sample: Accessors<LlmModel>["sample"] = ofModel.sample
 /**
  * The first sample of a run.
  *
+ * **Example** (An answer)
+ *
+ * ```ts
+ * import { LlmModel } from "@llm-cache/core"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const answer = yield* LlmModel.sampleOne("Choose a number between 1 and 1000.")
+ *   yield* Console.log(answer) // "92"
+ * })
+ * ```
+ *
  * @category accessors
  * @since 0.1.0
  */

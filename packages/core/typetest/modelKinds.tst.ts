@@ -12,7 +12,7 @@ import {
   RepeatableModel,
   type SampleError
 } from "@llm-cache/core"
-import { Effect, Layer, Schedule, type Scope, type Stream } from "effect"
+import { Data, Effect, Layer, Schedule, type Scope, type Stream } from "effect"
 import { describe, expect, it } from "tstyche"
 
 const model = LlmModel.layer({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
@@ -211,7 +211,7 @@ describe("Attempts", () => {
   >
   type Won<E2 = never, R2 = never> = Effect.Effect<
     Attempt.Winner<string>,
-    E | E2 | Attempt.AttemptsExhausted<E | E2>,
+    E | Attempt.AttemptsExhausted<E | E2>,
     IndependentModel.IndependentModel | R2
   >
 
@@ -223,6 +223,53 @@ describe("Attempts", () => {
     expect(Attempt.best(attempt, { n: 2, score: (text) => text.length })).type.toBe<Won>()
     expect(attempt.pipe(Attempt.best({ n: 2, score: (text) => text.length }))).type.toBe<Won>()
     expect(Attempt.best(attempt, { n: 2, score: () => judged })).type.toBe<Won<"no verdict", Judge>>()
+  })
+
+  it("have the program's own errors only in AttemptsExhausted, but those that may come out unchanged", () => {
+    class Refused extends Data.TaggedError("Refused")<{}> {}
+    class Judged extends Data.TaggedError("Judged")<{ readonly isRetryable: boolean }> {}
+    class Down extends Data.TaggedError("Down")<{ readonly isRetryable: true }> {}
+    type Failed = Refused | Judged | Down | SampleError.ReplicationCacheMiss
+    const failing = Effect.fail<Failed>(new Refused())
+    type Out<Errors> = Effect.Effect<
+      Attempt.Succeeded<never, Failed>,
+      Errors | Attempt.AttemptsExhausted<Failed>,
+      IndependentModel.IndependentModel
+    >
+    type Final = Judged | SampleError.ReplicationCacheMiss
+    expect(Attempt.retry(failing, { times: 1 })).type.toBe<Out<Final>>()
+    expect(failing.pipe(Attempt.retry({ times: 1 }))).type.toBe<Out<Final>>()
+    expect(Attempt.retry(failing, Schedule.recurs(1))).type.toBe<Out<Final>>()
+    expect(failing.pipe(Attempt.retry(Schedule.recurs(1)))).type.toBe<Out<Final>>()
+    expect(Attempt.retry(failing, { while: () => true })).type.toBe<Out<Failed>>()
+    expect(failing.pipe(Attempt.retry({ until: () => true, times: 1 }))).type.toBe<Out<Failed>>()
+    expect(Attempt.retry(failing, {} as Attempt.RetryOptions<Failed, never, never>)).type.toBe<Out<Failed>>()
+    type Chosen = Effect.Effect<
+      Attempt.Winner<never>,
+      Final | Attempt.AttemptsExhausted<Failed> | SampleError.InvalidInput,
+      IndependentModel.IndependentModel
+    >
+    expect(Attempt.race(failing, { n: 2 })).type.toBe<Chosen>()
+    expect(Attempt.best(failing, { n: 2, score: () => 0 })).type.toBe<Chosen>()
+  })
+
+  it("may fail with any error whose type does not tell", () => {
+    expect<Attempt.FinalError<unknown>>().type.toBe<unknown>()
+    expect<Attempt.FinalError<any>>().type.toBe<any>()
+    expect<Attempt.FinalError<Error | string>>().type.toBe<Error>()
+    expect<Attempt.FinalError<never>>().type.toBe<never>()
+    expect<Attempt.FinalError<Attempt.AttemptsExhausted<string>>>().type.toBe<never>()
+  })
+
+  it("name the missing service in the error of the compiler", () => {
+    // @effect-diagnostics missingEffectContext:off
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(attempt.pipe(Attempt.retry({ times: 1 }), Effect.provide(model)))
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(attempt.pipe(Attempt.retry(Schedule.recurs(1)), Effect.provide(model)))
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(attempt.pipe(Attempt.best({ n: 2, score: () => 0 }), Effect.provide(model)))
+    // @effect-diagnostics missingEffectContext:error
   })
 
   it("do not compile without an IndependentModel", () => {
