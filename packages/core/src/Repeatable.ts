@@ -14,10 +14,9 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { makeCache } from "./internal/model/cache.ts"
-import { overModel } from "./internal/model/overModel.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
 import { makeAttached } from "./internal/model/resume.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -81,7 +80,5 @@ const firstRead = 128
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<LlmModel.LlmModel | RepeatableModel, never, LlmModel.LlmModel> = overModel(
-  "Repeatable.layer",
-  (_, scope) => Effect.map(Scope.provide(Effect.flatMap(LlmModel.LlmModel, make), scope), repeatableContext)
-)
+export const layer: Layer.Layer<LlmModel.LlmModel | RepeatableModel, never, LlmModel.LlmModel> = Layer
+  .fresh(Layer.effectContext(Effect.map(Effect.flatMap(LlmModel.LlmModel, make), repeatableContext)))

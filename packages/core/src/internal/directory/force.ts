@@ -1,4 +1,4 @@
-import { Fs } from "../node.ts"
+import * as Fs from "node:fs"
 import { isOutOfFiles } from "./errors.ts"
 import { isMissing } from "./files.ts"
 

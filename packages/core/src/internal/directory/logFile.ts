@@ -1,4 +1,4 @@
-import { Fs } from "../node.ts"
+import * as Fs from "node:fs"
 import { forceDescriptor, forcePath } from "./force.ts"
 
 /** A file of the write-ahead log of this process: lines of JSON, only ever appended to. */

@@ -1,4 +1,5 @@
-import { Fs, Os } from "../node.ts"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
 
 /** The log that wrote a file, and its process. The file's name has them. */
 export interface LogOwner {

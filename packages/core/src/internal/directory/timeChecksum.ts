@@ -1,4 +1,5 @@
-import { crc32, Fs } from "../node.ts"
+import * as Fs from "node:fs"
+import { crc32 } from "node:zlib"
 
 // A checksum of a sample's text and path, in the microseconds of its file's modification time: a hit reads no second
 // file. Without it `sampleOne` costs 1.8 times as much (benchmark row `directory-prompts`).

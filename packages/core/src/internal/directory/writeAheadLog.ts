@@ -1,4 +1,5 @@
-import { Fs, Path } from "../node.ts"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
 import { ifPresent, list, makeFolder } from "./files.ts"
 import { forcePath } from "./force.ts"
 import type { KeyFolders } from "./keyFolders.ts"
