@@ -22,12 +22,12 @@ export default defineConfig(({ mode }) => ({
       ? { include: [longTests, "**/{fork,laws,reference}.test.ts"], env: { ...longCounts, ...process.env } }
       : { include: ["**/*.test.ts"], exclude: [...configDefaults.exclude, longTests] }),
     allowOnly: false,
-    setupFiles: [`${import.meta.dirname}/vitest.setup.ts`],
     // Vitest leaves a core free. The long tier keeps to that: its tests of processes start processes of their own.
     ...(mode === "long" ? {} : { maxWorkers: "100%" }),
     // A machine may be busy with something else.
     testTimeout: mode === "long" ? 120_000 : 30_000,
     projects: [
+      project("cli", "packages/cli"),
       project("core", "packages/core"),
       project("providers", "packages/providers"),
       // Its tests change the settings of the server, and count its commands. The long tier has a single file of them.

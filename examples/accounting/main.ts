@@ -3,7 +3,7 @@
  */
 import { NodeFileSystem, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Events, LlmModel, Persistent, Prefetch, Usage } from "@llm-cache/core"
-import { Console, Duration, Effect, FileSystem, Layer } from "effect"
+import { Console, Duration, Effect, FileSystem } from "effect"
 import * as ChatServer from "../shared/ChatServer.ts"
 import * as Provider from "../shared/Provider.ts"
 
@@ -23,7 +23,7 @@ const print = (name: string, { inputTokens, outputTokens, requests, requestTime,
 
 const main = Effect.gen(function*() {
   const directory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
-  const cache = Layer.provide(Persistent.layer({ directory }), Provider.loopback)
+  const cache = LlmModel.stack(Persistent.layer({ directory }), Provider.loopback)
 
   const { samples } = yield* Prefetch.prefetch(prompts.map((prompt) => ({ prompt, n: 5 })), {
     concurrency: 1,

@@ -30,11 +30,7 @@ const main = Effect.gen(function*() {
     Effect.provide(original),
     Effect.provide(provider.layer)
   )
-  const result = yield* experiment.pipe(
-    Effect.provide(sliced),
-    Effect.provide(original),
-    Effect.provide(provider.layer)
-  )
+  const result = yield* Effect.provide(experiment, LlmModel.stack(sliced, original, provider.layer))
   yield* Console.log(`The experiment: ${result}`)
   yield* Console.log(`Samples in the original cache: ${yield* samplesIn(`${root}/original`)}`)
   yield* Console.log(`Samples in the slice: ${yield* samplesIn(`${root}/sliced`)}`)

@@ -2,9 +2,9 @@
  * Tests an agent with scripted models: a test model is a layer like any other.
  */
 import { assert, it } from "@effect/vitest"
-import { Repeatable } from "@llm-cache/core"
+import { LlmModel, Repeatable } from "@llm-cache/core"
 import { TestModel } from "@llm-cache/testing"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Undecided, vote } from "./agent.ts"
 
 it.effect("the majority wins", () =>
@@ -17,7 +17,7 @@ it.effect("the majority wins", () =>
 it.effect("votes are independent over a model that repeats itself", () =>
   Effect.gen(function*() {
     assert.strictEqual(yield* vote("6 * 7?", 3), "41")
-  }).pipe(Effect.provide(Layer.provide(Repeatable.layer, TestModel.layer({ script: ["42", "41", "41"] })))))
+  }).pipe(Effect.provide(LlmModel.stack(Repeatable.layer, TestModel.layer({ script: ["42", "41", "41"] })))))
 
 it.effect("a draw is a typed error", () =>
   Effect.gen(function*() {

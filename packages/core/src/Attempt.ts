@@ -7,7 +7,8 @@
  * prompt, and the next attempt sees new answers. So these functions need an `IndependentModel`, and provide the attempt
  * with its `LlmModel` and `RepeatableModel`. Unfinished draws of an attempt end with it. Its `Scope` is the caller's.
  *
- * An error leads to another attempt, or excludes the attempt from a choice. A defect ends the program.
+ * An error of the program leads to another attempt, or excludes the attempt from a choice. A failure of the provider does
+ * neither, because a replay does not have it. A defect ends the program.
  *
  * @since 0.1.0
  */
@@ -17,16 +18,18 @@ import { dual, identity } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Types from "effect/Types"
+import type { AuditFailure } from "./Audit.ts"
 import * as Fork from "./Fork.ts"
 import type { IndependentModel } from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
-import { AttemptsExhausted, isRetryable } from "./internal/attempt/errors.ts"
+import { AttemptsExhausted, isProviderFailure, isRetryable } from "./internal/attempt/errors.ts"
 import { withFreshModel } from "./internal/attempt/freshModel.ts"
+import { retryAttempt } from "./internal/attempt/retryAttempt.ts"
 import { checkCount } from "./internal/model/checkCount.ts"
-import { CurrentFork, enterAttempt } from "./internal/model/currentFork.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import type { LlmModel } from "./LlmModel.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
+import type { SampleError } from "./SampleError.ts"
 
 /**
  * The services that these functions provide to an attempt.
@@ -50,18 +53,32 @@ export interface Succeeded<A, E> {
   readonly lastError: E | undefined
 }
 
-export { AttemptsExhausted, isRetryable } from "./internal/attempt/errors.ts"
+export { AttemptsExhausted, isProviderFailure, isRetryable } from "./internal/attempt/errors.ts"
 
 /**
- * The limits of `retry`. Another attempt needs the consent of all options. Without options there is no limit.
+ * The errors of an attempt that may come out unchanged: those that say whether they are retryable, and the types that
+ * include them, such as `unknown`. All others come out in an `AttemptsExhausted`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FinalError<E> = E extends SampleError | AuditFailure ? E
+  : E extends { readonly isRetryable: true } ? never
+  : "isRetryable" extends keyof E ? E
+  : SampleError extends E ? E
+  : never
+
+/**
+ * The limits of `retry`. Another attempt needs the consent of all options, and so does each time that an attempt resumes
+ * after a failure of the provider. Without options there is no limit.
  *
  * @category options
  * @since 0.1.0
  */
 export interface RetryOptions<E, E2 = unknown, R2 = unknown> {
-  /** When to make another attempt. Its input is the error of the last attempt. */
+  /** When to make another attempt, and when to resume one. Its input is the last error. */
   readonly schedule?: Schedule.Schedule<unknown, E, E2, R2> | undefined
-  /** The most attempts after the first. */
+  /** The most attempts after the first. Each of them is resumed at most as often. */
   readonly times?: number | undefined
   /** Which retryable errors to retry. It runs once for each error. */
   readonly while?: ((error: E) => boolean | Effect.Effect<boolean, E2, R2>) | undefined
@@ -70,16 +87,12 @@ export interface RetryOptions<E, E2 = unknown, R2 = unknown> {
 }
 
 /**
- * The effect of `retry`: it adds the errors and services of its options to those of the attempt.
+ * The errors of an attempt that come out of `retry` unchanged: if `while` or `until` is given, any.
  *
  * @category models
  * @since 0.1.0
  */
-export type RetryReturn<A, E, R, O extends RetryOptions<E>> = Effect.Effect<
-  Succeeded<A, E>,
-  E | AttemptsExhausted<E> | Effect.Error<Effect.Retry.Return<never, never, never, O>>,
-  Exclude<R, ProvidedModels> | IndependentModel | Effect.Services<Effect.Retry.Return<never, never, never, O>>
->
+export type UnchangedError<E, O> = [keyof O & ("while" | "until")] extends [never] ? FinalError<E> : E
 
 /** A schedule for attempts that fail with `E`, or a function that builds it. */
 type Policy<E, E2, R2> =
@@ -98,14 +111,24 @@ type Policy<E, E2, R2> =
  * errors end the retries unchanged, so that `Effect.catchTag` finds a `ReplicationCacheMiss`. When the schedule or `times`
  * allows no more attempts, the error is `AttemptsExhausted`.
  *
+ * A failure of the provider or the store (see `isProviderFailure`) is no attempt. The same attempt runs again from its
+ * start: its draws repeat from its memory, and then it goes on. So a replay, in which no request fails, gives the same
+ * values. An attempt resumes by `schedule` and `times`, counted anew for each attempt and apart from the attempts, and
+ * waits at least as long as the `retryAfter` of the failure. Each time is a warning in the log.
+ *
  * Each attempt has its own forks of the same name. So a program replays even if an attempt failed while its forks were
  * still at work.
  *
  * **Gotchas**
  *
+ * An attempt that resumes repeats its draws, and also all its other effects: files that it wrote, messages that it sent.
+ *
+ * A failure of the provider that the attempt turns into an error of its own starts another attempt, and its replay gives
+ * other values. Let it pass.
+ *
  * A cache does not record interruptions: neither a time limit around a draw, nor the end of a draw because another part
- * of the attempt failed. In a replay that draw succeeds at once, and later draws may get other samples. Set the time
- * limit on the provider, and give interruptible parts a fork of their own.
+ * of the attempt failed with an error of its own. In a replay that draw succeeds at once, and later draws may get other
+ * samples. Set the time limit on the provider, and give interruptible parts a fork of their own.
  *
  * **Example** (Up to five retries)
  *
@@ -132,13 +155,30 @@ type Policy<E, E2, R2> =
 export const retry: {
   <E, E2, R2>(policy: Policy<E, E2, R2>): <A, R>(
     attempt: Effect.Effect<A, E, R>
-  ) => Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, ProvidedModels> | IndependentModel | R2>
-  <E, O extends RetryOptions<E>>(options: O): <A, R>(attempt: Effect.Effect<A, E, R>) => RetryReturn<A, E, R, O>
-  <A, E, R, O extends RetryOptions<E>>(attempt: Effect.Effect<A, E, R>, options: O): RetryReturn<A, E, R, O>
+  ) => Effect.Effect<
+    Succeeded<A, E>,
+    FinalError<E> | AttemptsExhausted<E> | E2,
+    Exclude<R, ProvidedModels> | IndependentModel | R2
+  >
+  // The unions have no names, so that editors show their members.
+  <E, O extends RetryOptions<E>>(options: O): <A, R>(attempt: Effect.Effect<A, E, R>) => Effect.Effect<
+    Succeeded<A, E>,
+    UnchangedError<E, O> | AttemptsExhausted<E> | Effect.Error<Effect.Retry.Return<never, never, never, O>>,
+    Exclude<R, ProvidedModels> | IndependentModel | Effect.Services<Effect.Retry.Return<never, never, never, O>>
+  >
+  <A, E, R, O extends RetryOptions<E>>(attempt: Effect.Effect<A, E, R>, options: O): Effect.Effect<
+    Succeeded<A, E>,
+    UnchangedError<E, O> | AttemptsExhausted<E> | Effect.Error<Effect.Retry.Return<never, never, never, O>>,
+    Exclude<R, ProvidedModels> | IndependentModel | Effect.Services<Effect.Retry.Return<never, never, never, O>>
+  >
   <A, E, R, E2, R2>(
     attempt: Effect.Effect<A, E, R>,
     policy: Policy<E, E2, R2>
-  ): Effect.Effect<Succeeded<A, E>, E | AttemptsExhausted<E> | E2, Exclude<R, ProvidedModels> | IndependentModel | R2>
+  ): Effect.Effect<
+    Succeeded<A, E>,
+    FinalError<E> | AttemptsExhausted<E> | E2,
+    Exclude<R, ProvidedModels> | IndependentModel | R2
+  >
 } = dual(2, <A, E, R, E2, R2>(
   attempt: Effect.Effect<A, E, R>,
   policy: RetryOptions<E, E2, R2> | Policy<E, E2, R2>
@@ -147,47 +187,8 @@ export const retry: {
   E | AttemptsExhausted<E> | E2,
   Exclude<R, ProvidedModels> | IndependentModel | R2
 > => {
-  const options: RetryOptions<E, E2, R2> = typeof policy === "function"
-    ? { schedule: policy(identity) }
-    : Schedule.isSchedule(policy)
-    ? { schedule: policy }
-    : policy
-  const { schedule = Schedule.forever, times = Infinity } = options
-  return Effect.suspend(() => {
-    const errors: Array<E> = []
-    const next = Effect.suspend(() =>
-      Effect.updateService(withFreshModel(attempt), CurrentFork, enterAttempt(errors.length + 1))
-    )
-    // Succeeds with the final result, an error too: `Effect.retry` only sees errors that it has to retry.
-    const once: Effect.Effect<
-      Result.Result<Succeeded<A, E>, E | E2>,
-      E,
-      Exclude<R, ProvidedModels> | IndependentModel | R2
-    > = Effect.matchEffect(next, {
-      onSuccess: (value) =>
-        Effect.succeed(Result.succeed({ value, attempts: errors.length + 1, lastError: errors.at(-1) })),
-      onFailure: (error) => {
-        errors.push(error)
-        return Effect.matchEffect(isRetried(options, error), {
-          onSuccess: (yes) => yes ? Effect.fail(error) : Effect.succeed(Result.fail(error)),
-          onFailure: (error) => Effect.succeed(Result.fail(error))
-        })
-      }
-    })
-    return once.pipe(
-      Effect.retryOrElse(
-        Schedule.while(schedule, ({ attempt }) => attempt <= times),
-        () => Effect.fail(new AttemptsExhausted({ errors }))
-      ),
-      Effect.flatMap(Effect.fromResult)
-    )
-  })
-})
-
-const isRetried = Effect.fnUntraced(function*<E, E2, R2>(options: RetryOptions<E, E2, R2>, error: E) {
-  if (!isRetryable(error)) return false
-  if (options.while !== undefined && !(yield* asEffect(options.while(error)))) return false
-  return options.until === undefined || !(yield* asEffect(options.until(error)))
+  if (typeof policy === "function") return retryAttempt(attempt, { schedule: policy(identity) })
+  return retryAttempt(attempt, Schedule.isSchedule(policy) ? { schedule: policy } : policy)
 })
 
 /**
@@ -240,11 +241,19 @@ export interface RaceOptions {
 export const race: {
   (options: RaceOptions): <A, E, R>(
     attempt: Effect.Effect<A, E, R>
-  ) => Effect.Effect<Winner<A>, E | AttemptsExhausted<E> | InvalidInput, Exclude<R, ProvidedModels> | IndependentModel>
+  ) => Effect.Effect<
+    Winner<A>,
+    FinalError<E> | AttemptsExhausted<E> | InvalidInput,
+    Exclude<R, ProvidedModels> | IndependentModel
+  >
   <A, E, R>(
     attempt: Effect.Effect<A, E, R>,
     options: RaceOptions
-  ): Effect.Effect<Winner<A>, E | AttemptsExhausted<E> | InvalidInput, Exclude<R, ProvidedModels> | IndependentModel>
+  ): Effect.Effect<
+    Winner<A>,
+    FinalError<E> | AttemptsExhausted<E> | InvalidInput,
+    Exclude<R, ProvidedModels> | IndependentModel
+  >
 } = dual(
   2,
   <A, E, R>(
@@ -258,7 +267,7 @@ export const race: {
         Result.Result<Winner<A>, E>,
         Exclude<R, ProvidedModels> | IndependentModel
       > =>
-        Effect.matchEffect(withFreshModel(attempt), {
+        Effect.matchEffect(withFreshModel(attempt, identity), {
           onSuccess: (value) => Effect.fail(Result.succeed({ value, index })),
           onFailure: (error) => isRetryable(error) ? Effect.succeed(error) : Effect.fail(Result.fail(error))
         })
@@ -286,16 +295,12 @@ export interface BestOptions<A, Score extends number | Effect.Effect<number, unk
 }
 
 /**
- * The effect of `best`: it adds the errors and services of `score` to those of the attempt.
+ * The failures of the provider inside an attempt that end `best`.
  *
  * @category models
  * @since 0.1.0
  */
-export type BestReturn<A, E, R, Score> = Effect.Effect<
-  Winner<A>,
-  E | Effect.Error<Score> | AttemptsExhausted<E | Effect.Error<Score>> | InvalidInput,
-  Exclude<R | Effect.Services<Score>, ProvidedModels> | IndependentModel
->
+export type ProviderFailure<E> = Extract<E, AttemptsExhausted | { readonly isProviderFailure: boolean }>
 
 /**
  * Makes `n` attempts and takes the highest score; in a tie, the first attempt.
@@ -303,8 +308,9 @@ export type BestReturn<A, E, R, Score> = Effect.Effect<
  * **Details**
  *
  * Each attempt runs in a fork named by its index, so the result does not depend on scheduling and replays. An attempt that
- * fails does not count, but a non-retryable error (see `isRetryable`) ends all. When all attempts fail, the error is
- * `AttemptsExhausted`. If `n` is not a whole number of at least 1, it is `InvalidInput`.
+ * fails does not count, but a non-retryable error (see `isRetryable`) ends all, and so does a failure of the provider (see
+ * `isProviderFailure`): a replay would count that attempt. When all attempts fail, the error is `AttemptsExhausted`. If `n`
+ * is not a whole number of at least 1, it is `InvalidInput`.
  *
  * **Gotchas**
  *
@@ -330,11 +336,27 @@ export type BestReturn<A, E, R, Score> = Effect.Effect<
 export const best: {
   <A, Score extends number | Effect.Effect<number, unknown, unknown>>(
     options: BestOptions<A, Score>
-  ): <E, R>(attempt: Effect.Effect<A, E, R>) => BestReturn<A, E, R, Score>
+  ): <E, R>(
+    attempt: Effect.Effect<A, E, R>
+  ) => Effect.Effect<
+    Winner<A>,
+    | FinalError<E | Effect.Error<Score>>
+    | ProviderFailure<E | Effect.Error<Score>>
+    | AttemptsExhausted<E | Effect.Error<Score>>
+    | InvalidInput,
+    Exclude<R | Effect.Services<Score>, ProvidedModels> | IndependentModel
+  >
   <A, E, R, Score extends number | Effect.Effect<number, unknown, unknown>>(
     attempt: Effect.Effect<A, E, R>,
     options: BestOptions<Types.NoInfer<A>, Score>
-  ): BestReturn<A, E, R, Score>
+  ): Effect.Effect<
+    Winner<A>,
+    | FinalError<E | Effect.Error<Score>>
+    | ProviderFailure<E | Effect.Error<Score>>
+    | AttemptsExhausted<E | Effect.Error<Score>>
+    | InvalidInput,
+    Exclude<R | Effect.Services<Score>, ProvidedModels> | IndependentModel
+  >
 } = dual(
   2,
   Effect.fnUntraced(
@@ -349,9 +371,9 @@ export const best: {
       const results = yield* Fork.forEach(
         yield* indices("Attempt.best", options.n),
         (index) =>
-          Effect.matchEffect(withFreshModel(scored), {
+          Effect.matchEffect(withFreshModel(scored, identity), {
             onSuccess: (one) => Effect.succeed(Result.succeed({ ...one, index })),
-            onFailure: (error) => isRetryable(error) ? Effect.succeed(Result.fail(error)) : Effect.fail(error)
+            onFailure: (error) => isExcluded(error) ? Effect.succeed(Result.fail(error)) : Effect.fail(error)
           }),
         { concurrency: options.concurrency }
       )
@@ -365,6 +387,9 @@ export const best: {
     (self, _, { name }) => inFork(name)(self)
   )
 )
+
+// A replay has no failures of the provider, so they cannot decide which attempts count.
+const isExcluded = (error: unknown): boolean => isRetryable(error) && !isProviderFailure(error)
 
 const indices = (module: string, n: number): Effect.Effect<ReadonlyArray<number>, InvalidInput> =>
   Effect.map(checkCount(module, "n", n), () => Array.from({ length: n }, (_, index) => index))

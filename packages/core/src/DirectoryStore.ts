@@ -54,20 +54,19 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
 import { advise, attempt, explain, type Fail, failure, isFault, isOutOfFiles } from "./internal/directory/errors.ts"
 import { FileReader } from "./internal/directory/fileReader.ts"
 import { ifPresent, list } from "./internal/directory/files.ts"
 import { longestWait, sleep } from "./internal/directory/force.ts"
 import { KeyFolders } from "./internal/directory/keyFolders.ts"
+import { listIdentities } from "./internal/directory/listIdentities.ts"
 import { listKeys } from "./internal/directory/listKeys.ts"
 import { MetadataLog } from "./internal/directory/metadataLog.ts"
 import { positionOf, samplePath } from "./internal/directory/samplePath.ts"
 import { SampleReader } from "./internal/directory/sampleReader.ts"
 import { SampleWriter } from "./internal/directory/sampleWriter.ts"
 import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
-import { fromHome } from "./internal/homeFolder.ts"
+import { Fs, Os, Path } from "./internal/node.ts"
 import type { Key } from "./Key.ts"
 import type { StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
@@ -100,17 +99,25 @@ export interface Options {
 export const make = (root: string, options: Options = {}): Effect.Effect<SampleStore.Store, StoreError> =>
   Effect.suspend(() => {
     const failed = failure(`directory ${root}`, "open")
+    if (Fs === undefined) {
+      return failed({
+        kind: "InvalidName",
+        description:
+          "a browser has no file system: sample in memory, with `Persistent.layer({ store: MemoryStore.layer })`"
+      })
+    }
     if (root === "" || root.includes("\0")) {
       return failed({ kind: "InvalidName", description: "the directory's name is empty, or has a NUL character" })
     }
-    const path = fromHome(root)
-    if (path === undefined) {
+    const home = /^~(?=$|[/\\])/
+    const above = home.test(root) ? homeFolder() : ""
+    if (above === undefined) {
       return failed({
         kind: "InvalidName",
         description: "this user has no home folder: set HOME, or give a directory without `~`"
       })
     }
-    const absolute = Path.resolve(path)
+    const absolute = Path.resolve(root.replace(home, () => above))
     return Effect.flatMap(
       attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
       (stats) =>
@@ -131,6 +138,14 @@ export const make = (root: string, options: Options = {}): Effect.Effect<SampleS
  */
 export const layer = (root: string, options?: Options): Layer.Layer<SampleStore.SampleStore, StoreError> =>
   Layer.effect(SampleStore.SampleStore, make(root, options))
+
+const homeFolder = (): string | undefined => {
+  try {
+    return Os.homedir() || undefined
+  } catch {
+    return undefined
+  }
+}
 
 // Calls to the file system are synchronous: a sample is a small file in the page cache, and reading it takes less time
 // than a way through the thread pool (benchmark row `directory-prompts`).
@@ -176,8 +191,21 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
     return typeof samples === "string" ? failed({ kind: "Damaged", description: samples }) : Effect.succeed(samples)
   }
 
+  // The half-written request of a killed process has keys too. A root that cannot be written is listed as it is.
+  const recovered = <A, E>(listed: () => Stream.Stream<A, E>): Stream.Stream<A, E> =>
+    Stream.unwrap(Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        try {
+          writeAheadLog.recover(clock.currentTimeMillisUnsafe(), "")
+        } catch (cause) {
+          if (!isFault(cause)) throw cause
+        }
+        return listed()
+      })
+    ))
+
   return SampleStore.make({
-    id: `directory ${realPath(root)}`,
+    id: `directory ${ifPresent(() => Fs.realpathSync(root)) ?? root}`,
     describe,
     getMany: (key, from, count) =>
       inFolder("get", key, from, (folder, failed) => {
@@ -239,24 +267,10 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
         writeAheadLog.noteRemoved(Path.relative(root, folder), positions)
         return Effect.void
       }),
-    keys: (filter = {}) =>
-      Stream.unwrap(Effect.clockWith((clock) =>
-        Effect.sync(() => {
-          try {
-            // The half-written request of a killed process has keys too. A root that cannot be written is listed as it is.
-            writeAheadLog.recover(clock.currentTimeMillisUnsafe(), "")
-          } catch (cause) {
-            if (!isFault(cause)) throw cause
-          }
-          return listKeys(name, root, folders, filter)
-        })
-      ))
+    keys: (filter = {}) => recovered(() => listKeys(name, root, folders, filter)),
+    identities: recovered(() => listIdentities(name, root))
   })
 }
-
-// The same before and after the first sample creates the root.
-const realPath = (path: string): string =>
-  ifPresent(() => Fs.realpathSync(path)) ?? Path.join(realPath(Path.dirname(path)), Path.basename(path))
 
 // Waits for a forced write. A fault of the file system becomes a `StoreError`.
 const settled = (forced: Promise<void>, failed: Fail, folder: string): Effect.Effect<void, StoreError> =>

@@ -20,9 +20,10 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import type * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { IndependentModel } from "./IndependentModel.ts"
+import { overModel } from "./internal/model/overModel.ts"
 import { peekUnobserved } from "./internal/model/peek.ts"
 import { Readers } from "./internal/model/reader.ts"
 import { makeAttached } from "./internal/model/resume.ts"
@@ -160,9 +161,11 @@ const overProvider = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Mode
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<LlmModel.LlmModel | IndependentModel, never, LlmModel.LlmModel> = Layer.fresh(
-  Layer.effectContext(Effect.map(
-    Effect.flatMap(LlmModel.LlmModel, make),
-    (model) => Context.make(LlmModel.LlmModel, model).pipe(Context.add(IndependentModel, model))
-  ))
+export const layer: Layer.Layer<LlmModel.LlmModel | IndependentModel, never, LlmModel.LlmModel> = overModel(
+  "Independent.layer",
+  (_, scope) =>
+    Effect.map(
+      Scope.provide(Effect.flatMap(LlmModel.LlmModel, make), scope),
+      (model) => Context.make(LlmModel.LlmModel, model).pipe(Context.add(IndependentModel, model))
+    )
 )

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as Crypto from "node:crypto"
 import type { Identity } from "./Identity.ts"
+import { sha256 } from "./internal/sha256.ts"
 
 /**
  * The name of a sequence of samples.
@@ -33,6 +33,6 @@ export class Key {
    * @since 0.1.0
    */
   get promptHash(): string {
-    return this.#promptHash ??= Crypto.hash("sha256", this.prompt, "hex")
+    return this.#promptHash ??= sha256(this.prompt)
   }
 }

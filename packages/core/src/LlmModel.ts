@@ -25,6 +25,7 @@ import { checkCount } from "./internal/model/checkCount.ts"
 import { CurrentFork } from "./internal/model/currentFork.ts"
 import { makeRequests } from "./internal/model/requests.ts"
 import { firstSample, firstSamples, sampling } from "./internal/model/sampling.ts"
+import * as Stack from "./internal/model/stack.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { Model, SampleOptions } from "./Model.ts"
 import type { ProviderErrorReason, SampleError } from "./SampleError.ts"
@@ -245,6 +246,44 @@ export const layer = <R = never>(
 ): Layer.Layer<LlmModel, InvalidInput, Exclude<R, Scope.Scope>> => Layer.effect(LlmModel, make(options))
 
 /**
+ * Stacks layers of models, the outermost first and the provider last: each takes the model beneath it.
+ *
+ * **When to use**
+ *
+ * Use to compose layers of models with each other and with a provider. Do not merge them in one list
+ * (`Layer.mergeAll`, `Effect.provide([…])`): there each takes the model beneath the list, and all but one are lost. The
+ * types cannot tell, so the layers of this package die when a list merges them.
+ *
+ * **Details**
+ *
+ * It takes any number of layers, also the same one several times. `LlmModel` is the model of the outermost layer, and
+ * `IndependentModel` and `RepeatableModel` are those of the outermost layers that provide them. All but the last must take
+ * a model. If the last one is a provider, or a replication, Effect shares the stack by reference, as any composed layer;
+ * if it takes a model too, the stack is built anew each time it is provided.
+ *
+ * **Example** (Independent samples of a cache)
+ *
+ * ```ts
+ * import { Independent, LlmModel, Persistent } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const mock = LlmModel.layer({
+ *   model: "mock",
+ *   generate: ({ prompt, n }) => Effect.succeed({ samples: Array(n).fill(`You said: ${prompt}`) })
+ * })
+ *
+ * const model = LlmModel.stack(Independent.layer, Persistent.layer({ directory: "~/.llm_cache" }), mock)
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const stack: <const Layers extends Stack.Layers>(
+  ...layers: Layers & Stack.Checked<Layers>
+) => Layer.Layer<Layer.Success<Layers[number]>, Layer.Error<Layers[number]>, Stack.Services<Layers>> = Stack
+  .stack as never
+
+/**
  * Completes a model by `sample`, given its draw.
  *
  * **Details**
@@ -348,6 +387,18 @@ export const sample: Accessors<LlmModel>["sample"] = ofModel.sample
 
 /**
  * The first sample of a run.
+ *
+ * **Example** (An answer)
+ *
+ * ```ts
+ * import { LlmModel } from "@llm-cache/core"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const answer = yield* LlmModel.sampleOne("Choose a number between 1 and 1000.")
+ *   yield* Console.log(answer) // "92"
+ * })
+ * ```
  *
  * @category accessors
  * @since 0.1.0

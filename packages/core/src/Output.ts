@@ -46,9 +46,10 @@ import {
 import { decodeJson, encodeJson } from "./internal/output/json.ts"
 import { drawUntilAccepted } from "./internal/output/query.ts"
 import { read } from "./internal/output/reader.ts"
-import { headOf, type Node } from "./internal/output/spec.ts"
+import { hasJson, headOf, type Node } from "./internal/output/spec.ts"
 import { write } from "./internal/output/writer.ts"
 import { InvalidInput } from "./InvalidInput.ts"
+import * as LlmModel from "./LlmModel.ts"
 import type { SampleError } from "./SampleError.ts"
 
 export {
@@ -273,7 +274,7 @@ export const repeat = <A>(item: Item<A>): Spec<Array<A>> => {
 // -----------------------------------------------------------------------------
 
 /**
- * Reads the value of a spec from a text.
+ * Reads the value of a spec from a text. Without `json` in the spec, it is synchronous, see `parseResult`.
  *
  * **Example** (The answer of a repeatable model)
  *
@@ -298,6 +299,43 @@ export const parse = <A>(spec: Spec<A>) =>
     if (undecoded.length > 0) yield* decodeJson(text, undecoded)
     return values[0] as A
   })
+
+/**
+ * Reads the value of a spec from a text at once, for code without effects: the `check` of an estimate, say.
+ *
+ * **Gotchas**
+ *
+ * `json` needs a Schema, which loads asynchronously: for a spec with `json`, it throws an `InvalidInput` when it gets the spec.
+ *
+ * **Example** (A check of the answer)
+ *
+ * ```ts
+ * import { Output } from "@llm-cache/core"
+ * import { Result } from "effect"
+ *
+ * const read = Output.parseResult(Output.tag("answer"))
+ *
+ * const isRight = (sample: string) => Result.getOrElse(read(sample), () => "none") === "42"
+ * ```
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const parseResult = <A>(spec: Spec<A>): (text: string) => Result.Result<A, OutputError> => {
+  const node = nodeOf(spec)
+  if (hasJson(node)) {
+    throw new InvalidInput({
+      module: "Output.parseResult",
+      description: "the spec has a `json`, which is decoded asynchronously: use `Output.parse`"
+    })
+  }
+  return (text) => {
+    const reading = read(node, text)
+    return Result.isFailure(reading)
+      ? Result.fail(outputErrorAt(text, reading.failure))
+      : Result.succeed(reading.success.values[0] as A)
+  }
+}
 
 // -----------------------------------------------------------------------------
 // render
@@ -370,12 +408,14 @@ export interface QueryOptions<
 }
 
 /**
- * Draws independent samples of a prompt until `parse` can read one and `validate` accepts it.
+ * Draws independent samples of a prompt until `parse` can read one and `validate` accepts it. In place of a prompt, it takes
+ * an effect that draws a text, such as an agent: each run is an attempt, as in `Attempt.retry`.
  *
  * **Details**
  *
- * Only a rejected sample leads to another draw. Errors of sampling, such as a `ReplicationCacheMiss`, and errors of
- * `validate` and `schedule` end the query unchanged. Over the same cache it draws the same samples, so the program replays.
+ * Only a rejected sample leads to another draw. Errors of sampling, such as a `ReplicationCacheMiss`, and errors of the
+ * effect, `validate` and `schedule` end the query unchanged. Over the same cache it draws the same samples, so the program
+ * replays.
  *
  * **Example** (Up to ten samples)
  *
@@ -401,13 +441,24 @@ export interface QueryOptions<
 export const query = <
   A,
   V extends Verdict | Effect.Effect<Verdict, unknown, unknown> = Verdict,
-  S extends Schedule.Schedule<unknown, OutputRejected, unknown, unknown> = Schedule.Schedule<unknown>
+  S extends Schedule.Schedule<unknown, OutputRejected, unknown, unknown> = Schedule.Schedule<unknown>,
+  P extends string | Effect.Effect<string, unknown, unknown> = string
 >(
-  prompt: string,
+  prompt: P,
   spec: Spec<A>,
   options: QueryOptions<Types.NoInfer<A>, V, S> = {}
 ): Effect.Effect<
   A,
-  SampleError | OutputsExhausted | Effect.Error<V> | Schedule.Error<S>,
-  Exclude<Effect.Services<V>, ProvidedModels> | IndependentModel | Schedule.Env<S>
-> => drawUntilAccepted(prompt, parse(spec), options)
+  DrawError<P> | OutputsExhausted | Effect.Error<V> | Schedule.Error<S>,
+  Exclude<Effect.Services<P> | Effect.Services<V>, ProvidedModels> | IndependentModel | Schedule.Env<S>
+> =>
+  drawUntilAccepted<A, DrawError<P>, Effect.Services<P> | LlmModel.LlmModel, V, S>(
+    drawOf(prompt as string) as never,
+    parse(spec),
+    options
+  )
+
+const drawOf = <E, R>(prompt: string | Effect.Effect<string, E, R>) =>
+  Effect.isEffect(prompt) ? prompt : LlmModel.sampleOne(prompt)
+
+type DrawError<P> = P extends string ? SampleError : Effect.Error<P>

@@ -10,7 +10,8 @@
  * | part | meaning |
  * | --- | --- |
  * | `in flight` | requests without an answer yet |
- * | `requests` | answered requests |
+ * | `retrying` | requests in flight that have failed: each waits, and is sent again. The last failure is in parentheses |
+| `requests` | answered requests |
  * | `failed` | requests that brought no sample |
  * | `hits`, `misses` | draws from caches, and draws that no cache could answer |
  * | `tokens` | tokens of prompts + tokens of answers in this run's requests |
@@ -105,11 +106,19 @@ export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, E
     }
     const counter = new UsageCounter()
     const inFlight = new Set<string>()
+    const retrying = new Set<string>()
+    let lastFailure = ""
     let [changes, shown] = [0, 0]
     yield* Events.listen((event) => {
       changes++
       if (event._tag === "RequestSent") inFlight.add(event.request)
-      else if (event._tag === "RequestDone" || event._tag === "RequestFailed") inFlight.delete(event.request)
+      else if (event._tag === "RequestRetried") {
+        retrying.add(event.request)
+        lastFailure = event.error._tag === "ProviderError" ? event.error.reason._tag : event.error._tag
+      } else if (event._tag === "RequestDone" || event._tag === "RequestFailed") {
+        inFlight.delete(event.request)
+        retrying.delete(event.request)
+      }
       counter.add(event)
     })
 
@@ -124,6 +133,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, E
       shown = changes
       return [
         `${inFlight.size} in flight`,
+        ...retrying.size === 0 ? [] : [`${retrying.size} retrying (${lastFailure})`],
         `${spent.requests} requests`,
         ...failedRequests === 0 ? [] : [`${failedRequests} failed`],
         `${hits} hits`,

@@ -14,9 +14,10 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import type * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { makeCache } from "./internal/model/cache.ts"
+import { overModel } from "./internal/model/overModel.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
 import { makeAttached } from "./internal/model/resume.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -80,5 +81,7 @@ const firstRead = 128
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<LlmModel.LlmModel | RepeatableModel, never, LlmModel.LlmModel> = Layer
-  .fresh(Layer.effectContext(Effect.map(Effect.flatMap(LlmModel.LlmModel, make), repeatableContext)))
+export const layer: Layer.Layer<LlmModel.LlmModel | RepeatableModel, never, LlmModel.LlmModel> = overModel(
+  "Repeatable.layer",
+  (_, scope) => Effect.map(Scope.provide(Effect.flatMap(LlmModel.LlmModel, make), scope), repeatableContext)
+)

@@ -5,10 +5,10 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import { contrast, shorten } from "./internal/errors/excerpt.ts"
 import { forkSuffix } from "./internal/errors/forkSuffix.ts"
-import type {
+import {
   BadKey,
   BadRequest,
   ContentPolicy,
@@ -50,8 +50,10 @@ export {
   QuotaExhausted,
   RateLimited,
   type ReasonFields,
+  type ReasonOptions,
   RepeatedResponse,
   type RetryableReasonFields,
+  type RetryableReasonOptions,
   ServerFault,
   Timeout,
   Transport,
@@ -91,6 +93,10 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly reason: ProviderErrorReason
   /** The fork of the draw, the outermost name first; absent outside of forks. */
   readonly path?: ReadonlyArray<string> | undefined
+  /** How many times the request was sent, if more than once. */
+  readonly tries?: number | undefined
+  /** The time from the first try to the failure of the last one, if there were several. */
+  readonly elapsed?: Duration.Duration | undefined
 }> {
   /**
    * Whether the same request may succeed later. Providers retry exactly these errors, by their option `retry`.
@@ -111,7 +117,7 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   }
 
   override get message(): string {
-    return `${this.provider}${forkSuffix(this.path)}: ${this.reason.message}`
+    return `${this.provider}${forkSuffix(this.path)}${triesSuffix(this)}: ${this.reason.message}`
   }
 
   /** The fields and the message, for logs. */
@@ -119,6 +125,56 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
     return Object.assign({}, this, { message: this.message })
   }
 }
+
+const reasons = {
+  BadKey,
+  BadRequest,
+  ContentPolicy,
+  ContextTooLong,
+  QuotaExhausted,
+  RateLimited,
+  RepeatedResponse,
+  ServerFault,
+  Timeout,
+  Transport,
+  UntrustedCertificate,
+  UnusableResponse
+}
+
+/**
+ * Makes a `ProviderError` by the name of its reason, for tests.
+ *
+ * **Example** (A rate limit, as a test may need it)
+ *
+ * ```ts
+ * import { SampleError } from "@llm-cache/core"
+ *
+ * const busy = SampleError.providerError("RateLimited", { retryAfter: "5 seconds" })
+ * const down = SampleError.providerError("ServerFault", { provider: "acme", status: 503 })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const providerError = <Tag extends ProviderErrorReason["_tag"]>(
+  reason: Tag,
+  { provider = "test", ...fields }: ProviderErrorOptions<Tag> = {}
+): ProviderError => new ProviderError({ provider, reason: new reasons[reason](fields) })
+
+/**
+ * The provider's name, by default `test`, and the fields of a reason, all of which have defaults.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type ProviderErrorOptions<Tag extends ProviderErrorReason["_tag"]> =
+  & { readonly provider?: string | undefined }
+  & NonNullable<ConstructorParameters<(typeof reasons)[Tag]>[0]>
+
+const triesSuffix = ({ elapsed, tries }: ProviderError): string =>
+  tries === undefined
+    ? ""
+    : `, ${tries} tries${elapsed === undefined ? "" : ` in ${Math.round(Duration.toSeconds(elapsed))} s`}`
 
 // -----------------------------------------------------------------------------
 // StoreError

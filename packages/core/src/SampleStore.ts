@@ -11,9 +11,10 @@
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Result from "effect/Result"
-import type * as Stream from "effect/Stream"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import type { Identity } from "./Identity.ts"
+import { countKeys } from "./internal/store/countKeys.ts"
 import type { Key } from "./Key.ts"
 import type { Drawn, Entry } from "./Sample.ts"
 import type { StoreError } from "./SampleError.ts"
@@ -31,6 +32,30 @@ export interface Listed {
 }
 
 /**
+ * An identity that has samples, and how many.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListedIdentity {
+  readonly identity: Identity
+  /** How many different prompts have samples. */
+  readonly prompts: number
+  readonly samples: number
+  /** How many different forks have samples. */
+  readonly forks: number
+  /** The prompt tokens of the requests behind the samples. Absent if the store would have to read the samples. */
+  readonly inputTokens?: number | undefined
+  /** The completion tokens of the requests behind the samples. Absent if the store would have to read the samples. */
+  readonly outputTokens?: number | undefined
+  /**
+   * When the last request was answered, or the last sample written, in milliseconds since the epoch. Absent if the store
+   * does not know.
+   */
+  readonly last?: number | undefined
+}
+
+/**
  * Which keys are listed.
  *
  * @category options
@@ -43,6 +68,12 @@ export interface KeyFilter {
    * @default all identities
    */
   readonly identity?: Identity | undefined
+  /**
+   * Only the keys of prompts with this hash, or with a hash that begins so: `promptHash` of `Key`, in hex.
+   *
+   * @default all prompts
+   */
+  readonly promptHash?: string | undefined
   /**
    * Whether files that a killed process left, beside the samples, are failures among the elements.
    *
@@ -142,9 +173,17 @@ export interface Implementation {
   readonly remove: (key: Key, positions: Arr.NonEmptyReadonlyArray<number>) => Effect.Effect<void, StoreError>
   /**
    * The keys that have samples, in no particular order, without holding them all in memory. An entry that cannot be read
-   * as a key is a failure among the elements; the stream itself fails if the store cannot be read.
+   * as a key is a failure among the elements; the stream itself fails if the store cannot be read. A store may list keys
+   * with another `promptHash` than that of the filter: `make` drops them.
    */
   readonly keys: (filter?: KeyFilter) => Stream.Stream<Result.Result<Listed, StoreError>, StoreError>
+  /**
+   * The identities that have samples, in no particular order, counted without reading prompts or samples. An identity that
+   * cannot be read is a failure among the elements.
+   *
+   * @default counts `keys`
+   */
+  readonly identities?: Stream.Stream<Result.Result<ListedIdentity, StoreError>, StoreError> | undefined
   /**
    * Absent if the store has none.
    */
@@ -163,6 +202,10 @@ export interface Store extends Implementation {
    * if it differs from the sample that was put.
    */
   readonly get: (key: Key, position: number) => Effect.Effect<Drawn | undefined, StoreError>
+  /**
+   * The identities that have samples, each once, in no particular order.
+   */
+  readonly identities: Stream.Stream<Result.Result<ListedIdentity, StoreError>, StoreError>
 }
 
 /**
@@ -174,12 +217,12 @@ export interface Store extends Implementation {
 export class SampleStore extends Context.Service<SampleStore, Store>()("@llm-cache/core/SampleStore") {}
 
 /**
- * Completes a store: derives `get` from `getMany`.
+ * Completes a store: derives `get` from `getMany`, and `identities` from `keys` if the store has none.
  *
  * **Details**
  *
- * `peek` is not enumerable. A store that wraps another by `make({ ...store, getMany })` therefore has no `peek` of the
- * wrapped store, which would read past its own `getMany`.
+ * `peek` and `identities` are not enumerable. A store that wraps another by `make({ ...store, getMany })` therefore has no
+ * `peek` of the wrapped store, which would read past its own `getMany`, and counts the identities of its own `keys`.
  *
  * **Example** (A store that logs each sample it returns)
  *
@@ -200,9 +243,22 @@ export class SampleStore extends Context.Service<SampleStore, Store>()("@llm-cac
  */
 export const make = (implementation: Implementation): Store => {
   const { getMany } = implementation
-  const store: Store = {
-    ...implementation,
-    get: (key, position) => Effect.map(getMany(key, position, 1), (samples) => samples[0])
+  const keys: Store["keys"] = (filter) => {
+    if (filter?.promptHash === undefined) return implementation.keys(filter)
+    const promptHash = filter.promptHash.toLowerCase()
+    if (!/^[0-9a-f]{0,64}$/.test(promptHash)) return Stream.empty
+    return Stream.filter(
+      implementation.keys({ ...filter, promptHash }),
+      (element) => Result.isFailure(element) || element.success.key.promptHash.startsWith(promptHash)
+    )
   }
-  return Object.defineProperty(store, "peek", { value: implementation.peek, enumerable: false })
+  const store = {
+    ...implementation,
+    keys,
+    get: (key: Key, position: number) => Effect.map(getMany(key, position, 1), (samples) => samples[0])
+  }
+  return Object.defineProperties(store as Store, {
+    peek: { value: implementation.peek, enumerable: false },
+    identities: { value: implementation.identities ?? countKeys(keys()), enumerable: false }
+  })
 }

@@ -14,8 +14,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import * as Zlib from "node:zlib"
 import { fromId } from "./Identity.ts"
+import { crc32 } from "./internal/node.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Metadata } from "./Sample.ts"
 import type { StoreError } from "./SampleError.ts"
@@ -75,7 +75,7 @@ export const encode = <A>(
   return [
     encodeText(text),
     Buffer.byteLength(text),
-    Zlib.crc32(text),
+    crc32(text),
     JSON.stringify(origins),
     optional(request),
     index ?? null,
@@ -103,7 +103,7 @@ export const decode = (
   decodeText: (value: unknown) => string | undefined
 ): Drawn | undefined => {
   const text = decodeText(row[0])
-  if (text === undefined || Zlib.crc32(text) !== Number(row[2])) return undefined
+  if (text === undefined || crc32(text) !== Number(row[2])) return undefined
   if (row[1] !== null && Buffer.byteLength(text) !== Number(row[1])) return undefined
   const origins = row[3] === null || row[3] === "[]" ? [] : parseJson(row[3])
   if (!isPositions(origins)) return undefined
@@ -132,7 +132,7 @@ export const toJson = ({ metadata, origins, text }: Drawn): string =>
   JSON.stringify({
     text,
     bytes: Buffer.byteLength(text),
-    crc32: Zlib.crc32(text),
+    crc32: crc32(text),
     metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
     origins: origins.length === 0 ? undefined : origins
   })
@@ -146,8 +146,8 @@ export const toJson = ({ metadata, origins, text }: Drawn): string =>
 export const fromJson = (json: string): Drawn | undefined => {
   const row = parseJson(json)
   if (!Predicate.isObject(row)) return undefined
-  const { bytes, crc32, metadata = {}, origins = [], text } = row
-  return typeof text === "string" && Zlib.crc32(text) === crc32 && Buffer.byteLength(text) === bytes &&
+  const { bytes, crc32: checksum, metadata = {}, origins = [], text } = row
+  return typeof text === "string" && crc32(text) === checksum && Buffer.byteLength(text) === bytes &&
       Predicate.isObject(metadata) &&
       isPositions(origins)
     ? { text, metadata, origins }

@@ -290,6 +290,49 @@ describe("Attempt.retry", () => {
       if (!isRetried) assert.strictEqual(failed, error)
     }))
 
+  it.effect("never retries an error that says it is not retryable, nor lets it count in a choice", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const attemptsOf = Effect.fnUntraced(function*(error: object | string | null) {
+        let attempts = 0
+        const failing = Effect.suspend(() => {
+          attempts++
+          return Effect.fail(error)
+        })
+        for (
+          const one of [
+            Effect.asVoid(Attempt.retry(failing, { times: 2 })),
+            Effect.asVoid(Attempt.best(failing, { n: 3, score: () => 0 })),
+            Effect.asVoid(Attempt.race(failing, { n: 3 }))
+          ]
+        ) {
+          const failed = yield* Effect.flip(one).pipe(Effect.provide(watchedIndependent), using(provider.model))
+          assert.strictEqual(failed instanceof Attempt.AttemptsExhausted, Attempt.isRetryable(error))
+        }
+        return attempts
+      })
+      const plain = { _tag: "Plain" }
+      assert.strictEqual(yield* attemptsOf({ ...plain, isRetryable: false }), 3)
+      // As the errors of Effect's language models say it.
+      class OfReason extends Data.TaggedError("OfReason")<{ readonly reason: { readonly isRetryable: boolean } }> {
+        get isRetryable() {
+          return this.reason.isRetryable
+        }
+      }
+      assert.strictEqual(yield* attemptsOf(new OfReason({ reason: { isRetryable: false } })), 3)
+      for (
+        const error of [
+          new OfReason({ reason: { isRetryable: true } }),
+          { ...plain, isRetryable: "no" },
+          plain,
+          "text",
+          null
+        ]
+      ) {
+        assert.strictEqual(yield* attemptsOf(error), 9)
+      }
+    }))
+
   it.effect("does not retry a ReplicationCacheMiss", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory

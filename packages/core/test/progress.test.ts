@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, LlmModel, Progress, Repeatable } from "@llm-cache/core"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import { Events, LlmModel, Progress, Repeatable, SampleError } from "@llm-cache/core"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 
@@ -113,6 +113,39 @@ describe("Progress", () => {
         yield* Fiber.interrupt(fiber)
       }).pipe(showing({ output }))
       assert.include(written.at(-1), "0 in flight, 0 requests, 1 failed")
+    }))
+
+  it.effect("shows the requests that are sent again, and the last failure, until they end", () =>
+    Effect.gen(function*() {
+      const { output, written } = makeOutput()
+      const waits = [
+        SampleError.providerError("Transport"),
+        SampleError.providerError("RateLimited", { retryAfter: "20 seconds" })
+      ]
+      const model = yield* LlmModel.make({
+        model: "busy",
+        generate: Effect.fnUntraced(function*({ onRetry, prompt }) {
+          if (prompt === "fails") return yield* SampleError.providerError("BadKey")
+          for (const error of waits) {
+            yield* onRetry!({ error, delay: Duration.seconds(10) })
+            yield* Effect.sleep("10 seconds")
+          }
+          return { samples: [prompt] }
+        })
+      })
+      yield* Effect.gen(function*() {
+        const draws = Effect.forEach(["p", "q", "fails"], (prompt) => Effect.exit(LlmModel.sampleOne(prompt)), {
+          concurrency: 3
+        })
+        const fiber = yield* Effect.forkChild(draws.pipe(using(model)))
+        yield* TestClock.adjust("5 seconds")
+        assert.include(written.at(-1), "2 in flight, 2 retrying (Transport), 0 requests, 1 failed")
+        yield* TestClock.adjust("10 seconds")
+        assert.include(written.at(-1), "2 in flight, 2 retrying (RateLimited), 0 requests")
+        yield* TestClock.adjust("10 seconds")
+        assert.include(written.at(-1), "0 in flight, 2 requests, 1 failed")
+        yield* Fiber.join(fiber)
+      }).pipe(showing({ output, interval: "5 seconds" }))
     }))
 
   it.effect("does not fail a program when its output throws", () =>

@@ -76,6 +76,14 @@ describe("Output.query", () => {
     expect(run).type.not.toBeCallableWith(query.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
   })
 
+  it("takes an effect that draws, with its errors and services", () => {
+    const draw = null as unknown as Effect.Effect<string, "no draw", Judge | LlmModel.LlmModel>
+    expect(Output.query(draw, spec)).type.toBe<
+      Effect.Effect<[string, string], "no draw" | Output.OutputsExhausted, IndependentModel.IndependentModel | Judge>
+    >()
+    expect(Output.query).type.not.toBeCallableWith(Effect.succeed(1), spec)
+  })
+
   it("adds the errors and services of validate and of the schedule", () => {
     expect(Output.query("p", spec, { validate: ([a]) => a !== "" || "empty" })).type.toBe<
       Effect.Effect<[string, string], E, IndependentModel.IndependentModel>

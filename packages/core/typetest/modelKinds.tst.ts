@@ -6,12 +6,13 @@ import {
   Independent,
   IndependentModel,
   LlmModel,
+  Output,
   Persistent,
   Repeatable,
   RepeatableModel,
   type SampleError
 } from "@llm-cache/core"
-import { Effect, Layer, Schedule, type Scope, type Stream } from "effect"
+import { Data, Effect, Layer, Schedule, type Scope, type Stream } from "effect"
 import { describe, expect, it } from "tstyche"
 
 const model = LlmModel.layer({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
@@ -137,6 +138,69 @@ describe("Estimates", () => {
   })
 })
 
+describe("Estimates of trials", () => {
+  const sample = null as unknown as Effect.Effect<{ readonly text: string }, "no sample", Judge | LlmModel.LlmModel>
+  type Needed = IndependentModel.IndependentModel | Judge
+
+  it("need an IndependentModel in place of the LlmModel, and add errors and services of the check", () => {
+    expect(Estimate.passAtK({ sample, n: 5, k: 1, check: ({ text }, index) => text.length > index })).type.toBe<
+      Effect.Effect<number, "no sample" | SampleError.InvalidInput, Needed>
+    >()
+    expect(Estimate.passAtK({ sample, n: 5, k: [1, 2], check: () => checked })).type.toBe<
+      Effect.Effect<[number, number], "no sample" | "no verdict" | SampleError.InvalidInput, Needed>
+    >()
+    const estimate = Estimate.passAtK({ sample: LlmModel.sampleOne("Hello"), n: 5, k: 1, check: () => true })
+    expect(run).type.not.toBeCallableWith(estimate.pipe(Effect.provide(Repeatable.layer), Effect.provide(model)))
+    expect(run).type.toBeCallableWith(estimate.pipe(Effect.provide(Independent.layer), Effect.provide(model)))
+    const both = { prompt: "Hello", sample, n: 5, k: 1, check: () => true }
+    expect(Estimate.passAtK).type.not.toBeCallableWith(both)
+    expect(Estimate.majority).type.not.toBeCallableWith(both)
+  })
+
+  it("vote with answers of any type", () => {
+    type E = "no sample" | SampleError.InvalidInput
+    expect(Estimate.majority({ sample, n: 5 })).type.toBe<
+      Effect.Effect<Estimate.Majority<{ readonly text: string }>, E, Needed>
+    >()
+    expect(Estimate.majority({ sample, n: 5, by: ({ text }) => text.length || undefined })).type.toBe<
+      Effect.Effect<Estimate.Majority<number>, E, Needed>
+    >()
+    expect(Estimate.majority({ sample, n: 5, by: () => judged })).type.toBe<
+      Effect.Effect<Estimate.Majority<number>, E | "no verdict", Needed>
+    >()
+  })
+})
+
+describe("Votes over a prompt", () => {
+  type E = SampleError.SampleError
+  type Needed = IndependentModel.IndependentModel
+  const options = { prompt: "Hello", n: 5 }
+
+  it("find the answer by a function, an effect or a spec", () => {
+    expect(Estimate.majority({ ...options, answerOf: (sample) => sample })).type.toBe<
+      Effect.Effect<Estimate.Majority, E, Needed>
+    >()
+    expect(Estimate.majority({ ...options, by: (sample) => sample.length })).type.toBe<
+      Effect.Effect<Estimate.Majority<number>, E, Needed>
+    >()
+    expect(Estimate.majority({ ...options, by: () => checked })).type.toBe<
+      Effect.Effect<Estimate.Majority<boolean>, E | "no verdict", Needed | Judge>
+    >()
+    const spec = Output.sequence([Output.tag("a"), Output.code()])
+    expect(Estimate.majority({ ...options, spec })).type.toBe<
+      Effect.Effect<Estimate.SpecMajority<[string, string]>, E, Needed>
+    >()
+    expect(Estimate.majority({ ...options, spec, by: ([a]) => Effect.succeed(a.at(0)) })).type.toBe<
+      Effect.Effect<Estimate.SpecMajority<string>, E, Needed>
+    >()
+  })
+
+  it("have a result of the type of the answers", () => {
+    expect(Estimate.majorityOf(["a"])).type.toBe<Estimate.Majority>()
+    expect(Estimate.majorityOf(["a"], (sample) => sample.length)).type.toBe<Estimate.Majority<number>>()
+  })
+})
+
 describe("Attempts", () => {
   const attempt = Effect.andThen(LlmModel.sampleOne("Hello"), RepeatableModel.sampleOne("Hello"))
   type E = SampleError.SampleError
@@ -147,7 +211,7 @@ describe("Attempts", () => {
   >
   type Won<E2 = never, R2 = never> = Effect.Effect<
     Attempt.Winner<string>,
-    E | E2 | Attempt.AttemptsExhausted<E | E2>,
+    E | Attempt.AttemptsExhausted<E | E2>,
     IndependentModel.IndependentModel | R2
   >
 
@@ -159,6 +223,53 @@ describe("Attempts", () => {
     expect(Attempt.best(attempt, { n: 2, score: (text) => text.length })).type.toBe<Won>()
     expect(attempt.pipe(Attempt.best({ n: 2, score: (text) => text.length }))).type.toBe<Won>()
     expect(Attempt.best(attempt, { n: 2, score: () => judged })).type.toBe<Won<"no verdict", Judge>>()
+  })
+
+  it("have the program's own errors only in AttemptsExhausted, but those that may come out unchanged", () => {
+    class Refused extends Data.TaggedError("Refused")<{}> {}
+    class Judged extends Data.TaggedError("Judged")<{ readonly isRetryable: boolean }> {}
+    class Down extends Data.TaggedError("Down")<{ readonly isRetryable: true }> {}
+    type Failed = Refused | Judged | Down | SampleError.ReplicationCacheMiss
+    const failing = Effect.fail<Failed>(new Refused())
+    type Out<Errors> = Effect.Effect<
+      Attempt.Succeeded<never, Failed>,
+      Errors | Attempt.AttemptsExhausted<Failed>,
+      IndependentModel.IndependentModel
+    >
+    type Final = Judged | SampleError.ReplicationCacheMiss
+    expect(Attempt.retry(failing, { times: 1 })).type.toBe<Out<Final>>()
+    expect(failing.pipe(Attempt.retry({ times: 1 }))).type.toBe<Out<Final>>()
+    expect(Attempt.retry(failing, Schedule.recurs(1))).type.toBe<Out<Final>>()
+    expect(failing.pipe(Attempt.retry(Schedule.recurs(1)))).type.toBe<Out<Final>>()
+    expect(Attempt.retry(failing, { while: () => true })).type.toBe<Out<Failed>>()
+    expect(failing.pipe(Attempt.retry({ until: () => true, times: 1 }))).type.toBe<Out<Failed>>()
+    expect(Attempt.retry(failing, {} as Attempt.RetryOptions<Failed, never, never>)).type.toBe<Out<Failed>>()
+    type Chosen = Effect.Effect<
+      Attempt.Winner<never>,
+      Final | Attempt.AttemptsExhausted<Failed> | SampleError.InvalidInput,
+      IndependentModel.IndependentModel
+    >
+    expect(Attempt.race(failing, { n: 2 })).type.toBe<Chosen>()
+    expect(Attempt.best(failing, { n: 2, score: () => 0 })).type.toBe<Chosen>()
+  })
+
+  it("may fail with any error whose type does not tell", () => {
+    expect<Attempt.FinalError<unknown>>().type.toBe<unknown>()
+    expect<Attempt.FinalError<any>>().type.toBe<any>()
+    expect<Attempt.FinalError<Error | string>>().type.toBe<Error>()
+    expect<Attempt.FinalError<never>>().type.toBe<never>()
+    expect<Attempt.FinalError<Attempt.AttemptsExhausted<string>>>().type.toBe<never>()
+  })
+
+  it("name the missing service in the error of the compiler", () => {
+    // @effect-diagnostics missingEffectContext:off
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(attempt.pipe(Attempt.retry({ times: 1 }), Effect.provide(model)))
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(attempt.pipe(Attempt.retry(Schedule.recurs(1)), Effect.provide(model)))
+    // @ts-expect-error Type 'IndependentModel' is not assignable to type 'never'
+    run(attempt.pipe(Attempt.best({ n: 2, score: () => 0 }), Effect.provide(model)))
+    // @effect-diagnostics missingEffectContext:error
   })
 
   it("do not compile without an IndependentModel", () => {

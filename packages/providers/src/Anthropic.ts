@@ -40,12 +40,11 @@ import * as LlmModel from "@llm-cache/core/LlmModel"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
 import * as ApiKey from "./internal/apiKey.ts"
 import { failInvalid } from "./internal/checkOptions.ts"
 import { makeModel } from "./internal/makeModel.ts"
 import { anthropicMessages } from "./internal/protocol/anthropicMessages.ts"
-import type { ModelOptions } from "./ModelOptions.ts"
+import type { ApiKey as Key, ModelOptions } from "./ModelOptions.ts"
 
 /**
  * A model, its server's URL and the API key.
@@ -65,7 +64,7 @@ export interface Options extends Omit<ModelOptions, "maxBatch" | "parameters"> {
    *
    * @default the configuration variable `ANTHROPIC_API_KEY`
    */
-  readonly apiKey?: Redacted.Redacted | undefined
+  readonly apiKey?: Key | undefined
   /** The most tokens of a sample, which the protocol requires, and other sampling parameters: `top_p`, `top_k`, …. */
   readonly parameters: { readonly max_tokens: number; readonly [name: string]: Json | undefined }
 }
@@ -86,15 +85,12 @@ export const make = Effect.fnUntraced(function*(
       `\`max_tokens\` is ${maxTokens}: give the most tokens of a sample in \`parameters\``
     )
   }
-  return yield* makeModel(anthropicMessages, {
-    ...options,
+  return yield* makeModel(anthropicMessages, options, {
     name: options.baseUrl === undefined ? "Anthropic" : undefined,
     telemetryName: "anthropic",
     baseUrl: options.baseUrl ?? "https://api.anthropic.com",
     maxBatch: 1,
-    apiKey: options.apiKey === undefined
-      ? yield* ApiKey.fromVariable("ANTHROPIC_API_KEY")
-      : ApiKey.fromValue(options.apiKey)
+    apiKey: yield* ApiKey.fromOptionOrVariable(options.apiKey, "ANTHROPIC_API_KEY")
   })
 })
 

@@ -5,15 +5,32 @@
  */
 import type * as Identity from "@llm-cache/core/Identity"
 import type { ProviderError } from "@llm-cache/core/SampleError"
+import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
 import type * as Schedule from "effect/Schedule"
 import type * as Limits from "./Limits.ts"
 
 /**
+ * An API key: a secret, as in `Redacted.make("sk-…")`, or a `Config` of one, as in `Config.Redacted("MY_KEY")`.
+ *
+ * **Details**
+ *
+ * It is looked up for each request, so that a program without requests needs none. A key that is missing or empty fails the draw
+ * with `BadKey`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type ApiKey = Redacted.Redacted | Config.Config<Redacted.Redacted>
+
+/**
  * The model to sample, and how its requests are sent.
  *
  * **Details**
+ *
+ * Sampling parameters without an option of their own (`max_tokens`, `top_p`, `stop`, `seed`, …) belong into `parameters`, and
+ * fields without effect on the samples (`user`, `metadata`, …) into `request`. An unknown option is an `InvalidInput`.
  *
  * `model` (or `alias`), `temperature`, `parameters` and `system` make the model's identity. The identity holds `system`
  * as a parameter of that name: give it so to `Persistent.layerReplication`, which takes only the identity.

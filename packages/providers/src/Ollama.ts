@@ -39,14 +39,13 @@
  */
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
 import * as ApiKey from "./internal/apiKey.ts"
 import { makeModel } from "./internal/makeModel.ts"
 import { ollamaChat } from "./internal/protocol/ollamaChat.ts"
-import type { ModelOptions } from "./ModelOptions.ts"
+import type { ApiKey as Key, ModelOptions } from "./ModelOptions.ts"
 
 /**
  * A model, its server's URL and the API key.
@@ -66,7 +65,7 @@ export interface Options extends Omit<ModelOptions, "maxBatch"> {
    *
    * @default none is sent
    */
-  readonly apiKey?: Redacted.Redacted | undefined
+  readonly apiKey?: Key | undefined
 }
 
 /**
@@ -76,13 +75,16 @@ export interface Options extends Omit<ModelOptions, "maxBatch"> {
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<LlmModel.Model, InvalidInput, HttpClient> =>
-  makeModel(ollamaChat, {
-    ...options,
-    telemetryName: "ollama",
-    baseUrl: options.baseUrl ?? "http://localhost:11434",
-    maxBatch: 1,
-    apiKey: options.apiKey === undefined ? ApiKey.none : ApiKey.fromValue(options.apiKey)
-  })
+  Effect.flatMap(
+    options.apiKey === undefined ? Effect.succeed(ApiKey.none) : ApiKey.fromOption(options.apiKey),
+    (apiKey) =>
+      makeModel(ollamaChat, options, {
+        telemetryName: "ollama",
+        baseUrl: options.baseUrl ?? "http://localhost:11434",
+        maxBatch: 1,
+        apiKey
+      })
+  )
 
 /**
  * Provides a model.

@@ -73,11 +73,11 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as ApiKey from "./internal/apiKey.ts"
+import { failInvalid } from "./internal/checkOptions.ts"
 import { makeModel } from "./internal/makeModel.ts"
 import { chatCompletions } from "./internal/protocol/chatCompletions.ts"
-import type { ModelOptions } from "./ModelOptions.ts"
+import type { ApiKey as Key, ModelOptions } from "./ModelOptions.ts"
 
 /**
  * A model, its server's URL and the API key.
@@ -89,7 +89,7 @@ export interface Options extends ModelOptions {
   /** The URL before `/chat/completions`, such as `https://api.openai.com/v1`, with or without a slash at its end. */
   readonly baseUrl: string
   /** The API key. For a server without keys, give any text but an empty one. */
-  readonly apiKey: Redacted.Redacted
+  readonly apiKey: Key
 }
 
 /**
@@ -102,7 +102,7 @@ export interface ConfigOptions extends Omit<ModelOptions, "model" | "temperature
   /** @default `LLM_BASE_URL` */
   readonly baseUrl?: string | Config.Config<string> | undefined
   /** @default `LLM_API_KEY` */
-  readonly apiKey?: Redacted.Redacted | Config.Config<Redacted.Redacted> | undefined
+  readonly apiKey?: Key | undefined
   /** @default `LLM_MODEL` */
   readonly model?: string | Config.Config<string> | undefined
   /** @default `LLM_TEMPERATURE`, and the provider's default if that is not set */
@@ -148,7 +148,7 @@ export interface VendorOptions extends ModelOptions {
    *
    * @default the vendor's configuration variable
    */
-  readonly apiKey?: Redacted.Redacted | undefined
+  readonly apiKey?: Key | undefined
 }
 
 /**
@@ -171,7 +171,10 @@ export interface Vendor {
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<LlmModel.Model, InvalidInput, HttpClient> =>
-  makeModel(chatCompletions, { ...options, apiKey: ApiKey.fromValue(options.apiKey) })
+  Effect.flatMap(
+    ApiKey.fromOption(options.apiKey),
+    (apiKey) => makeModel(chatCompletions, options, { baseUrl: options.baseUrl, maxBatch: options.maxBatch, apiKey })
+  )
 
 /**
  * Provides a model.
@@ -233,17 +236,18 @@ export const layerConfig = (
   Layer.effect(
     LlmModel.LlmModel,
     Effect.gen(function*() {
-      const { apiKey } = options
-      return yield* makeModel(chatCompletions, {
+      const baseUrl = yield* fromValueOrConfig(options.baseUrl ?? Config.NonEmptyString("LLM_BASE_URL"))
+      const configured = {
         ...options,
-        baseUrl: yield* fromValueOrConfig(options.baseUrl ?? Config.NonEmptyString("LLM_BASE_URL")),
         model: yield* fromValueOrConfig(options.model ?? Config.NonEmptyString("LLM_MODEL")),
         temperature: yield* fromValueOrConfig(
           options.temperature ?? Config.Finite("LLM_TEMPERATURE").pipe(Config.withDefault(undefined))
-        ),
-        apiKey: Redacted.isRedacted(apiKey)
-          ? ApiKey.fromValue(apiKey)
-          : yield* apiKey === undefined ? ApiKey.fromVariable("LLM_API_KEY") : ApiKey.fromConfig(apiKey)
+        )
+      }
+      return yield* makeModel(chatCompletions, configured, {
+        baseUrl,
+        maxBatch: options.maxBatch,
+        apiKey: yield* ApiKey.fromOptionOrVariable(options.apiKey, "LLM_API_KEY")
       })
     })
   )
@@ -268,15 +272,18 @@ export const vendor = (facts: VendorFacts): Vendor => {
   const make = Effect.fnUntraced(function*(
     options: VendorOptions
   ): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient> {
-    return yield* makeModel(chatCompletions, {
-      ...options,
+    if (Object.hasOwn(options, "baseUrl")) {
+      return yield* failInvalid(
+        chatCompletions,
+        `\`baseUrl\` is that of ${facts.name} already: leave it out, or give it to \`OpenAiCompatible.layer\``
+      )
+    }
+    return yield* makeModel(chatCompletions, options, {
       name: facts.name,
       telemetryName: facts.telemetryName,
       baseUrl: facts.baseUrl,
       maxBatch: options.maxBatch ?? facts.maxBatch,
-      apiKey: options.apiKey === undefined
-        ? yield* ApiKey.fromVariable(facts.keyVariable)
-        : ApiKey.fromValue(options.apiKey)
+      apiKey: yield* ApiKey.fromOptionOrVariable(options.apiKey, facts.keyVariable)
     })
   })
   return { make, layer: (options) => Layer.effect(LlmModel.LlmModel, make(options)) }

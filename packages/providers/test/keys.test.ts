@@ -230,6 +230,52 @@ describe("an API key", () => {
       assert.lengthOf(server.received, 0)
     }))
 
+  // Values that the types exclude: programs in JavaScript, and `process.env.KEY!` of a variable that is not set.
+  const wrong: ReadonlyArray<[what: string, key: unknown, advice: string]> = [
+    [
+      "an unset variable in a `Redacted`",
+      Redacted.make(undefined),
+      "`apiKey` holds no text: set the environment variable"
+    ],
+    ["a number in a `Redacted`", Redacted.make(7), "`apiKey` holds no text"],
+    ["a plain text", secret, "`apiKey` is no `Redacted`: give `Redacted.make(key)`"],
+    ["null", null, "no API key: `apiKey` is null"],
+    ["a `Config` of a plain text", Config.succeed(secret), "the API key is no `Redacted`"]
+  ]
+  it.effect.each(wrong)(
+    "fails the draw and not the module that makes the layer if it is %s",
+    ([, key, advice]) =>
+      Effect.gen(function*() {
+        const apiKey = key as Redacted.Redacted
+        const layers = [
+          OpenAiCompatible.layer({ baseUrl: "http://127.0.0.1:1", model: "m", apiKey }),
+          OpenAiCompatible.layerConfig({ baseUrl: "http://127.0.0.1:1", model: "m", apiKey }),
+          Ai302.layer({ model: "m", apiKey }),
+          Anthropic.layer({ model: "m", apiKey, parameters: { max_tokens: 1 } }),
+          Ollama.layer({ model: "m", apiKey })
+        ]
+        for (const layer of layers) {
+          const { exit, said } = yield* everythingSaid(
+            LlmModel.sampleOne("p").pipe(Effect.provide(layer.pipe(Layer.provide(noRequests))))
+          )
+          assert(Exit.isFailure(exit))
+          assert.include(reasonOf(Cause.squash(exit.cause), "BadKey").description, advice)
+          assertSilent(said, secret)
+        }
+      })
+  )
+
+  it.effect("fails the draw if the option is left out where there is no variable", () =>
+    Effect.gen(function*() {
+      const options = { baseUrl: "http://127.0.0.1:1", model: "m" } as OpenAiCompatible.Options
+      const error = yield* LlmModel.sampleOne("p").pipe(
+        Effect.provide(OpenAiCompatible.layer(options)),
+        Effect.provide(noRequests),
+        Effect.flip
+      )
+      assert.include(reasonOf(error, "BadKey").description, "`apiKey` is undefined")
+    }))
+
   it.effect("is rejected in a base URL, and the error does not quote it", () =>
     Effect.gen(function*() {
       for (
@@ -272,7 +318,20 @@ describe("an API key from configuration", () => {
   const other = (config: Config.Config<Redacted.Redacted>) =>
     OpenAiCompatible.layerConfig({ baseUrl: "http://127.0.0.1:1", model: "gpt-mock", apiKey: config })
 
+  const apiKey = Config.Redacted("MY_KEY")
   const missing: ReadonlyArray<[name: string, layer: typeof vendor | ReturnType<typeof other>, names: string]> = [
+    [
+      "of the user's choice, for a server",
+      OpenAiCompatible.layer({ baseUrl: "http://127.0.0.1:1", model: "m", apiKey }),
+      "MY_KEY"
+    ],
+    ["of the user's choice, for a vendor", Ai302.layer({ model: "m", apiKey }), "MY_KEY"],
+    [
+      "of the user's choice, for Anthropic",
+      Anthropic.layer({ model: "m", apiKey, parameters: { max_tokens: 1 } }),
+      "MY_KEY"
+    ],
+    ["of the user's choice, for Ollama", Ollama.layer({ model: "m", apiKey }), "MY_KEY"],
     ["for a vendor", vendor, "AI302_API_KEY"],
     ["by default", OpenAiCompatible.layerConfig({ baseUrl: "http://127.0.0.1:1", model: "gpt-mock" }), "LLM_API_KEY"],
     ["of the user's choice", other(Config.Redacted("MY_KEY")), "MY_KEY"],

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Events, LlmModel, type SampleError } from "@llm-cache/core"
-import { Clock, Duration, Effect, Fiber, Logger, Random, Schedule } from "effect"
+import { Events, Fork, LlmModel, type SampleError } from "@llm-cache/core"
+import { Clock, Duration, Effect, Fiber, identity, Logger, Random, Schedule } from "effect"
 import { HttpClientError, type HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { fakeClient } from "./support/clients.ts"
@@ -29,7 +29,8 @@ const draw = (
   options?: {
     readonly retry?: Schedule.Schedule<unknown, SampleError.ProviderError> | undefined
     readonly timeout?: Duration.Input
-  }
+  },
+  around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SampleError.InvalidInput, R> = identity
 ) =>
   Effect.gen(function*() {
     const times: Array<number> = []
@@ -39,7 +40,7 @@ const draw = (
         return answers[Math.min(times.length, answers.length) - 1]!(request)
       })
     )
-    const fiber = yield* LlmModel.sampleOne("p").pipe(
+    const fiber = yield* around(LlmModel.sampleOne("p")).pipe(
       sampling(client, "http://127.0.0.1:1", { retry: undefined, ...options }),
       Effect.result,
       Effect.forkChild
@@ -66,6 +67,21 @@ describe("the default schedule", () => {
       const drawn = yield* draw([status(500)])
       assert.deepStrictEqual(drawn.times, [0, 1, 3, 7, 15, 31, 63])
       reasonOf(failureOf(drawn), "ServerFault")
+    }).pipe(withRandom(0.5)))
+
+  it.effect("ends with an error that says how often and how long the model tried, also in a fork", () =>
+    Effect.gen(function*() {
+      const error = failureOf(yield* draw([status(500)])) as SampleError.ProviderError
+      assert.strictEqual(error.tries, 7)
+      assert.deepStrictEqual(error.elapsed, Duration.seconds(63))
+      assert.include(error.message, "127.0.0.1:1 (gpt-mock), 7 tries in 63 s: the provider failed (500)")
+      const forked = failureOf(yield* draw([status(500)], undefined, Fork.fork("trial"))) as SampleError.ProviderError
+      assert.include(forked.message, "(gpt-mock), fork trial, 7 tries in 63 s: ")
+      const slow = failureOf(yield* draw([() => Effect.never], { retry: Schedule.recurs(1), timeout: "10 seconds" }))
+      assert.include((slow as SampleError.ProviderError).message, ", 2 tries in 20 s: no whole answer")
+      const refused = failureOf(yield* draw([status(401)])) as SampleError.ProviderError
+      assert.isUndefined(refused.tries)
+      assert.include(refused.message, "127.0.0.1:1 (gpt-mock): ")
     }).pipe(withRandom(0.5)))
 
   it.effect("varies each wait by at most a fifth", () =>
@@ -172,22 +188,51 @@ describe("a wait for a retry", () => {
       return { lines, times, result }
     })
 
-  it.effect("is told by the log at Info once ten seconds are over, and from then on at its start", () =>
+  it.effect("is told by a warning at the first retry, and by the log at Info from ten seconds on", () =>
     Effect.gen(function*() {
       const { lines, times } = yield* logged([status(500), status(500), status(500), status(500), broken, success])
       assert.deepStrictEqual(times, [0, 1, 3, 7, 15, 31])
-      assert.deepStrictEqual(lines.map(([seconds, level]) => [seconds, level]), [[10, "Info"], [15, "Info"]])
-      assert.include(lines[0]![2], "Waits 5s")
-      assert.include(lines[0]![2], "(500)")
-      assert.include(lines[1]![2], "Waits 16s")
-      assert.include(lines[1]![2], "no answer from")
+      assert.deepStrictEqual(lines.map(([seconds, level]) => [seconds, level]), [
+        [0, "Warn"],
+        [10, "Info"],
+        [15, "Info"]
+      ])
+      assert.include(lines[0]![2], "sent again in 1s: 127.0.0.1:1 (gpt-mock): the provider failed (500)")
+      assert.include(lines[1]![2], "Waits 5s")
+      assert.include(lines[1]![2], "(500)")
+      assert.include(lines[2]![2], "Waits 16s")
+      assert.include(lines[2]![2], "no answer from")
     }).pipe(withRandom(0.5)))
 
-  it.effect("says nothing in the log for less than ten seconds", () =>
+  it.effect("is told once for concurrent requests to one model, and again when the next request fails", () =>
     Effect.gen(function*() {
-      const { lines } = yield* logged([status(500), status(500), status(500), success])
+      const levels: Array<string> = []
+      const logger = Logger.make(({ logLevel }) => void levels.push(logLevel))
+      let requests = -3
+      const client = fakeClient((request) =>
+        (requests++ < 0 ? status(400) : (requests - 1) % 6 < 3 ? status(500) : success)(request)
+      )
+      const draws = Effect.forEach(["p", "q", "r"], (prompt) => LlmModel.sampleOne(prompt), { concurrency: 3 })
+      const refused = Effect.replicateEffect(Effect.flip(LlmModel.sampleOne("refused")), 3)
+      const fiber = yield* Effect.andThen(refused, Effect.andThen(draws, draws)).pipe(
+        sampling(client, "http://127.0.0.1:1", { retry: Schedule.spaced("1 second") }),
+        Effect.provide(Logger.layer([logger])),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(levels, ["Warn", "Warn"])
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(requests, 12)
+      assert.lengthOf(levels, 2)
+    }))
+
+  it.effect("is told by no log without a retry", () =>
+    Effect.gen(function*() {
+      const { lines } = yield* logged([status(400)])
       assert.deepStrictEqual(lines, [])
-    }).pipe(withRandom(0.5)))
+      assert.deepStrictEqual((yield* logged([success])).lines, [])
+    }))
 
   it.effect("is an event with the failure and the delay", () =>
     Effect.gen(function*() {

@@ -37,7 +37,12 @@ describe("OpenAiCompatible", () => {
     ).type.toBe<Effect.Effect<string, SampleError.SampleError>>()
   })
 
-  it("takes only redacted keys", () => {
+  it("takes only redacted keys, and configurations of them", () => {
+    expect(OpenAiCompatible.layer).type.toBeCallableWith({ ...options, apiKey: Config.Redacted("KEY") })
+    expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, apiKey: Config.String("KEY") })
+    expect(OpenAi.layer).type.toBeCallableWith({ model: "m", apiKey: Config.Redacted("KEY") })
+    expect(OpenAi.layer).type.not.toBeCallableWith({ model: "m", apiKey: "sk" })
+    expect(Ollama.layer).type.toBeCallableWith({ model: "m", apiKey: Config.Redacted("KEY") })
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, apiKey: "sk" })
     expect(OpenAiCompatible.layerConfig).type.not.toBeCallableWith({ apiKey: "sk" })
     expect(OpenAiCompatible.layerConfig).type.not.toBeCallableWith({ apiKey: Config.String("KEY") })
@@ -59,6 +64,11 @@ describe("OpenAiCompatible", () => {
     })
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, headers: { a: 1 } })
     expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, request: { a: () => 1 } })
+  })
+
+  it("takes sampling parameters only in `parameters`", () => {
+    expect(OpenAiCompatible.layer).type.not.toBeCallableWith({ ...options, max_tokens: 100 })
+    expect(OpenAi.layer).type.not.toBeCallableWith({ model: "m", top_p: 0.9 })
   })
 
   it("takes only parameters that JSON can hold", () => {
@@ -104,6 +114,11 @@ describe("Anthropic", () => {
     expect(Anthropic.layer({ model: "m", parameters: { max_tokens: 1 } })).type.toBe<
       Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
     >()
+    expect(Anthropic.layer).type.toBeCallableWith({
+      model: "m",
+      parameters: { max_tokens: 1 },
+      apiKey: Config.Redacted("KEY")
+    })
     expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m" })
     expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m", parameters: { top_p: 1 } })
     expect(Anthropic.layer).type.not.toBeCallableWith({ model: "m", parameters: { max_tokens: 1 }, maxBatch: 2 })

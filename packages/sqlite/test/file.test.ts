@@ -138,9 +138,25 @@ describe("the file", () => {
         db.close()
       }
       yield* using((store) => put(store, key, 0))
-      sql("alter table samples drop column metadata; pragma user_version = 1")
+      sql(`drop index keys_by_prompt; drop index keys_by_path; alter table keys drop column prompt_sha256;
+        alter table samples drop column metadata; pragma user_version = 1`)
       const before = Fs.readFileSync(file)
       const old = yield* SqliteStore.make({ file })
+      const listed = Effect.all([
+        Stream.runCollect(old.identities),
+        Stream.runCollect(old.keys({ promptHash: key.promptHash.slice(0, 6) }))
+      ])
+      const [identities, keys] = yield* listed
+      assert.deepStrictEqual(identities, [Result.succeed({
+        identity: key.identity,
+        prompts: 1,
+        samples: 1,
+        forks: 0,
+        inputTokens: 0,
+        outputTokens: 3,
+        last: undefined
+      })])
+      assert.deepStrictEqual(keys.map(Result.getOrThrow).map(({ key }) => key.prompt), ["p"])
       assert.deepStrictEqual((yield* old.get(key, 0))?.metadata, { finishReason: "stop", outputTokens: 3 })
       yield* using((store) => store.getMany(key, 0, 2))
       assert.isTrue(before.equals(Fs.readFileSync(file)))

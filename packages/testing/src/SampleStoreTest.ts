@@ -30,6 +30,7 @@ import * as Layer from "effect/Layer"
 import { damage } from "./internal/storeTests/damage.ts"
 import { distinctKeys } from "./internal/storeTests/distinctKeys.ts"
 import { getMany } from "./internal/storeTests/getMany.ts"
+import { identities } from "./internal/storeTests/identities.ts"
 import { keys } from "./internal/storeTests/keys.ts"
 import { leases } from "./internal/storeTests/leases.ts"
 import { newPlaces } from "./internal/storeTests/newPlaces.ts"
@@ -135,6 +136,7 @@ export const suite = <E>(
       put,
       distinctKeys,
       keys,
+      identities,
       damage,
       persistent,
       transfers,

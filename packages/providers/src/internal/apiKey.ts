@@ -4,6 +4,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as SchemaIssue from "effect/SchemaIssue"
+import type * as ModelOptions from "../ModelOptions.ts"
 
 /** An API key that each request looks up, so that a program without requests needs no key. */
 export interface ApiKey {
@@ -15,10 +16,17 @@ export interface ApiKey {
 /** For a server without keys. */
 export const none: ApiKey = { name: "`apiKey`", resolve: Effect.undefined }
 
-export const fromValue = (key: Redacted.Redacted): ApiKey => ({ name: "`apiKey`", resolve: check(key, "`apiKey`") })
+/** The key of an option. A `Config` is read for each request, from the configuration of the layer. */
+export const fromOption = (key: ModelOptions.ApiKey): Effect.Effect<ApiKey> =>
+  Config.isConfig(key)
+    ? fromConfig(key, "the API key")
+    : Effect.succeed({ name: "`apiKey`", resolve: check(key, "`apiKey`") })
 
-/** Reads the key for each request, from the configuration that was provided when the layer was built. */
-export const fromConfig = (config: Config.Config<Redacted.Redacted>, name = "the API key"): Effect.Effect<ApiKey> =>
+/** The key of an option or, without it, of a configuration variable. */
+export const fromOptionOrVariable = (key: ModelOptions.ApiKey | undefined, variable: string): Effect.Effect<ApiKey> =>
+  key === undefined ? fromConfig(Config.Redacted(variable), variable) : fromOption(key)
+
+const fromConfig = (config: Config.Config<Redacted.Redacted>, name: string): Effect.Effect<ApiKey> =>
   Effect.map(ConfigProvider.ConfigProvider, (provider) => ({
     name,
     resolve: Effect.suspend(() => config.parse(provider)).pipe(
@@ -27,15 +35,30 @@ export const fromConfig = (config: Config.Config<Redacted.Redacted>, name = "the
     )
   }))
 
-export const fromVariable = (variable: string): Effect.Effect<ApiKey> => fromConfig(Config.Redacted(variable), variable)
-
-const check = (key: Redacted.Redacted, name: string): Effect.Effect<Redacted.Redacted, BadKey> => {
-  const text = Redacted.value(key).trim()
-  if (text === "") return Effect.fail(new BadKey({ description: `no API key: ${name} is empty` }))
-  return /^[\x20-\x7e]*$/.test(text) ? Effect.succeed(Redacted.make(text)) : Effect.fail(
-    new BadKey({ description: `${name} has a character that no HTTP header can hold: set it to the key alone` })
-  )
+// Programs in JavaScript, and `process.env.KEY!` of an unset variable, bring values that the types exclude.
+const check = (key: unknown, name: string): Effect.Effect<Redacted.Redacted, BadKey> => {
+  if (!Redacted.isRedacted(key)) {
+    return badKey(
+      key === undefined || key === null
+        ? `no API key: ${name} is ${key}`
+        : `${name} is no \`Redacted\`: give \`Redacted.make(key)\`, so that no message prints the key`
+    )
+  }
+  const value = Redacted.value(key)
+  if (typeof value !== "string") {
+    return badKey(
+      `no API key: ${name} holds no text: set the environment variable that it is made of, or give ` +
+        "`Config.Redacted(\"ITS_NAME\")`, which says which one is missing"
+    )
+  }
+  const text = value.trim()
+  if (text === "") return badKey(`no API key: ${name} is empty`)
+  return /^[\x20-\x7e]*$/.test(text)
+    ? Effect.succeed(Redacted.make(text))
+    : badKey(`${name} has a character that no HTTP header can hold: set it to the key alone`)
 }
+
+const badKey = (description: string) => Effect.fail(new BadKey({ description }))
 
 // Takes only names from the error, because its message may quote a value.
 const toBadKey = ({ cause }: Config.ConfigError): BadKey => {

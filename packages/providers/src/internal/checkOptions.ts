@@ -22,6 +22,37 @@ export const requestUrl = (protocol: Protocol, baseUrl: string): Effect.Effect<U
   return Effect.succeed(new URL(`${url.origin}${url.pathname.replace(/\/+$/, "")}${protocol.path}`))
 }
 
+const optionNames = [
+  "alias",
+  "apiKey",
+  "baseUrl",
+  "concurrency",
+  "headers",
+  "limits",
+  "maxBatch",
+  "model",
+  "parameters",
+  "query",
+  "request",
+  "retry",
+  "system",
+  "temperature",
+  "timeout",
+  "uniqueResponseIds"
+]
+
+/** Fails for options that no model has. Types exclude them, but not in JavaScript and in objects with more fields. */
+export const checkNames = (protocol: Protocol, options: object): Effect.Effect<void, InvalidInput> => {
+  const unknown = Object.entries(options).find(([name, value]) => value !== undefined && !optionNames.includes(name))
+  if (unknown === undefined) return Effect.void
+  const [name] = unknown
+  const spelling = optionNames.find((known) => known.toLowerCase() === name.toLowerCase().replaceAll(/[^a-z]/g, ""))
+  const advice = spelling === undefined
+    ? "give parameters of the sampling in `parameters`, and fields without effect on the samples in `request`"
+    : `write \`${spelling}\``
+  return failInvalid(protocol, `there is no option \`${name}\`: ${protocol.reservedParameters[name] ?? advice}`)
+}
+
 /** Fails for fields of the body that have options of their own, that are given twice, or that JSON cannot hold. */
 export const checkFields = (
   protocol: Protocol,

@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Limits from "../Limits.ts"
 import type { ModelOptions } from "../ModelOptions.ts"
 import type { ApiKey } from "./apiKey.ts"
-import { checkFields, checkHeaders, checkTimeout, requestUrl, textOf } from "./checkOptions.ts"
+import { checkFields, checkHeaders, checkNames, checkTimeout, requestUrl, textOf } from "./checkOptions.ts"
 import { estimateTokens } from "./limits/estimateTokens.ts"
 import type { Protocol } from "./protocol/protocol.ts"
 import type { RequestDetails } from "./request/errorReason.ts"
@@ -17,23 +17,26 @@ import { makeExcerpt } from "./request/excerpt.ts"
 import { defaultSchedule, retryWith } from "./request/retry.ts"
 import { sendRequest } from "./request/sendRequest.ts"
 
-export interface Options extends ModelOptions {
+/** The server that a model is sampled at. */
+export interface Server {
   /** The provider's name in error messages. By default the host of its URL. */
   readonly name?: string | undefined
   /** The provider's name in spans and metrics. By default the host of its URL. */
   readonly telemetryName?: string | undefined
   readonly baseUrl: string
   readonly apiKey: ApiKey
+  readonly maxBatch: number | undefined
 }
 
 /** Makes a model of a server that speaks a protocol. */
 export const makeModel = Effect.fnUntraced(function*(
   protocol: Protocol,
-  options: Options
+  options: Omit<ModelOptions, "maxBatch">,
+  { apiKey, baseUrl, maxBatch, name, telemetryName }: Server
 ): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient.HttpClient> {
-  const { apiKey, headers = {}, model, parameters = {}, query = {}, request: fields = {}, system, temperature } =
-    options
-  const url = yield* requestUrl(protocol, options.baseUrl)
+  yield* checkNames(protocol, options)
+  const { headers = {}, model, parameters = {}, query = {}, request: fields = {}, system, temperature } = options
+  const url = yield* requestUrl(protocol, baseUrl)
   yield* checkFields(protocol, parameters, fields)
   yield* checkHeaders(protocol, headers)
   const timeout = yield* checkTimeout(protocol, options.timeout ?? "10 minutes")
@@ -45,7 +48,7 @@ export const makeModel = Effect.fnUntraced(function*(
     : yield* Limits.make(options.limits)
   const { host, hostname, href } = url
   const sent = { ...parameters, ...fields }
-  const provider = `${options.name ?? host} (${model})`
+  const provider = `${name ?? host} (${model})`
   const toProviderError = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
   const resolveKey = Effect.mapError(apiKey.resolve, toProviderError)
   // Servers read a limit below zero as no limit.
@@ -82,10 +85,10 @@ export const makeModel = Effect.fnUntraced(function*(
     model,
     temperature,
     alias: options.alias,
-    maxBatch: options.maxBatch,
+    maxBatch,
     concurrency: options.concurrency ?? 8,
     uniqueResponseIds: options.uniqueResponseIds,
-    provider: options.telemetryName ?? hostname,
+    provider: telemetryName ?? hostname,
     parameters: system === undefined ? parameters : { ...parameters, system },
     generate: ({ n, onRetry, prompt }) =>
       Effect.flatMap(resolveKey, (key) => {

@@ -74,11 +74,20 @@ export const makeNames = (prefix: string) => {
   }
 }
 
-/** The names in `sequences` between these two belong to the identity of a name. */
-export const rangeOfIdentity = (identity: string): readonly [from: string, to: string] => [
-  `[${identity}:`,
-  `(${identity};`
+/** The names in `sequences` between these two are those of all sequences. */
+export const all = ["-", "+"] as const
+
+/**
+ * The names in `sequences` between these two belong to the identity of a name, and to prompts with a hash that begins so.
+ * A hash has no digit behind `f`.
+ */
+export const rangeOfIdentity = (identity: string, promptHash = ""): readonly [from: string, to: string] => [
+  `[${identity}:${promptHash}`,
+  `(${identity}:${promptHash}g`
 ]
 
 /** The identity in the name of a sequence. */
 export const identityIn = (name: string): string => name.slice(0, 32)
+
+/** The prompt and the fork in the name of a sequence, which is empty for the samples of no fork. */
+export const promptIn = (name: string): readonly [prompt: string, fork: string] => [name.slice(33, 97), name.slice(98)]

@@ -1,3 +1,4 @@
+import { fromId } from "@llm-cache/core/Identity"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
 import { damagedKey, type Fault, laterVersion, makeRun, storeError } from "@llm-cache/core/StoreFault"
@@ -8,9 +9,10 @@ import type * as Redis from "effect/persistence/Redis"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { explain, isServerError } from "./errors.ts"
+import { IdentityCounts } from "./identityCounts.ts"
 import { makeLeases } from "./leases.ts"
 import { decodeKey, decodeSample, encodeId, encodeKey, encodeSample } from "./rows.ts"
-import { format, identityIn, makeNames, type Place, placeOf, rangeOfIdentity } from "./schema.ts"
+import { all, format, identityIn, makeNames, type Place, placeOf, rangeOfIdentity } from "./schema.ts"
 import * as Scripts from "./scripts.ts"
 
 type Service = Redis.Redis["Service"]
@@ -117,6 +119,32 @@ const makeStore = (redis: Service, prefix: string, place: Place, id: string): Sa
     return listed.filter((element) => element !== undefined)
   })
 
+  // The names of sequences, some at a time.
+  const sequencesIn = <A>(
+    [first, end]: readonly [from: string, to: string],
+    page: (sequences: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<A>, Redis.RedisError>
+  ): Stream.Stream<A, StoreError> =>
+    Stream.paginate(first, (from: string) =>
+      run(
+        "keys",
+        redis.send<ReadonlyArray<string>>(
+          "ZRANGEBYLEX",
+          place.sequences,
+          from,
+          end,
+          "LIMIT",
+          "0",
+          `${pageSize.keys}`
+        ).pipe(
+          Effect.flatMap((sequences) =>
+            Effect.map(page(sequences), (listed) => [
+              listed,
+              sequences.length < pageSize.keys ? Option.none() : Option.some(`(${sequences.at(-1)!}`)
+            ])
+          )
+        )
+      ))
+
   return SampleStore.make({
     id: `${name} ${id}`,
     describe: (key) => `redis ${samplesOf(nameOf(key))}`,
@@ -173,29 +201,43 @@ const makeStore = (redis: Service, prefix: string, place: Place, id: string): Sa
       ),
     remove: (key, positions) =>
       Effect.asVoid(run("remove", remove(place, sequenceOf(key), positions), key, positions[0])),
-    keys: ({ identity } = {}) => {
-      const [first, end] = identity === undefined ? ["-", "+"] as const : rangeOfIdentity(identityOf(identity))
-      return Stream.paginate(first, (from: string) =>
-        run(
-          "keys",
-          redis.send<ReadonlyArray<string>>(
-            "ZRANGEBYLEX",
-            place.sequences,
-            from,
-            end,
-            "LIMIT",
-            "0",
-            `${pageSize.keys}`
-          ).pipe(
-            Effect.flatMap((sequences) =>
-              Effect.map(page(sequences), (listed) => [
-                listed,
-                sequences.length < pageSize.keys ? Option.none() : Option.some(`(${sequences.at(-1)!}`)
-              ])
+    keys: ({ identity, promptHash } = {}) =>
+      identity !== undefined
+        ? sequencesIn(rangeOfIdentity(identityOf(identity), promptHash), page)
+        : promptHash === undefined
+        ? sequencesIn(all, page)
+        : Stream.fromIterableEffect(run("keys", redis.send<ReadonlyArray<string>>("HKEYS", place.identities))).pipe(
+          Stream.flatMap((identity) => sequencesIn(rangeOfIdentity(identity, promptHash), page))
+        ),
+    identities: Stream.suspend(() => {
+      const counts = new IdentityCounts()
+      return sequencesIn(all, (sequences) =>
+        Effect.map(
+          Effect.forEach(sequences, (sequence) => redis.send<number>("ZCARD", indexOf(sequence)), {
+            concurrency: pageSize.keys
+          }),
+          (samples) => {
+            for (const [i, sequence] of sequences.entries()) counts.add(sequence, samples[i]!)
+            return []
+          }
+        )).pipe(
+          Stream.drain,
+          Stream.concat(Stream.suspend(() => Stream.fromIterable(counts.all()))),
+          Stream.mapEffect(([identity, counts]) =>
+            Effect.map(
+              run("keys", redis.send<string | null>("HGET", place.identities, identity)),
+              (id): Result.Result<SampleStore.ListedIdentity, StoreError> => {
+                const found = id === null ? undefined : fromId(id)
+                return found !== undefined && identityOf(found) === identity
+                  ? Result.succeed({ identity: found, ...counts })
+                  : Result.fail(
+                    storeError(name, "keys", damagedKey(`the identity ${identity} in ${place.identities}`))
+                  )
+              }
             )
           )
-        ))
-    },
+        )
+    }),
     leases: makeLeases(redis, run, leasesOf)
   })
 }

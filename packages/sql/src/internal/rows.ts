@@ -1,7 +1,7 @@
-import type { Identity } from "@llm-cache/core/Identity"
+import { fromId, type Identity } from "@llm-cache/core/Identity"
 import type { Key } from "@llm-cache/core/Key"
 import type { Drawn, Entry } from "@llm-cache/core/Sample"
-import type { Listed } from "@llm-cache/core/SampleStore"
+import type { Listed, ListedIdentity } from "@llm-cache/core/SampleStore"
 import * as StoreRow from "@llm-cache/core/StoreRow"
 import * as Crypto from "node:crypto"
 
@@ -58,6 +58,22 @@ export const keyColumns = "key_sha256, prompt_sha256, identity_id, fork_path, pr
 export const decodeKey = ([digest, , identityId, path, prompt, encoding, samples]: Row): Listed | undefined => {
   const key = StoreRow.decodeKey(identityId, StoreRow.parseJson(path), decodeText(prompt, encoding))
   return key !== undefined && digestOfKey(key) === digest ? { key, samples: Number(samples) } : undefined
+}
+
+/** The counts of an identity, `undefined` if the row is damaged. */
+export const decodeIdentity = (
+  [id, prompts, samples, forks, inputTokens, outputTokens, last]: Row
+): ListedIdentity | undefined => {
+  const identity = typeof id === "string" ? fromId(id) : undefined
+  return identity && {
+    identity,
+    prompts: Number(prompts),
+    samples: Number(samples),
+    forks: Number(forks),
+    inputTokens: Number(inputTokens),
+    outputTokens: Number(outputTokens),
+    last: last === null ? undefined : Number(last)
+  }
 }
 
 // -----------------------------------------------------------------------------

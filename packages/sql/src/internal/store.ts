@@ -15,10 +15,12 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { inTransaction, onItsOwn } from "./connection.ts"
 import { explain, isConflict, isMissingTable, isTaken, narrow } from "./errors.ts"
+import { countIdentities } from "./identities.ts"
 import { makeLeases } from "./leases.ts"
 import { placeEntries, type Placement } from "./placement.ts"
 import {
   decodeId,
+  decodeIdentity,
   decodeKey,
   decodeSample,
   digestOfIdentity,
@@ -211,6 +213,15 @@ const makeStore = (
       )
   }
 
+  const toListedIdentity = (row: Row): Result.Result<SampleStore.ListedIdentity, StoreError> => {
+    const listed = decodeIdentity(row)
+    return listed !== undefined
+      ? Result.succeed(listed)
+      : Result.fail(
+        storeError(name, "keys", damagedKey(`a row of ${tables.keys.value} with the identity_id ${String(row[0])}`))
+      )
+  }
+
   return SampleStore.make({
     id,
     describe,
@@ -271,7 +282,7 @@ const makeStore = (
         key,
         positions[0]
       ),
-    keys: ({ identity } = {}) =>
+    keys: ({ identity, promptHash: digits } = {}) =>
       Stream.paginate(["", ""] as Row, ([digest, promptHash]) =>
         Effect.map(
           read(
@@ -279,6 +290,10 @@ const makeStore = (
             sql`select ${sql.literal(keyColumns)},
                 (select count(*) from ${tables.samples} s where s.key_sha256 = k.key_sha256) as samples
               from ${tables.keys} k where ${
+              // A hash has no digit behind "f".
+              digits === undefined
+                ? sql``
+                : sql`prompt_sha256 >= ${digits} and prompt_sha256 < ${`${digits}g`} and `}${
               identity === undefined
                 ? sql`key_sha256 > ${digest} order by key_sha256`
                 : sql`identity_sha256 = ${digestOfIdentity(identity)}
@@ -290,6 +305,9 @@ const makeStore = (
             rows.length < pageSize.keys ? Option.none() : Option.some(rows.at(-1)!)
           ]
         )),
+    identities: Stream.fromIterableEffect(
+      Effect.map(read("keys", countIdentities(sql, tables)), (rows) => rows.map(toListedIdentity))
+    ),
     leases: makeLeases(sql, tables, { run, write }, digestOf)
   })
 }

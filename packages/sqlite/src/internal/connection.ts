@@ -4,6 +4,7 @@ import * as Path from "node:path"
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { FaultError, isBusy } from "./errors.ts"
+import { sha256OfPrompt } from "./rows.ts"
 import {
   applicationId,
   migrations,
@@ -70,6 +71,18 @@ export class Connections {
       this.recover(cause)
       throw cause
     }
+  }
+
+  /** Runs queries that are rare, and not prepared before. */
+  query<A>(evaluate: (query: (sql: string) => Iterable<unknown>, version: number) => A): A | undefined {
+    return this.use(() => {
+      const { db, version } = this.#current!
+      return evaluate((sql) => {
+        const statement = db.prepare(sql)
+        statement.setReturnArrays(true)
+        return statement.iterate()
+      }, version)
+    })
   }
 
   /** Closes the connection after a fault of the file, so that the next use opens the file anew. */
@@ -205,6 +218,7 @@ export class Connections {
     const db = new this.#sqlite.DatabaseSync(location, { readOnly: mode !== "write", timeout: 0 })
     try {
       db.exec(`pragma cache_size = -${cacheSize}`)
+      db.function("sha256", { deterministic: true }, sha256OfPrompt)
       return { ...setUp(db), db, mode, isForced: this.#isDurable, stats: stats ?? Fs.statSync(this.#file) }
     } catch (cause) {
       db.close()

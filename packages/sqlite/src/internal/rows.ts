@@ -49,7 +49,20 @@ export const encodeKey = (key: Key, digest: Buffer): ReadonlyArray<SQLInputValue
   key.identity.id,
   digest,
   JSON.stringify(key.path),
-  encodeText(key.prompt)
+  encodeText(key.prompt),
+  Buffer.from(key.promptHash, "hex")
+]
+
+/** The SHA-256 of a stored prompt. */
+export const sha256OfPrompt = (prompt: unknown): Buffer | null => {
+  const text = decodeText(prompt)
+  return text === undefined ? null : sha256(text, 32)
+}
+
+/** The first and the last hash that begin with some hexadecimal digits. */
+export const rangeOfHash = (digits: string): readonly [first: Buffer, last: Buffer] => [
+  Buffer.from(digits.padEnd(64, "0"), "hex"),
+  Buffer.from(digits.padEnd(64, "f"), "hex")
 ]
 
 /** The key in a row, `undefined` if the row is damaged. */

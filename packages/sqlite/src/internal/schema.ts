@@ -55,7 +55,16 @@ export const migrations: ReadonlyArray<string> = [
 
   create index leases_by_expiry on leases (expires_at);
   `,
-  "alter table samples add column metadata text"
+  "alter table samples add column metadata text",
+  `
+  alter table keys add column prompt_sha256 blob;
+
+  update keys set prompt_sha256 = sha256(prompt);
+
+  create index keys_by_prompt on keys (prompt_sha256, identity);
+
+  create index keys_by_path on keys (identity, path);
+  `
 ]
 
 const now = "unixepoch('now', 'subsec') * 1000"
@@ -75,15 +84,24 @@ const ofKey = "samples where id between (?1 << 20) | ?2 and (?1 << 20) | ?3"
 const strays = "samples indexed by strays where id < 0 and"
 const key = "(select id from keys where digest = ?)"
 
+const samplesOf = `samples where id between keys.id << 20 and (keys.id << 20) | ${straysFrom - 1}`
+const straysOf = `${strays} key = keys.id`
+
 const listed = `keys.id, identities.identity, keys.path, keys.prompt, keys.digest,
-      (select count(*) from samples where id between keys.id << 20 and (keys.id << 20) | ${straysFrom - 1})
-        + (select count(*) from ${strays} key = keys.id)
-    from keys join identities on identities.id = keys.identity`
+      (select count(*) from ${samplesOf}) + (select count(*) from ${straysOf})`
+const listedKeys = `${listed} from keys join identities on identities.id = keys.identity`
+
+/** Whether other samples in a row's request may have the same tokens. */
+const isShared = "request_samples > 1 and request is not null"
 
 /** The statements that read a version of the schema, prepared once for each connection. */
 export const readStatements = (version: number) => {
   // SQLite compares the length, because the driver ends a text at a NUL. -1 is no checksum.
   const [, , ...others] = version < 2 ? [...columns.slice(0, -1), "null"] : columns
+  // Before, a prompt's hash has to be computed.
+  const keysByPrompt = version < 3
+    ? "(select *, sha256(prompt) as prompt_sha256 from keys) keys"
+    : "keys indexed by keys_by_prompt"
   const sample = `text, null, iif(octet_length(text) = bytes, crc32, -1), ${others.join()}`
   return {
     key: "select id from keys where digest = ?",
@@ -92,10 +110,41 @@ export const readStatements = (version: number) => {
     samples: `select ${sample}, position from ${ofKey} order by id`,
     positions: `select position from ${ofKey} order by id`,
     strayPositions: `select position from ${strays} key = ? order by position`,
-    keys: `select ${listed} where keys.id > ? order by keys.id limit ?`,
+    keys: `select ${listedKeys} where keys.id > ? order by keys.id limit ?`,
     /** The digest of a key begins with the digest of its identity. */
-    keysOfIdentity: `select ${listed} where keys.digest > ? and keys.digest <= ? and identities.identity = ?
-      order by keys.digest limit ?`
+    keysOfIdentity: `select ${listedKeys} where keys.digest > ? and keys.digest <= ? and identities.identity = ?
+      order by keys.digest limit ?`,
+    keysOfPrompt: `select ${listed}, prompt_sha256, keys.identity
+      from ${keysByPrompt} cross join identities on identities.id = keys.identity
+      where (prompt_sha256, keys.identity, keys.id) > (?1, ?2, ?3) and prompt_sha256 <= ?4
+        and identities.identity = ifnull(?5, identities.identity)
+      order by prompt_sha256, keys.identity, keys.id limit ?6`
+  }
+}
+
+/** The statements that count what identities have. They read the whole of an index or a table. */
+export const countStatements = (version: number) => {
+  const [byPath, byPrompt] = version < 3 ? ["keys", "prompt"] : ["keys indexed by keys_by_path", "prompt_sha256"]
+  return {
+    hasStrays: "select exists (select 1 from samples indexed by strays where id < 0)",
+    /** By identity and path: the keys, the samples, the tokens without those of shared requests, and the time of the last. */
+    counts: (hasStrays: boolean) =>
+      `select identities.identity, keys.path = '[]', count(distinct keys.id), count(*),
+        sum(iif(${isShared}, 0, input_tokens)), sum(iif(${isShared}, 0, output_tokens)), max(created_at)
+      from identities cross join ${byPath} on keys.identity = identities.id cross join samples
+        on samples.id between keys.id << 20 and (keys.id << 20) | ${straysFrom - 1}
+        ${hasStrays ? "or (samples.id < 0 and samples.key = keys.id)" : ""}
+      group by identities.id, keys.path`,
+    /** By identity: the tokens of requests with several samples. */
+    sharedTokens: `select identities.identity, sum(input), sum(output)
+      from (select key, max(input_tokens) as input, max(output_tokens) as output
+        from samples where ${isShared} group by key, request)
+      join keys on keys.id = key join identities on identities.id = keys.identity group by identities.id`,
+    /** By identity: the prompts. */
+    prompts: `select identities.identity, count(*)
+      from (select distinct ${byPrompt}, identity as id from keys ${version < 3 ? "" : "indexed by keys_by_prompt"}
+        where exists (select 1 from ${samplesOf}) or exists (select 1 from ${straysOf}))
+      join identities using (id) group by id`
   }
 }
 
@@ -109,13 +158,13 @@ export const writeStatements = {
   strayIds: `select position, entry_id from ${strays} key = ? and position >= ? order by position`,
   putIdentity: "insert into identities (identity) values (?)",
   /** Beyond the numbers of all samples, so that a new key never adopts the samples of a key deleted by hand. */
-  putKey: `insert into keys (id, identity, digest, path, prompt) select
+  putKey: `insert into keys (id, identity, digest, path, prompt, prompt_sha256) select
       max(
         coalesce((select max(id) from keys), 0),
         coalesce((select max(id) from samples) >> 20, 0),
         coalesce((select max(key) from samples indexed by strays where id < 0), 0)
       ) + 1,
-      id, ?2, ?3, ?4 from identities where identity = ?1 returning id`,
+      id, ?2, ?3, ?4, ?5 from identities where identity = ?1 returning id`,
   putSample: `insert into samples (${written}) values (${values}, (?16 << 20) | ?17) on conflict do nothing`,
   putStray: `insert into samples (${written}) values (${values},
     min(coalesce((select min(id) from samples), 0), 0) - 1) on conflict do nothing`,

@@ -18,8 +18,9 @@ import { busyTimeout, pause } from "./busy.ts"
 import { Connections } from "./connection.ts"
 import { fail, isBusy } from "./errors.ts"
 import { makeGroupCommit } from "./groupCommit.ts"
+import { countIdentities } from "./identities.ts"
 import { makeLeases } from "./leases.ts"
-import { decodeKey, digestOfIdentity, digestOfKey, encodeKey, type Row } from "./rows.ts"
+import { decodeKey, digestOfIdentity, digestOfKey, encodeKey, rangeOfHash, type Row } from "./rows.ts"
 import * as Samples from "./samples.ts"
 import type { ReadStatements, Statements } from "./schema.ts"
 
@@ -132,7 +133,7 @@ const makeStore = (path: string, connections: Connections, isDurable: boolean) =
       : Result.fail(storeError(name, "keys", damagedKey(`the row in \`keys\` with the id ${String(row[0])}`)))
   }
 
-  const list = <A extends SQLInputValue>(
+  const list = <A>(
     first: A,
     page: (statements: ReadStatements, last: A) => Iterable<unknown>,
     cursor: (row: Row) => A
@@ -176,7 +177,15 @@ const makeStore = (path: string, connections: Connections, isDurable: boolean) =
         key,
         positions[0]
       ),
-    keys: ({ identity } = {}) => {
+    keys: ({ identity, promptHash } = {}) => {
+      if (promptHash !== undefined) {
+        const [first, end] = rangeOfHash(promptHash)
+        return list<readonly [SQLInputValue, SQLInputValue, SQLInputValue]>(
+          [first, 0, 0],
+          ({ keysOfPrompt }, last) => keysOfPrompt.all(...last, end, identity?.id ?? null, pageSize),
+          (row) => [row[6] as Buffer, row[7] as number, row[0] as number]
+        )
+      }
       if (identity === undefined) {
         return list<number>(0, ({ keys }, last) => keys.all(last, pageSize), ([id]) => id as number)
       }
@@ -189,6 +198,7 @@ const makeStore = (path: string, connections: Connections, isDurable: boolean) =
         (row) => row[4] as Buffer
       )
     },
+    identities: Stream.fromIterableEffect(attempt(name, "keys", () => countIdentities(name, connections))),
     leases: makeLeases(
       connections,
       (evaluate, key, position) => attempt(name, "lease", evaluate, key, position),
@@ -201,12 +211,10 @@ const makeStore = (path: string, connections: Connections, isDurable: boolean) =
   }
 }
 
-// The same before and after the file is created.
 const realPath = (path: string): string => {
   try {
     return Fs.realpathSync(path)
   } catch {
-    const above = Path.dirname(path)
-    return above === path ? path : Path.join(realPath(above), Path.basename(path))
+    return path
   }
 }

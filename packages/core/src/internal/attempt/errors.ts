@@ -1,7 +1,8 @@
 import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import { formatJson } from "effect/Formatter"
 import { AuditFailure } from "../../Audit.ts"
-import { InvalidInput, ProviderError, ReplicationCacheMiss, StoreError } from "../../SampleError.ts"
+import { ProviderError, ReplicationCacheMiss, StoreError } from "../../SampleError.ts"
 
 /**
  * All attempts failed, and the limit is reached.
@@ -32,7 +33,8 @@ export class AttemptsExhausted<E = unknown> extends Data.TaggedError("AttemptsEx
   }
 }
 
-const textOf = (error: unknown): string => {
+/** The words of an error. */
+export const textOf = (error: unknown): string => {
   if (typeof error === "string") return error
   return error instanceof Error && error.message !== "" ? error.message : formatJson(error)
 }
@@ -42,16 +44,45 @@ const textOf = (error: unknown): string => {
  *
  * **Details**
  *
- * It is `false` for a `ReplicationCacheMiss`, an `InvalidInput`, an `AuditFailure`, a `ProviderError` that is not
- * retryable (a bad key, a bad request, …) and a `StoreError` about a damaged sample or an invalid name. It is `true` for
- * all other errors, above all for the program's own.
+ * It is `false` for a `ReplicationCacheMiss`, an `AuditFailure`, a `StoreError` about a damaged sample or an invalid name,
+ * and every error that says `isRetryable: false`: an `InvalidInput`, a `ProviderError` about a bad key, an error of your own.
+ * It is `true` for all other errors.
  *
  * @category predicates
  * @since 0.1.0
  */
 export const isRetryable = (error: unknown): boolean => {
   if (error instanceof ReplicationCacheMiss || error instanceof AuditFailure) return false
-  if (error instanceof ProviderError || error instanceof InvalidInput) return error.isRetryable
   if (error instanceof StoreError) return error.kind === "Unavailable"
-  return true
+  return propertyOf(error, "isRetryable") !== false
 }
+
+/**
+ * Whether an error is a failure of the provider or the store that may pass. A cache does not record it, so it resumes an
+ * attempt and does not start another.
+ *
+ * **Details**
+ *
+ * It is `true` for a `ProviderError` and a `StoreError` that are retryable (see `isRetryable`), for an `AttemptsExhausted`
+ * with such an error, and for every error that says `isProviderFailure: true`.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isProviderFailure = (error: unknown): boolean => {
+  if (error instanceof AttemptsExhausted) return error.errors.some(isProviderFailure)
+  const isFailure = error instanceof ProviderError || error instanceof StoreError ||
+    propertyOf(error, "isProviderFailure") === true
+  return isFailure && isRetryable(error)
+}
+
+/** The time that a failed provider asks to wait. */
+export const retryAfterOf = (error: unknown): Duration.Duration | undefined =>
+  error instanceof AttemptsExhausted
+    ? retryAfterOf(error.errors.findLast(isProviderFailure))
+    : error instanceof ProviderError
+    ? error.retryAfter
+    : undefined
+
+const propertyOf = (error: unknown, name: "isRetryable" | "isProviderFailure"): unknown =>
+  typeof error === "object" && error !== null && name in error ? Reflect.get(error, name) : undefined

@@ -1,6 +1,4 @@
-import { isUtf8 } from "node:buffer"
-import * as Fs from "node:fs"
-import { crc32 } from "node:zlib"
+import { crc32, Fs, isUtf8 } from "../node.ts"
 import { isMissing } from "./files.ts"
 
 /** The content of a file. */

@@ -1,5 +1,5 @@
-import * as Fs from "node:fs"
-import * as Path from "node:path"
+import type { Dir, Stats } from "node:fs"
+import { Fs, Path } from "../node.ts"
 import { isRunning } from "./logOwner.ts"
 
 /** Whether the file system said that there is no such file or folder. */
@@ -22,7 +22,7 @@ export const readIfPresent = (file: string): string | undefined => ifPresent(() 
 export const list = (folder: string): ReadonlyArray<string> => ifPresent(() => Fs.readdirSync(folder)) ?? []
 
 /** A folder to be read name by name, `undefined` if there is none. */
-export const openIfPresent = (folder: string): Fs.Dir | undefined => ifPresent(() => Fs.opendirSync(folder))
+export const openIfPresent = (folder: string): Dir | undefined => ifPresent(() => Fs.opendirSync(folder))
 
 /** Creates a folder and those above it. Node's own way says `ENOENT` where the file system is read-only. */
 export const makeFolder = (folder: string, mode?: number): void => {
@@ -53,11 +53,11 @@ const makeOneFolder = (folder: string, mode: number | undefined): void => {
 export const writeNew = (
   file: string,
   content: string,
-  announce?: (descriptor: number, stats: Fs.Stats) => void
+  announce?: (descriptor: number, stats: Stats) => void
 ): boolean => {
   const temporary = temporaryBeside(file)
   try {
-    let stats: Fs.Stats
+    let stats: Stats
     const descriptor = Fs.openSync(temporary, "wx")
     try {
       Fs.writeFileSync(descriptor, content)
@@ -139,7 +139,7 @@ const temporaryBeside = (file: string): string =>
 const hasNoLinks = (cause: unknown): boolean =>
   ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes((cause as NodeJS.ErrnoException).code ?? "")
 
-const createNew = (file: string, content: string, { atimeMs, mtimeMs }: Fs.Stats): void => {
+const createNew = (file: string, content: string, { atimeMs, mtimeMs }: Stats): void => {
   const descriptor = Fs.openSync(file, "wx")
   try {
     Fs.writeFileSync(descriptor, content)

@@ -1,4 +1,4 @@
-import * as Fs from "node:fs"
+import { Fs } from "../node.ts"
 import { isOutOfFiles } from "./errors.ts"
 import { isMissing } from "./files.ts"
 

@@ -1,8 +1,7 @@
 import * as Predicate from "effect/Predicate"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
 import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
+import { Fs, Path } from "../node.ts"
 import { isFault } from "./errors.ts"
 import { hasLinks, list, makeFolder, readIfPresent, removeTemporary, replace } from "./files.ts"
 import {

@@ -1,14 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
 import { fromId, type Identity } from "../../Identity.ts"
 import { Key } from "../../Key.ts"
 import { StoreError } from "../../SampleError.ts"
 import type { KeyFilter, Listed } from "../../SampleStore.ts"
 import { parseJson } from "../../StoreRow.ts"
 import { canonical } from "../canonicalJson.ts"
+import { Fs, Path } from "../node.ts"
 import { attempt, failure, isFault } from "./errors.ts"
 import { isLeft, isTemporary, list, openIfPresent, readIfPresent } from "./files.ts"
 import { explanationOf, type KeyFolders } from "./keyFolders.ts"
@@ -22,6 +21,7 @@ import {
   isShortened,
   positionOf,
   promptFile,
+  runsFolder,
   shortForkFolder,
   writeAheadFolder
 } from "./samplePath.ts"
@@ -33,11 +33,14 @@ export const listKeys = (
   store: string,
   root: string,
   folders: KeyFolders,
-  { identity, leftovers = false }: KeyFilter
-): Stream.Stream<Element, StoreError> => {
+  filter: KeyFilter
+): Stream.Stream<Element, StoreError> => fromGenerator(store, () => walk(store, root, folders, filter))
+
+/** The elements of a generator, each when it is pulled. */
+export const fromGenerator = <A>(store: string, make: () => Generator<A, void>): Stream.Stream<A, StoreError> => {
   const failed = failure(store, "keys")
   return Stream.suspend(() => {
-    const elements = walk(store, root, folders, identity, leftovers)
+    const elements = make()
     return Stream.unfold(
       undefined,
       () =>
@@ -50,17 +53,18 @@ function* walk(
   store: string,
   root: string,
   folders: KeyFolders,
-  only: Identity | undefined,
-  leftovers: boolean
+  { identity: only, leftovers = false, promptHash = "" }: KeyFilter
 ): Generator<Element, void> {
-  const damaged = (description: string): Element =>
-    Result.fail(new StoreError({ kind: "Damaged", store, operation: "keys", description }))
+  const damaged = damagedIn(store)
 
   function* all(path: string): Generator<Element, void> {
     let identity: Identity | undefined
     for (const name of foldersIn(Path.join(root, path))) {
-      if (isPromptFolder(name)) yield* prompt(Path.join(root, path), name, () => identity ??= identityOf(root, path))
-      else if (name !== writeAheadFolder || path !== "") yield* all(Path.join(path, name))
+      if (isPromptFolder(name)) {
+        if (name.startsWith(promptHash)) {
+          yield* prompt(Path.join(root, path), name, () => identity ??= identityOf(root, path))
+        }
+      } else if (!isReserved(path, name)) yield* all(Path.join(path, name))
     }
   }
 
@@ -68,7 +72,7 @@ function* walk(
     const folder = folders.findIdentity(identity)
     if (!folder.ok) return
     for (const name of foldersIn(folder.path)) {
-      if (isPromptFolder(name)) yield* prompt(folder.path, name, () => identity)
+      if (isPromptFolder(name) && name.startsWith(promptHash)) yield* prompt(folder.path, name, () => identity)
     }
   }
 
@@ -89,9 +93,7 @@ function* walk(
         if (typeof path === "string") {
           yield damaged(`${path} does not say which forks it is for: restore the ${forkFile} in it, or move it away`)
         } else if (identity === undefined) {
-          yield damaged(
-            `${above} does not say which model it is for: restore the identity.json in it, or move it away`
-          )
+          yield damaged(unknownIdentity(above))
         } else if (prompt === undefined) {
           yield damaged(
             `${folder} has no prompt.txt: the Python original writes none. Write the prompt into it; or run the program ` +
@@ -112,6 +114,16 @@ function* walk(
 
   yield* only === undefined ? all("") : ofIdentity(only)
 }
+
+/** Whether a folder below the root holds no identities. */
+export const isReserved = (path: string, name: string): boolean =>
+  path === "" && (name === writeAheadFolder || name === runsFolder)
+
+export const damagedIn = (store: string) => (description: string) =>
+  Result.fail(new StoreError({ kind: "Damaged", store, operation: "keys", description }))
+
+export const unknownIdentity = (folder: string): string =>
+  `${folder} does not say which model it is for: restore the identity.json in it, or move it away`
 
 const leftIn = (folder: string): ReadonlyArray<string> =>
   Fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
@@ -145,7 +157,7 @@ function* shortened(folder: string): Generator<Fork, void> {
   yield { path: isPath && shortForkFolder(path) === Path.basename(folder) ? path : folder, samples }
 }
 
-function* foldersIn(folder: string): Generator<string, void> {
+export function* foldersIn(folder: string): Generator<string, void> {
   const directory = openIfPresent(folder)
   if (directory === undefined) return
   try {
@@ -161,7 +173,8 @@ function* foldersIn(folder: string): Generator<string, void> {
   }
 }
 
-const identityOf = (root: string, path: string): Identity | undefined => {
+/** The identity of the folder at a path below the root, `undefined` if neither the path nor a file in it tells. */
+export const identityOf = (root: string, path: string): Identity | undefined => {
   const explanation = explanationOf(Path.join(root, path))
   if (explanation === undefined) return identityOfFolder(path)
   const { name, parameters, temperature } = explanation

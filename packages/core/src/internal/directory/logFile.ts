@@ -1,4 +1,4 @@
-import * as Fs from "node:fs"
+import { Fs } from "../node.ts"
 import { forceDescriptor, forcePath } from "./force.ts"
 
 /** A file of the write-ahead log of this process: lines of JSON, only ever appended to. */

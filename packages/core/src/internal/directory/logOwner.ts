@@ -1,5 +1,4 @@
-import * as Fs from "node:fs"
-import * as Os from "node:os"
+import { Fs, Os } from "../node.ts"
 
 /** The log that wrote a file, and its process. The file's name has them. */
 export interface LogOwner {

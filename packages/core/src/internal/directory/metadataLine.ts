@@ -1,5 +1,5 @@
-import { crc32 } from "node:zlib"
 import type { Drawn, Metadata } from "../../Sample.ts"
+import { crc32 } from "../node.ts"
 import type { Content } from "./fileReader.ts"
 
 /** The metadata of a sample beside its text. */

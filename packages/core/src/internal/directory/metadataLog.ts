@@ -1,7 +1,5 @@
-import * as Fs from "node:fs"
-import * as Path from "node:path"
-import { crc32 } from "node:zlib"
 import type { Drawn } from "../../Sample.ts"
+import { crc32, Fs, Path } from "../node.ts"
 import type { Content, FileReader } from "./fileReader.ts"
 import { list, writeNew } from "./files.ts"
 import {

@@ -1,7 +1,7 @@
-import * as Crypto from "node:crypto"
-import * as Path from "node:path"
 import { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
+import { Path } from "../node.ts"
+import { sha256 } from "../sha256.ts"
 
 // Every name below a root: <identity>/<hash of the prompt>[/forks/<fork> ...]/<position>.md
 
@@ -59,7 +59,7 @@ export const identityFolder = (identity: Identity): IdentityFolder => {
   for (const [i, segment] of segments.entries()) {
     // The walk over all keys takes 64 hex digits for a prompt's folder.
     const isReserved = segment === "" || segment === "." || segment === ".." || isPromptFolder(segment) ||
-      (i === 0 && segments.length > 1 && segment.toLowerCase() === writeAheadFolder)
+      (i === 0 && segments.length > 1 && [writeAheadFolder, runsFolder].includes(segment.toLowerCase()))
     if (isReserved) return { ok: false, why: `${alias} has ${JSON.stringify(segment)} for a folder's name` }
   }
   const last = segments.pop()!
@@ -120,6 +120,9 @@ export const forkFile = "fork.json"
 /** The folder of the write-ahead log. Caches on disk have this name. */
 export const writeAheadFolder = ".purchases"
 
+/** The folder of the traces of runs, see `Trace`. */
+export const runsFolder = ".runs"
+
 /** The longest name of a file or folder on common file systems, in bytes. */
 const longestName = 255
 
@@ -136,7 +139,7 @@ const fit = (names: ReadonlyArray<string>, most: number): boolean =>
 /** The beginning of a name, which a hash follows. */
 const cut = (name: string): string => Buffer.from(name).subarray(0, 100).toString().replace(/\uFFFD+$/, "")
 
-const hash = (text: string): string => Crypto.hash("sha256", text, "hex").slice(0, 32)
+const hash = (text: string): string => sha256(text).slice(0, 32)
 
 // The original prints three decimals and drops the zeros at their end. Finer temperatures need a name of their own.
 const temperature = (value: number | undefined): string => {

@@ -1,5 +1,5 @@
-import * as Fs from "node:fs"
 import type { Drawn } from "../../Sample.ts"
+import { Fs } from "../node.ts"
 import { isFault } from "./errors.ts"
 import type { Content, FileReader } from "./fileReader.ts"
 import { LazySample } from "./lazySample.ts"

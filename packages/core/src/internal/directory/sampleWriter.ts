@@ -1,7 +1,5 @@
-import * as Fs from "node:fs"
-import * as Path from "node:path"
-import { crc32 } from "node:zlib"
 import type { Entry } from "../../Sample.ts"
+import { crc32, Fs, Path } from "../node.ts"
 import type { FileReader } from "./fileReader.ts"
 import { ifPresent, makeFolder, writeNew } from "./files.ts"
 import type { LoggedRequest, NamedEntry } from "./loggedRequest.ts"

@@ -1,5 +1,4 @@
-import * as Fs from "node:fs"
-import { crc32 } from "node:zlib"
+import { crc32, Fs } from "../node.ts"
 
 // A checksum of a sample's text and path, in the microseconds of its file's modification time: a hit reads no second
 // file. Without it `sampleOne` costs 1.8 times as much (benchmark row `directory-prompts`).

@@ -1,5 +1,4 @@
-import * as Fs from "node:fs"
-import * as Path from "node:path"
+import { Fs, Path } from "../node.ts"
 import { ifPresent, list, makeFolder } from "./files.ts"
 import { forcePath } from "./force.ts"
 import type { KeyFolders } from "./keyFolders.ts"

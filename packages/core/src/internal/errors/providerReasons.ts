@@ -1,5 +1,5 @@
 import * as Data from "effect/Data"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 
 /**
  * The fields of every reason of a `ProviderError`.
@@ -26,6 +26,28 @@ export interface RetryableReasonFields extends ReasonFields {
 }
 
 /**
+ * The fields with which a reason is made.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ReasonOptions extends Partial<ReasonFields> {}
+
+/**
+ * The fields with which a reason is made, for which the provider may ask to wait.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RetryableReasonOptions extends ReasonOptions {
+  /** The time to wait before the next request, such as `"5 seconds"`. */
+  readonly retryAfter?: Duration.Input | undefined
+}
+
+const withWait = ({ retryAfter, ...fields }: RetryableReasonOptions): Partial<RetryableReasonFields> =>
+  retryAfter === undefined ? fields : { ...fields, retryAfter: Duration.fromInputUnsafe(retryAfter) }
+
+/**
  * The key is missing, wrong, or not allowed to use the model.
  *
  * @category errors
@@ -33,6 +55,9 @@ export interface RetryableReasonFields extends ReasonFields {
  */
 export class BadKey extends Data.TaggedError("BadKey")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the API key is missing or wrong", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -46,6 +71,9 @@ export class BadKey extends Data.TaggedError("BadKey")<ReasonFields> {
  */
 export class BadRequest extends Data.TaggedError("BadRequest")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the provider does not accept the request", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -60,6 +88,9 @@ export class BadRequest extends Data.TaggedError("BadRequest")<ReasonFields> {
  */
 export class RepeatedResponse extends Data.TaggedError("RepeatedResponse")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the provider returned an earlier response again", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -73,6 +104,9 @@ export class RepeatedResponse extends Data.TaggedError("RepeatedResponse")<Reaso
  */
 export class ContentPolicy extends Data.TaggedError("ContentPolicy")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the provider's content policy refused the prompt", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -86,6 +120,9 @@ export class ContentPolicy extends Data.TaggedError("ContentPolicy")<ReasonField
  */
 export class ContextTooLong extends Data.TaggedError("ContextTooLong")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the prompt does not fit the model's context", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -99,6 +136,9 @@ export class ContextTooLong extends Data.TaggedError("ContextTooLong")<ReasonFie
  */
 export class QuotaExhausted extends Data.TaggedError("QuotaExhausted")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the account has no credit left", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -112,6 +152,9 @@ export class QuotaExhausted extends Data.TaggedError("QuotaExhausted")<ReasonFie
  */
 export class RateLimited extends Data.TaggedError("RateLimited")<RetryableReasonFields> {
   readonly isRetryable = true
+  constructor(fields: RetryableReasonOptions = {}) {
+    super({ description: "too many requests", ...withWait(fields) })
+  }
   override get message(): string {
     return this.description
   }
@@ -125,6 +168,9 @@ export class RateLimited extends Data.TaggedError("RateLimited")<RetryableReason
  */
 export class ServerFault extends Data.TaggedError("ServerFault")<RetryableReasonFields> {
   readonly isRetryable = true
+  constructor(fields: RetryableReasonOptions = {}) {
+    super({ description: "the provider failed", ...withWait(fields) })
+  }
   override get message(): string {
     return this.description
   }
@@ -138,6 +184,9 @@ export class ServerFault extends Data.TaggedError("ServerFault")<RetryableReason
  */
 export class Transport extends Data.TaggedError("Transport")<ReasonFields> {
   readonly isRetryable = true
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the provider could not be reached", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -151,6 +200,9 @@ export class Transport extends Data.TaggedError("Transport")<ReasonFields> {
  */
 export class UntrustedCertificate extends Data.TaggedError("UntrustedCertificate")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the certificate of the provider's server is not trusted", ...fields })
+  }
   override get message(): string {
     return this.description
   }
@@ -164,6 +216,9 @@ export class UntrustedCertificate extends Data.TaggedError("UntrustedCertificate
  */
 export class Timeout extends Data.TaggedError("Timeout")<RetryableReasonFields> {
   readonly isRetryable = true
+  constructor(fields: RetryableReasonOptions = {}) {
+    super({ description: "no answer came in time", ...withWait(fields) })
+  }
   override get message(): string {
     return this.description
   }
@@ -178,6 +233,9 @@ export class Timeout extends Data.TaggedError("Timeout")<RetryableReasonFields> 
  */
 export class UnusableResponse extends Data.TaggedError("UnusableResponse")<ReasonFields> {
   readonly isRetryable = false
+  constructor(fields: ReasonOptions = {}) {
+    super({ description: "the answer holds no sample", ...fields })
+  }
   override get message(): string {
     return this.description
   }

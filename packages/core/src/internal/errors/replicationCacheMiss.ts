@@ -1,6 +1,6 @@
 import * as Data from "effect/Data"
-import * as Crypto from "node:crypto"
 import type { Identity } from "../../Identity.ts"
+import { sha256 } from "../sha256.ts"
 import { contrast, shorten } from "./excerpt.ts"
 import { forkSuffix } from "./forkSuffix.ts"
 
@@ -66,7 +66,7 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
       prompt: shorten(prompt, at),
       nearest: nearest && {
         prompt: shorten(nearest.prompt, at),
-        promptHash: Crypto.hash("sha256", nearest.prompt, "hex"),
+        promptHash: sha256(nearest.prompt),
         differsAt: at
       },
       message: this.message

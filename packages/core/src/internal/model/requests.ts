@@ -144,8 +144,10 @@ export const makeRequests = <R>(
 
 const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>
   error._tag === "ProviderError" && path.length > 0
-    ? new ProviderError({ provider: error.provider, reason: error.reason, path })
+    ? new ProviderError({ ...fieldsOf(error), path })
     : error
+
+const fieldsOf = ({ elapsed, provider, reason, tries }: ProviderError) => defined({ provider, reason, tries, elapsed })
 
 const describeAnswer = ([{ metadata }, ...others]: Samples) =>
   Effect.annotateCurrentSpan(defined({

@@ -1,8 +1,8 @@
-import * as Crypto from "node:crypto"
 import type { Key } from "../../Key.ts"
 import type { Samples } from "../../Model.ts"
 import type { Drawn } from "../../Sample.ts"
 import { ProviderError, RepeatedResponse } from "../../SampleError.ts"
+import { sha256 } from "../sha256.ts"
 
 /**
  * The responses that a process has received, by key. A response with the id and the texts of an earlier one comes from a
@@ -15,7 +15,7 @@ export class ReceivedResponses {
   /** Notes a response, and returns whether the key received it before. */
   add({ identity, path, promptHash }: Key, id: string, samples: Samples): boolean {
     const content = JSON.stringify([identity.id, path, promptHash, id, ...samples.map(({ text }) => text)])
-    const hash = Crypto.hash("sha256", content, "base64url").slice(0, 14)
+    const hash = sha256(content).slice(0, 20)
     return this.#received.size === this.#received.add(hash).size
   }
 }

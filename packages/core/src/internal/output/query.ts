@@ -2,28 +2,28 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Attempt from "../../Attempt.ts"
 import type { IndependentModel } from "../../IndependentModel.ts"
-import * as LlmModel from "../../LlmModel.ts"
 import type { QueryOptions, Verdict } from "../../Output.ts"
-import type { SampleError } from "../../SampleError.ts"
 import { asEffect } from "../asEffect.ts"
 import { type OutputError, OutputRefused, OutputRejected, OutputsExhausted } from "./errors.ts"
 
 /** Draws samples until one can be parsed and its value is accepted. */
 export const drawUntilAccepted = <
   A,
+  E,
+  R,
   V extends Verdict | Effect.Effect<Verdict, unknown, unknown>,
   S extends Schedule.Schedule<unknown, OutputRejected, unknown, unknown>
 >(
-  prompt: string,
+  draw: Effect.Effect<string, E, R>,
   parse: (sample: string) => Effect.Effect<A, OutputError>,
   options: QueryOptions<A, V, S>
 ): Effect.Effect<
   A,
-  SampleError | OutputsExhausted | Effect.Error<V> | Schedule.Error<S>,
-  Exclude<Effect.Services<V>, Attempt.ProvidedModels> | IndependentModel | Schedule.Env<S>
+  E | OutputsExhausted | Effect.Error<V> | Schedule.Error<S>,
+  Exclude<R | Effect.Services<V>, Attempt.ProvidedModels> | IndependentModel | Schedule.Env<S>
 > =>
   Effect.suspend(() => {
-    type Failure = SampleError | OutputRejected | Effect.Error<V>
+    type Failure = E | OutputRejected | Effect.Error<V>
     const { schedule = Schedule.recurs(3), validate } = options
     // `validate` may query too, so rejections of this query are known by identity.
     const rejected: Array<OutputRejected> = []
@@ -32,8 +32,8 @@ export const drawUntilAccepted = <
       rejected.push(rejection)
       return rejection
     }
-    const attempt = Effect.gen(function*(): Effect.fn.Return<A, Failure, Effect.Services<V> | LlmModel.LlmModel> {
-      const sample = yield* LlmModel.sampleOne(prompt)
+    const attempt = Effect.gen(function*(): Effect.fn.Return<A, Failure, R | Effect.Services<V>> {
+      const sample = yield* draw
       const value = yield* Effect.mapError(parse(sample), reject(sample))
       const verdict: Verdict = validate === undefined ? true : yield* asEffect(validate(value))
       if (verdict === true || verdict === undefined) return value

@@ -48,6 +48,23 @@ export const headOf = (node: Node): Leaf | undefined => {
   return node._tag === "Text" || node._tag === "Repeat" ? undefined : node
 }
 
+/** Whether a node has a JSON somewhere. */
+export const hasJson = (node: Node): boolean => {
+  switch (node._tag) {
+    case "Json":
+      return true
+    case "Sequence":
+      return node.parts.some(hasJson)
+    case "Repeat":
+      return hasJson(node.item)
+    case "Tag":
+      return node.content !== undefined && hasJson(node.content)
+    case "Code":
+    case "Text":
+      return false
+  }
+}
+
 export const nameOf = (leaf: Leaf): string => {
   if (leaf._tag === "Tag") return leaf.open
   return leaf.language === undefined ? "a code fence" : `a code fence of ${leaf.language}`

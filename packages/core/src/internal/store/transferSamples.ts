@@ -3,13 +3,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import * as Crypto from "node:crypto"
 import type { Key } from "../../Key.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
 import { SampleConflict, type StoreError } from "../../SampleError.ts"
 import type { KeyFilter, Store } from "../../SampleStore.ts"
 import type { MergeOptions, TransferResult, VerifyOptions } from "../../Transfer.ts"
 import { progressSince } from "../progressSince.ts"
+import { sha256 } from "../sha256.ts"
 import { readAll } from "./readAll.ts"
 import { sampleName } from "./sampleName.ts"
 
@@ -244,5 +244,5 @@ const isSameSample = (one: Drawn, other: Drawn): boolean =>
 const idOf = (store: Store, { identity, path, prompt }: Key, { drawn, position }: Entry): string => {
   const { createdAt } = drawn.metadata
   const place = sampleName(drawn) !== undefined ? [] : [createdAt === undefined ? store.id : "", position, createdAt]
-  return Crypto.hash("sha256", JSON.stringify([identity.id, prompt, path, contentOf(drawn), ...place]), "hex")
+  return sha256(JSON.stringify([identity.id, prompt, path, contentOf(drawn), ...place]))
 }

@@ -1,5 +1,5 @@
 import type { RetryWait } from "@llm-cache/core/LlmModel"
-import type { ProviderError } from "@llm-cache/core/SampleError"
+import { ProviderError } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -25,30 +25,56 @@ export const sleepAndTell = (
 ): Effect.Effect<void> => {
   if (millis <= silent) return Effect.sleep(millis)
   const rest = millis - silent
-  const inSeconds = Duration.format(Duration.seconds(Math.ceil(rest / 1000)))
-  return Effect.sleep(silent).pipe(Effect.andThen(log(inSeconds)), Effect.andThen(Effect.sleep(rest)))
+  return Effect.sleep(silent).pipe(Effect.andThen(log(inSeconds(rest))), Effect.andThen(Effect.sleep(rest)))
 }
+
+const inSeconds = (millis: number): string => Duration.format(Duration.seconds(Math.ceil(millis / 1000)))
 
 type OnRetry = (wait: RetryWait) => Effect.Effect<void>
 
-/** Retries errors that another request can fix, and waits at least as long as the provider asks. */
+/**
+ * Retries errors that another request can fix, and waits at least as long as the provider asks. The log warns of the first
+ * retry, unless another request of the same model is being retried already.
+ */
 export const retryWith = (schedule: Schedule.Schedule<unknown, ProviderError>) => {
   const ofTransient = Schedule.while(schedule, ({ input }) => Effect.succeed(isTransient(input)))
+  let retrying = 0
   return <A, R>(
-    effect: Effect.Effect<A, ProviderError, R>,
+    request: Effect.Effect<A, ProviderError, R>,
     onRetry: OnRetry = () => Effect.void
   ): Effect.Effect<A, ProviderError, R> =>
-    // Only a failed request sets up the schedule, which costs the rows `request` and `request-64` of the benchmark.
-    effect.pipe(Effect.catch((error) => {
-      let isFirst = true
-      const attempt = Effect.suspend(() => {
-        if (!isFirst) return effect
-        isFirst = false
-        return Effect.fail(error)
-      })
-      return Effect.retry(attempt, waiting(ofTransient, onRetry))
-    }))
+    Effect.flatMap(Clock.currentTimeMillis, (start) => {
+      const retryAfterFailure = (error: ProviderError) => {
+        let tries = 1
+        const attempt = Effect.suspend(() => tries === 1 ? Effect.fail(error) : request)
+        const beforeWait: OnRetry = (wait) =>
+          Effect.suspend(() => {
+            const isFirst = tries++ === 1 && retrying++ === 0
+            return isFirst ? Effect.andThen(onRetry(wait), warn(wait)) : onRetry(wait)
+          })
+        return Effect.retry(attempt, waiting(ofTransient, beforeWait)).pipe(
+          Effect.catchTag("ProviderError", (error) =>
+            Effect.flatMap(
+              Clock.currentTimeMillis,
+              (now) => Effect.fail(tries === 1 ? error : afterTries(error, tries, now - start))
+            )),
+          Effect.ensuring(Effect.sync(() => {
+            if (tries > 1) retrying--
+          }))
+        )
+      }
+      // Only a failed request sets up the schedule, which costs the rows `request` and `request-64` of the benchmark.
+      return Effect.catch(retryAfterFailure)(request)
+    })
 }
+
+const warn = ({ delay, error }: RetryWait) =>
+  Effect.logWarning(
+    `A request failed, and is sent again in ${inSeconds(Duration.toMillis(delay))}: ${error.message}`
+  )
+
+const afterTries = ({ provider, reason }: ProviderError, tries: number, elapsed: number): ProviderError =>
+  new ProviderError({ provider, reason, tries, elapsed: Duration.millis(elapsed) })
 
 const isTransient = ({ reason, retryAfter }: ProviderError): boolean =>
   reason.isRetryable &&

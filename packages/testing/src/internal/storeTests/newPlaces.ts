@@ -42,6 +42,8 @@ export const newPlaces = <E>(
               assert.isUndefined(yield* store.get(key, 0))
               assert.deepStrictEqual(yield* store.positions(key), [])
               assert.deepStrictEqual(yield* Stream.runCollect(store.keys()), [])
+              assert.deepStrictEqual(yield* Stream.runCollect(store.keys({ promptHash: "ab12" })), [])
+              assert.deepStrictEqual(yield* Stream.runCollect(store.identities), [])
               assert.deepStrictEqual(store.peek?.(key, 0, 1) ?? [], [])
               yield* store.remove(key, [0])
               yield* store.leases?.release(key, [0], "nobody") ?? Effect.void

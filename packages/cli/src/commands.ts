@@ -1,0 +1,31 @@
+import type { InvalidInput } from "@llm-cache/core/InvalidInput"
+import type { SampleConflict, StoreError } from "@llm-cache/core/SampleError"
+import type * as Command from "effect/cli/Command"
+import type * as Scope from "effect/Scope"
+import type { CacheError, OutputClosed, UsageError } from "./errors.ts"
+import type { Output } from "./output/Output.ts"
+
+/** The failures that a command may end with. Their messages are printed, and `errorCode` has their exit codes. */
+export type CommandError = UsageError | CacheError | OutputClosed | InvalidInput | StoreError | SampleConflict
+
+/** What a command may use. */
+export type CommandServices = Output | Scope.Scope | Command.Environment
+
+/** A command of any flags and arguments. */
+export type AnyCommand = Command.Command<string, {}, {}, CommandError, CommandServices>
+
+interface Entry {
+  /** One line for the list of commands. */
+  readonly summary: string
+  readonly load: () => Promise<{ readonly command: AnyCommand }>
+}
+
+const entry = <Name extends string, Input, ContextInput, E extends CommandError, R extends CommandServices>(
+  summary: string,
+  load: () => Promise<{ readonly command: Command.Command<Name, Input, ContextInput, E, R> }>
+): Entry => ({ summary, load: load as () => Promise<never> })
+
+/** The commands, in the order of the help. Each is loaded when it is chosen. */
+export const commands: { readonly [name: string]: Entry } = {
+  ls: entry("Lists the models of a cache, or the prompts of a model", () => import("./commands/ls.ts"))
+}

@@ -1,0 +1,22 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { retryAfterOf, textOf } from "./errors.ts"
+
+/** When an attempt goes on after a failure of the provider: as the schedule says, and not before the provider allows it. */
+export const resumption = <E, E2, R2>(
+  schedule: Schedule.Schedule<unknown, E, E2, R2>,
+  attempt: number
+): Schedule.Schedule<unknown, E, E2, R2> =>
+  schedule.pipe(
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(Duration.max(duration, retryAfterOf(input) ?? Duration.zero))
+    ),
+    Schedule.tap(({ duration, input }) =>
+      Effect.logWarning(
+        `The provider failed. Attempt ${attempt} resumes ${
+          Duration.isZero(duration) ? "at once" : `in ${Duration.format(duration)}`
+        }: ${textOf(input)}`
+      )
+    )
+  )

@@ -1,0 +1,45 @@
+import { registerHooks } from "node:module"
+
+// A browser: no module of Node.js, and none of its globals.
+registerHooks({
+  resolve: (specifier, context, next) => {
+    if (/^node:|^(fs|path|crypto|zlib|os|buffer)$/.test(specifier)) throw new Error(`a browser has no ${specifier}`)
+    return next(specifier, context)
+  }
+})
+for (const name of ["process", "Buffer", "setImmediate", "clearImmediate"]) Reflect.deleteProperty(globalThis, name)
+
+const { DirectoryStore, Fork, Independent, LlmModel, MemoryStore, Persistent, Repeatable, SampleError } = await import(
+  "@llm-cache/core"
+)
+const { Effect } = await import("effect")
+
+let requests = 0
+const model = LlmModel.layer({
+  model: "m",
+  generate: ({ n }) =>
+    Effect.succeed({
+      samples: Array.from({ length: n }, (_, i) => `${requests} ${i}`),
+      responseId: `response ${requests++}`
+    })
+})
+const cached = Persistent.layer({ store: MemoryStore.layer })
+const draws = LlmModel.sampleMany("A number?", 2)
+const program = Effect.all([
+  draws,
+  Fork.fork(draws, "f"),
+  Effect.provide(draws, Independent.layer),
+  Effect.provide(draws, Repeatable.layer)
+])
+const sampled = await Effect.runPromise(program.pipe(Effect.provide(cached), Effect.provide(model)))
+
+const replicated = Persistent.layerReplication({ model: "m", store: MemoryStore.layer })
+const miss = await Effect.runPromise(Effect.flip(LlmModel.sampleOne("A number?")).pipe(Effect.provide(replicated)))
+const refused = await Effect.runPromise(Effect.flip(DirectoryStore.make("cache")))
+
+console.log(JSON.stringify({
+  sampled,
+  requests,
+  hash: miss instanceof SampleError.ReplicationCacheMiss && miss.promptHash,
+  refused: refused.message
+}))
