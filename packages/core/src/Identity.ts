@@ -37,7 +37,7 @@ export class Identity {
   readonly name: string
   /** `undefined` when none is sent, so that the provider's own default holds. */
   readonly temperature: number | undefined
-  /** Canonical JSON of the other sampling parameters, `{}` when there are none. */
+  /** JSON of the other sampling parameters, with sorted names outside of JSON Schemas. `{}` if there are none. */
   readonly parameters: string
   /** One text for the three, the same for two identities exactly when they are the same. */
   readonly id: string
@@ -80,7 +80,8 @@ export interface Options {
    */
   readonly alias?: string | undefined
   /**
-   * Every other sampling parameter that changes the distribution.
+   * Every other sampling parameter that changes the distribution. The order of names is no part of the identity, but in a
+   * JSON Schema (an object with `properties`, and everything in it): models generate the fields in that order.
    *
    * @default {}
    */

@@ -27,7 +27,9 @@ import { makeRequests } from "./internal/model/requests.ts"
 import { firstSample, firstSamples, sampling } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
+import type { Key } from "./Key.ts"
 import type { Model, SampleOptions } from "./Model.ts"
+import type { JsonObject } from "./Sample.ts"
 import type { ProviderErrorReason, SampleError } from "./SampleError.ts"
 
 export type { DrawOptions, Model, SampleOptions, Samples } from "./Model.ts"
@@ -51,6 +53,8 @@ export class LlmModel extends Context.Service<LlmModel, Model>()("@llm-cache/cor
  * @since 0.1.0
  */
 export interface GenerateRequest {
+  /** The identity, the prompt and the fork of the draw, so that one function can serve models of every identity. */
+  readonly key: Key
   readonly prompt: string
   /** How many samples. */
   readonly n: number
@@ -83,6 +87,8 @@ export interface GeneratedSample {
   /** The words with which the model refused. */
   readonly refusal?: string | undefined
   readonly reasoning?: string | undefined
+  /** What the answer has beside its text, such as tool calls. Stores keep it with the sample. */
+  readonly rest?: JsonObject | undefined
 }
 
 /**

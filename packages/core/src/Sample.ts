@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+import type { Json } from "./Identity.ts"
+
 /**
  * The metadata of a sample. A field is absent if the provider did not give it.
  *
@@ -41,6 +43,21 @@ export interface Metadata {
   readonly inputTokens?: number | undefined
   /** Completion tokens of the request, over all its samples. */
   readonly outputTokens?: number | undefined
+  /**
+   * What the answer has beside its text and the other fields, as JSON: tool calls, log probabilities, details of the usage,
+   * …. Every store returns it as it was put.
+   */
+  readonly rest?: JsonObject | undefined
+}
+
+/**
+ * An object that JSON can hold.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JsonObject {
+  readonly [name: string]: Json
 }
 
 /**

@@ -8,7 +8,7 @@
  * **Details**
  *
  * A row keeps the text of a sample, its length in bytes and its CRC-32, the origins as JSON, and a column for each part of
- * the metadata. `decode` gives a sample only if length and checksum match its text.
+ * the metadata. `decode` gives a sample only if length and checksum match its text, and the checksum of `rest` the rest.
  *
  * @since 0.1.0
  */
@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { fromId } from "./Identity.ts"
 import { crc32 } from "./internal/node.ts"
+import { sealRest, unsealRest } from "./internal/store/sealedRest.ts"
 import { Key } from "./Key.ts"
 import type { Drawn, Metadata } from "./Sample.ts"
 import type { StoreError } from "./SampleError.ts"
@@ -71,7 +72,7 @@ export const encode = <A>(
   encodeText: (text: string) => A
 ): ReadonlyArray<A | string | number | null> => {
   const optional = (text: string | undefined) => text === undefined ? null : encodeText(text)
-  const json = JSON.stringify(others)
+  const json = JSON.stringify(sealRest(others))
   return [
     encodeText(text),
     Buffer.byteLength(text),
@@ -109,7 +110,8 @@ export const decode = (
   if (!isPositions(origins)) return undefined
   const others = row[13] === null ? {} : parseJson(row[13])
   if (!Predicate.isObject(others)) return undefined
-  const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } = others
+  const metadata: { -readonly [name in keyof Metadata]: Metadata[name] } | undefined = unsealRest(others)
+  if (metadata === undefined) return undefined
   if (row[4] !== null) metadata.request = decodeText(row[4])
   if (row[5] !== null) metadata.index = Number(row[5])
   if (row[6] !== null) metadata.model = decodeText(row[6])
@@ -133,7 +135,7 @@ export const toJson = ({ metadata, origins, text }: Drawn): string =>
     text,
     bytes: Buffer.byteLength(text),
     crc32: crc32(text),
-    metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
+    metadata: Object.keys(metadata).length === 0 ? undefined : sealRest(metadata),
     origins: origins.length === 0 ? undefined : origins
   })
 
@@ -147,11 +149,9 @@ export const fromJson = (json: string): Drawn | undefined => {
   const row = parseJson(json)
   if (!Predicate.isObject(row)) return undefined
   const { bytes, crc32: checksum, metadata = {}, origins = [], text } = row
-  return typeof text === "string" && crc32(text) === checksum && Buffer.byteLength(text) === bytes &&
-      Predicate.isObject(metadata) &&
-      isPositions(origins)
-    ? { text, metadata, origins }
-    : undefined
+  if (typeof text !== "string" || crc32(text) !== checksum || Buffer.byteLength(text) !== bytes) return undefined
+  const unsealed = Predicate.isObject(metadata) ? unsealRest(metadata) : undefined
+  return unsealed !== undefined && isPositions(origins) ? { text, metadata: unsealed, origins } : undefined
 }
 
 /**

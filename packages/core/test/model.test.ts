@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  DirectoryStore,
   Fork,
   Identity,
   Independent,
@@ -11,13 +12,67 @@ import {
   Repeatable,
   SampleError
 } from "@llm-cache/core"
-import { Context, Effect, Exit, Fiber, Layer, Option, References, Schema, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Option, References, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDirectory, samplesIn } from "./support/directory.ts"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
 import { build, count, Stack } from "./support/stack.ts"
 
 const reasonOf = (error: unknown) => error instanceof SampleError.ProviderError ? error.reason._tag : error
+
+describe("A request to generate", () => {
+  it.effect("has the key of its draw, with the identity and the fork", () =>
+    Effect.gen(function*() {
+      const keys: Array<Key.Key> = []
+      const model = yield* LlmModel.make({
+        model: "m",
+        temperature: 1,
+        generate: ({ key, prompt }) => {
+          assert.strictEqual(prompt, key.prompt)
+          keys.push(key)
+          return Effect.succeed({ samples: [`${key.identity.name} ${key.path.join()}`] })
+        }
+      })
+      yield* LlmModel.sampleOne("p").pipe(Fork.fork("f"), using(model))
+      assert.deepStrictEqual(keys.map(({ identity, path, prompt }) => [identity, prompt, path]), [
+        [model.identity, "p", ["f"]]
+      ])
+      // One model can serve another identity.
+      const other = yield* Identity.make({ model: "other" })
+      const [drawn] = yield* model.draw(new Key.Key(other, "p", []), 0, 1)
+      assert.strictEqual(drawn.text, "other ")
+    }))
+
+  it.effect("brings the rest of the answer, which is kept as JSON with the sample", () =>
+    Effect.gen(function*() {
+      const rest = { tool_calls: [{ name: "f", count: 1.5, none: undefined as never }] }
+      const cyclic: Record<string, never> = {}
+      cyclic["self"] = cyclic as never
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () =>
+          Effect.succeed({
+            samples: [{ text: "a", rest }, { text: "b" }, { text: "c", rest: cyclic }, { text: "d", rest: 7 as never }]
+          })
+      })
+      const drawn = yield* model.draw(new Key.Key(model.identity, "p", []), 0, 4)
+      assert.deepStrictEqual(drawn.map(({ metadata, text }) => [text, metadata.rest]), [
+        ["a", { tool_calls: [{ name: "f", count: 1.5 }] }],
+        ["b", undefined],
+        ["c", undefined],
+        ["d", undefined]
+      ])
+      assert.isFalse("rest" in drawn[1]!.metadata)
+      const root = yield* makeDirectory
+      const cached = yield* Persistent.make(model, yield* DirectoryStore.make(root))
+      yield* using(cached)(LlmModel.sampleOne("p"))
+      const again = yield* DirectoryStore.make(root)
+      assert.deepStrictEqual(
+        (yield* again.get(new Key.Key(model.identity, "p", []), 0))?.metadata.rest,
+        drawn[0].metadata.rest
+      )
+    }))
+})
 
 describe("A batch", () => {
   it.effect.each([
@@ -477,6 +532,42 @@ describe("A model made from a function", () => {
 })
 
 describe("An identity", () => {
+  it.effect("keeps the order of names inside a JSON Schema alone, and keeps it in every form", () =>
+    Effect.gen(function*() {
+      const schema = { type: "object", properties: { reasons: {}, answer: { z: 1, a: 2 } }, required: ["answer"] }
+      const make = (parameters: Identity.Options["parameters"]) =>
+        Effect.orDie(Identity.make({ model: "m", temperature: 1, parameters }))
+      const outside = { type: "json_schema", json_schema: { strict: true, name: "n", schema } }
+      const one = yield* make({ response_format: outside, a: 1 })
+      assert.strictEqual(
+        one.parameters,
+        `{"a":1,"response_format":{"json_schema":{"name":"n","schema":{"type":"object","properties":{"reasons":{},` +
+          `"answer":{"z":1,"a":2}},"required":["answer"]},"strict":true},"type":"json_schema"}}`
+      )
+      const { json_schema: { name, strict }, type } = outside
+      assert.strictEqual(
+        (yield* make({ a: 1, response_format: { json_schema: { name, strict, schema }, type } })).id,
+        one.id
+      )
+      const reversed = { ...schema, properties: { answer: { z: 1, a: 2 }, reasons: {} } }
+      assert.notStrictEqual(
+        (yield* make({ a: 1, response_format: { ...outside, json_schema: { name, strict, schema: reversed } } })).id,
+        one.id
+      )
+      assert.strictEqual(Identity.fromId(one.id)?.id, one.id)
+      // A parameter of the name `properties` that is no object is no schema.
+      assert.strictEqual(
+        (yield* make({ z: { properties: [{ b: 1, a: 2 }], c: 3 } })).parameters,
+        `{"z":{"c":3,"properties":[{"a":2,"b":1}]}}`
+      )
+      const root = yield* makeDirectory
+      const store = yield* DirectoryStore.make(root)
+      const key = new Key.Key(one, "p", [])
+      yield* store.put(key, [{ position: 0, drawn: { text: "a", metadata: {}, origins: [] } }], "drop")
+      const [listed] = yield* Stream.runCollect((yield* DirectoryStore.make(root)).keys())
+      assert.strictEqual(Result.getOrThrow(listed!).key.identity.id, one.id)
+    }))
+
   it.effect("consists of alias, temperature and parameters, and passes through every combinator", () =>
     Effect.gen(function*() {
       const source = yield* LlmModel.make({

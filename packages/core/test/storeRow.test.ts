@@ -17,6 +17,7 @@ const Drawn = Schema.Struct({
     inputTokens: Schema.optionalKey(Count),
     outputTokens: Schema.optionalKey(Count),
     refusal: Schema.optionalKey(Schema.String),
+    rest: Schema.optionalKey(Schema.Struct({ a: Schema.Array(Count), b: Schema.optionalKey(Schema.String) })),
     later: Schema.optionalKey(Schema.Struct({ field: Schema.Array(Count) }))
   }),
   origins: Schema.Array(Count)
@@ -54,6 +55,16 @@ describe("a row", () => {
   ])("with %s is damaged", (_, column, value) => {
     const row = StoreRow.encode(sample, (text) => `'${text}`).with(column, value)
     assert.isUndefined(StoreRow.decode(row, unquote))
+  })
+
+  it("with another rest of the answer is damaged, also in JSON", () => {
+    const drawn = { ...sample, metadata: { rest: { call: "f(1)" } } }
+    const row = StoreRow.encode(drawn, (text) => `'${text}`)
+    const json = StoreRow.toJson(drawn)
+    for (const [before, after] of [["f(1)", "f(2)"], [`"rest"`, `"best"`], [`{"call":"f(1)"}`, "7"]] as const) {
+      assert.isUndefined(StoreRow.decode(row.with(13, String(row[13]).replace(before, after)), unquote), after)
+      assert.isUndefined(StoreRow.fromJson(json.replace(before, after)), after)
+    }
   })
 
   it("may leave the length to the engine, and the origins out", () => {

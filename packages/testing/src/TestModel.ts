@@ -40,7 +40,7 @@ import * as Layer from "effect/Layer"
  * @category models
  * @since 0.1.0
  */
-export interface Request extends LlmModel.GenerateRequest {
+export interface Request extends Omit<LlmModel.GenerateRequest, "key"> {
   /** The fork of the request, the outermost name first. */
   readonly path: ReadonlyArray<string>
 }

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Transfer } from "@llm-cache/core"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -22,6 +23,31 @@ describe("the metadata log", () => {
       const again = yield* directoryStore(root)
       assert.deepStrictEqual(yield* again.get(key, 0), drawn("zero", { origins: [4] }))
       assert.deepStrictEqual(yield* again.get(key, 1), drawn("one", { origins: [5] }))
+    }))
+
+  it.effect("a changed rest of an answer is damage, whichever way the sample is read", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = yield* keyOf({})
+      const store = yield* directoryStore(root)
+      const rest = { call: "f(1)" }
+      yield* store.put(key, [{ position: 0, drawn: drawn("zero", { metadata: { rest } }) }], "drop")
+      yield* store.put(key, [{ position: 1, drawn: drawn("one") }], "drop")
+      assert.deepStrictEqual(store.peek!(key, 0, 1)[0]?.metadata, { rest })
+      const log = Path.join(store.describe(key), "0-255.jsonl")
+      const before = Fs.readFileSync(log, "utf8")
+      Fs.writeFileSync(log, before.replace("f(1)", "f(20)"))
+      for (const again of [store, yield* directoryStore(root)]) {
+        assert.deepStrictEqual(again.peek!(key, 0, 1), [])
+        assert.deepStrictEqual(again.peek!(key, 0, 2), [])
+        const error = yield* Effect.flip(again.get(key, 0))
+        assert.strictEqual(error.kind, "Damaged")
+        assert.include(error.message, "\"rest\" was changed")
+        assert.strictEqual((yield* again.get(key, 1))?.text, "one")
+      }
+      assert.strictEqual((yield* Transfer.verify(store)).damaged.length, 1)
+      Fs.writeFileSync(log, before)
+      assert.deepStrictEqual((yield* (yield* directoryStore(root)).get(key, 0))?.metadata, { rest })
     }))
 
   it.effect("metadata are found at any position of a long sequence", () =>

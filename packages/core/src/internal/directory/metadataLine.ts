@@ -1,5 +1,6 @@
 import type { Drawn, Metadata } from "../../Sample.ts"
 import { crc32 } from "../node.ts"
+import { sealRest, unsealRest } from "../store/sealedRest.ts"
 import type { Content } from "./fileReader.ts"
 
 /** The metadata of a sample beside its text. */
@@ -23,7 +24,7 @@ export const encode = (position: number, drawn: Drawn, id: string | undefined, i
     crc32: crc32(drawn.text),
     id,
     inode,
-    ...drawn.metadata,
+    ...sealRest(drawn.metadata),
     ...(drawn.origins.length === 0 ? undefined : { origins: drawn.origins })
   })
 
@@ -111,10 +112,18 @@ export const provenanceOf = (line: string | undefined): Provenance => {
   const fields = line === undefined ? undefined : parse(line)
   return fields === undefined
     ? { metadata: {}, origins: [] }
-    : { metadata: metadataOf(fields), origins: originsOf(fields["origins"]) }
+    : { metadata: unsealRest(metadataOf(fields)) ?? {}, origins: originsOf(fields["origins"]) }
 }
 
-const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "number" } = {
+/** Whether a line has a `rest` that differs from its checksum. */
+export const hasDamagedRest = (line: string): boolean => {
+  // Most lines have none, and need no parsing.
+  if (!line.includes(`"restCrc32":`)) return false
+  const fields = parse(line)
+  return fields === undefined || unsealRest(metadataOf(fields)) === undefined
+}
+
+const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "number" | "object" } = {
   request: "string",
   index: "number",
   model: "string",
@@ -126,7 +135,8 @@ const metadataTypes: { readonly [Name in keyof Required<Metadata>]: "string" | "
   elapsed: "number",
   requestSamples: "number",
   inputTokens: "number",
-  outputTokens: "number"
+  outputTokens: "number",
+  rest: "object"
 }
 
 const ownFields = new Set(["position", "bytes", "crc32", "id", "inode", "origins"])

@@ -3,7 +3,7 @@ import { Fs } from "../node.ts"
 import { isFault } from "./errors.ts"
 import type { Content, FileReader } from "./fileReader.ts"
 import { LazySample } from "./lazySample.ts"
-import { accept, differs, provenanceOf, unknown } from "./metadataLine.ts"
+import { accept, differs, hasDamagedRest, provenanceOf, unknown } from "./metadataLine.ts"
 import { type FindLine, isLfsPointer, type MetadataLog } from "./metadataLog.ts"
 import { samplePath } from "./samplePath.ts"
 import { fitsTimeChecksum } from "./timeChecksum.ts"
@@ -60,8 +60,13 @@ export class SampleReader {
 
   #check(folder: string, position: number, content: Content, find: FindLine, make: Make): Drawn | string {
     const line = find(position, content)
-    if (typeof line === "string") return make(content.text, line)
     const file = samplePath(folder, position)
+    if (typeof line === "string") {
+      return hasDamagedRest(line)
+        ? `the line of ${file} in the .jsonl file beside it differs from the one that was stored: "rest" was changed. ` +
+          "Restore it, or delete the sample's file to have the position drawn again"
+        : make(content.text, line)
+    }
     if (isLfsPointer(content.text)) return `${file} is a pointer of Git LFS, not the sample: run \`git lfs pull\``
     if (line === differs) {
       return this.#log.hasOtherLineEndings(folder, position, content)

@@ -1,9 +1,10 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type { Identity } from "../../Identity.ts"
 import type { GeneratedSample, Generation } from "../../LlmModel.ts"
 import type { Samples } from "../../Model.ts"
-import type { Drawn } from "../../Sample.ts"
+import type { Drawn, JsonObject } from "../../Sample.ts"
 import { ProviderError, type ProviderErrorReason, UnusableResponse } from "../../SampleError.ts"
 
 /** The samples of a provider's answer with their metadata, and its failed parts. */
@@ -26,6 +27,7 @@ export const readGeneration = (
   for (let i = usable.length; i < given.length; i++) {
     failures.push(new UnusableResponse({ description: "a sample of the answer has no text" }))
   }
+  const rests = usable.map(({ rest }) => jsonOf(rest))
   const samples = usable.map(({ finishReason, reasoning, refusal, text }, index): Drawn => ({
     text: text.toWellFormed(),
     metadata: defined({
@@ -40,16 +42,37 @@ export const readGeneration = (
       elapsed: end - start,
       requestSamples: usable.length,
       inputTokens,
-      outputTokens
+      outputTokens,
+      rest: rests[index] ?? undefined
     }),
     origins: []
   }))
-  return Arr.isReadonlyArrayNonEmpty(samples) ? Effect.succeed({ samples, failures }) : Effect.fail(
-    new ProviderError({
-      provider: identity.name,
-      reason: failures[0] ?? new UnusableResponse({ description: "the answer has no sample" })
-    })
+  if (!Arr.isReadonlyArrayNonEmpty(samples)) {
+    return Effect.fail(
+      new ProviderError({
+        provider: identity.name,
+        reason: failures[0] ?? new UnusableResponse({ description: "the answer has no sample" })
+      })
+    )
+  }
+  // The samples are paid for, so they are kept.
+  return Effect.as(
+    rests.includes(null)
+      ? Effect.logError(`\`generate\` of ${identity.name} gave a \`rest\` that is no JSON object: it is not kept`)
+      : Effect.void,
+    { samples, failures }
   )
+}
+
+// As a store gives it back, without fields that are `undefined`. `null` if it is no JSON.
+const jsonOf = (rest: JsonObject | undefined): JsonObject | null | undefined => {
+  if (rest === undefined) return undefined
+  try {
+    const parsed: unknown = JSON.parse(JSON.stringify(rest))
+    return Predicate.isObject(parsed) ? parsed as JsonObject : null
+  } catch {
+    return null
+  }
 }
 
 /** The fields that have a value. */

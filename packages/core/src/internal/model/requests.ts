@@ -65,7 +65,7 @@ export const makeRequests = <R>(
       const asked = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const generated = Effect.suspend(() => generate({ prompt: key.prompt, n, onRetry }))
+        const generated = Effect.suspend(() => generate({ key, prompt: key.prompt, n, onRetry }))
         const answer = yield* Effect.exit(interruptible(withServices(Effect.scoped(generated))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true

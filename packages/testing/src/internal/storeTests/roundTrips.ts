@@ -19,7 +19,16 @@ const allMetadata: Required<Sample.Metadata> = {
   elapsed: 12.5,
   requestSamples: 2,
   inputTokens: 3,
-  outputTokens: 4
+  outputTokens: 4,
+  rest: {
+    tool_calls: [{ id: "call_1", function: { name: "f", arguments: "{\"a\": 1,\r\n\"b\":\"\0\uD800\"}" } }],
+    logprobs: [-0.1, 1e-300, 1.7976931348623157e308, 0.1 + 0.2, 9007199254740991, -7],
+    "\u{1F600}\uDC00\0\u2028": "\u{1F469}\u200D\u{1F469}\uFEFF\uFFFF",
+    ["__proto__"]: { constructor: null },
+    "10": true,
+    "9": [[], {}, "", [null, false]],
+    long: "First, ".repeat(5000)
+  }
 }
 
 export const roundTrips = ({ open, other, test }: Subject): void => {
@@ -86,6 +95,42 @@ export const roundTrips = ({ open, other, test }: Subject): void => {
           { text: "a", metadata: allMetadata, origins: [7] },
           { text: "b", metadata: { refusal: "" }, origins: [] }
         ])
+      }))
+
+    test("with what else was in their answers, and without it", () =>
+      Effect.gen(function*() {
+        const key = yield* makeKey()
+        const store = yield* open
+        const rests: ReadonlyArray<Sample.JsonObject | undefined> = [
+          { restCrc32: 1, crc32: 7, text: "not the text", bytes: -1 },
+          undefined,
+          {},
+          { a: "b" },
+          undefined
+        ]
+        const entries = rests.map((rest, position) => ({
+          position,
+          drawn: { text: "the same", metadata: rest === undefined ? {} : { rest }, origins: [] }
+        }))
+        yield* store.put(key, nonEmpty(entries.slice(0, 1)), "drop")
+        yield* store.put(key, nonEmpty(entries.slice(1)), "drop")
+        const again = yield* other(store)
+        const restsOf = (samples: ReadonlyArray<Sample.Drawn>) =>
+          samples.map(({ metadata }) => [metadata.rest, Object.keys(metadata)])
+        const expected = rests.map((rest) => [rest, rest === undefined ? [] : ["rest"]])
+        assert.deepStrictEqual(restsOf(yield* again.getMany(key, 0, 9)), expected)
+        assert.deepStrictEqual(
+          restsOf(
+            yield* Effect.forEach(rests, (_, i) => again.getMany(key, i, 1)).pipe(
+              Effect.map((samples) => samples.flat())
+            )
+          ),
+          expected
+        )
+        assert.deepStrictEqual(restsOf(again.peek?.(key, 0, 9) ?? []), again.peek === undefined ? [] : expected)
+        yield* again.remove(key, [0])
+        yield* again.put(key, [{ position: 0, drawn: { text: "the same", metadata: {}, origins: [] } }], "drop")
+        assert.deepStrictEqual((yield* store.get(key, 0))?.metadata, {})
       }))
 
     test("of 200 prompts, and 1,000 of one prompt", () =>
