@@ -1,5 +1,5 @@
 /**
- * Copies, merges and verifies stores.
+ * Copies, merges, compares and verifies stores.
  *
  * **When to use**
  *
@@ -10,8 +10,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { compareSamples } from "./internal/store/compareSamples.ts"
 import { readSamples, transferSamples } from "./internal/store/transferSamples.ts"
 import type { Key } from "./Key.ts"
+import type { Drawn } from "./Sample.ts"
 import type { SampleConflict, StoreError } from "./SampleError.ts"
 import type { Store } from "./SampleStore.ts"
 
@@ -100,6 +102,31 @@ export interface TransferResult {
 }
 
 /**
+ * Which samples are compared.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type CompareOptions = Pick<VerifyOptions, "filter">
+
+/**
+ * What two stores have at one position. A `damaged` sample cannot be compared: its error names its store, key and position.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Compared =
+  | { readonly kind: "onlyFirst" | "onlySecond"; readonly key: Key; readonly position: number }
+  | {
+    readonly kind: "same" | "different"
+    readonly key: Key
+    readonly position: number
+    readonly first: Drawn
+    readonly second: Drawn
+  }
+  | { readonly kind: "damaged"; readonly error: StoreError }
+
+/**
  * The contents of a store.
  *
  * @category models
@@ -173,6 +200,38 @@ export const merge = (
   to: Store,
   options?: MergeOptions
 ): Effect.Effect<TransferResult, StoreError | SampleConflict> => transferSamples(from, to, options)
+
+/**
+ * Compares two stores, position by position. Samples are the same as `merge` takes them to be.
+ *
+ * **Details**
+ *
+ * The stream has an element for each position that has a sample in either store, and does not hold the stores in memory.
+ *
+ * **Example** (The samples that differ)
+ *
+ * ```ts
+ * import { DirectoryStore, Transfer } from "@llm-cache/core"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const mine = yield* DirectoryStore.make("~/.llm_cache")
+ *   const shared = yield* DirectoryStore.make("./shared_cache")
+ *   yield* Stream.runForEach(Transfer.compare(mine, shared), (compared) =>
+ *     compared.kind === "different"
+ *       ? Console.log(compared.key.promptHash, compared.position, compared.first.text, compared.second.text)
+ *       : Effect.void)
+ * })
+ * ```
+ *
+ * @category transfer
+ * @since 0.1.0
+ */
+export const compare = (
+  first: Store,
+  second: Store,
+  options?: CompareOptions
+): Stream.Stream<Compared, StoreError> => compareSamples(first, second, options)
 
 /**
  * Reads every sample of a store, and reports each damaged one.

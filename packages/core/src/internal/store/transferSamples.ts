@@ -11,6 +11,7 @@ import type { MergeOptions, TransferResult, VerifyOptions } from "../../Transfer
 import { progressSince } from "../progressSince.ts"
 import { sha256 } from "../sha256.ts"
 import { readAll } from "./readAll.ts"
+import { contentOf, isSameSample } from "./sameSample.ts"
 import { sampleName } from "./sampleName.ts"
 
 /** How many samples of a key are read at a time. */
@@ -228,16 +229,6 @@ const addContent = (contents: Contents | undefined, { drawn, position }: Entry):
   if (positions === undefined) contents?.set(content, [position])
   else if (positions.at(-1)! < position) positions.push(position)
 }
-
-// The name and the text: a model between two stores may have changed the text of a sample.
-const contentOf = (drawn: Drawn): string => `${sampleName(drawn) ?? ""}\n${drawn.text}`
-
-// Two samples of equal text that were requested at different times are different, if the name of either is unknown.
-const isSameSample = (one: Drawn, other: Drawn): boolean =>
-  sampleName(one) !== undefined && sampleName(other) !== undefined
-    ? contentOf(one) === contentOf(other)
-    : one.text === other.text && (one.metadata.createdAt ?? other.metadata.createdAt) ===
-        (other.metadata.createdAt ?? one.metadata.createdAt)
 
 // A sample is appended once, however often the stores are merged: the id of its write follows from its content, and from
 // its place if it has no name.
