@@ -6,10 +6,10 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { Application, Comment, type DeclarationReflection, type ProjectReflection, ReflectionKind } from "typedoc"
 import * as TypeScript from "typescript"
-import { published, root } from "./published.ts"
+import { libraries, root } from "./published.ts"
 
 process.chdir(root)
-const modules = published.flatMap((folder) => Fs.globSync(`${folder}/src/*.ts`)).filter((file) =>
+const modules = libraries.flatMap((folder) => Fs.globSync(`${folder}/src/*.ts`)).filter((file) =>
   Path.basename(file) !== "index.ts"
 ).sort()
 

@@ -3,7 +3,7 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { published, root } from "./published.ts"
+import { manifestOf, published, root } from "./published.ts"
 
 export const bin = Path.join(root, "node_modules/.bin")
 
@@ -21,20 +21,26 @@ export interface Packed {
   readonly version: string
   readonly tarball: string
   readonly files: ReadonlyArray<string>
+  /** Whether it has a command, and no modules for other packages. */
+  readonly isCommand: boolean
 }
 
 const pack = (directory: string, target: string): Packed => {
   const answer = read(Path.join(root, directory), "pnpm", "pack", "--json", "--pack-destination", target)
   const { filename, name, version } = JSON.parse(answer) as Record<"name" | "version" | "filename", string>
   const files = read(root, "tar", "-tzf", filename).trim().split("\n").map((file) => file.slice("package/".length))
-  return { name, version, tarball: filename, files }
+  return { name, version, tarball: filename, files, isCommand: manifestOf(directory).bin !== undefined }
 }
 
-const required = ["LICENSE", "README.md", "dist/index.d.ts", "dist/index.js", "dist/index.js.map", "src/index.ts"]
+const required = ({ isCommand }: Packed) => {
+  const entry = isCommand ? "main" : "index"
+  return ["LICENSE", "README.md", `dist/${entry}.d.ts`, `dist/${entry}.js`, `dist/${entry}.js.map`, `src/${entry}.ts`]
+}
 const allowed = /^(LICENSE|README\.md|package\.json|src\/[\w/]+\.ts|dist\/[\w/]+\.(js|d\.ts)(\.map)?)$/
 
-const checkTarball = ({ files, name, tarball }: Packed): void => {
-  const lacking = required.filter((file) => !files.includes(file))
+const checkTarball = (packed: Packed): void => {
+  const { files, name, tarball } = packed
+  const lacking = required(packed).filter((file) => !files.includes(file))
   if (lacking.length > 0) throw new Error(`${name}: the tarball lacks ${lacking.join(", ")}`)
   const foreign = files.filter((file) => !allowed.test(file))
   if (foreign.length > 0) throw new Error(`${name}: the tarball should not have ${foreign.join(", ")}`)

@@ -31,7 +31,9 @@ const check = (holds: boolean, what: string) => {
 }
 ${
   // Only Vitest can load its suites.
-  packages.filter(({ name }) => name !== testing).map(modulesOf).map(({ closed, name, open }) => `
+  packages.filter(({ isCommand, name }) => name !== testing && !isCommand).map(modulesOf).map((
+    { closed, name, open }
+  ) => `
 {
   const barrel: Record<string, unknown> = await import("${name}")
   const modules: Record<string, Record<string, unknown>> = { ${
@@ -83,10 +85,14 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
   run(project, "pnpm", "install", "--prefer-offline", "--no-frozen-lockfile")
   run(project, `${bin}/tsc`)
   run(project, process.execPath, "main.ts")
+  run(project, Path.join(project, "node_modules/.bin/llm-cache"), "--version")
   run(project, Path.join(project, "node_modules/.bin/vitest"), "--run")
 }
 
 withTarballs((packages, folder) => {
-  for (const { tarball } of packages) run(root, `${bin}/attw`, tarball, "--profile", "esm-only", "--format", "ascii")
+  // A command has no types for others.
+  for (const { isCommand, tarball } of packages) {
+    if (!isCommand) run(root, `${bin}/attw`, tarball, "--profile", "esm-only", "--format", "ascii")
+  }
   checkProject(packages, folder)
 })

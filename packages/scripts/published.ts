@@ -9,6 +9,7 @@ export interface Manifest {
   readonly name: string
   readonly version: string
   readonly private?: boolean
+  readonly bin?: { readonly [command: string]: string }
 }
 
 export const manifestOf = (folder: string): Manifest =>
@@ -19,3 +20,6 @@ export const published: ReadonlyArray<string> = Fs.globSync("packages/*/package.
   .map((file) => Path.dirname(file))
   .filter((folder) => manifestOf(folder).private !== true)
   .sort()
+
+/** The folders of the packages that programs import. A package with a command has no modules for them. */
+export const libraries: ReadonlyArray<string> = published.filter((folder) => manifestOf(folder).bin === undefined)
