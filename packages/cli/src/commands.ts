@@ -1,12 +1,12 @@
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
-import type { SampleConflict, StoreError } from "@llm-cache/core/SampleError"
+import type { StoreError } from "@llm-cache/core/SampleError"
 import type * as Command from "effect/cli/Command"
 import type * as Scope from "effect/Scope"
-import type { CacheError, OutputClosed, UsageError } from "./errors.ts"
+import type { CacheError, ConflictError, OutputClosed, UsageError } from "./errors.ts"
 import type { Output } from "./output/Output.ts"
 
 /** The failures that a command may end with. Their messages are printed, and `errorCode` has their exit codes. */
-export type CommandError = UsageError | CacheError | OutputClosed | InvalidInput | StoreError | SampleConflict
+export type CommandError = UsageError | CacheError | ConflictError | OutputClosed | InvalidInput | StoreError
 
 /** What a command may use. */
 export type CommandServices = Output | Scope.Scope | Command.Environment
@@ -27,5 +27,11 @@ const entry = <Name extends string, Input, ContextInput, E extends CommandError,
 
 /** The commands, in the order of the help. Each is loaded when it is chosen. */
 export const commands: { readonly [name: string]: Entry } = {
-  ls: entry("Lists the models of a cache, or the prompts of a model", () => import("./commands/ls.ts"))
+  ls: entry("Lists the models of a cache, or the prompts of a selection", () => import("./commands/ls.ts")),
+  show: entry("Shows samples with their texts", () => import("./commands/show.ts")),
+  diff: entry("Compares two caches, position by position", () => import("./commands/diff.ts")),
+  verify: entry("Reads every sample, and tells of damage", () => import("./commands/verify.ts")),
+  copy: entry("Copies samples to another cache", () => import("./commands/copy.ts")),
+  merge: entry("Copies samples to a cache that has some of them", () => import("./commands/merge.ts")),
+  prune: entry("Deletes samples", () => import("./commands/prune.ts"))
 }

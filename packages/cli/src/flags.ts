@@ -34,6 +34,13 @@ export const yes = Flag.Boolean("yes").pipe(
   Flag.withDescription("Do it. Without this flag, the command only shows what it would do")
 )
 
+/** `--skip-damaged`, for transfers. */
+export const skipDamaged = Flag.Boolean("skip-damaged").pipe(
+  Flag.withoutNegation,
+  Flag.withDefault(false),
+  Flag.withDescription("Leave out samples that are damaged, and tell of them, instead of failing")
+)
+
 /** The parts of a selection. Give their values to `selectionOf`. */
 export const selection = {
   select: Argument.String("selection").pipe(

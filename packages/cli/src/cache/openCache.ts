@@ -46,6 +46,15 @@ export const openCache = (
     }
   })
 
+/** Opens two caches, the first of them for reading. They have to be different ones. */
+export const openTwo = (first: string, second: string, access: "read" | "write") =>
+  Effect.gen(function*() {
+    const one = yield* openCache(first, "read")
+    const other = yield* openCache(second, access)
+    if (one.id === other.id) return yield* new UsageError({ message: `${first} and ${second} are the same cache` })
+    return [one, other] as const
+  })
+
 const openPath = (
   name: string,
   access: "read" | "write"

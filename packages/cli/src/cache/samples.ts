@@ -47,5 +47,6 @@ export const samplesAt = (
     )
   }).pipe(Stream.flattenIterable)
 
-const damaged = (error: StoreError): Effect.Effect<void, never, Output> =>
+/** Tells of damage on stderr, and makes the exit code 1. */
+export const damaged = (error: StoreError): Effect.Effect<void, never, Output> =>
   Effect.flatMap(Output, ({ found, note }) => Effect.andThen(note(error.message), found))

@@ -1,6 +1,7 @@
 /** Selects models, prompts, forks and positions of a cache. */
 import type { Identity } from "@llm-cache/core/Identity"
 import type { Key } from "@llm-cache/core/Key"
+import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
 import * as Effect from "effect/Effect"
 import * as Glob from "effect/Glob"
@@ -10,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { UsageError } from "../errors.ts"
 import { identityFields } from "../output/fields.ts"
 import { forkLabel, modelLabel } from "../output/format.ts"
+import { Output } from "../output/Output.ts"
 
 export interface Selection {
   readonly isEverything: boolean
@@ -70,12 +72,17 @@ const rangeOf = (part: string): Effect.Effect<readonly [number, number], UsageEr
     : Effect.succeed([Number(first), Number(last)])
 }
 
-// A model is selected by its name or by the text that `ls` has for it, as they are or as a glob.
+// A model is selected by its name or by the text that `ls` has for it, as they are or as a glob. Its name is no path: a `*`
+// matches a `/` too.
 const modelMatcher = (pattern: string) => {
-  const glob = Glob.make(pattern, { dot: true })
+  const glob = Glob.make(withoutSegments(pattern), { dot: true })
   return (identity: Identity) =>
-    [identity.name, modelLabel(identityFields(identity))].some((text) => text === pattern || Glob.match(glob, text))
+    [identity.name, modelLabel(identityFields(identity))].some((text) =>
+      text === pattern || Glob.match(glob, withoutSegments(text))
+    )
 }
+
+const withoutSegments = (text: string): string => text.replaceAll("/", "\u2215")
 
 const forkMatcher = (pattern: string) => {
   const glob = Glob.make(pattern, { dot: true })
@@ -89,16 +96,41 @@ const forkMatcher = (pattern: string) => {
 export const isSelected = (selection: Selection) => (key: Key): boolean =>
   selection.hasKey(key) && (selection.grep === undefined || selection.grep.test(key.prompt))
 
-/** The store as if it had only what is selected. Of a key with some selected positions, `keys` counts all samples. */
+type ListedResult = Result.Result<SampleStore.Listed, StoreError>
+
+/** The store as if it had only what is selected. */
 export const selected = (store: SampleStore.Store, selection: Selection): SampleStore.Store => {
   const { hasPosition } = selection
   const isKey = isSelected(selection)
+  // A hash that begins with another one is selected by that one.
+  const hashes = selection.hashes.filter((hash) =>
+    !selection.hashes.some((other) => other !== hash && hash.startsWith(other))
+  )
+  const keys = (filter?: SampleStore.KeyFilter): Stream.Stream<ListedResult, StoreError> =>
+    (hashes.length === 0
+      ? store.keys(filter)
+      : Stream.flatMap(Stream.fromIterable(new Set(hashes)), (promptHash) => store.keys({ ...filter, promptHash })))
+      .pipe(Stream.filter((element) => Result.isFailure(element) || isKey(element.success.key)))
+  if (hasPosition === undefined) return SampleStore.make({ ...store, keys })
+  const positions = (key: Key) => Effect.map(store.positions(key), (positions) => positions.filter(hasPosition))
   return SampleStore.make({
     ...store,
+    positions,
     keys: (filter) =>
-      Stream.filter(store.keys(filter), (element) => Result.isFailure(element) || isKey(element.success.key)),
-    positions: hasPosition === undefined
-      ? store.positions
-      : (key) => Effect.map(store.positions(key), (positions) => positions.filter(hasPosition))
+      keys(filter).pipe(
+        Stream.mapEffect((element): Effect.Effect<ListedResult, StoreError> =>
+          Result.isFailure(element)
+            ? Effect.succeed(element)
+            : Effect.map(
+              positions(element.success.key),
+              ({ length }) => Result.succeed({ ...element.success, samples: length })
+            )
+        ),
+        Stream.filter((element) => Result.isFailure(element) || element.success.samples > 0)
+      )
   })
 }
+
+/** Says that nothing is selected, which is a miss: the exit code is 1. */
+export const nothingSelected = (store: SampleStore.Store): Effect.Effect<void, never, Output> =>
+  Effect.flatMap(Output, ({ found, note }) => Effect.andThen(note(`nothing is selected in ${store.id}`), found))

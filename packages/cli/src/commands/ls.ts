@@ -1,13 +1,13 @@
-import type { Identity } from "@llm-cache/core/Identity"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import type { Store } from "@llm-cache/core/SampleStore"
 import * as Command from "effect/cli/Command"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { openCache } from "../cache/openCache.ts"
-import { listed, samplesAt } from "../cache/samples.ts"
-import { selected, type Selection, selectionOf } from "../cache/selection.ts"
+import { damaged, listed } from "../cache/samples.ts"
+import { nothingSelected, selected, type Selection, selectionOf } from "../cache/selection.ts"
 import * as flags from "../flags.ts"
 import { type IdentityFields, identityFields } from "../output/fields.ts"
 import { ago, count, isoTime, modelLabel, ranges } from "../output/format.ts"
@@ -35,8 +35,9 @@ interface ModelRow extends IdentityFields {
   readonly prompts: number
   readonly samples: number
   readonly forks: number
-  readonly inputTokens: number
-  readonly outputTokens: number
+  /** `null` where the store would have to read every sample, as a directory would. */
+  readonly inputTokens: number | null
+  readonly outputTokens: number | null
   readonly last: string | null
 }
 
@@ -53,7 +54,8 @@ const listModels = Effect.fnUntraced(function*(store: Store) {
       { title: "FORKS", text: ({ forks }) => count(forks), align: "right" },
       {
         title: "TOKENS IN/OUT",
-        text: ({ inputTokens, outputTokens }) => `${count(inputTokens)}/${count(outputTokens)}`,
+        text: ({ inputTokens, outputTokens }) =>
+          inputTokens === null && outputTokens === null ? "" : `${count(inputTokens)}/${count(outputTokens)}`,
         align: "right"
       },
       { title: "LAST", text: ({ last }) => ago(last, now) }
@@ -63,48 +65,23 @@ const listModels = Effect.fnUntraced(function*(store: Store) {
 })
 
 const modelRows = (store: Store): Effect.Effect<ReadonlyArray<ModelRow>, StoreError, Output> =>
-  Effect.gen(function*() {
-    const models = new Map<string, ReturnType<typeof countModel>>()
-    yield* Stream.runForEach(listed(store), ({ key, samples }) =>
-      Effect.gen(function*() {
-        const { id } = key.identity
-        const model = models.get(id) ?? countModel(key.identity)
-        models.set(id, model)
-        model.prompts.add(key.promptHash)
-        model.samples += samples
-        if (key.path.length > 0) model.forks.add(JSON.stringify(key.path))
-        const entries = samplesAt(store, key, yield* store.positions(key))
-        yield* Stream.runForEach(entries, ({ drawn: { metadata } }) =>
-          Effect.sync(() => {
-            model.last = Math.max(model.last ?? -Infinity, metadata.createdAt ?? -Infinity)
-            // The tokens are those of the whole request.
-            if (metadata.request !== undefined && model.requests.has(metadata.request)) return
-            if (metadata.request !== undefined) model.requests.add(metadata.request)
-            model.inputTokens += metadata.inputTokens ?? 0
-            model.outputTokens += metadata.outputTokens ?? 0
-          }))
-      }))
-    return Array.from(models.values(), ({ forks, identity, last, prompts, requests: _, ...counts }) => ({
+  store.identities.pipe(
+    Stream.mapEffect((element) =>
+      Result.isSuccess(element) ? Effect.succeed([element.success]) : Effect.as(damaged(element.failure), [])
+    ),
+    Stream.flattenIterable,
+    Stream.map(({ identity, last, ...counts }): ModelRow => ({
       ...identityFields(identity),
-      prompts: prompts.size,
+      prompts: counts.prompts,
       samples: counts.samples,
-      forks: forks.size,
-      inputTokens: counts.inputTokens,
-      outputTokens: counts.outputTokens,
+      forks: counts.forks,
+      inputTokens: counts.inputTokens ?? null,
+      outputTokens: counts.outputTokens ?? null,
       last: isoTime(last)
-    })).sort(byModel)
-  })
-
-const countModel = (identity: Identity) => ({
-  identity,
-  prompts: new Set<string>(),
-  forks: new Set<string>(),
-  requests: new Set<string>(),
-  samples: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  last: undefined as number | undefined
-})
+    })),
+    Stream.runCollect,
+    Effect.map((rows) => rows.sort(byModel))
+  )
 
 const byModel = (one: IdentityFields, other: IdentityFields): number => {
   const [a, b] = [modelLabel(one), modelLabel(other)]
@@ -123,7 +100,7 @@ interface PromptRow extends IdentityFields {
 const listPrompts = Effect.fnUntraced(function*(store: Store, selection: Selection) {
   const output = yield* Output
   const rows = yield* promptRows(selected(store, selection))
-  if (rows.length === 0) yield* output.note(`nothing is selected in ${store.id}`)
+  if (rows.length === 0) yield* nothingSelected(store)
   yield* output.rows<PromptRow, never, never>(
     [
       { title: "MODEL", text: (row) => printable(modelLabel(row)), shrinks: true },
@@ -157,5 +134,8 @@ const promptRows = (store: Store): Effect.Effect<ReadonlyArray<PromptRow>, Store
           all
         })
       }))
-    return Array.from(prompts.values(), ({ all, ...row }) => ({ ...row, positions: [...all].sort((a, b) => a - b) }))
+    return Array.from(prompts.values(), ({ all, ...row }): PromptRow => ({
+      ...row,
+      positions: [...all].sort((a, b) => a - b)
+    })).sort((a, b) => byModel(a, b) || b.samples - a.samples || (a.hash < b.hash ? -1 : 1))
   })

@@ -47,8 +47,8 @@ export class Output extends Context.Service<Output, {
 const group = 500
 const groupTime = "200 millis"
 
-/** The least time between two lines of progress, in milliseconds. */
-const progressTime = 100
+/** The time before the first line of progress, and between two of them, in milliseconds. */
+const progressTime = 250
 
 export const layerOutput = (isJson: boolean): Layer.Layer<Output> =>
   Layer.sync(Output, () => {
@@ -57,7 +57,7 @@ export const layerOutput = (isJson: boolean): Layer.Layer<Output> =>
     const width = stdout.columns || 80
     let hasFindings = false
     let isClosed = false
-    let shownAt = -Infinity
+    let shownAt: number | undefined
     let isShown = false
 
     // Without a listener, an `EPIPE` ends the process with a stack trace.
@@ -110,7 +110,7 @@ export const layerOutput = (isJson: boolean): Layer.Layer<Output> =>
       progress: (text) =>
         !stderr.isTTY ? Effect.void : Effect.map(Clock.currentTimeMillis, (now) => {
           if (text === undefined) return clearProgress()
-          if (now - shownAt < progressTime) return
+          if (now - (shownAt ??= now) < progressTime) return
           shownAt = now
           isShown = true
           stderr.write(`\r${printable(text).slice(0, (stderr.columns || 80) - 1)}\x1b[K`)

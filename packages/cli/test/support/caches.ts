@@ -6,6 +6,7 @@ import type { Entry, Metadata } from "@llm-cache/core/Sample"
 import type { Store } from "@llm-cache/core/SampleStore"
 import { SqliteStore } from "@llm-cache/sqlite"
 import * as Effect from "effect/Effect"
+import * as Crypto from "node:crypto"
 
 /** Samples of one sequence. */
 export interface Sequence {
@@ -57,18 +58,27 @@ export const makeCache = (place: string, sequences: ReadonlyArray<Sequence>): Pr
     yield* put(store, sequences)
   })))
 
+export const hashOf = (prompt: string): string => Crypto.createHash("sha256").update(prompt).digest("hex")
+
 export const numberPrompt = "Choose a number between 1 and 1000."
+export const numberHash = hashOf(numberPrompt)
+
+const widePrompt = "1から1000までの数字を一つ選んでください。"
+export const wideHash = hashOf(widePrompt)
+
+export const wordPrompt = "Answer\nin one word."
+export const wordHash = hashOf(wordPrompt)
 
 /** Two models, forks, a gap, and wide characters. */
 export const example: ReadonlyArray<Sequence> = [
   { model: "gpt-4o", temperature: 1, prompt: numberPrompt, samples: { 0: "92", 1: "747", 2: "131", 4: "16" } },
   { model: "gpt-4o", temperature: 1, prompt: numberPrompt, fork: ["trial-1"], samples: { 0: "808" } },
   { model: "gpt-4o", temperature: 1, prompt: numberPrompt, fork: ["trial-1", "a/b"], samples: { 0: "345" } },
-  { model: "gpt-4o", temperature: 1, prompt: "1から1000までの数字を一つ選んでください。", samples: { 0: "七" } },
+  { model: "gpt-4o", temperature: 1, prompt: widePrompt, samples: { 0: "七" } },
   {
     model: "meta-llama/Llama-3.1-8B-Instruct",
     parameters: { max_tokens: 100 },
-    prompt: "Answer\nin one word.",
+    prompt: wordPrompt,
     samples: { 0: "Yes", 1: "No" }
   }
 ]
