@@ -22,6 +22,7 @@ export default defineConfig(({ mode }) => ({
       ? { include: [longTests, "**/{fork,laws,reference}.test.ts"], env: { ...longCounts, ...process.env } }
       : { include: ["**/*.test.ts"], exclude: [...configDefaults.exclude, longTests] }),
     allowOnly: false,
+    setupFiles: [`${import.meta.dirname}/vitest.setup.ts`],
     // Vitest leaves a core free. The long tier keeps to that: its tests of processes start processes of their own.
     ...(mode === "long" ? {} : { maxWorkers: "100%" }),
     // A machine may be busy with something else.

@@ -66,7 +66,8 @@ import { positionOf, samplePath } from "./internal/directory/samplePath.ts"
 import { SampleReader } from "./internal/directory/sampleReader.ts"
 import { SampleWriter } from "./internal/directory/sampleWriter.ts"
 import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
-import { Fs, Os, Path } from "./internal/node.ts"
+import { fromHome } from "./internal/homeFolder.ts"
+import { Fs, Path } from "./internal/node.ts"
 import type { Key } from "./Key.ts"
 import type { StoreError } from "./SampleError.ts"
 import * as SampleStore from "./SampleStore.ts"
@@ -109,15 +110,14 @@ export const make = (root: string, options: Options = {}): Effect.Effect<SampleS
     if (root === "" || root.includes("\0")) {
       return failed({ kind: "InvalidName", description: "the directory's name is empty, or has a NUL character" })
     }
-    const home = /^~(?=$|[/\\])/
-    const above = home.test(root) ? homeFolder() : ""
-    if (above === undefined) {
+    const path = fromHome(root)
+    if (path === undefined) {
       return failed({
         kind: "InvalidName",
         description: "this user has no home folder: set HOME, or give a directory without `~`"
       })
     }
-    const absolute = Path.resolve(root.replace(home, () => above))
+    const absolute = Path.resolve(path)
     return Effect.flatMap(
       attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
       (stats) =>
@@ -138,14 +138,6 @@ export const make = (root: string, options: Options = {}): Effect.Effect<SampleS
  */
 export const layer = (root: string, options?: Options): Layer.Layer<SampleStore.SampleStore, StoreError> =>
   Layer.effect(SampleStore.SampleStore, make(root, options))
-
-const homeFolder = (): string | undefined => {
-  try {
-    return Os.homedir() || undefined
-  } catch {
-    return undefined
-  }
-}
 
 // Calls to the file system are synchronous: a sample is a small file in the page cache, and reading it takes less time
 // than a way through the thread pool (benchmark row `directory-prompts`).
@@ -205,7 +197,7 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
     ))
 
   return SampleStore.make({
-    id: `directory ${ifPresent(() => Fs.realpathSync(root)) ?? root}`,
+    id: `directory ${realPath(root)}`,
     describe,
     getMany: (key, from, count) =>
       inFolder("get", key, from, (folder, failed) => {
@@ -271,6 +263,10 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
     identities: recovered(() => listIdentities(name, root))
   })
 }
+
+// The same before and after the first sample creates the root.
+const realPath = (path: string): string =>
+  ifPresent(() => Fs.realpathSync(path)) ?? Path.join(realPath(Path.dirname(path)), Path.basename(path))
 
 // Waits for a forced write. A fault of the file system becomes a `StoreError`.
 const settled = (forced: Promise<void>, failed: Fail, folder: string): Effect.Effect<void, StoreError> =>

@@ -14,9 +14,11 @@
  *   them. So do the draws of `Independent` itself, and of other stores above it, if both are built before they draw.
  * - A draw that is interrupted while it waits is still recorded when its request returns.
  * - If the samples of a request cannot be stored, the draw fails with a `StoreError`, and the next draws store and hand out
- *   these samples before any other is requested.
+ *   these samples before any other is requested. At the end they are written to a rescue file, see `RescueFile`, and the
+ *   next run over the store stores them first.
  * - In replication the model beneath is never asked: a missing sample is a `ReplicationCacheMiss`, and the store is not
- *   written. So it does not recover the samples that a killed process had requested and not yet stored: run once without.
+ *   written. So it does not recover the samples that a killed process had requested and not yet stored, nor those of
+ *   rescue files: run once without.
  * - Above a shared reader, the first draw of a prompt reads all its recorded samples, and a damaged one fails them all.
  *
  * @since 0.1.0
@@ -32,10 +34,13 @@ import * as DirectoryStore from "./DirectoryStore.ts"
 import * as Identity from "./Identity.ts"
 import { makeCache } from "./internal/model/cache.ts"
 import { excluding } from "./internal/model/excludeFinishReasons.ts"
+import { finish } from "./internal/model/finish.ts"
 import { lookAhead } from "./internal/model/lookAhead.ts"
 import { markOverModel, notMerged } from "./internal/model/overModel.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
 import { replicationMiss } from "./internal/model/replicationMiss.ts"
+import { adoptRescued, rescuePending, Reserve } from "./internal/rescue/rescue.ts"
+import { rescueFolders } from "./internal/rescue/rescueFiles.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import * as LlmModel from "./LlmModel.ts"
 import type { RepeatableModel } from "./RepeatableModel.ts"
@@ -81,6 +86,28 @@ export interface StoreOptions {
    * @default none: every sample is handed out
    */
   readonly excludeFinishReasons?: ReadonlyArray<string> | undefined
+  /**
+   * What becomes of requests in flight when the layer closes, as after Ctrl-C, a time limit, or the end of a race:
+   * `"interrupt"` ends them, and the provider may charge for them. `"finish"` waits for them and stores their samples, also
+   * those of requests that wait for the provider's `Limits` or for a retry. In both cases no further request starts.
+   *
+   * @default "interrupt"
+   */
+  readonly onClose?: "interrupt" | "finish" | undefined
+  /**
+   * How long `onClose: "finish"` waits. Then the requests that are left are interrupted, with a warning in the log.
+   *
+   * @default as long as the requests take
+   */
+  readonly finishWithin?: Duration.Input | undefined
+  /**
+   * The folder of the rescue file, which gets the samples that the store does not take until the layer closes. The
+   * next layer over the store, with the same folder, stores them and removes the file. Choose a folder on another disk
+   * than the store. A `~` at its start is the home folder.
+   *
+   * @default `llm-cache` in `$XDG_STATE_HOME` or `~/.local/state`; if that cannot be written, in the folder for temporary files
+   */
+  readonly rescueDirectory?: string | undefined
 }
 
 /**
@@ -140,7 +167,9 @@ export interface Options extends StoreOptions, InDirectory {}
  * @category options
  * @since 0.1.0
  */
-export interface ReplicationOptions extends Identity.Options, Pick<StoreOptions, "excludeFinishReasons">, InDirectory {}
+export interface ReplicationOptions
+  extends Identity.Options, Pick<StoreOptions, "excludeFinishReasons" | "rescueDirectory">, InDirectory
+{}
 
 type WithoutPlace = Omit<ReplicationOptions, keyof InDirectory>
 
@@ -150,7 +179,9 @@ type WithoutPlace = Omit<ReplicationOptions, keyof InDirectory>
  * @category options
  * @since 0.1.0
  */
-export interface ConfigOptions extends Pick<StoreOptions, "excludeFinishReasons"> {
+export interface ConfigOptions
+  extends Pick<StoreOptions, "excludeFinishReasons" | "finishWithin" | "onClose" | "rescueDirectory">
+{
   /** @default `LLM_CACHE_DIRECTORY` */
   readonly directory?: string | Config.Config<string> | undefined
   /** @default `LLM_CACHE_REPLICATION`, `true` or `false`, and `false` if that is not set */
@@ -173,16 +204,20 @@ export const make = Effect.fnUntraced(function*(
   store: Store,
   options: StoreOptions = {}
 ): Effect.fn.Return<LlmModel.Model, InvalidInput, Scope.Scope> {
-  const { excludeFinishReasons = [], lease, replication } = options
+  const {
+    excludeFinishReasons = [],
+    finishWithin,
+    lease,
+    onClose = "interrupt",
+    replication,
+    rescueDirectory
+  } = options
   if (source.stores.get(store.id)?.isShared) {
     return yield* invalid(
       `an Independent model beneath reads from ${store.id} already: give each of the two a store of its own`
     )
   }
-  const expiry = lease === undefined ? undefined : Option.match(Duration.fromInput(lease), {
-    onNone: () => NaN,
-    onSome: Duration.toMillis
-  })
+  const expiry = lease === undefined ? undefined : toMillis(lease)
   if (expiry !== undefined && store.leases === undefined) {
     return yield* invalid(
       `${store.id} has no leases: leave out \`lease\`, or use a store that several processes share, such as SQLite`
@@ -193,23 +228,47 @@ export const make = Effect.fnUntraced(function*(
       `a \`lease\` of ${expiry} ms ends at once, or never: give at least a millisecond, and some minutes at most`
     )
   }
+  if (onClose !== "interrupt" && onClose !== "finish") {
+    return yield* invalid(`\`onClose\` ${JSON.stringify(onClose)} is unknown: give "interrupt" or "finish"`)
+  }
+  const patience = finishWithin === undefined ? undefined : toMillis(finishWithin)
+  if (patience !== undefined && !(patience >= 0)) {
+    return yield* invalid("`finishWithin` is no duration: give one such as \"30 seconds\"")
+  }
+  if (rescueDirectory === "" || rescueDirectory?.includes("\0")) {
+    return yield* invalid("`rescueDirectory` is empty, or has a NUL character: name a folder, or leave it out")
+  }
   const scope = yield* Effect.scope
-  const { draw, pendingCount, restore, resume, storePending } = makeCache({
+  const requestScope = onClose === "finish" ? yield* Scope.make() : undefined
+  const reserve = new Reserve()
+  const cache = makeCache({
     source,
     store,
     refill: false,
     name: store.id,
     scope,
+    requestScope,
+    onAsk: () => reserve.acquire(),
     lease: store.leases && expiry !== undefined ? { leases: store.leases, expiry } : undefined,
     failMissing: replication ? (key, position) => replicationMiss(store, key, position) : undefined
   })
+  const { draw, restore, resume } = cache
   if (source.attach !== undefined) yield* source.attach(resume)
+  const rescue = { cache, store: store.id, folders: rescueFolders(rescueDirectory) }
+  const rescued = yield* Effect.uninterruptible(adoptRescued(
+    rescue,
+    replication
+      ? "replication writes nothing. Run once without it to store them"
+      : source.sequence === "remembered"
+      ? "this cache has the samples of the model beneath. Merge them into the store that they are to be in"
+      : undefined
+  ))
   // The last chance for samples that the store failed to take.
-  yield* Effect.addFinalizer(() =>
-    Effect.tapError(
-      storePending,
-      (error) => Effect.logError(`${pendingCount()} requested samples could not be stored, and are lost`, error)
-    ).pipe(Effect.ignore)
+  yield* Effect.addFinalizer((exit) =>
+    Effect.andThen(
+      requestScope === undefined ? Effect.void : finish(cache, requestScope, patience, exit),
+      rescuePending(rescue, rescued, reserve)
+    )
   )
   const { peek } = store
   const model = LlmModel.fromDraw({
@@ -228,6 +287,9 @@ export const make = Effect.fnUntraced(function*(
   })
   return excludeFinishReasons.length === 0 ? model : excluding(model, store, excludeFinishReasons)
 })
+
+const toMillis = (input: Duration.Input): number =>
+  Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
 
 const invalid = (description: string) => new InvalidInput({ module: "Persistent", description })
 
@@ -308,11 +370,11 @@ export const layerReplication: {
     options: ReplicationOptions
   ): Layer.Layer<LlmModel.LlmModel | RepeatableModel, InvalidInput | StoreError>
 } = <E, R>(options: WithoutPlace & Place<E, R>) => {
-  const { excludeFinishReasons } = options
+  const { excludeFinishReasons, rescueDirectory } = options
   return inPlace("Persistent.layerReplication", options, (store) =>
     Effect.flatMap(
       Identity.make(options),
-      (identity) => make(neverAsked(identity), store, { replication: true, excludeFinishReasons })
+      (identity) => make(neverAsked(identity), store, { replication: true, excludeFinishReasons, rescueDirectory })
     )) as never
 }
 
@@ -386,6 +448,9 @@ export const layerConfig = (
       replication: yield* resolve(
         options.replication ?? Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
       ),
-      excludeFinishReasons: options.excludeFinishReasons
+      excludeFinishReasons: options.excludeFinishReasons,
+      finishWithin: options.finishWithin,
+      onClose: options.onClose,
+      rescueDirectory: options.rescueDirectory
     })
   })))

@@ -259,6 +259,6 @@ export const make = (implementation: Implementation): Store => {
   }
   return Object.defineProperties(store as Store, {
     peek: { value: implementation.peek, enumerable: false },
-    identities: { value: implementation.identities ?? countKeys(keys()), enumerable: false }
+    identities: { value: implementation.identities ?? Stream.suspend(() => countKeys(keys())), enumerable: false }
   })
 }

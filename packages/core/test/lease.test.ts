@@ -360,7 +360,7 @@ describe("A sample that the store failed to put", () => {
       assert.deepStrictEqual(yield* many(replica, 2), ["a #0", "a #1"])
     }))
 
-  it.effect("is lost with a log message if the store still fails then", () =>
+  it.effect("is counted by a log message if the store still fails then", () =>
     Effect.gen(function*() {
       const messages: Array<unknown> = []
       const logger = Logger.make(({ message }) => void messages.push(message))

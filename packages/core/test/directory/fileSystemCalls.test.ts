@@ -20,7 +20,7 @@ it.effect("reading n samples lists no folder, and opens three files more than th
       Effect.provide(Persistent.layer({ directory: root })),
       Effect.provide(provider.layer),
       patched(Object.keys(calls) as Array<keyof typeof calls>, (name, original) => (...args) => {
-        calls[name]++
+        if (String(args[0]).startsWith(root)) calls[name]++
         return original(...args)
       })
     )
@@ -34,7 +34,7 @@ it.effect("recording in batches lists a prompt's folder when it is prepared, for
     const provider = yield* makeProvider({ maxBatch: 10 })
     let lists = 0
     const count = patched(["readdirSync"], (_, original) => (...args) => {
-      if (!String(args[0]).endsWith(".purchases")) lists++
+      if (String(args[0]).startsWith(root) && !String(args[0]).endsWith(".purchases")) lists++
       return original(...args)
     })
     yield* count(record(root, "p", 200, provider.model))

@@ -9,10 +9,19 @@ registerHooks({
 })
 for (const name of ["process", "Buffer", "setImmediate", "clearImmediate"]) Reflect.deleteProperty(globalThis, name)
 
-const { DirectoryStore, Fork, Independent, LlmModel, MemoryStore, Persistent, Repeatable, SampleError } = await import(
-  "@llm-cache/core"
-)
-const { Effect } = await import("effect")
+const {
+  DirectoryStore,
+  Fork,
+  Independent,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Repeatable,
+  RescueFile,
+  SampleError,
+  SampleStore
+} = await import("@llm-cache/core")
+const { Effect, Logger } = await import("effect")
 
 let requests = 0
 const model = LlmModel.layer({
@@ -36,10 +45,24 @@ const sampled = await Effect.runPromise(program.pipe(Effect.provide(cached), Eff
 const replicated = Persistent.layerReplication({ model: "m", store: MemoryStore.layer })
 const miss = await Effect.runPromise(Effect.flip(LlmModel.sampleOne("A number?")).pipe(Effect.provide(replicated)))
 const refused = await Effect.runPromise(Effect.flip(DirectoryStore.make("cache")))
+const noFile = await Effect.runPromise(Effect.flip(RescueFile.open("rescue")))
+
+// A store that refuses its samples until the end: there is no file to write them to.
+const log: Array<string> = []
+const logger = Logger.make(({ message }) => void log.push(String(message)))
+const refusing = MemoryStore.make.pipe(
+  Effect.map((memory) => SampleStore.make({ ...memory, put: () => Effect.die(new Error("full")) }))
+)
+await Effect.runPromise(
+  Effect.flatMap(refusing, (store) => Effect.exit(Effect.provide(draws, Persistent.layer({ store })))).pipe(
+    Effect.provide([model, Logger.layer([logger])])
+  )
+)
 
 console.log(JSON.stringify({
   sampled,
-  requests,
+  requests: requests - 1,
   hash: miss instanceof SampleError.ReplicationCacheMiss && miss.promptHash,
-  refused: refused.message
+  refused: `${refused.message} ${noFile.message}`,
+  log
 }))

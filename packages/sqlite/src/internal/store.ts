@@ -211,10 +211,12 @@ const makeStore = (path: string, connections: Connections, isDurable: boolean) =
   }
 }
 
+// The same before and after the file is created.
 const realPath = (path: string): string => {
   try {
     return Fs.realpathSync(path)
   } catch {
-    return path
+    const above = Path.dirname(path)
+    return above === path ? path : Path.join(realPath(above), Path.basename(path))
   }
 }

@@ -7,6 +7,7 @@ import type { Drawn } from "../../Sample.ts"
 import { type SampleError, StoreError } from "../../SampleError.ts"
 import type { Leases, Store } from "../../SampleStore.ts"
 import { isObserved, publishIfObserved } from "../events/observe.ts"
+import type { Pending } from "../rescue/rescueLines.ts"
 import { drawKept } from "./drawKept.ts"
 import { longer, makeWithLease } from "./lease.ts"
 import { makeModelChangeWarning } from "./modelChange.ts"
@@ -23,8 +24,14 @@ export interface Cache {
   readonly resume: (key: Key) => Effect.Effect<void, SampleError>
   /** Stores the samples that the store failed to take. */
   readonly storePending: Effect.Effect<void, StoreError>
-  /** How many samples the store failed to take. */
-  readonly pendingCount: () => number
+  /** The samples that the store failed to take. */
+  readonly pending: () => ReadonlyArray<Pending>
+  /** Takes over samples that the store failed to take in an earlier run, before the first draw. */
+  readonly adopt: (pending: ReadonlyArray<Pending>) => void
+  /** Waits until the requests in flight end. */
+  readonly settled: Effect.Effect<void>
+  /** How many requests are in flight. */
+  readonly inFlight: () => number
 }
 
 interface Options {
@@ -32,12 +39,20 @@ interface Options {
   readonly store: Store
   /** The name of the cache in events. */
   readonly name: string
-  /** Ends the requests in flight when it closes. */
+  /** No request starts after it closes. */
   readonly scope: Scope.Scope
+  /**
+   * Ends the requests in flight when it closes.
+   *
+   * @default `scope`
+   */
+  readonly requestScope?: Scope.Scope | undefined
   /** Whether samples that were recorded above this cache go back into it. */
   readonly refill: boolean
   /** In replication: the error of a missing position. */
   readonly failMissing?: ((key: Key, position: number) => Effect.Effect<never, SampleError>) | undefined
+  /** Called before the source is asked. */
+  readonly onAsk?: (() => void) | undefined
   /** Leases on positions before they are requested, and how long they last, in milliseconds. */
   readonly lease?: { readonly leases: Leases; readonly expiry: number } | undefined
 }
@@ -53,11 +68,14 @@ interface Request extends InFlight {
  * Reads a position from the store, and asks the source if the store has no sample there, by one request at a time per
  * position. All samples of a request are in the store before the first is handed out.
  */
-export const makeCache = ({ lease, name, failMissing, refill, scope, source, store }: Options): Cache => {
+export const makeCache = (
+  { lease, name, failMissing, onAsk, refill, requestScope, scope, source, store }: Options
+): Cache => {
   const requests: SingleFlight<Request> = new SingleFlight(
     scope,
     (request) => ({ ...request, hasAsked: false, hasWaited: false }),
-    (key) => placement.retire(key)
+    (key) => placement.retire(key),
+    requestScope
   )
   const tellStored = (key: Key, landed: Landed): Effect.Effect<void> =>
     Effect.forEach(
@@ -68,7 +86,11 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
   const warnOfModelChange = makeModelChangeWarning(store)
   const placement = new Placement(source, store, requests, tellStored)
   const { restore: restoreSource } = source
-  const resume = restoreSource === undefined ? () => Effect.void : makeResume(store, restoreSource)
+  const resume = restoreSource === undefined ? () => Effect.void : makeResume(
+    store,
+    restoreSource,
+    (key) => placement.pendingOf(key)
+  )
   const withLease = lease && source.sequence !== "remembered" ? makeWithLease(lease.leases, lease.expiry) : undefined
   // For the events of misses.
   const missAsks = failMissing !== undefined
@@ -181,7 +203,10 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
     function*(request: Request, wanted: number): Effect.fn.Return<Landed, SampleError> {
       const { key, positions } = request
       const [position] = positions
+      // The request had yet to be sent when the layer closed.
+      if (requests.isClosed) return yield* Effect.interrupt
       request.hasAsked = true
+      onAsk?.()
       yield* tellMiss(key, position)
       const samples = yield* drawKept(source, key, position, wanted)
       const repeated = yield* placement.repeatedId(key, samples)
@@ -214,7 +239,10 @@ export const makeCache = ({ lease, name, failMissing, refill, scope, source, sto
     draw,
     resume,
     storePending: placement.storeAllPending,
-    pendingCount: () => placement.pendingCount,
+    pending: () => placement.pending,
+    adopt: (pending) => placement.adopt(pending),
+    settled: requests.settled,
+    inFlight: () => requests.count,
     restore: restoreSource === undefined && !refill ? undefined : (key, entries) =>
       Effect.gen(function*() {
         yield* resume(key)

@@ -1,4 +1,4 @@
-import type * as Arr from "effect/Array"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
@@ -7,6 +7,7 @@ import type { Model, Samples } from "../../Model.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
 import type { StoreError } from "../../SampleError.ts"
 import type { Store } from "../../SampleStore.ts"
+import type { Pending } from "../rescue/rescueLines.ts"
 import { sampleName } from "../store/sampleName.ts"
 import { despiteFailure } from "./despiteFailure.ts"
 import { KeyMap } from "./keyMap.ts"
@@ -39,6 +40,8 @@ export class Placement {
   /** Whether the last put failed. Then one pending sample has to be stored before any other is requested. */
   #isFailing = false
   readonly #retry = Semaphore.makeUnsafe(1)
+  /** The ids of pending samples of earlier runs. */
+  readonly #adopted = new Set<string | undefined>()
   /** The sequence that was requested last. It keeps its list of positions; the others are dropped. */
   #last: Sequence | undefined
 
@@ -145,9 +148,25 @@ export class Placement {
     )
   )
 
-  /** How many samples the store failed to take. */
-  get pendingCount(): number {
-    return this.#pending().reduce((sum, { unstored }) => sum + unstored.length, 0)
+  /** The samples that the store failed to take. */
+  get pending(): ReadonlyArray<Pending> {
+    return this.#pending().map(({ key, unstored }) => ({ key, entries: unstored }))
+  }
+
+  /** The samples of a key that the store failed to take. */
+  pendingOf(key: Key): ReadonlyArray<Entry> {
+    return this.#sequences.get(key)?.unstored ?? []
+  }
+
+  /** Takes over samples that the store failed to take in an earlier run. */
+  adopt(pending: ReadonlyArray<Pending>): void {
+    for (const { entries, key } of pending) {
+      const sequence = this.#sequenceOf(key)
+      // Two runs may have failed to store one sample.
+      const known = new Set(sequence.unstored.map(({ id }) => id))
+      sequence.unstored = [...sequence.unstored, ...entries.filter(({ id }) => !known.has(id))]
+      for (const { id } of entries) this.#adopted.add(id)
+    }
   }
 
   /** Drops the state of the sequence that was requested before this one, if nothing of it is in progress. */
@@ -233,7 +252,35 @@ export class Placement {
     )
   }
 
-  #put(key: Key, entries: Arr.NonEmptyReadonlyArray<Entry>) {
+  #put(
+    key: Key,
+    entries: Arr.NonEmptyReadonlyArray<Entry>
+  ): Effect.Effect<ReadonlyArray<number | undefined>, StoreError> {
+    return entries.some(({ id }) => this.#adopted.has(id))
+      ? this.#putAdopted(key, entries)
+      : this.#putNew(key, entries)
+  }
+
+  // Someone may have merged the samples of an earlier run already: that changed their ids, and maybe their positions.
+  #putAdopted(
+    key: Key,
+    entries: Arr.NonEmptyReadonlyArray<Entry>
+  ): Effect.Effect<ReadonlyArray<number | undefined>, StoreError> {
+    return Effect.flatMap(recordedEntries(this.#store, key, () => Effect.void), (recorded) => {
+      const found = entries.map((entry) => recorded.find((other) => isSame(other, entry))?.position)
+      const missing = entries.filter((_, i) => found[i] === undefined)
+      if (!Arr.isReadonlyArrayNonEmpty(missing)) return Effect.succeed(found)
+      return Effect.map(this.#putNew(key, missing), (positions) => {
+        const put = positions.values()
+        return found.map((position) => position ?? put.next().value)
+      })
+    })
+  }
+
+  #putNew(
+    key: Key,
+    entries: Arr.NonEmptyReadonlyArray<Entry>
+  ): Effect.Effect<ReadonlyArray<number | undefined>, StoreError> {
     const { sequence } = this.#source
     if (sequence !== "shared") return this.#store.put(key, entries, sequence === "new" ? "append" : "drop")
     return Effect.flatMap(
@@ -266,3 +313,9 @@ export class Placement {
     )
   }
 }
+
+/** Whether a recorded sample is the one of an entry. Samples without a name keep their position. */
+const isSame = (recorded: Entry, { drawn, position }: Entry): boolean =>
+  recorded.drawn.text === drawn.text && sampleName(recorded.drawn) === sampleName(drawn) &&
+  (sampleName(drawn) !== undefined ||
+    (recorded.position === position && recorded.drawn.origins.join() === drawn.origins.join()))

@@ -17,16 +17,22 @@ export const recordedEntries = (
 ): Effect.Effect<ReadonlyArray<Entry>, StoreError> =>
   Effect.flatMap(store.positions(key), (positions) => readAll(store, key, positions, onDamaged))
 
-/** Tells a source which of its draws a store has recorded, once per key. */
-export const makeResume = (store: Store, restore: NonNullable<Model["restore"]>): Resume => {
+/** Tells a source which of its draws a store has recorded, or has yet to take, once per key. */
+export const makeResume = (
+  store: Store,
+  restore: NonNullable<Model["restore"]>,
+  pendingOf: (key: Key) => ReadonlyArray<Entry>
+): Resume => {
   const resumed = new KeyMap<true>()
   return (key) => {
     if (resumed.get(key)) return Effect.void
-    return Effect.flatMap(recordedEntries(store, key), (entries) =>
-      Effect.map(
+    return Effect.flatMap(recordedEntries(store, key), (recorded) => {
+      const entries = [...recorded, ...pendingOf(key)]
+      return Effect.map(
         entries.length === 0 ? Effect.void : restore(key, entries),
         () => resumed.set(key, true)
-      ))
+      )
+    })
   }
 }
 

@@ -27,11 +27,19 @@ export interface InFlight {
 export class SingleFlight<Request extends InFlight> {
   readonly #requests = new KeyMap<Map<number, Request>>()
   readonly #scope: Scope.Scope
+  readonly #requestScope: Scope.Scope
   readonly #make: (inFlight: InFlight) => Request
   readonly #onEnd: (key: Key) => void
 
-  constructor(scope: Scope.Scope, make: (inFlight: InFlight) => Request, onEnd: (key: Key) => void) {
+  /** After `scope` is closed no request starts. Those in flight run in `requestScope`, which may close later. */
+  constructor(
+    scope: Scope.Scope,
+    make: (inFlight: InFlight) => Request,
+    onEnd: (key: Key) => void,
+    requestScope: Scope.Scope = scope
+  ) {
     this.#scope = scope
+    this.#requestScope = requestScope
     this.#make = make
     this.#onEnd = onEnd
   }
@@ -43,6 +51,11 @@ export class SingleFlight<Request extends InFlight> {
   /** The positions that requests in flight are to fill. */
   positions(key: Key): ReadonlyArray<number> {
     return [...this.#requests.get(key)?.keys() ?? []]
+  }
+
+  /** Whether the scope is closed. */
+  get isClosed(): boolean {
+    return this.#scope.state._tag === "Closed"
   }
 
   isIdle(key: Key): boolean {
@@ -69,6 +82,20 @@ export class SingleFlight<Request extends InFlight> {
     for (const position of request.positions.splice(1)) requests.delete(position)
   }
 
+  /** How many requests are in flight. */
+  get count(): number {
+    return this.#all().size
+  }
+
+  /** Waits until the requests that are in flight end. */
+  readonly settled: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(this.#all(), ({ landed }) => Effect.exit(Deferred.await(landed)), { discard: true })
+  )
+
+  #all(): ReadonlySet<Request> {
+    return new Set(Array.from(this.#requests.values()).flatMap((requests) => [...requests.values()]))
+  }
+
   /** Waits for a request. */
   join(request: Request): Effect.Effect<Landed, SampleError> {
     return Effect.suspend(() => {
@@ -89,12 +116,15 @@ export class SingleFlight<Request extends InFlight> {
         let requests = this.#requests.get(key)
         const other = requests?.get(position)
         if (other !== undefined) return interruptible(join(other, false))
-        if (this.#scope.state._tag === "Closed") return Effect.die(usedAfterClose())
+        if (this.isClosed) return Effect.die(usedAfterClose())
         if (requests === undefined) this.#requests.set(key, requests = new Map())
         const request = this.#make({ key, positions: [position], landed: Deferred.makeUnsafe(), waiters: 0 })
         requests.set(position, request)
         return Effect.flatMap(
-          Effect.forkIn(this.#run(request, fill), this.#scope, { startImmediately: true, uninterruptible: true }),
+          Effect.forkIn(this.#run(request, fill), this.#requestScope, {
+            startImmediately: true,
+            uninterruptible: true
+          }),
           () => interruptible(join(request, true))
         )
       })
@@ -109,7 +139,7 @@ export class SingleFlight<Request extends InFlight> {
         if (requests.size === 0) this.#requests.delete(request.key)
         this.#onEnd(request.key)
         // The waiting draws were not interrupted: they used a model after its scope had closed.
-        const isClosed = this.#scope.state._tag === "Closed" && Exit.hasInterrupts(exit)
+        const isClosed = this.isClosed && Exit.hasInterrupts(exit)
         Deferred.doneUnsafe(request.landed, isClosed ? Exit.die(usedAfterClose()) : exit)
       }))
   }
