@@ -153,6 +153,19 @@ it.effect("accounting: a run reports its cost, and its cost without the cache", 
   }), 60_000)
 
 it.effect(
+  "own-provider: a server of one's own is retried, and a second run sends it no request",
+  () =>
+    Effect.gen(function*() {
+      const output = yield* run("own-provider", yield* makeDirectory)
+      const [first] = lines(output, "First run: ")
+      assert.match(first!, /^(\d+ ){4}\d+, with 1 requests$/)
+      assert.deepStrictEqual(lines(output, "Second run: "), [first!.replace("with 1", "with 0")])
+      assert.match(output, /A request failed, and is sent again in \ds: .* \(in-house-7b\): .* \(503\)/)
+    }),
+  60_000
+)
+
+it.effect(
   "fallback: the second vendor answers where the first is busy or down, and only there",
   () =>
     Effect.gen(function*() {

@@ -71,7 +71,7 @@ const faults: ReadonlyArray<Fault> = [
     "<title>Log in</title>",
     () => text(200, "<title>Log in</title>", { "content-type": "text/html" })
   ),
-  fault("JSON that is no object", "UnusableResponse", false, "not a JSON object", () => json(200, ["a"])),
+  fault("JSON that is no object", "UnusableResponse", false, "[\"a\"]", () => json(200, ["a"])),
   fault("nothing", "UnusableResponse", false, "says nothing", () => text(200, "")),
   fault(
     "an object of another protocol",

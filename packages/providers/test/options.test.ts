@@ -4,7 +4,7 @@ import { OpenAi, OpenAiCompatible, Xmcp } from "@llm-cache/providers"
 import { Effect, Redacted } from "effect"
 import { noRequests } from "./support/clients.ts"
 import { invalidInputOf } from "./support/model.ts"
-import { protocols } from "./support/protocols.ts"
+import { chatProtocols, type Protocol, protocols } from "./support/protocols.ts"
 
 const parameters = [
   "max_tokens",
@@ -20,6 +20,8 @@ const parameters = [
   "guided_json"
 ]
 
+const ofChats = { messages: "pass the prompt when you sample", stream: "leave it out" }
+
 const others = {
   base_url: "write `baseUrl`",
   baseURL: "write `baseUrl`",
@@ -27,27 +29,32 @@ const others = {
   Temperature: "write `temperature`",
   max_batch: "write `maxBatch`",
   n: "ask for a `batch` when you sample",
-  messages: "pass the prompt when you sample",
-  stream: "leave it out",
   user: "fields without effect on the samples in `request`"
 }
 
 const failure = <A, E>(effect: Effect.Effect<A, E>) => Effect.map(Effect.flip(effect), invalidInputOf)
 
-describe.each(protocols)("a model of %s", (_, { layer }) => {
-  const built = (options: object) =>
-    failure(
-      LlmModel.sampleOne("p").pipe(
-        Effect.provide(layer("http://127.0.0.1:1", options)),
-        Effect.provide(noRequests)
-      )
-    )
+const built = (layer: Protocol["layer"], options: object) =>
+  failure(
+    LlmModel.sampleOne("p").pipe(Effect.provide(layer("http://127.0.0.1:1", options)), Effect.provide(noRequests))
+  )
 
+describe.each(chatProtocols)("a model of %s", (_, { layer }) => {
+  it.effect.each(Object.entries(ofChats))(
+    "does not ignore a field of the protocol: %s",
+    ([name, advice]) =>
+      Effect.gen(function*() {
+        assert.include(yield* built(layer, { [name]: 1 }), `there is no option \`${name}\`: ${advice}`)
+      })
+  )
+})
+
+describe.each(protocols)("a model of %s", (_, { layer }) => {
   it.effect.each(parameters)(
     "does not ignore a sampling parameter beside the options: %s",
     (name) =>
       Effect.gen(function*() {
-        const message = yield* built({ [name]: 1 })
+        const message = yield* built(layer, { [name]: 1 })
         assert.include(message, `there is no option \`${name}\`: give parameters of the sampling in \`parameters\``)
       })
   )
@@ -56,7 +63,7 @@ describe.each(protocols)("a model of %s", (_, { layer }) => {
     "does not ignore an option that it does not have: %s",
     ([name, advice]) =>
       Effect.gen(function*() {
-        const message = yield* built({ [name]: 1 })
+        const message = yield* built(layer, { [name]: 1 })
         assert.include(message, `there is no option \`${name}\`: `)
         assert.include(message, advice)
       })

@@ -6,7 +6,7 @@ import { FetchHttpClient, HttpClient } from "effect/http"
 import { clients, noRequests } from "./support/clients.ts"
 import { makeDirectory } from "./support/directory.ts"
 import { invalidInputOf, sampling } from "./support/model.ts"
-import { protocols } from "./support/protocols.ts"
+import { chatProtocols } from "./support/protocols.ts"
 import { json, makeServer } from "./support/server.ts"
 
 const required = {
@@ -124,7 +124,7 @@ describe.each(clients)("OpenAiCompatible over %s", (_, client) => {
     }))
 })
 
-describe.each(protocols)("%s", (name, protocol) => {
+describe.each(chatProtocols)("%s", (name, protocol) => {
   const drawn = Effect.flatMap(LlmModel.LlmModel, (model) => Effect.as(LlmModel.sampleMany("p", 1), model.identity.id))
   const sent = (options: Parameters<typeof protocol.layer>[1]) =>
     Effect.gen(function*() {

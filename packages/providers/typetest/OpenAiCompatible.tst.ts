@@ -6,6 +6,7 @@ import {
   DeepSeek,
   FireworksAi,
   Groq,
+  HttpProvider,
   Limits,
   Mistral,
   Ollama,
@@ -15,7 +16,7 @@ import {
   Together,
   Xmcp
 } from "@llm-cache/providers"
-import { Config, Effect, type Layer, Redacted, Schedule } from "effect"
+import { Config, Effect, type Layer, Redacted, Schedule, Schema } from "effect"
 import { FetchHttpClient, type HttpClient } from "effect/http"
 import { describe, expect, it } from "tstyche"
 
@@ -106,6 +107,32 @@ describe("Ollama", () => {
       Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
     >()
     expect(Ollama.layer).type.not.toBeCallableWith({ model: "m", maxBatch: 2 })
+  })
+})
+
+describe("HttpProvider", () => {
+  const own = {
+    url: "http://127.0.0.1:1",
+    model: "m",
+    request: ({ prompt }: { readonly prompt: string }) => ({ prompt })
+  }
+
+  it("is a model that needs an HTTP client", () => {
+    expect(HttpProvider.layer({ ...own, decode: () => ["a"] })).type.toBe<
+      Layer.Layer<LlmModel.LlmModel, SampleError.InvalidInput, HttpClient.HttpClient>
+    >()
+  })
+
+  it("decodes what is unknown to samples, by a function or an effect without requirements", () => {
+    expect(HttpProvider.layer).type.toBeCallableWith({ ...own, decode: () => ({ samples: [{ text: "a" }] }) })
+    expect(HttpProvider.layer).type.toBeCallableWith({
+      ...own,
+      decode: Schema.decodeUnknownEffect(Schema.Array(Schema.String))
+    })
+    expect(HttpProvider.layer).type.not.toBeCallableWith({ ...own, decode: () => "a" })
+    expect(HttpProvider.layer).type.not.toBeCallableWith({ ...own, decode: () => Effect.succeed([7]) })
+    expect(HttpProvider.layer).type.not.toBeCallableWith({ ...own, decode: () => LlmModel.sampleMany("p", 2) })
+    expect(HttpProvider.layer).type.not.toBeCallableWith(own)
   })
 })
 

@@ -8,18 +8,19 @@ import type { Parameters, Protocol } from "./protocol/protocol.ts"
 
 /** The URL of a request. Messages do not quote the base URL, which may hold a password. */
 export const requestUrl = (protocol: Protocol, baseUrl: string): Effect.Effect<URL, InvalidInput> => {
+  const { exampleUrl, path, urlOption } = protocol
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    return failInvalid(protocol, `\`baseUrl\` is not an http or https URL: give one like \`${protocol.exampleUrl}\``)
+    return failInvalid(protocol, `\`${urlOption}\` is not an http or https URL: give one like \`${exampleUrl}\``)
   }
   if (url.username + url.password + url.search + url.hash !== "") {
     return failInvalid(
       protocol,
-      "`baseUrl` has a user name, a password, a query or a fragment: leave them out, and give the key as `apiKey`, and " +
-        "parameters of the query as `query`"
+      `\`${urlOption}\` has a user name, a password, a query or a fragment: leave them out, and give the key as ` +
+        "`apiKey`, and parameters of the query as `query`"
     )
   }
-  return Effect.succeed(new URL(`${url.origin}${url.pathname.replace(/\/+$/, "")}${protocol.path}`))
+  return Effect.succeed(path === "" ? url : new URL(`${url.origin}${url.pathname.replace(/\/+$/, "")}${path}`))
 }
 
 const optionNames = [

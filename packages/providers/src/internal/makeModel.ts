@@ -94,7 +94,14 @@ export const makeModel = Effect.fnUntraced(function*(
       Effect.flatMap(resolveKey, (key) => {
         if (prepared === undefined || prepared.account.key !== key) prepared = prepare(key)
         const { account, excerpt, request } = prepared
-        const details: RequestDetails = { url: href, model, n, keyName: apiKey.name, excerpt }
+        const details: RequestDetails = {
+          url: href,
+          model,
+          n,
+          keyName: apiKey.name,
+          urlOption: protocol.urlOption,
+          excerpt
+        }
         const body = protocol.requestBody({ model, temperature, system, parameters: sent }, prompt, n)
         const send = sendRequest(client, protocol, bodyJsonUnsafe(request, body), timeout, details)
         const tokens = estimateTokens({ texts: [prompt, system ?? ""], samples: n, outputTokens })

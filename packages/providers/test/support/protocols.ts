@@ -1,6 +1,6 @@
 import type { LlmModel, SampleError } from "@llm-cache/core"
-import { Anthropic, type ModelOptions, Ollama, OpenAiCompatible } from "@llm-cache/providers"
-import { type Layer, Redacted, Schedule } from "effect"
+import { Anthropic, HttpProvider, type ModelOptions, Ollama, OpenAiCompatible } from "@llm-cache/providers"
+import { Effect, type Layer, Redacted, Schedule, Schema } from "effect"
 import type { HttpClient } from "effect/http"
 import { completion, json, type Received, type Reply, text } from "./server.ts"
 
@@ -134,10 +134,50 @@ export const anthropic = (): Reply => {
 }
 
 // -----------------------------------------------------------------------------
+// a protocol of the user's
+// -----------------------------------------------------------------------------
+
+const Output = Schema.Struct({
+  outputs: Schema.Array(Schema.Struct({ text: Schema.String, stop: Schema.optional(Schema.String) })),
+  tokens: Schema.optional(Schema.Struct({ input: Schema.Finite, output: Schema.Finite }))
+})
+
+/** A provider as a user writes it. */
+export const own: Pick<HttpProvider.Options, "request" | "decode"> = {
+  request: ({ model, n, parameters, prompt, system, temperature }) => ({
+    ...parameters,
+    model,
+    text: prompt,
+    system,
+    temperature,
+    count: n
+  }),
+  decode: (answer) =>
+    Effect.map(Schema.decodeUnknownEffect(Output)(answer), ({ outputs, tokens }) => ({
+      samples: outputs.map(({ stop, text }) => ({ text, finishReason: stop })),
+      inputTokens: tokens?.input,
+      outputTokens: tokens?.output
+    }))
+}
+
+/** As many outputs as were asked for, or `brings`, numbered. */
+export const outputs = (brings: (n: number) => number = (n) => n): Reply => {
+  let given = 0
+  return (response, { body }) => {
+    const texts = Array.from({ length: brings(Number(body["count"])) }, () => `sample ${given++}`)
+    json(200, { outputs: texts.map((text) => ({ text, stop: "end" })), tokens: { input: 7, output: 3 } })(
+      response,
+      { method: "POST", path: "", headers: {}, body }
+    )
+  }
+}
+
+// -----------------------------------------------------------------------------
 // all
 // -----------------------------------------------------------------------------
 
-export const protocols: ReadonlyArray<[name: string, protocol: Protocol]> = [
+/** The protocols of chats. */
+export const chatProtocols: ReadonlyArray<[name: string, protocol: Protocol]> = [
   ["chat completions", {
     path: "/v1/chat/completions",
     layer: (url, options) => OpenAiCompatible.layer({ ...common, apiKey, baseUrl: `${url}/v1`, ...options }),
@@ -159,5 +199,19 @@ export const protocols: ReadonlyArray<[name: string, protocol: Protocol]> = [
     success: anthropic,
     half: "{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"half",
     error: (message) => anthropicError("invalid_request_error", message)
+  }]
+]
+
+export const protocols: ReadonlyArray<[name: string, protocol: Protocol]> = [
+  ...chatProtocols,
+  ["HttpProvider", {
+    path: "/generate",
+    layer: (url, options) => {
+      const { request: _, ...others } = options ?? {}
+      return HttpProvider.layer({ ...common, ...own, apiKey, url: `${url}/generate`, ...others })
+    },
+    success: () => outputs(),
+    half: "{\"outputs\":[{\"text\":\"half",
+    error: (message) => ({ error: { message } })
   }]
 ]

@@ -19,6 +19,7 @@ import { failError, failUnusable, failWithoutAnswer } from "./unusableAnswer.ts"
 /** `POST {baseUrl}/v1/messages`: https://platform.claude.com/docs/en/api/messages/create */
 export const anthropicMessages: Protocol = {
   module: "Anthropic",
+  urlOption: "baseUrl",
   path: "/v1/messages",
   exampleUrl: "https://api.anthropic.com",
   reservedParameters: {

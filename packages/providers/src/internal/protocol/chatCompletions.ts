@@ -22,6 +22,7 @@ import { failedPart, failError, failWithoutAnswer, unusable } from "./unusableAn
 /** `POST {baseUrl}/chat/completions`: https://platform.openai.com/docs/api-reference/chat/create */
 export const chatCompletions: Protocol = {
   module: "OpenAiCompatible",
+  urlOption: "baseUrl",
   path: "/chat/completions",
   exampleUrl: "https://api.example.com/v1",
   reservedParameters: {

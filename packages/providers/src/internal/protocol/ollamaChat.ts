@@ -10,6 +10,7 @@ import { failCut, failedPart, failWithoutAnswer } from "./unusableAnswer.ts"
 /** `POST {baseUrl}/api/chat`: https://docs.ollama.com/api/chat */
 export const ollamaChat: Protocol = {
   module: "Ollama",
+  urlOption: "baseUrl",
   path: "/api/chat",
   exampleUrl: "http://localhost:11434",
   reservedParameters: {

@@ -28,9 +28,11 @@ export interface Answer {
 export interface Protocol {
   /** The public module, for error messages. */
   readonly module: string
-  /** The path below the base URL. */
+  /** The option that holds the URL, for error messages. */
+  readonly urlOption: "baseUrl" | "url"
+  /** The path below the URL of the option. */
   readonly path: string
-  /** An example of a base URL, for error messages. */
+  /** An example of such a URL, for error messages. */
   readonly exampleUrl: string
   /** Parameters that the user must not give, each with advice for the error message. */
   readonly reservedParameters: { readonly [name: string]: string }

@@ -29,11 +29,11 @@ const errorInList = (body: string): JsonObject | undefined =>
 
 /** Fails for an answer that is not JSON. */
 export const failNotJson = (answer: Answer) => {
-  const { body } = answer
+  const { body, request: { urlOption } } = answer
   if (/^\s*</.test(body)) {
-    return failUnusable("the answer is a web page, or another document: check `baseUrl`", answer)
+    return failUnusable(`the answer is a web page, or another document: check \`${urlOption}\``, answer)
   }
   return isCutJson(body)
     ? failCut(answer)
-    : failUnusable("the answer is not a JSON object: check `baseUrl`", answer)
+    : failUnusable(`the answer is not a JSON object: check \`${urlOption}\``, answer)
 }

@@ -27,6 +27,8 @@ export interface RequestDetails {
   readonly n: number
   /** The option or variable that holds the API key. */
   readonly keyName: string
+  /** The option that holds the URL. */
+  readonly urlOption: string
   readonly excerpt: Excerpt
 }
 
@@ -134,7 +136,7 @@ const proxyAdvice = "give the proxy's user and password to the HTTP client"
 
 /** The reasons that the status decides. */
 const fromStatusAlone = (failure: Failure & { readonly status: number }): ProviderErrorReason => {
-  const { request: { keyName, model, n, url }, retryAfter, status } = failure
+  const { request: { keyName, model, n, url, urlOption }, retryAfter, status } = failure
   const fields = fieldsOf(failure)
   const wait = retryAfter === undefined
     ? ""
@@ -166,10 +168,10 @@ const fromStatusAlone = (failure: Failure & { readonly status: number }): Provid
       )
     case 404:
       return new BadRequest(
-        fields(`the provider does not know ${url} or the model ${model}`, "check `baseUrl` and `model`")
+        fields(`the provider does not know ${url} or the model ${model}`, `check \`${urlOption}\` and \`model\``)
       )
     case 405:
-      return new BadRequest(fields(`${url} takes no such request`, "check `baseUrl`, and its path above all"))
+      return new BadRequest(fields(`${url} takes no such request`, `check \`${urlOption}\`, and its path above all`))
     case 407:
       return new BadRequest(
         fields(
@@ -183,7 +185,7 @@ const fromStatusAlone = (failure: Failure & { readonly status: number }): Provid
       )
     case 501:
     case 505:
-      return new BadRequest(fields(`${url} cannot answer such a request`, "check `baseUrl` and `model`"))
+      return new BadRequest(fields(`${url} cannot answer such a request`, `check \`${urlOption}\` and \`model\``))
   }
   const onePerRequest = n > 1 && (status === 400 || status === 422)
     ? `; if the provider gives one sample per request (this one asked for ${n}), set \`maxBatch: 1\``
@@ -197,30 +199,32 @@ const fromStatusAlone = (failure: Failure & { readonly status: number }): Provid
 export const fromRedirect = (
   { status }: HttpClientResponse,
   target: string,
-  { excerpt }: RequestDetails
+  { excerpt, urlOption }: RequestDetails
 ): ProviderErrorReason =>
   new BadRequest({
     description: `the provider redirects to ${excerpt(target)}, and redirects are not followed: ` +
-      "set `baseUrl` to the URL of the API itself",
+      `set \`${urlOption}\` to the URL of the API itself`,
     status
   })
 
 /** The reason of a request or an answer that did not arrive whole. */
 export const fromClientError = (
   { reason }: HttpClientError,
-  { excerpt, url }: RequestDetails
+  { excerpt, url, urlOption }: RequestDetails
 ): ProviderErrorReason => {
   const causes = "cause" in reason ? excerpt(causesOf(reason.cause).join(", ")) : ""
   const because = causes === "" ? "" : ` (${causes})`
   switch (reason._tag) {
     case "EncodeError":
     case "InvalidUrlError":
-      return new BadRequest({ description: `the request to ${url} could not be made${because}: check \`baseUrl\`` })
+      return new BadRequest({
+        description: `the request to ${url} could not be made${because}: check \`${urlOption}\``
+      })
     case "TransportError":
       if (Phrases.untrustedCertificate.test(causes)) {
         return new UntrustedCertificate({
           description:
-            `the certificate of ${url} is not trusted${because}: check \`baseUrl\`, and give the certificate ` +
+            `the certificate of ${url} is not trusted${because}: check \`${urlOption}\`, and give the certificate ` +
             "of your network's authority to Node in NODE_EXTRA_CA_CERTS"
         })
       }
@@ -230,10 +234,10 @@ export const fromClientError = (
       if (Phrases.noTls.test(causes)) {
         return new BadRequest({
           description:
-            `${url} does not speak TLS${because}: check \`baseUrl\`, and give it with http:// for a server without TLS`
+            `${url} does not speak TLS${because}: check \`${urlOption}\`, and give it with http:// for a server without TLS`
         })
       }
-      return new Transport({ description: `no answer from ${url}${because}: check \`baseUrl\` and the network` })
+      return new Transport({ description: `no answer from ${url}${because}: check \`${urlOption}\` and the network` })
     case "DecodeError":
     case "EmptyBodyError":
     case "StatusCodeError":
