@@ -56,6 +56,23 @@ const sampled = LlmModel.sampleOne("Hello").pipe(Effect.provide(Repeatable.layer
 check(await Effect.runPromise(sampled) === "Hello", "a sample")
 `
 
+const commonJs = `
+const { LlmModel, Persistent } = require("@llm-cache/core")
+const { SqliteStore } = require("@llm-cache/sqlite")
+const { Effect } = require("effect")
+
+const model = LlmModel.layer({ model: "mock", generate: ({ prompt }) => Effect.succeed({ samples: [prompt] }) })
+const sampleOne = LlmModel.sampleOne("Hello")
+const program = Effect.forEach([{ directory: "cache" }, { store: SqliteStore.layer({ file: "cache.db" }) }], (place) =>
+  Effect.all([
+    sampleOne.pipe(Effect.provide(Persistent.layer(place)), Effect.provide(model)),
+    sampleOne.pipe(Effect.provide(Persistent.layerReplication({ model: "mock", ...place })))
+  ]))
+Effect.runPromise(program).then((samples) => {
+  if (samples.join() !== "Hello,Hello,Hello,Hello") throw new Error("a sample in CommonJS: " + samples)
+})
+`
+
 const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
   const project = Path.join(folder, "project")
   const write = (file: string, content: unknown) =>
@@ -81,11 +98,13 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
     files: ["main.ts", "suite.test.ts"]
   })
   write("main.ts", program(packages))
+  write("commonJs.cjs", commonJs)
   write("suite.test.ts", suite)
   run(project, "pnpm", "install", "--prefer-offline", "--no-frozen-lockfile")
   run(project, `${bin}/tsc`)
   run(project, process.execPath, "main.ts")
   run(project, Path.join(project, "node_modules/.bin/llm-cache"), "--version")
+  run(project, process.execPath, "commonJs.cjs")
   run(project, Path.join(project, "node_modules/.bin/vitest"), "--run")
 }
 

@@ -9,7 +9,7 @@ import { SampleStoreTest } from "../src/index.ts"
 SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false, hasPeek: true })
 
 const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))
-afterAll(() => Fs.rmSync(root, { recursive: true }))
+afterAll(() => Fs.rmSync(root, { recursive: true }), 60_000)
 
 const newPlace = (name: string) => {
   const folder = Fs.mkdtempSync(Path.join(root, "..", "llm-cache-new-"))

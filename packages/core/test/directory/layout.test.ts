@@ -228,6 +228,9 @@ describe("the layout of a directory", () => {
       const store = yield* directoryStore(root, { durability: "process" })
       const nested = Array.from({ length: 20 }, (_, i) => `a step of the plan, number ${i}`)
       const keys = [
+        // Exactly 252 bytes once encoded, and 258.
+        yield* keyOf({}, "p", ["é".repeat(42)]),
+        yield* keyOf({}, "p", ["é".repeat(43)]),
         yield* keyOf({}, "p", ["x".repeat(300)]),
         yield* keyOf({}, "p", ["x".repeat(301)]),
         yield* keyOf({}, "p", ["第".repeat(60), "一"]),
@@ -249,7 +252,7 @@ describe("the layout of a directory", () => {
       const nameOf = ({ identity, path }: Key.Key) => JSON.stringify([identity.id, path])
       assert.sameMembers(listed.map((element) => nameOf(Result.getOrThrow(element).key)), keys.map(nameOf))
       // Without its file, a folder with a part of the names is not lost in silence.
-      Fs.rmSync(Path.join(store.describe(keys[3]!), "fork.json"))
+      Fs.rmSync(Path.join(store.describe(keys[5]!), "fork.json"))
       const { damaged } = yield* Transfer.verify(other)
       assert.strictEqual(damaged.length, 1)
       assert.include(damaged[0]!.message, "fork.json")

@@ -38,7 +38,13 @@ export const paths: ReadonlyArray<ReadonlyArray<string>> = [
   ["e\u0301"],
   ["%2E"],
   ["forks"],
-  ["a", "forks", "b"]
+  ["a", "forks", "b"],
+  // Longer, once it is encoded, than a file system's names.
+  ["\u00E9".repeat(42)],
+  ["\u00E9".repeat(43)],
+  ["x".repeat(100_000)],
+  ["x".repeat(100_001)],
+  Array.from({ length: 500 }, (_, i) => `step ${i}`)
 ]
 
 /** Identities, each with a single difference to another. */
