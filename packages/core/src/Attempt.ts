@@ -114,7 +114,7 @@ type Policy<E, E2, R2> =
  * A failure of the provider or the store (see `isProviderFailure`) is no attempt. The same attempt runs again from its
  * start: its draws repeat from its memory, and then it goes on. So a replay, in which no request fails, gives the same
  * values. An attempt resumes by `schedule` and `times`, counted anew for each attempt and apart from the attempts, and
- * waits at least as long as the `retryAfter` of the failure. Each time is a warning in the log.
+ * waits at least as long as the `retryAfter` of the failure, up to five minutes. Each time is a warning in the log.
  *
  * Each attempt has its own forks of the same name. So a program replays even if an attempt failed while its forks were
  * still at work.

@@ -13,6 +13,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -23,14 +24,17 @@ import type { AnyFiber } from "./internal/events/observe.ts"
 import { memoizeLast } from "./internal/memoizeLast.ts"
 import { checkCount } from "./internal/model/checkCount.ts"
 import { CurrentFork } from "./internal/model/currentFork.ts"
+import { CurrentRetry } from "./internal/model/currentRetry.ts"
+import { overModel } from "./internal/model/overModel.ts"
 import { makeRequests } from "./internal/model/requests.ts"
 import { firstSample, firstSamples, sampling } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { Key } from "./Key.ts"
 import type { Model, SampleOptions } from "./Model.ts"
+import * as Retry from "./Retry.ts"
 import type { JsonObject } from "./Sample.ts"
-import type { ProviderErrorReason, SampleError } from "./SampleError.ts"
+import type { ProviderError, ProviderErrorReason, SampleError } from "./SampleError.ts"
 
 export type { DrawOptions, Model, SampleOptions, Samples } from "./Model.ts"
 
@@ -288,6 +292,52 @@ export const stack: <const Layers extends Stack.Layers>(
   ...layers: Layers & Stack.Checked<Layers>
 ) => Layer.Layer<Layer.Success<Layers[number]>, Layer.Error<Layers[number]>, Stack.Services<Layers>> = Stack
   .stack as never
+
+/**
+ * Retries the requests of the model beneath, as the models of `@llm-cache/providers` do by themselves.
+ *
+ * **Details**
+ *
+ * Put it over a model made from a function. `Retry` has its rules and its default schedule, about a minute. The tries of a
+ * request are one request, and each wait is an event, `RequestRetried`. Over another `LlmModel.retry`, only the inner one
+ * counts.
+ *
+ * **Example** (A model of your own that tries each request three times)
+ *
+ * ```ts
+ * import { LlmModel, Persistent, SampleError } from "@llm-cache/core"
+ * import { Effect, Schedule } from "effect"
+ *
+ * const flaky = LlmModel.layer({
+ *   model: "flaky",
+ *   generate: () => Effect.fail(SampleError.providerError("ServerFault", { provider: "flaky" }))
+ * })
+ *
+ * const model = LlmModel.stack(
+ *   Persistent.layer({ directory: "~/.llm_cache" }),
+ *   LlmModel.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 2 }))),
+ *   flaky
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const retry = (
+  schedule?: Schedule.Schedule<unknown, ProviderError>
+): Layer.Layer<LlmModel, never, LlmModel> =>
+  overModel("LlmModel.retry", () =>
+    Effect.map(LlmModel, (model) => {
+      const retry = Retry.make(schedule)
+      // The request retries, not the draw, so that its tries are one request in events and in `Usage`.
+      const draw: Model["draw"] = (key, position, batch, options) =>
+        Effect.provideService(
+          model.draw(key, position, batch, options && { ...options, of: model.draw }),
+          CurrentRetry,
+          retry
+        )
+      return Context.make(LlmModel, fromDraw({ ...model, draw, peek: model.peek }))
+    }))
 
 /**
  * Completes a model by `sample`, given its draw.

@@ -124,6 +124,24 @@ describe("A failure of the provider", () => {
       assert.deepStrictEqual(inputs, [limited(7), limited(1)])
     }))
 
+  it.effect("ends the attempts if the provider asks for a longer wait than five minutes", () =>
+    Effect.gen(function*() {
+      const busy = (retryAfter: Duration.Input) => SampleError.providerError("RateLimited", { retryAfter })
+      const { model, requests } = yield* TestModel.make({ script: [busy("5 minutes"), busy("301 seconds"), "4"] })
+      const fiber = yield* LlmModel.sampleOne("a").pipe(
+        Attempt.retry({ times: 5 }),
+        Effect.provide(Independent.layer),
+        using(model),
+        silently,
+        Effect.flip,
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("5 minutes")
+      const error = yield* Fiber.join(fiber)
+      assert.deepStrictEqual<unknown>(error, new Attempt.AttemptsExhausted({ errors: [busy("301 seconds")] }))
+      assert.strictEqual(requests.length, 2)
+    }))
+
   it.effect("is told in the log", () =>
     Effect.gen(function*() {
       const messages: Array<unknown> = []

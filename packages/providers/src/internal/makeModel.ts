@@ -1,5 +1,6 @@
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
+import * as Retry from "@llm-cache/core/Retry"
 import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -14,7 +15,6 @@ import { estimateTokens } from "./limits/estimateTokens.ts"
 import type { Protocol } from "./protocol/protocol.ts"
 import type { RequestDetails } from "./request/errorReason.ts"
 import { makeExcerpt } from "./request/excerpt.ts"
-import { defaultSchedule, retryWith } from "./request/retry.ts"
 import { sendRequest } from "./request/sendRequest.ts"
 
 /** The server that a model is sampled at. */
@@ -40,7 +40,7 @@ export const makeModel = Effect.fnUntraced(function*(
   yield* checkFields(protocol, parameters, fields)
   yield* checkHeaders(protocol, headers)
   const timeout = yield* checkTimeout(protocol, options.timeout ?? "10 minutes")
-  const retry = retryWith(options.retry ?? defaultSchedule)
+  const retry = Retry.make(options.retry)
   const client = yield* HttpClient.HttpClient
   const sharedLimits = yield* Effect.serviceOption(Limits.Limits)
   const limits = options.limits === undefined && Option.isSome(sharedLimits)

@@ -13,8 +13,9 @@ import type { Generation, Options, RetryWait } from "../../LlmModel.ts"
 import type { Model, Samples } from "../../Model.ts"
 import { ProviderError, type SampleError } from "../../SampleError.ts"
 import { errorOf, failureType } from "../events/failureType.ts"
-import { isObserved, isTraced, publishEvent } from "../events/observe.ts"
+import { type AnyFiber, isObserved, isTraced, publishEvent } from "../events/observe.ts"
 import { defined, readGeneration } from "./answer.ts"
+import { CurrentRetry } from "./currentRetry.ts"
 import { ReceivedResponses, repeatedResponse } from "./responseIds.ts"
 
 /** Lets an effect be interrupted where the caller can be. */
@@ -65,8 +66,8 @@ export const makeRequests = <R>(
       const asked = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const generated = Effect.suspend(() => generate({ key, prompt: key.prompt, n, onRetry }))
-        const answer = yield* Effect.exit(interruptible(withServices(Effect.scoped(generated))))
+        const generated = Effect.scoped(Effect.suspend(() => generate({ key, prompt: key.prompt, n, onRetry })))
+        const answer = yield* Effect.exit(interruptible(withServices(retried(fiber, generated, onRetry))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
         const exit = yield* Effect.exit(
@@ -140,6 +141,16 @@ export const makeRequests = <R>(
     })
 
   return { requestSize, draw }
+}
+
+// The models that `generate` may draw from do not retry again.
+const retried = <A, R>(
+  fiber: AnyFiber,
+  request: Effect.Effect<A, SampleError, R>,
+  onRetry: (wait: RetryWait) => Effect.Effect<void>
+): Effect.Effect<A, SampleError, R> => {
+  const retry = fiber.getRef(CurrentRetry)
+  return retry === undefined ? request : retry(Effect.provideService(request, CurrentRetry, undefined), onRetry)
 }
 
 const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>

@@ -1,8 +1,8 @@
+import { longestRetryAfter, sleepAndTell } from "@llm-cache/core/Retry"
 import { RateLimited } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { longestRetryAfter, silentMillis, sleepAndTell } from "../request/retry.ts"
 
 /** The pause that an account makes after a 429. */
 export interface RateLimitPause {
@@ -38,7 +38,7 @@ export const makeRateLimitPause = (host: string): RateLimitPause => {
           retryAfter
         })
       )
-      : Effect.andThen(sleepAndTell(millis, silentMillis, logPause), wait)
+      : Effect.andThen(sleepAndTell(millis, logPause), wait)
   })
 
   return {

@@ -1,3 +1,4 @@
+import { longestRetryAfter } from "@llm-cache/core/Retry"
 import {
   BadKey,
   BadRequest,
@@ -16,7 +17,6 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { Excerpt } from "./excerpt.ts"
 import * as Phrases from "./phrases.ts"
-import { longestRetryAfter } from "./retry.ts"
 import { fromHeaders } from "./retryAfter.ts"
 import { readServerWords, type ServerWords } from "./serverWords.ts"
 
