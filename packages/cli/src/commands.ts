@@ -1,12 +1,19 @@
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
-import type { StoreError } from "@llm-cache/core/SampleError"
+import type { SampleConflict, StoreError } from "@llm-cache/core/SampleError"
 import type * as Command from "effect/cli/Command"
 import type * as Scope from "effect/Scope"
 import type { CacheError, ConflictError, OutputClosed, UsageError } from "./errors.ts"
 import type { Output } from "./output/Output.ts"
 
 /** The failures that a command may end with. Their messages are printed, and `errorCode` has their exit codes. */
-export type CommandError = UsageError | CacheError | ConflictError | OutputClosed | InvalidInput | StoreError
+export type CommandError =
+  | UsageError
+  | CacheError
+  | ConflictError
+  | OutputClosed
+  | InvalidInput
+  | StoreError
+  | SampleConflict
 
 /** What a command may use. */
 export type CommandServices = Output | Scope.Scope | Command.Environment

@@ -1,4 +1,5 @@
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
+import { SampleConflict } from "@llm-cache/core/SampleError"
 import * as Data from "effect/Data"
 
 /** The arguments do not fit together: exit code 2. */
@@ -17,4 +18,8 @@ export const isSilent = (error: unknown): error is OutputClosed => error instanc
 
 /** The exit code of a failure: 1 if samples differ, 2 for arguments, and 3 if a cache cannot be used. */
 export const errorCode = (error: unknown): 1 | 2 | 3 =>
-  error instanceof ConflictError ? 1 : error instanceof UsageError || error instanceof InvalidInput ? 2 : 3
+  error instanceof ConflictError || error instanceof SampleConflict
+    ? 1
+    : error instanceof UsageError || error instanceof InvalidInput
+    ? 2
+    : 3
