@@ -235,6 +235,11 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
           return Effect.void
         }))
       ),
+    discard: (key) =>
+      inFolder("prepare", key, undefined, (folder) => {
+        folders.discard(key, folder)
+        return Effect.void
+      }),
     put: (key, entries, ifTaken) =>
       waitForFiles(inFolder("put", key, entries[0].position, (folder, failed) => {
         // The folder was deleted, or the key was never prepared.

@@ -151,6 +151,13 @@ export interface Implementation {
    */
   readonly prepare: (key: Key) => Effect.Effect<void, StoreError>
   /**
+   * Removes the traces of `prepare`, if the key has no samples: its request brought none. A later `put` needs no other
+   * `prepare`.
+   *
+   * @default nothing: `prepare` leaves no traces of a key
+   */
+  readonly discard?: ((key: Key) => Effect.Effect<void, StoreError>) | undefined
+  /**
    * Writes samples, each whole or not at all, and never over another one. If a position is taken, its sample is dropped,
    * or goes to the next free position. Returns the position of each sample, `undefined` for a dropped one (or, after a
    * fault halfway, for a sample that is written later).

@@ -3,7 +3,16 @@ import type { Identity } from "../../Identity.ts"
 import type { Key } from "../../Key.ts"
 import { Fs, Path } from "../node.ts"
 import { isFault } from "./errors.ts"
-import { hasLinks, list, makeFolder, readIfPresent, removeTemporary, replace } from "./files.ts"
+import {
+  hasLinks,
+  ifPresent,
+  list,
+  makeFolder,
+  openIfPresent,
+  readIfPresent,
+  removeTemporary,
+  replace
+} from "./files.ts"
 import {
   type Folder,
   forkFile,
@@ -21,6 +30,8 @@ export class KeyFolders {
   /** Folders in which nothing of a killed process is left. */
   readonly #cleaned = new Set<string>()
   #links: boolean | undefined
+  /** Whether the root was created here. */
+  #madeRoot: boolean | undefined
   /** Whether folders of earlier versions exist, for keys with forks. */
   readonly #formers = new Map<string, boolean>()
 
@@ -59,7 +70,10 @@ export class KeyFolders {
       Fs.accessSync(folder, Fs.constants.W_OK)
     } else {
       // Prompts and answers are private, unless the owner creates the root.
-      if (!Fs.existsSync(this.#root)) makeFolder(this.#root, 0o700)
+      if (!Fs.existsSync(this.#root)) {
+        makeFolder(this.#root, 0o700)
+        this.#madeRoot = true
+      }
       makeFolder(folder)
     }
     if (this.#links === undefined) {
@@ -91,6 +105,18 @@ export class KeyFolders {
     }
   }
 
+  /** Removes the folder of a key without samples, and the folders above that have nothing else. */
+  discard(key: Key, folder: string): void {
+    const identity = this.findIdentity(key.identity)
+    if (!identity.ok || !folder.startsWith(identity.path)) return
+    for (let path = folder; path !== this.#root; path = Path.dirname(path)) {
+      if (!removeUnused(path, path === identity.path ? [identityFile] : [promptFile, forkFile])) break
+      this.#cleaned.delete(path)
+      if (path === identity.path) this.#checked.delete(key.identity)
+    }
+    if (this.#madeRoot && removeUnused(this.#root, [attributesFile])) this.#madeRoot = this.#links = undefined
+  }
+
   #hasFormer(identity: string, former: string): boolean {
     const known = this.#formers.get(former)
     if (known !== undefined) return known
@@ -120,12 +146,47 @@ export class KeyFolders {
   }
 }
 
+const attributesFile = ".gitattributes"
+
+/** Removes a folder if it has no other files than these. Returns whether it is gone. */
+const removeUnused = (folder: string, files: ReadonlyArray<string>): boolean => {
+  if (hasOthers(folder, files)) return false
+  const removed = files.map((file) => Path.join(folder, file)).flatMap((file) => {
+    const content = readIfPresent(file)
+    if (content === undefined) return []
+    ifPresent(() => Fs.unlinkSync(file))
+    return [{ file, content }]
+  })
+  try {
+    ifPresent(() => Fs.rmdirSync(folder))
+    return true
+  } catch (cause) {
+    if (!isFault(cause)) throw cause
+    // Another process began to use the folder meanwhile.
+    for (const { content, file } of removed) replace(file, content)
+    return false
+  }
+}
+
+// A prompt may have very many samples: the first of them is enough.
+const hasOthers = (folder: string, files: ReadonlyArray<string>): boolean => {
+  const opened = openIfPresent(folder)
+  try {
+    for (let entry = opened?.readSync(); entry; entry = opened!.readSync()) {
+      if (!files.includes(entry.name)) return true
+    }
+    return false
+  } finally {
+    opened?.closeSync()
+  }
+}
+
 /** How many folders are kept in memory. */
 const mostFormers = 10_000
 
 /** Keeps Git from changing the line endings of samples: in a root of its own, not at the top of a work tree. */
 const protectLineEndings = (root: string): void => {
-  const file = Path.join(root, ".gitattributes")
+  const file = Path.join(root, attributesFile)
   try {
     if (!Fs.existsSync(file) && !Fs.existsSync(Path.join(root, ".git"))) replace(file, "* -text\n")
   } catch (cause) {

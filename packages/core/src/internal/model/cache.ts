@@ -208,7 +208,10 @@ export const makeCache = (
       request.hasAsked = true
       onAsk?.()
       yield* tellMiss(key, position)
-      const samples = yield* drawKept(source, key, position, wanted)
+      const samples = yield* Effect.onError(
+        drawKept(source, key, position, wanted),
+        () => Effect.ignoreCause(Effect.suspend(() => store.discard?.(key) ?? Effect.void))
+      )
       const repeated = yield* placement.repeatedId(key, samples)
       if (repeated !== undefined) return yield* repeatedResponse(key, repeated)
       if (source.sequence === "new") yield* warnOfModelChange(key, samples)

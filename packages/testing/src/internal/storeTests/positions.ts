@@ -19,6 +19,23 @@ export const positions = ({ open, other, test }: Subject): void => {
         assert.isUndefined(yield* again.get(key, 1_000_000_000_001))
       }))
 
+    test("of a prompt after discard: all of them, and none of a prompt without samples", () =>
+      Effect.gen(function*() {
+        const store = yield* open
+        const { discard } = store
+        if (discard === undefined) return
+        const key = yield* makeKey()
+        for (let i = 0; i < 2; i++) {
+          yield* store.prepare(key)
+          yield* discard(key)
+          assert.deepStrictEqual(yield* store.positions(key), [])
+          assert.deepStrictEqual(yield* listed(store, key.identity), [])
+        }
+        yield* putTexts(store, key, [0, "a"], [2, "c"])
+        yield* discard(key)
+        assert.deepStrictEqual(yield* (yield* other(store)).positions(key), [0, 2])
+      }))
+
     test("of a new prompt: none, also after prepare", () =>
       Effect.gen(function*() {
         const key = yield* makeKey()
