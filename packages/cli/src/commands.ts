@@ -3,6 +3,7 @@ import type { SampleConflict, StoreError } from "@llm-cache/core/SampleError"
 import type * as Command from "effect/cli/Command"
 import type * as Scope from "effect/Scope"
 import type { CacheError, ConflictError, OutputClosed, UsageError } from "./errors.ts"
+import type { ImportError } from "./import/item.ts"
 import type { Output } from "./output/Output.ts"
 
 /** The failures that a command may end with. Their messages are printed, and `errorCode` has their exit codes. */
@@ -11,6 +12,7 @@ export type CommandError =
   | CacheError
   | ConflictError
   | OutputClosed
+  | ImportError
   | InvalidInput
   | StoreError
   | SampleConflict
@@ -40,5 +42,8 @@ export const commands: { readonly [name: string]: Entry } = {
   verify: entry("Reads every sample, and tells of damage", () => import("./commands/verify.ts")),
   copy: entry("Copies samples to another cache", () => import("./commands/copy.ts")),
   merge: entry("Copies samples to a cache that has some of them", () => import("./commands/merge.ts")),
+  import: entry("Puts the samples of other programs into a cache", () => import("./commands/import.ts")),
+  export: entry("Writes the samples of a cache as JSON lines", () => import("./commands/export.ts")),
+  batch: entry("Fills a cache by the batch endpoint of a provider", () => import("./commands/batch.ts")),
   prune: entry("Deletes samples", () => import("./commands/prune.ts"))
 }

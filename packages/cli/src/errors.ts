@@ -1,6 +1,7 @@
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import { SampleConflict } from "@llm-cache/core/SampleError"
 import * as Data from "effect/Data"
+import { ImportError } from "./import/item.ts"
 
 /** The arguments do not fit together: exit code 2. */
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
@@ -16,9 +17,9 @@ export class OutputClosed extends Data.TaggedError("OutputClosed")<{}> {}
 
 export const isSilent = (error: unknown): error is OutputClosed => error instanceof OutputClosed
 
-/** The exit code of a failure: 1 if samples differ, 2 for arguments, and 3 if a cache cannot be used. */
+/** The exit code of a failure: 1 if samples or files are at fault, 2 for arguments, and 3 if a cache cannot be used. */
 export const errorCode = (error: unknown): 1 | 2 | 3 =>
-  error instanceof ConflictError || error instanceof SampleConflict
+  error instanceof ConflictError || error instanceof SampleConflict || error instanceof ImportError
     ? 1
     : error instanceof UsageError || error instanceof InvalidInput
     ? 2
