@@ -28,26 +28,47 @@ import * as Events from "./Events.ts"
 import { failureType } from "./internal/events/failureType.ts"
 import { defined } from "./internal/model/answer.ts"
 
+/**
+ * The names of the metrics.
+ *
+ * @category names
+ * @since 0.1.0
+ */
+export const names = {
+  /** The duration of requests, in seconds. */
+  operationDuration: "gen_ai.client.operation.duration",
+  /** The tokens of requests, of prompts and of answers. */
+  tokenUsage: "gen_ai.client.token.usage",
+  /** Draws that a cache answered. */
+  hits: "llm_cache.hits",
+  /** Draws that a cache could not answer. */
+  misses: "llm_cache.misses",
+  /** Samples that a cache recorded. */
+  stored: "llm_cache.stored",
+  /** Samples that a cache excludes by their finish reason. */
+  refused: "llm_cache.refused"
+} as const
+
 const powersOf = (base: number, first: number, count: number): ReadonlyArray<number> =>
   Array.from({ length: count }, (_, i) => first * base ** i)
 
-const duration = Metric.histogram("gen_ai.client.operation.duration", {
+const duration = Metric.histogram(names.operationDuration, {
   description: "The duration of requests to language models",
   attributes: { unit: "s" },
   boundaries: powersOf(2, 0.01, 14)
 })
 
-const tokens = Metric.histogram("gen_ai.client.token.usage", {
+const tokens = Metric.histogram(names.tokenUsage, {
   description: "The tokens of requests to language models",
   attributes: { unit: "{token}" },
   boundaries: powersOf(4, 1, 14)
 })
 
 const caches = {
-  Hit: Metric.counter("llm_cache.hits", { description: "Draws that a cache answered", incremental: true }),
-  Miss: Metric.counter("llm_cache.misses", { description: "Draws that a cache could not answer", incremental: true }),
-  Stored: Metric.counter("llm_cache.stored", { description: "Samples that a cache recorded", incremental: true }),
-  Refused: Metric.counter("llm_cache.refused", {
+  Hit: Metric.counter(names.hits, { description: "Draws that a cache answered", incremental: true }),
+  Miss: Metric.counter(names.misses, { description: "Draws that a cache could not answer", incremental: true }),
+  Stored: Metric.counter(names.stored, { description: "Samples that a cache recorded", incremental: true }),
+  Refused: Metric.counter(names.refused, {
     description: "Samples that a cache excludes by their finish reason",
     incremental: true
   })

@@ -40,11 +40,14 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Events from "./Events.ts"
 import type { Identity } from "./Identity.ts"
 import { Listeners } from "./internal/events/listeners.ts"
 import { UsageCounter } from "./internal/events/usageCounter.ts"
+import { summaryOf } from "./internal/events/usageSummary.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 
 /**
  * A number of requests, with their samples, tokens and time.
@@ -61,6 +64,11 @@ export interface Amount {
   readonly inputTokens: number
   /** Completion tokens, as far as providers report them. */
   readonly outputTokens: number
+  /**
+   * Requests whose tokens are not known, because the provider did not report them, and replayed samples without the name of
+   * their request. Their tokens count as none.
+   */
+  readonly unmetered: number
   /**
    * The sum of all durations, also of concurrent requests. It includes retries and waits for the `Limits` of the provider.
    */
@@ -98,6 +106,8 @@ export interface Counts {
  */
 export interface ModelCounts extends Counts {
   readonly identity: Identity
+  /** The model and the summary of its usage. */
+  readonly toString: () => string
 }
 
 /**
@@ -118,6 +128,10 @@ export interface CacheCounts {
 /**
  * The usage of all models, of each model and of each cache.
  *
+ * **Details**
+ *
+ * The console, the log and a template print it as its `summary`, with a line for each model if there are several.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -126,6 +140,8 @@ export interface Usage extends Counts {
   readonly models: ReadonlyArray<ModelCounts>
   /** By cache, in the order of their first use. */
   readonly caches: ReadonlyArray<CacheCounts>
+  /** The summary, and a line for each of several models. */
+  readonly toString: () => string
 }
 
 /**
@@ -147,6 +163,106 @@ export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<[r
       (result): [A, Usage] => [result, counter.usage()]
     )
   })
+
+/**
+ * The usage in one line: requests, samples, tokens of prompts + tokens of answers, and time.
+ *
+ * ```text
+ * spent 3 requests, 7 samples, 30 + 21 tokens, 7s; replayed nothing; 4 hits, 3 misses
+ * ```
+ *
+ * @category accounting
+ * @since 0.1.0
+ */
+export const summary: (usage: Counts) => string = summaryOf
+
+/**
+ * The prices of a model's tokens, per million tokens, in any currency.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Price {
+  /** The price of a million tokens of prompts. */
+  readonly input: number
+  /** The price of a million tokens of answers. */
+  readonly output: number
+}
+
+/**
+ * The cost of a program, in the currency of the prices.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Cost {
+  /** The cost of the program's requests. */
+  readonly spent: number
+  /** The cost of the requests that caches saved. */
+  readonly avoided: number
+  /** Requests and samples of unknown cost, which count as free: see `unmetered` of `Amount`. */
+  readonly unmetered: number
+}
+
+/**
+ * The cost of a usage by your own prices, per million tokens. The name of a model is its alias, if it has one.
+ *
+ * **Details**
+ *
+ * Fails with an `InvalidInput` that names the models without a price. Give `{ input: 0, output: 0 }` for a free one. Discounts of
+ * a provider, such as those for its own cache of prompts, are not part of it.
+ *
+ * **Example** (The cost of a run, and what the cache saved)
+ *
+ * ```ts
+ * import { LlmModel, Usage } from "@llm-cache/core"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const [answers, usage] = yield* Usage.measure(LlmModel.sampleMany("A number?", 10))
+ *   // dollars per million tokens
+ *   const { avoided, spent } = yield* Usage.cost(usage, { "gpt-4o": { input: 2.5, output: 10 } })
+ *   yield* Console.log(`$${spent.toFixed(2)}, and $${avoided.toFixed(2)} saved`)
+ *   return answers
+ * })
+ * ```
+ *
+ * @category accounting
+ * @since 0.1.0
+ */
+export const cost: {
+  (prices: { readonly [model: string]: Price }): (usage: Usage) => Effect.Effect<Cost, InvalidInput>
+  (usage: Usage, prices: { readonly [model: string]: Price }): Effect.Effect<Cost, InvalidInput>
+} = dual(2, ({ models }: Usage, prices: { readonly [model: string]: Price }): Effect.Effect<Cost, InvalidInput> => {
+  const invalid = (description: string) => Effect.fail(new InvalidInput({ module: "Usage.cost", description }))
+  for (const [name, { input, output }] of Object.entries(prices)) {
+    if (![input, output].every((price) => Number.isFinite(price) && price >= 0)) {
+      return invalid(
+        `the price of \`${name}\` is no number of at least 0: give \`input\` and \`output\`, per million tokens`
+      )
+    }
+  }
+  const used = models.filter(({ replayed, spent }) => spent.requests + replayed.requests > 0)
+  const names = new Set(used.map(({ identity }) => identity.name).filter((name) => !Object.hasOwn(prices, name)))
+  if (names.size > 0) {
+    return invalid(
+      `no price for ${
+        [...names].map((name) => `\`${name}\``).join(", ")
+      }: give \`input\` and \`output\`, per million ` +
+        `tokens (prices are there for ${Object.keys(prices).map((name) => `\`${name}\``).join(", ") || "no model"})`
+    )
+  }
+  const sum = (kind: "spent" | "replayed") =>
+    used.reduce((total, { [kind]: { inputTokens, outputTokens }, identity }) => {
+      const { input, output } = prices[identity.name]!
+      return total + (inputTokens * input + outputTokens * output) / 1_000_000
+    }, 0)
+  return Effect.succeed({
+    spent: sum("spent"),
+    avoided: sum("replayed"),
+    unmetered: models.reduce((total, { replayed, spent }) => total + spent.unmetered + replayed.unmetered, 0)
+  })
+})
 
 /**
  * The service that counts the usage since its layer was built.

@@ -9,6 +9,7 @@ import {
   SampleError,
   SampleStore
 } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
 import { Effect, Layer, Metric, Option, Tracer } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { OtlpMetrics, OtlpSerialization } from "effect/observability"
@@ -152,6 +153,19 @@ describe("Metrics", () => {
         return [id, "count" in state && state.count]
       })
       assert.deepStrictEqual(counts, [["llm_cache.misses", 1], ["llm_cache.stored", 3], ["llm_cache.hits", 2]])
+    }))
+
+  it.effect("have the names of `Metrics.names`, and no others", () =>
+    Effect.gen(function*() {
+      const { model } = yield* TestModel.make({
+        script: () => ({ samples: [{ text: "a", finishReason: "length" }, "b"], inputTokens: 1, outputTokens: 1 })
+      })
+      const store = yield* Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
+      const excluding = yield* Persistent.make(model, store, { excludeFinishReasons: ["length"] })
+      const draws = Effect.andThen(LlmModel.sampleOne("p"), LlmModel.sampleOne("p"))
+      const metrics = yield* metricsOf(draws.pipe(using(excluding)))
+      const ids = metrics.map(({ id }) => id).filter((id) => /^(?:gen_ai|llm_cache)\./.test(id))
+      assert.sameMembers([...new Set(ids)], Object.values(Metrics.names))
     }))
 
   it.effect("have a bounded number of series for any number of attempts", () =>

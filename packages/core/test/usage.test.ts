@@ -38,11 +38,19 @@ const makeMetered = (name = "metered", maxBatch?: number) =>
     ({ model }) => model
   )
 
-const amount = (requests: number, samples: number, inputTokens: number, outputTokens: number, seconds: number) => ({
+const amount = (
+  requests: number,
+  samples: number,
+  inputTokens: number,
+  outputTokens: number,
+  seconds: number,
+  unmetered = 0
+) => ({
   requests,
   samples,
   inputTokens,
   outputTokens,
+  unmetered,
   requestTime: Duration.seconds(seconds)
 })
 
@@ -273,7 +281,7 @@ describe("Usage", () => {
         Effect.all([p, q]).pipe(using(two))
       ])
       const usage = yield* usageOf(Effect.andThen(all, all))
-      assert.deepStrictEqual(usage.replayed, amount(1, 10, 7, 5, 1))
+      assert.deepStrictEqual(usage.replayed, amount(1, 10, 7, 5, 1, 8))
       assert.strictEqual(usage.hits, 20)
     }))
 
@@ -286,7 +294,7 @@ describe("Usage", () => {
       yield* store.put(key, [of(0), of(1)], "drop")
       const two = LlmModel.sampleMany("p", 2).pipe(using(model))
       const usage = yield* usageOf(Effect.andThen(two, two))
-      assert.deepStrictEqual(usage.replayed, amount(0, 2, 0, 0, 0))
+      assert.deepStrictEqual(usage.replayed, amount(0, 2, 0, 0, 0, 2))
       assert.strictEqual(usage.hits, 4)
     }))
 

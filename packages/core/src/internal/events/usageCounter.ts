@@ -4,6 +4,7 @@ import type { Identity } from "../../Identity.ts"
 import type { Metadata } from "../../Sample.ts"
 import type { Amount, CacheCounts, Counts, Usage } from "../../Usage.ts"
 import { sampleName } from "../store/sampleName.ts"
+import { printable } from "./usageSummary.ts"
 
 /** Adds up the requests, samples and tokens of events. */
 export class UsageCounter {
@@ -49,11 +50,12 @@ export class UsageCounter {
   }
 
   usage(): Usage {
-    return {
-      ...toCounts(this.#total),
-      models: Array.from(this.#models.values(), ({ counts, identity }) => ({ identity, ...toCounts(counts) })),
-      caches: Array.from(this.#caches.values(), (counts) => ({ ...counts }))
-    }
+    const models = Array.from(
+      this.#models.values(),
+      ({ counts, identity }) => printable({ identity, ...toCounts(counts) }, [], identity)
+    )
+    const caches = Array.from(this.#caches.values(), (counts) => ({ ...counts }))
+    return printable({ ...toCounts(this.#total), models, caches }, models)
   }
 
   #replay(hit: Hit, all: ReadonlyArray<MutableCounts>): void {
@@ -63,7 +65,10 @@ export class UsageCounter {
     const sample = nameOf(hit)
     if (this.#replayedSamples.has(sample)) return
     this.#replayedSamples.add(sample)
-    for (const { replayed } of all) replayed.samples++
+    for (const { replayed } of all) {
+      replayed.samples++
+      if (request === undefined) replayed.unmetered++
+    }
     if (request === undefined || this.#replayedRequests.has(request)) return
     this.#replayedRequests.add(request)
     for (const { replayed } of all) addRequest(replayed, metadata, metadata.elapsed)
@@ -92,7 +97,14 @@ type MutableAmount = Omit<Mutable<Amount>, "requestTime"> & { elapsed: number }
 
 type MutableCounts = Mutable<Omit<Counts, "spent" | "replayed">> & Record<"spent" | "replayed", MutableAmount>
 
-const emptyAmount = (): MutableAmount => ({ requests: 0, samples: 0, inputTokens: 0, outputTokens: 0, elapsed: 0 })
+const emptyAmount = (): MutableAmount => ({
+  requests: 0,
+  samples: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  unmetered: 0,
+  elapsed: 0
+})
 
 const emptyCounts = (): MutableCounts => ({
   spent: emptyAmount(),
@@ -105,9 +117,11 @@ const emptyCounts = (): MutableCounts => ({
 })
 
 const addRequest = (amount: MutableAmount, metadata: Metadata = {}, elapsed: number = 0): void => {
+  const { inputTokens, outputTokens } = metadata
   amount.requests++
-  amount.inputTokens += metadata.inputTokens ?? 0
-  amount.outputTokens += metadata.outputTokens ?? 0
+  amount.inputTokens += inputTokens ?? 0
+  amount.outputTokens += outputTokens ?? 0
+  if (inputTokens === undefined || outputTokens === undefined) amount.unmetered++
   amount.elapsed += elapsed
 }
 
