@@ -130,6 +130,22 @@ it.effect(
 )
 
 it.effect(
+  "pass-at-k-of-an-agent: a second run gives the same estimates and sends no request",
+  () =>
+    Effect.gen(function*() {
+      const output = yield* run("pass-at-k-of-an-agent", yield* makeDirectory)
+      // 19 trials of two steps
+      assert.deepStrictEqual(lines(output, "requests: "), ["38", "0"])
+      for (const start of ["pass@1: ", "pass@3: ", "pass@5: ", "the majority of 9 says "]) {
+        const [first, second] = lines(output, start)
+        assert.isDefined(first)
+        assert.strictEqual(second, first)
+      }
+    }),
+  60_000
+)
+
+it.effect(
   "best-of-n: the best of the same attempts in a second run",
   () =>
     Effect.gen(function*() {
