@@ -121,7 +121,7 @@ const overProvider = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Mode
         options?.onTaken,
         (position) => surplus.fill(key, position, batch),
         (position) => [surplus.take(key, position)],
-        (next) => surplus.dropIfEmpty(key, next)
+        () => surplus.dropIfEmpty(key)
       ),
     giveBack: (key, drawn) =>
       Effect.sync(() => {

@@ -9,6 +9,8 @@ export interface Start {
   readonly id: number
   readonly level: number
   readonly fiber: number | undefined
+  /** The fiber that the draw is for: its own, or the one that started the request. */
+  readonly starter: number
   readonly key: string
   readonly position: number
   readonly batch: number
@@ -89,7 +91,7 @@ export const follow = (
   const end = (event: Extract<Event, { event: "end" }>): void => {
     const draw = open.get(event.id)!
     open.delete(event.id)
-    const { batch, fiber, key, level, ordered, position, read } = draw
+    const { batch, fiber, key, level, ordered, position, read, starter } = draw
     const source = models[level]!
     const above = fiber === undefined ? models[level - 1]! : undefined
     const at = read ?? position
@@ -124,11 +126,10 @@ export const follow = (
       memory.receive(key, ordered, drawn)
       if (drawn === undefined) { for (const one of ordered) failed.get(above!)!.add(`${key} ${one}`) }
     }
+    if (source instanceof Provider && drawn !== undefined) owed[starter] = source.owed
     if (fiber !== undefined) {
       last.set(fiber, event.got)
       got[fiber]!.push(...drawn?.map(({ text }) => text) ?? [])
-      const asked = source instanceof Provider ? source.requestSize(batch) : 1
-      owed[fiber] = Math.max(0, asked - (drawn?.length ?? asked))
     }
   }
 

@@ -102,19 +102,19 @@ const take = (
   const model = models[level % models.length]!
   const texts: Array<string> = []
   const atFirst = model instanceof Reader ? model.taken(key) : undefined
+  // After an answer that brought too few samples, a stream asks for the rest, and not for a batch.
   let owed = 0
   while (texts.length < n) {
     const before = model instanceof Reader ? model.taken(key) : undefined
     const sent = provider.requests.length
-    const wanted = many ? n - texts.length : batch
+    const wanted = many ? n - texts.length : owed || batch
     let drawn: ReadonlyArray<Sample> | undefined
     if (model instanceof Provider) {
-      const size = owed > 0 ? owed : provider.requestSize(wanted)
+      const size = provider.requestSize(wanted)
       provider.send(key, size)
       // Without a fiber or a memory, the answer is lost.
       if (isInterrupted) return "interrupted"
       drawn = provider.answer(key, size)
-      if (!many) owed = Math.max(0, size - (drawn?.length ?? 0))
     } else {
       const one = model.draw(key, texts.length, wanted)
       drawn = one && [one]
@@ -124,6 +124,7 @@ const take = (
       if (model instanceof Reader) model.setTaken(key, (many ? atFirst : before)!)
       return isCut ? "interrupted" : "failed"
     }
+    if (provider.requests.length > sent) owed = provider.owed
     texts.push(...drawn.map(({ text }) => text))
   }
   return texts.slice(0, n)

@@ -15,6 +15,8 @@ export type Samples = Map<number, Sample>
 export class Provider {
   readonly requests: Array<string> = []
   readonly failures = new Map<string, number>()
+  /** How many samples the last answer brought too few. */
+  owed = 0
   readonly #sold = new Map<string, number>()
   readonly #program: Program
 
@@ -44,6 +46,7 @@ export class Provider {
     const sold = this.#sold.get(key) ?? 0
     const count = brought(n, this.#program.extra)
     this.#sold.set(key, sold + count)
+    this.owed = Math.max(0, n - count)
     return Array.from({ length: count }, (_, i) => ({ text: `${key} #${sold + i}`, origins: [] }))
   }
 
@@ -60,9 +63,6 @@ export class Memory {
   readonly #recorders: Array<Memory> = []
   /** The positions that requests in flight fill. */
   readonly #ordered = new Map<string, Set<number>>()
-  /** The end of the last request of a key, if its answer was short. */
-  readonly #owed = new Map<string, number>()
-
   /** A surplus of a key goes to positions from here on. */
   readonly #floor: (key: string) => number
 
@@ -106,7 +106,7 @@ export class Memory {
 
   /**
    * The draw from the source for a missing position. A provider gets a request for the missing ones of the next `batch`
-   * positions, or for the rest of the last request, up to its limit. A position of a request in flight is not missing.
+   * positions, up to its limit. A position of a request in flight is not missing.
    */
   order(key: string, position: number, batch: number) {
     const positions = [position]
@@ -114,9 +114,8 @@ export class Memory {
     let n = batch
     if (this.source instanceof Provider) {
       const isTaken = (i: number) => this.get(key, i) !== undefined || ordered.has(i)
-      const owed = (this.#owed.get(key) ?? 0) - position
       const start = Math.max(position + 1, this.#floor(key))
-      const end = start - 1 + (owed > 0 ? Math.min(owed, batch) : batch)
+      const end = start - 1 + batch
       let missing = 1
       for (let i = start; i < end; i++) if (!isTaken(i)) missing++
       n = this.source.requestSize(missing)
@@ -143,7 +142,6 @@ export class Memory {
       samples.set(position, sample)
     }
     for (const position of ordered) underWay.delete(position)
-    if (drawn !== undefined) this.#owed.set(key, drawn.length < positions.length ? positions.at(-1)! + 1 : 0)
   }
 
   #isKnown({ origins }: Sample, samples: Samples): boolean {

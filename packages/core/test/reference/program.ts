@@ -1,6 +1,6 @@
 import { Fork, Key, LlmModel, MemoryStore, SampleError, SampleStore } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
-import { Cause, Deferred, Effect, Exit, Fiber, References, Schema, Stream } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, References, Schema, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { using } from "../support/provider.ts"
@@ -91,15 +91,27 @@ const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
   return { model: testModel.model, state }
 })
 
+/** The fiber that a draw is for. The fiber of a request inherits it. */
+const CurrentStarter = Context.Reference("test/CurrentStarter", { defaultValue: () => 0 })
+
 /** Writes down the draws from a model, by a fiber or by the model above. */
 const noted = (events: Array<Event>, model: LlmModel.Model, level: number, fiber?: number): LlmModel.Model => {
   const { giveBack } = model
   return LlmModel.fromDraw({
     ...model,
     draw: (key, position, batch) =>
-      Effect.suspend(() => {
+      Effect.flatMap(CurrentStarter, (starter) => {
         const id = events.length
-        events.push({ event: "start", id, level, fiber, key: keyOf(key.prompt, key.path.join("/")), position, batch })
+        events.push({
+          event: "start",
+          id,
+          level,
+          fiber,
+          starter,
+          key: keyOf(key.prompt, key.path.join("/")),
+          position,
+          batch
+        })
         return Effect.onExit(model.draw(key, position, batch), (exit) =>
           Effect.sync(() =>
             events.push({
@@ -227,9 +239,10 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
       for (const [i, { interrupted, pace, start, take }] of fibers.entries()) {
         if (turn === start) {
           const level = take.level % models.length
-          running[i] = yield* Effect.forkChild(takeFrom(noted(events, models[level]!, level, i), take, pace), {
-            startImmediately: true
-          })
+          running[i] = yield* takeFrom(noted(events, models[level]!, level, i), take, pace).pipe(
+            Effect.provideService(CurrentStarter, i),
+            Effect.forkChild({ startImmediately: true })
+          )
         }
         if (interrupted !== undefined && turn === start + interrupted) running[i]!.interruptUnsafe()
       }

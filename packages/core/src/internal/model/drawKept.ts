@@ -3,13 +3,14 @@ import * as Exit from "effect/Exit"
 import type { Key } from "../../Key.ts"
 import type { Model, Samples } from "../../Model.ts"
 import type { SampleError } from "../../SampleError.ts"
+import { noteOwed } from "./owed.ts"
 
 /**
  * A draw in an uninterruptible region. It can be interrupted while it waits; samples that had left the sequence by then
  * are kept.
  */
 export const drawKept = (
-  source: Pick<Model, "draw">,
+  source: Pick<Model, "sequence" | "draw" | "requestSize">,
   key: Key,
   position: number,
   batch: number
@@ -22,8 +23,9 @@ export const drawKept = (
         taken = samples
       }
     })
-    return Effect.flatMap(
+    const kept = Effect.flatMap(
       Effect.exit(Effect.interruptible(draw)),
       (exit) => Exit.hasInterrupts(exit) && taken !== undefined ? Effect.succeed(taken) : exit
     )
+    return source.sequence === "new" ? Effect.tap(kept, (samples) => noteOwed(source, batch, samples)) : kept
   })

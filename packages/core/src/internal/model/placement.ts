@@ -12,7 +12,7 @@ import { sampleName } from "../store/sampleName.ts"
 import { despiteFailure } from "./despiteFailure.ts"
 import { KeyMap } from "./keyMap.ts"
 import { Positions } from "./positions.ts"
-import { missingBehind, owedEndOf, reservable } from "./reserve.ts"
+import { missingBehind, reservable } from "./reserve.ts"
 import { responsePart } from "./responseIds.ts"
 import { recordedEntries } from "./resume.ts"
 import type { InFlight, Landed, SingleFlight } from "./singleFlight.ts"
@@ -24,8 +24,6 @@ interface Sequence {
   unstored: ReadonlyArray<Entry>
   /** The positions that the store has, as far as they were listed and filled here. */
   present: Positions | undefined
-  /** The end of the positions that the last request was to fill, if it brought fewer samples; otherwise 0. */
-  owedEnd: number
   /** The ids and texts of recorded samples, once a request brought a sample with an id. */
   responseParts: Set<string | undefined> | undefined
 }
@@ -63,7 +61,7 @@ export class Placement {
     const sequence = this.#sequenceOf(request.key)
     return Effect.map(this.#listed(sequence), (present) => {
       const [first] = request.positions
-      const missing = missingBehind(first + 1, first, batch, sequence.owedEnd, (start, end) => {
+      const missing = missingBehind(first + 1, batch, (start, end) => {
         const inFlight = this.#requests.positions(request.key)
           .filter((position) => position >= start && position < end && !present.has(position))
         return present.count(start, end) + inFlight.length
@@ -106,7 +104,6 @@ export class Placement {
     return Effect.suspend(() => {
       const { key, positions } = request
       const sequence = this.#sequenceOf(key)
-      sequence.owedEnd = owedEndOf(positions, samples.length)
       this.#requests.reserve(request, positions.at(-1)! + 1, samples.length - positions.length, () => false)
       // Names the writes, so that each is done once although it may be put twice.
       const write = crypto.randomUUID()
@@ -174,10 +171,7 @@ export class Placement {
     const sequence = this.#sequences.get(key)
     if (sequence === undefined || !this.#isIdle(sequence)) return
     const last = this.#last
-    if (last !== undefined && last !== sequence && this.#isIdle(last)) {
-      if (last.owedEnd === 0) this.#sequences.delete(last.key)
-      else last.present = last.responseParts = undefined
-    }
+    if (last !== undefined && last !== sequence && this.#isIdle(last)) this.#sequences.delete(last.key)
     this.#last = sequence
   }
 
@@ -206,7 +200,7 @@ export class Placement {
     if (sequence === undefined) {
       this.#sequences.set(
         key,
-        sequence = { key, unstored: [], present: undefined, owedEnd: 0, responseParts: undefined }
+        sequence = { key, unstored: [], present: undefined, responseParts: undefined }
       )
     }
     return sequence

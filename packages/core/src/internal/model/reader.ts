@@ -108,7 +108,7 @@ export class Readers {
     onTaken: ((samples: Samples) => void) | undefined,
     drawAt: (position: number) => Effect.Effect<A, SampleError>,
     take: (position: number, drawn: A) => Samples,
-    dropBeneath: (next: number) => boolean = () => false
+    dropBeneath: () => boolean = () => false
   ): Effect.Effect<Samples, SampleError> {
     return Effect.uninterruptibleMask((interruptible) => {
       // Found and taken in one step: a reader that is idle can be dropped at any time.
@@ -121,7 +121,7 @@ export class Readers {
           reader.end()
           onTaken?.(exit.value)
         }
-        if (reader.isIdle && this.#readers.get(key) === reader && dropBeneath(reader.next)) {
+        if (reader.isIdle && this.#readers.get(key) === reader && dropBeneath()) {
           this.#start = Math.max(this.#start, reader.next)
           this.#readers.delete(key)
         }

@@ -9,6 +9,7 @@ import type { AnyFiber } from "../events/observe.ts"
 import { checkCount, invalidCount } from "./checkCount.ts"
 import { keyOf } from "./keyOf.ts"
 import { lookAhead } from "./lookAhead.ts"
+import { CurrentOwed, type Owed, owedBy } from "./owed.ts"
 import { peekUnobserved } from "./peek.ts"
 
 type Source = Omit<Model, "sample">
@@ -79,8 +80,7 @@ class Run<A> {
   readonly #deliver: (samples: Samples) => A
   #position = 0
   #wanted = 0
-  /** How many samples the last request brought too few. */
-  #owed = 0
+  readonly #owed: Owed = { samples: 0 }
   /** Samples that left the sequence before their draw returned. */
   #taken: Samples | undefined
 
@@ -98,7 +98,9 @@ class Run<A> {
       }
     }
     // Made once for all draws of a run: the row `independent` of the benchmark.
-    const draw = Effect.map(Effect.suspend(() => this.#draw()), this.#onDrawn)
+    const own = Effect.map(Effect.suspend(() => this.#draw()), this.#onDrawn)
+    const isTold = batch !== undefined && batch > 1 && model.sequence !== "new"
+    const draw = isTold ? Effect.provideService(own, CurrentOwed, this.#owed) : own
     this.draw = model.peek === undefined ? draw : Effect.withFiber((fiber) => {
       const atHand = peekUnobserved(fiber, model, key, this.#position, n - this.#position)
       return Arr.isReadonlyArrayNonEmpty(atHand) ? Effect.succeed(this.#advance(atHand)) : draw
@@ -118,12 +120,13 @@ class Run<A> {
 
   readonly #onDrawn = (samples: Samples): A => {
     this.#taken = undefined
-    this.#owed = Math.max(0, this.#model.requestSize(this.#wanted) - samples.length)
+    // Models above a provider tell it themselves.
+    if (this.#model.sequence === "new") this.#owed.samples = owedBy(this.#model, this.#wanted, samples)
     return this.#advance(samples)
   }
 
   #draw(): Effect.Effect<Samples, SampleError> {
-    this.#wanted = this.#batch === undefined ? this.#n - this.#position : this.#owed > 0 ? this.#owed : this.#batch
+    this.#wanted = this.#batch === undefined ? this.#n - this.#position : this.#owed.samples || this.#batch
     this.#options.most = this.#n === Infinity ? lookAhead(this.#position) : this.#n - this.#position
     return this.#model.draw(this.#key, this.#position, this.#wanted, this.#options)
   }

@@ -6,22 +6,18 @@ import type { Drawn, Metadata } from "../../Sample.ts"
 import type { SampleError } from "../../SampleError.ts"
 import { drawKept } from "./drawKept.ts"
 import { KeyMap } from "./keyMap.ts"
-import { missingBehind, owedEndOf, reservable } from "./reserve.ts"
+import { missingBehind, reservable } from "./reserve.ts"
 import { type InFlight, type Landed, SingleFlight } from "./singleFlight.ts"
 
-/** The samples of a key that were requested and that no draw has got yet. */
-interface Queue {
-  readonly samples: Map<number, Drawn>
-  /** The end of the positions that the last request was to fill, if it brought fewer samples; otherwise 0. */
-  owedEnd: number
-}
+/** The samples of a key that were requested and that no draw has got yet, by position. */
+type Queue = Map<number, Drawn>
 
 /**
  * The surplus of a provider's requests, for one reader per key. Each sample has a position as long as it is in the
  * queue, so that draws made at once share the requests of a batch.
  */
 export class Surplus {
-  readonly #source: Pick<Model, "draw" | "requestSize">
+  readonly #source: Pick<Model, "sequence" | "draw" | "requestSize">
   readonly #requests: SingleFlight<InFlight>
   readonly #queues = new KeyMap<Queue>()
   /** The samples that draws got, for a draw that gives one back. A model above may have changed its text meanwhile. */
@@ -29,7 +25,11 @@ export class Surplus {
   /** The first position that the reader of a key has never handed out. */
   readonly #next: (key: Key) => number
 
-  constructor(source: Pick<Model, "draw" | "requestSize">, scope: Scope.Scope, next: (key: Key) => number) {
+  constructor(
+    source: Pick<Model, "sequence" | "draw" | "requestSize">,
+    scope: Scope.Scope,
+    next: (key: Key) => number
+  ) {
     this.#source = source
     this.#next = next
     this.#requests = new SingleFlight(scope, (request) => request, () => {})
@@ -38,7 +38,7 @@ export class Surplus {
   /** Makes sure that the queue has a sample at a position: by a request, or several if they bring too few. */
   fill(key: Key, position: number, batch: number): Effect.Effect<void, SampleError> {
     return Effect.suspend(() =>
-      this.#queues.get(key)?.samples.has(position)
+      this.#queues.get(key)?.has(position)
         ? Effect.void
         : this.#requests.start(
           key,
@@ -51,18 +51,16 @@ export class Surplus {
 
   /** Takes the sample at a position out of the queue. */
   take(key: Key, position: number): Drawn {
-    const { samples } = this.#queueOf(key)
-    const sample = samples.get(position)!
-    samples.delete(position)
+    const queue = this.#queueOf(key)
+    const sample = queue.get(position)!
+    queue.delete(position)
     this.#taken.set(sample.metadata, { position, sample })
     return sample
   }
 
-  /** Drops the queue of a key if it is empty and nothing is in flight or owed from a position on. Says whether it did. */
-  dropIfEmpty(key: Key, position: number): boolean {
-    const queue = this.#queues.get(key)
-    const isEmpty = this.#requests.isIdle(key) &&
-      (queue === undefined || (queue.samples.size === 0 && queue.owedEnd <= position))
+  /** Drops the queue of a key if it is empty and nothing is in flight. Says whether it did. */
+  dropIfEmpty(key: Key): boolean {
+    const isEmpty = this.#requests.isIdle(key) && (this.#queues.get(key)?.size ?? 0) === 0
     if (isEmpty) this.#queues.delete(key)
     return isEmpty
   }
@@ -71,17 +69,17 @@ export class Surplus {
   putBack(key: Key, sample: Drawn): number | undefined {
     const taken = this.#taken.get(sample.metadata)
     this.#taken.delete(sample.metadata)
-    const { samples } = this.#queueOf(key)
+    const queue = this.#queueOf(key)
     // A sample with other metadata than it had here goes to the end.
     let at = taken?.position ?? this.#next(key)
-    while (samples.has(at) || this.#requests.get(key, at) !== undefined) at++
-    samples.set(at, taken?.sample ?? sample)
+    while (queue.has(at) || this.#requests.get(key, at) !== undefined) at++
+    queue.set(at, taken?.sample ?? sample)
     return taken?.position
   }
 
   #queueOf(key: Key): Queue {
     let queue = this.#queues.get(key)
-    if (queue === undefined) this.#queues.set(key, queue = { samples: new Map(), owedEnd: 0 })
+    if (queue === undefined) this.#queues.set(key, queue = new Map())
     return queue
   }
 
@@ -91,10 +89,9 @@ export class Surplus {
       const queue = this.#queueOf(key)
       const wanted = this.#reserve(request, queue, batch)
       return Effect.map(drawKept(this.#source, key, positions[0], wanted), (samples) => {
-        queue.owedEnd = owedEndOf(positions, samples.length)
         const end = Math.max(positions.at(-1)! + 1, this.#next(key))
-        this.#requests.reserve(request, end, samples.length - positions.length, (at) => queue.samples.has(at))
-        for (const [i, sample] of samples.entries()) queue.samples.set(positions[i]!, sample)
+        this.#requests.reserve(request, end, samples.length - positions.length, (at) => queue.has(at))
+        for (const [i, sample] of samples.entries()) queue.set(positions[i]!, sample)
         return new Map()
       })
     })
@@ -106,12 +103,12 @@ export class Surplus {
     const { key, positions } = request
     const [first] = positions
     const start = Math.max(first + 1, this.#next(key))
-    const missing = missingBehind(start, first, batch, queue.owedEnd, (start, end) => {
-      const taken = new Set([...queue.samples.keys(), ...this.#requests.positions(key)])
+    const missing = missingBehind(start, batch, (start, end) => {
+      const taken = new Set([...queue.keys(), ...this.#requests.positions(key)])
       return Array.from(taken).filter((position) => position >= start && position < end).length
     })
     const reserved = reservable(this.#source.requestSize(missing))
-    this.#requests.reserve(request, start, reserved - 1, (at) => queue.samples.has(at))
+    this.#requests.reserve(request, start, reserved - 1, (at) => queue.has(at))
     return missing
   }
 }
