@@ -59,3 +59,30 @@ export const sampleOne: LlmModel.Accessors<IndependentModel>["sampleOne"] = acce
  * @since 0.1.0
  */
 export const sampleMany: LlmModel.Accessors<IndependentModel>["sampleMany"] = accessors.sampleMany
+
+/**
+ * The endless samples of a prompt with their metadata, see `LlmModel.sampleWithMetadata`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleWithMetadata: LlmModel.Accessors<IndependentModel>["sampleWithMetadata"] =
+  accessors.sampleWithMetadata
+
+/**
+ * The first sample of a run with its metadata, see `LlmModel.sampleOneWithMetadata`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleOneWithMetadata: LlmModel.Accessors<IndependentModel>["sampleOneWithMetadata"] =
+  accessors.sampleOneWithMetadata
+
+/**
+ * The first `n` samples of a run with their metadata, see `LlmModel.sampleManyWithMetadata`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleManyWithMetadata: LlmModel.Accessors<IndependentModel>["sampleManyWithMetadata"] =
+  accessors.sampleManyWithMetadata

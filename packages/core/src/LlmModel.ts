@@ -27,13 +27,13 @@ import { CurrentFork } from "./internal/model/currentFork.ts"
 import { CurrentRetry } from "./internal/model/currentRetry.ts"
 import { overModel } from "./internal/model/overModel.ts"
 import { makeRequests } from "./internal/model/requests.ts"
-import { firstSample, firstSamples, sampling } from "./internal/model/sampling.ts"
+import { firstSample, firstSamples, sampling, text, whole } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { Key } from "./Key.ts"
 import type { Model, SampleOptions } from "./Model.ts"
 import * as Retry from "./Retry.ts"
-import type { JsonObject } from "./Sample.ts"
+import type { JsonObject, Sample } from "./Sample.ts"
 import type { ProviderError, ProviderErrorReason, SampleError } from "./SampleError.ts"
 
 export type { DrawOptions, Model, SampleOptions, Samples } from "./Model.ts"
@@ -371,7 +371,7 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => {
     ...model,
     draw: (key, position, batch, options) =>
       model.draw(key, position, batch, options?.of === made.draw ? options : undefined),
-    sample: (prompt, options) => sampling(() => made, prompt, options)
+    sample: (prompt, options) => sampling(() => made, prompt, options, text)
   }
   return Object.defineProperty(made, "peek", { value: model.peek, enumerable: false })
 }
@@ -401,6 +401,16 @@ export interface Accessors<Service> {
     n: number,
     options?: SampleOptions
   ) => Effect.Effect<Array<string>, SampleError, Service>
+  /** `sample`, with the metadata of each sample. */
+  readonly sampleWithMetadata: (prompt: string, options?: SampleOptions) => Stream.Stream<Sample, SampleError, Service>
+  /** `sampleOne`, with the metadata of the sample. */
+  readonly sampleOneWithMetadata: (prompt: string) => Effect.Effect<Sample, SampleError, Service>
+  /** `sampleMany`, with the metadata of each sample. */
+  readonly sampleManyWithMetadata: (
+    prompt: string,
+    n: number,
+    options?: SampleOptions
+  ) => Effect.Effect<Array<Sample>, SampleError, Service>
 }
 
 /**
@@ -409,15 +419,19 @@ export interface Accessors<Service> {
  * @category constructors
  * @since 0.1.0
  */
-export const accessors = <Service>(service: Context.Key<Service, Model>): Accessors<Service> => ({
-  sample: (prompt, options) => {
-    const ofService = (fiber: AnyFiber) => Context.getUnsafe(fiber.context, service)
-    return sampling(ofService, prompt, options)
-  },
-  sampleOne: (prompt) => Effect.flatMap(Effect.service(service), (model) => firstSample(model, prompt)),
-  sampleMany: (prompt, n, options) =>
-    Effect.flatMap(Effect.service(service), (model) => firstSamples(model, prompt, n, options?.batch))
-})
+export const accessors = <Service>(service: Context.Key<Service, Model>): Accessors<Service> => {
+  const ofService = (fiber: AnyFiber) => Context.getUnsafe(fiber.context, service)
+  const use = <A>(f: (model: Model) => Effect.Effect<A, SampleError>) => Effect.flatMap(Effect.service(service), f)
+  return {
+    sample: (prompt, options) => sampling(ofService, prompt, options, text),
+    sampleOne: (prompt) => use((model) => firstSample(model, prompt, text)),
+    sampleMany: (prompt, n, options) => use((model) => firstSamples(model, prompt, n, options?.batch, text)),
+    sampleWithMetadata: (prompt, options) => sampling(ofService, prompt, options, whole),
+    sampleOneWithMetadata: (prompt) => use((model) => firstSample(model, prompt, whole)),
+    sampleManyWithMetadata: (prompt, n, options) =>
+      use((model) => firstSamples(model, prompt, n, options?.batch, whole))
+  }
+}
 
 const ofModel = accessors(LlmModel)
 
@@ -474,3 +488,44 @@ export const sampleOne: Accessors<LlmModel>["sampleOne"] = ofModel.sampleOne
  * @since 0.1.0
  */
 export const sampleMany: Accessors<LlmModel>["sampleMany"] = ofModel.sampleMany
+
+/**
+ * The samples of a prompt, without end, with their metadata: finish reason, tokens, request.
+ *
+ * **Details**
+ *
+ * The draws are those of `sample`. The tokens are those of a whole request, see `Metadata`; `Usage` adds them up.
+ *
+ * **Example** (Samples that are not cut off)
+ *
+ * ```ts
+ * import { LlmModel } from "@llm-cache/core"
+ * import { Stream } from "effect"
+ *
+ * const finished = LlmModel.sampleWithMetadata("Choose a number between 1 and 1000.").pipe(
+ *   Stream.filter(({ metadata }) => metadata.finishReason === "stop"),
+ *   Stream.take(2),
+ *   Stream.runCollect
+ * )
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleWithMetadata: Accessors<LlmModel>["sampleWithMetadata"] = ofModel.sampleWithMetadata
+
+/**
+ * The first sample of a run, with its metadata.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleOneWithMetadata: Accessors<LlmModel>["sampleOneWithMetadata"] = ofModel.sampleOneWithMetadata
+
+/**
+ * The first `n` samples of a run, with their metadata. See `sampleMany`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleManyWithMetadata: Accessors<LlmModel>["sampleManyWithMetadata"] = ofModel.sampleManyWithMetadata

@@ -60,3 +60,30 @@ export const sampleOne: LlmModel.Accessors<RepeatableModel>["sampleOne"] = acces
  * @since 0.1.0
  */
 export const sampleMany: LlmModel.Accessors<RepeatableModel>["sampleMany"] = accessors.sampleMany
+
+/**
+ * The endless samples of a prompt with their metadata, see `LlmModel.sampleWithMetadata`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleWithMetadata: LlmModel.Accessors<RepeatableModel>["sampleWithMetadata"] =
+  accessors.sampleWithMetadata
+
+/**
+ * The first sample of a run with its metadata, see `LlmModel.sampleOneWithMetadata`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleOneWithMetadata: LlmModel.Accessors<RepeatableModel>["sampleOneWithMetadata"] =
+  accessors.sampleOneWithMetadata
+
+/**
+ * The first `n` samples of a run with their metadata, see `LlmModel.sampleManyWithMetadata`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const sampleManyWithMetadata: LlmModel.Accessors<RepeatableModel>["sampleManyWithMetadata"] =
+  accessors.sampleManyWithMetadata

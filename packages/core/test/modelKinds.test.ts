@@ -9,11 +9,14 @@ const draws = <Service>(model: LlmModel.Accessors<Service>) =>
   Effect.all([
     Effect.map(model.sampleOne("a"), (text) => [text]),
     model.sampleMany("a", 2),
-    Stream.runCollect(Stream.take(model.sample("a", { batch: 2 }), 2))
+    Stream.runCollect(Stream.take(model.sample("a", { batch: 2 }), 2)),
+    Effect.map(model.sampleOneWithMetadata("a"), ({ text }) => [text]),
+    Effect.map(model.sampleManyWithMetadata("a", 2), (samples) => samples.map(({ text }) => text)),
+    Stream.runCollect(Stream.map(Stream.take(model.sampleWithMetadata("a", { batch: 2 }), 2), ({ text }) => text))
   ])
 
-const different = [["a #0"], ["a #1", "a #2"], ["a #3", "a #4"]]
-const same = [["a #0"], ["a #0", "a #1"], ["a #0", "a #1"]]
+const different = [["a #0"], ["a #1", "a #2"], ["a #3", "a #4"], ["a #5"], ["a #6", "a #7"], ["a #8", "a #9"]]
+const same = Array.from({ length: 2 }, () => [["a #0"], ["a #0", "a #1"], ["a #0", "a #1"]]).flat()
 
 describe("IndependentModel", () => {
   it.effect("is the model of the nearest Independent.layer, with any layers in between", () =>
@@ -36,7 +39,7 @@ describe("IndependentModel", () => {
         Effect.provide(provider.layer)
       )
       const texts = (yield* program).flat(2)
-      assert.strictEqual(new Set(texts).size, 10)
+      assert.strictEqual(new Set(texts).size, 20)
     }))
 
   it.effect("fails on the same input as LlmModel", () =>

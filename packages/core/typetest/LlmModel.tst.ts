@@ -1,4 +1,12 @@
-import { LlmModel, Persistent, Repeatable, type RepeatableModel, SampleError } from "@llm-cache/core"
+import {
+  IndependentModel,
+  LlmModel,
+  Persistent,
+  Repeatable,
+  type RepeatableModel,
+  type Sample,
+  SampleError
+} from "@llm-cache/core"
 import { type Duration, Effect, type Layer, type Scope, type Stream } from "effect"
 import { describe, expect, it } from "tstyche"
 
@@ -10,6 +18,18 @@ describe("LlmModel.sample", () => {
     expect(sampled).type.toBe<Effect.Effect<string, SampleError.SampleError, LlmModel.LlmModel>>()
     expect(LlmModel.sampleMany("Hello", 3)).type.toBe<
       Effect.Effect<Array<string>, SampleError.SampleError, LlmModel.LlmModel>
+    >()
+  })
+
+  it("gives whole samples with their metadata", () => {
+    type Samples<A> = Effect.Effect<A, SampleError.SampleError, LlmModel.LlmModel>
+    expect(LlmModel.sampleWithMetadata("Hello", { batch: 2 })).type.toBe<
+      Stream.Stream<Sample.Sample, SampleError.SampleError, LlmModel.LlmModel>
+    >()
+    expect(LlmModel.sampleOneWithMetadata("Hello")).type.toBe<Samples<Sample.Sample>>()
+    expect(LlmModel.sampleManyWithMetadata("Hello", 3)).type.toBe<Samples<Array<Sample.Sample>>>()
+    expect(IndependentModel.sampleOneWithMetadata("Hello")).type.toBe<
+      Effect.Effect<Sample.Sample, SampleError.SampleError, IndependentModel.IndependentModel>
     >()
   })
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Key } from "../../Key.ts"
 import type { Model, SampleOptions, Samples } from "../../Model.ts"
-import type { Drawn } from "../../Sample.ts"
+import type { Drawn, Sample } from "../../Sample.ts"
 import type { SampleError } from "../../SampleError.ts"
 import type { AnyFiber } from "../events/observe.ts"
 import { checkCount, invalidCount } from "./checkCount.ts"
@@ -14,40 +14,65 @@ import { peekUnobserved } from "./peek.ts"
 
 type Source = Omit<Model, "sample">
 
+/** What a program gets of a drawn sample. */
+interface Part<A> {
+  readonly of: (drawn: Drawn) => A
+  /** Whether samples that were peeked have it. */
+  readonly isAtHand: (samples: ReadonlyArray<Drawn>) => boolean
+}
+
+export const text: Part<string> = { of: (drawn) => drawn.text, isAtHand: () => true }
+
+export const whole: Part<Sample> = {
+  of: (drawn) => ({ text: drawn.text, metadata: drawn.metadata }),
+  // A sample that was peeked may read its metadata late. If that fails, the draw has the error.
+  isAtHand: (samples) => {
+    try {
+      return samples.every(({ metadata }) => metadata !== undefined)
+    } catch {
+      return false
+    }
+  }
+}
+
 /** The stream of a prompt's samples, from the model that a fiber has. */
-export const sampling = (
+export const sampling = <A>(
   modelOf: (fiber: AnyFiber) => Source,
   prompt: string,
-  options: SampleOptions | undefined
-): Stream.Stream<string, SampleError> =>
+  options: SampleOptions | undefined,
+  part: Part<A>
+): Stream.Stream<A, SampleError> =>
   Stream.fromPull(Effect.withFiberSucceed((fiber) => {
     const batch = options?.batch ?? 1
     const model = modelOf(fiber)
     const key = invalidCount("LlmModel.sample", "batch", batch) ?? keyOf(fiber, model.identity, prompt)
-    return key instanceof Key ? new Run(model, key, Infinity, batch, textsOf).draw : Effect.fail(key)
+    return key instanceof Key
+      ? new Run(model, key, Infinity, batch, part.isAtHand, partsOf(part)).draw
+      : Effect.fail(key)
   }))
 
-const textsOf = (samples: Samples): Arr.NonEmptyReadonlyArray<string> =>
-  samples.length === 1 ? [samples[0].text] : Arr.map(samples, ({ text }) => text)
+const partsOf = <A>({ of }: Part<A>) => (samples: Samples): Arr.NonEmptyReadonlyArray<A> =>
+  samples.length === 1 ? [of(samples[0])] : Arr.map(samples, of)
 
 /** The first sample of a prompt. */
-export const firstSample = (model: Source, prompt: string): Effect.Effect<string, SampleError> =>
+export const firstSample = <A>(model: Source, prompt: string, part: Part<A>): Effect.Effect<A, SampleError> =>
   Effect.withFiber((fiber) => {
     const key = keyOf(fiber, model.identity, prompt)
     if (!(key instanceof Key)) return Effect.fail(key)
-    const [atHand] = peekUnobserved(fiber, model, key, 0, 1)
-    return atHand !== undefined
-      ? Effect.succeed(atHand.text)
-      : Effect.map(model.draw(key, 0, 1), (samples) => samples[0].text)
+    const atHand = peekUnobserved(fiber, model, key, 0, 1)
+    return Arr.isReadonlyArrayNonEmpty(atHand) && part.isAtHand(atHand)
+      ? Effect.succeed(part.of(atHand[0]))
+      : Effect.map(model.draw(key, 0, 1), (samples) => part.of(samples[0]))
   })
 
 /** The first `n` samples of a prompt. Gives them all back if it fails or is interrupted. */
-export const firstSamples = Effect.fnUntraced(function*(
+export const firstSamples = Effect.fnUntraced(function*<A>(
   model: Source,
   prompt: string,
   n: number,
-  batch: number | undefined
-): Effect.fn.Return<Array<string>, SampleError> {
+  batch: number | undefined,
+  part: Part<A>
+): Effect.fn.Return<Array<A>, SampleError> {
   yield* checkCount("LlmModel.sampleMany", "n", n, 0)
   if (batch !== undefined) yield* checkCount("LlmModel.sampleMany", "batch", batch)
   const key = yield* Effect.withFiber((fiber) => {
@@ -55,13 +80,13 @@ export const firstSamples = Effect.fnUntraced(function*(
     return key instanceof Key ? Effect.succeed(key) : Effect.fail(key)
   })
   const drawn: Array<Drawn> = []
-  const run = new Run(model, key, n, batch, (samples) => {
+  const run = new Run(model, key, n, batch, part.isAtHand, (samples) => {
     for (const sample of samples) if (drawn.length < n) drawn.push(sample)
   })
   const draws = Effect.whileLoop({ while: () => drawn.length < n, body: () => run.draw, step: () => {} })
   const { giveBack } = model
   yield* giveBack === undefined ? draws : Effect.onError(draws, () => giveBack(key, [...drawn, ...run.undelivered]))
-  return drawn.map(({ text }) => text)
+  return drawn.map(part.of)
 })
 
 /**
@@ -84,7 +109,14 @@ class Run<A> {
   /** Samples that left the sequence before their draw returned. */
   #taken: Samples | undefined
 
-  constructor(model: Source, key: Key, n: number, batch: number | undefined, deliver: (samples: Samples) => A) {
+  constructor(
+    model: Source,
+    key: Key,
+    n: number,
+    batch: number | undefined,
+    isAtHand: (samples: Samples) => boolean,
+    deliver: (samples: Samples) => A
+  ) {
     this.#model = model
     this.#key = key
     this.#n = n
@@ -103,7 +135,7 @@ class Run<A> {
     const draw = isTold ? Effect.provideService(own, CurrentOwed, this.#owed) : own
     this.draw = model.peek === undefined ? draw : Effect.withFiber((fiber) => {
       const atHand = peekUnobserved(fiber, model, key, this.#position, n - this.#position)
-      return Arr.isReadonlyArrayNonEmpty(atHand) ? Effect.succeed(this.#advance(atHand)) : draw
+      return Arr.isReadonlyArrayNonEmpty(atHand) && isAtHand(atHand) ? Effect.succeed(this.#advance(atHand)) : draw
     })
   }
 
