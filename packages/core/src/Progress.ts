@@ -61,7 +61,7 @@ export interface Options {
   /**
    * The destination of the lines.
    *
-   * @default standard error
+   * @default standard error, or the console of a browser
    */
   readonly output?: Output | undefined
 }
@@ -88,7 +88,7 @@ export interface Options {
  */
 export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, Events.Events> =>
   Layer.effectDiscard(Effect.gen(function*() {
-    const { output = process.stderr } = options
+    const { output = globalThis.process?.stderr ?? browserConsole } = options
     const isInPlace = output.isTTY === true
     const interval = Duration.fromInput(options.interval ?? (isInPlace ? "1 second" : "30 seconds"))
     if (Option.isNone(interval) || !Duration.isPositive(interval.value)) {
@@ -154,3 +154,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, E
       Effect.forkScoped
     )
   }))
+
+// A browser has no standard error. The program's logger need not write to the console.
+// @effect-diagnostics-next-line globalConsole:off
+const browserConsole: Output = { write: (text) => console.error(text.trimEnd()) }

@@ -9,12 +9,14 @@ const hash = (text: string) => Crypto.hash("sha256", text, "hex")
 describe("In a browser", () => {
   it.effect("the whole package loads, samples in memory, and says that a directory needs a file system", () =>
     Effect.map(runScript("inBrowser.ts"), (output) => {
-      const { log, refused, ...rest } = JSON.parse(output)
+      const { log, progress, refused, ...rest } = JSON.parse(output)
       assert.deepStrictEqual(rest, {
         sampled: [["0 0", "0 1"], ["1 0", "1 1"], ["0 0", "0 1"], ["0 0", "0 1"]],
         requests: 2,
         hash: hash("A number?")
       })
+      assert.lengthOf(progress, 1)
+      assert.match(progress[0], /^0 in flight, 2 requests, .* samples\/s$/)
       assert.match(refused, /no file system.*MemoryStore.*no file system/)
       assert.match(String(log), /2 requested samples could not be stored.*2 of them are lost.*no file system/s)
     }))

@@ -11,17 +11,19 @@ for (const name of ["process", "Buffer", "setImmediate", "clearImmediate"]) Refl
 
 const {
   DirectoryStore,
+  Events,
   Fork,
   Independent,
   LlmModel,
   MemoryStore,
   Persistent,
+  Progress,
   Repeatable,
   RescueFile,
   SampleError,
   SampleStore
 } = await import("@llm-cache/core")
-const { Effect, Logger } = await import("effect")
+const { Effect, Layer, Logger } = await import("effect")
 
 let requests = 0
 const model = LlmModel.layer({
@@ -40,7 +42,12 @@ const program = Effect.all([
   Effect.provide(draws, Independent.layer),
   Effect.provide(draws, Repeatable.layer)
 ])
-const sampled = await Effect.runPromise(program.pipe(Effect.provide(cached), Effect.provide(model)))
+const progress: Array<string> = []
+console.error = (text: string) => progress.push(text)
+const watched = Layer.provideMerge(Progress.layer(), Events.layer)
+const sampled = await Effect.runPromise(
+  program.pipe(Effect.provide(cached), Effect.provide(model), Effect.provide(watched))
+)
 
 const replicated = Persistent.layerReplication({ model: "m", store: MemoryStore.layer })
 const miss = await Effect.runPromise(Effect.flip(LlmModel.sampleOne("A number?")).pipe(Effect.provide(replicated)))
@@ -62,6 +69,7 @@ await Effect.runPromise(
 console.log(JSON.stringify({
   sampled,
   requests: requests - 1,
+  progress,
   hash: miss instanceof SampleError.ReplicationCacheMiss && miss.promptHash,
   refused: `${refused.message} ${noFile.message}`,
   log
