@@ -17,7 +17,7 @@
  * | `tokens` | tokens of prompts + tokens of answers in this run's requests |
  * | `samples/s` | samples from caches and from requests, per second of the last interval |
  *
- * A terminal shows one line that changes in place. A log file or CI gets a new line after each interval with a change.
+ * A terminal shows one line that changes in place, beneath everything else that the program prints. A log file or CI gets a new line after each interval with a change.
  * When the layer closes it prints a last line. Progress goes to standard error, so that the program's output stays clean.
  *
  * @since 0.1.0
@@ -28,6 +28,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Events from "./Events.ts"
+import { makeLog, makeTerminalLine, printersBeside } from "./internal/events/terminalLine.ts"
 import { UsageCounter } from "./internal/events/usageCounter.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 
@@ -97,13 +98,9 @@ export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, E
         description: "interval is not above zero: give a longer time, or leave it out"
       })
     }
-    const write = (text: string): void => {
-      try {
-        output.write(text)
-      } catch {
-        // The program goes on after its console has closed.
-      }
-    }
+    const terminal = isInPlace
+      ? makeTerminalLine(output, printersBeside(output))
+      : makeLog(output)
     const counter = new UsageCounter()
     const inFlight = new Set<string>()
     const retrying = new Set<string>()
@@ -142,12 +139,9 @@ export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, E
         `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} samples/s`
       ].join(", ")
     })
-    const show = Effect.map(
-      line,
-      (text) => write(isInPlace ? `\r\x1b[2K${text.slice(0, (output.columns || 80) - 1)}` : `${text}\n`)
-    )
+    const show = Effect.map(line, terminal.show)
 
-    yield* Effect.addFinalizer(() => Effect.map(line, (text) => write(`${isInPlace ? "\r\x1b[2K" : ""}${text}\n`)))
+    yield* Effect.addFinalizer(() => Effect.map(line, terminal.close))
     yield* Effect.sleep(interval.value).pipe(
       Effect.andThen(Effect.suspend(() => isInPlace || changes !== shown ? show : Effect.void)),
       Effect.forever,
