@@ -32,6 +32,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as DirectoryStore from "./DirectoryStore.ts"
 import * as Identity from "./Identity.ts"
+import { Listeners } from "./internal/events/listeners.ts"
 import { makeCache } from "./internal/model/cache.ts"
 import { excluding } from "./internal/model/excludeFinishReasons.ts"
 import { finish } from "./internal/model/finish.ts"
@@ -186,6 +187,12 @@ export interface ConfigOptions
   readonly directory?: string | Config.Config<string> | undefined
   /** @default `LLM_CACHE_REPLICATION`, `true` or `false`, and `false` if that is not set */
   readonly replication?: boolean | Config.Config<boolean> | undefined
+  /**
+   * Whether the run gets a trace in the directory, see `Trace`.
+   *
+   * @default `LLM_CACHE_TRACE`, `1` or `0`, and no trace if that is not set
+   */
+  readonly trace?: boolean | Config.Config<boolean> | undefined
 }
 
 /**
@@ -425,7 +432,7 @@ const isLayer = <E, R>(store: Store | Layer.Layer<SampleStore, E, R>): store is 
  *
  * **Details**
  *
- * Reads `LLM_CACHE_DIRECTORY`, and `LLM_CACHE_REPLICATION` (`true` or `false`, default `false`). Each can be given in
+ * Reads `LLM_CACHE_DIRECTORY`, `LLM_CACHE_REPLICATION` and `LLM_CACHE_TRACE` (`true` or `false`, default `false`). Each can be given in
  * `options` instead, as a value or as a `Config`. Excluded finish reasons are part of the program's meaning, and given in
  * code. The layer is built asynchronously, because it loads `effect/Config` only when it is built.
  *
@@ -443,8 +450,9 @@ export const layerConfig = (
     // Config brings all of Schema, which a program that does not use it need not load.
     const Config = yield* Effect.promise(() => import("effect/Config"))
     const resolve = <A>(value: A | Config.Config<A>) => Config.isConfig(value) ? value : Effect.succeed(value)
-    return layer({
-      directory: yield* resolve(options.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY")),
+    const directory = yield* resolve(options.directory ?? Config.NonEmptyString("LLM_CACHE_DIRECTORY"))
+    const cached = layer({
+      directory,
       replication: yield* resolve(
         options.replication ?? Config.Boolean("LLM_CACHE_REPLICATION").pipe(Config.withDefault(false))
       ),
@@ -453,4 +461,29 @@ export const layerConfig = (
       onClose: options.onClose,
       rescueDirectory: options.rescueDirectory
     })
+    const isTraced = yield* resolve(options.trace ?? Config.Boolean("LLM_CACHE_TRACE").pipe(Config.withDefault(false)))
+    return isTraced ? traced(cached, directory) : cached
   })))
+
+const traced = <E, R>(
+  self: Layer.Layer<LlmModel.LlmModel | RepeatableModel, E, R>,
+  directory: string
+): Layer.Layer<LlmModel.LlmModel | RepeatableModel, E | StoreError, R> =>
+  Layer.fromBuild((memoMap, scope) =>
+    Effect.gen(function*() {
+      const Trace = yield* Effect.promise(() => import("./Trace.ts"))
+      const { listener } = yield* Trace.make({ directory })
+      const context = yield* Layer.buildWithMemoMap(self, memoMap, scope)
+      const model = Context.get(context, LlmModel.LlmModel)
+      return repeatableContext(LlmModel.fromDraw({
+        ...model,
+        // A program with `Events` of its own still has them.
+        draw: (key, position, batch, options) =>
+          Effect.updateService(
+            model.draw(key, position, batch, options && { of: model.draw, onTaken: options.onTaken }),
+            Listeners,
+            (outer) => [...outer, listener]
+          )
+      }))
+    }).pipe(Effect.provideService(Scope.Scope, scope))
+  )

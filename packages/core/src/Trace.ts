@@ -1,0 +1,434 @@
+/**
+ * Traces of runs: a file of lines for each run, which says what it asked, replayed, requested and missed.
+ *
+ * **When to use**
+ *
+ * Use `layer` (or `LLM_CACHE_TRACE=1` with `Persistent.layerConfig`) to be able to ask later what a run did, why it missed,
+ * and which part of a cache it used. `llm-cache stats`, `why-miss` and `slice` read traces.
+ *
+ * **Details**
+ *
+ * A trace is `<root>/.runs/<time>-<name>.jsonl`, beside the samples of a directory, which its owner alone can read. It has
+ * no text of a sample, no argument and no environment, and the text of a prompt only if the cache does not have it. Beside
+ * it, `<time>-<name>.json` is its receipt so far, written about once a second and at the end. At 256 MB the lines end, and the
+ * receipt goes on.
+ *
+ * Lines are written in the background. A process that is killed loses the lines of its last moments.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Events from "./Events.ts"
+import type { Identity } from "./Identity.ts"
+import { attempt, failure } from "./internal/directory/errors.ts"
+import { list as namesIn } from "./internal/directory/files.ts"
+import { UsageCounter } from "./internal/events/usageCounter.ts"
+import { Fs, Path } from "./internal/node.ts"
+import { Decoder } from "./internal/trace/decode.ts"
+import { toEvent } from "./internal/trace/events.ts"
+import { fileName, readSummary, runsIn, summaryPath } from "./internal/trace/folders.ts"
+import { readLines } from "./internal/trace/readLines.ts"
+import { Recorder } from "./internal/trace/recorder.ts"
+import type { Key } from "./Key.ts"
+import type { StoreError } from "./SampleError.ts"
+import type { Usage } from "./Usage.ts"
+
+// -----------------------------------------------------------------------------
+// models
+// -----------------------------------------------------------------------------
+
+/**
+ * What a run did, in numbers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Receipt {
+  /** Draws that a cache answered or missed, and samples of requests that went by all caches. */
+  readonly asked: number
+  /** Draws of samples that a cache had, without the first draws of samples that this run requested. */
+  readonly replayed: number
+  /** Samples that this run requested, stored and drew. */
+  readonly bought: number
+  /** Draws that a replication could not answer. */
+  readonly missed: number
+  /** Samples of requests that no cache stored. */
+  readonly bypassed: number
+  /** Draws by a shared reader while another draw of the same key was in progress: their order may differ next time. */
+  readonly racing: number
+  /** Draws of positions that the run had drawn before, among those that count as replayed. */
+  readonly reread: number
+  /** Requests that brought no sample. */
+  readonly failed: number
+  /** Prompt tokens of this run's requests. */
+  readonly inputTokens: number
+  /** Completion tokens of this run's requests. */
+  readonly outputTokens: number
+  /** Prompt tokens of the past requests behind the replayed samples. */
+  readonly replayedInputTokens: number
+  /** Completion tokens of the past requests behind the replayed samples. */
+  readonly replayedOutputTokens: number
+  /** Whether something was asked, and nothing was bought, missed, bypassed, failed or racing. */
+  readonly isReplay: boolean
+  /** The exit code; `undefined` as long as the run goes on, and if it was killed. */
+  readonly exit: number | undefined
+  /** Whether the trace reached its greatest size, so that the last lines are missing. The receipt counts them. */
+  readonly isCut: boolean
+}
+
+/**
+ * A run that has a trace.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Run {
+  /** The name of the file without its ending, which no other run in the folder has. Names sort by time. */
+  readonly id: string
+  readonly file: string
+}
+
+/**
+ * The key of a draw. A trace has the hash of the prompt: `SampleStore` finds the prompt by it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TracedKey {
+  readonly identity: Identity
+  readonly promptHash: string
+  readonly path: ReadonlyArray<string>
+}
+
+interface At {
+  /** In milliseconds since the epoch. */
+  readonly at: number
+}
+
+interface Draw extends At {
+  readonly key: TracedKey
+  readonly position: number
+}
+
+interface OfStore extends Draw {
+  /** The id of the cache's store, or `Repeatable`. */
+  readonly store: string
+}
+
+interface OfSample extends OfStore {
+  /** The name of the sample's request, and its index there. */
+  readonly request: string | undefined
+  readonly index: number | undefined
+}
+
+interface OfRequest extends Draw {
+  readonly request: string
+}
+
+/**
+ * A line of a trace. The types of lines with a store or a request are those of `Events`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Entry =
+  | At & { readonly type: "run"; readonly name: string; readonly pid: number }
+  | OfSample & {
+    readonly type: "hit"
+    readonly waited: boolean
+    /** Of the first hit of a past request alone. */
+    readonly tokens:
+      | { readonly inputTokens: number; readonly outputTokens: number; readonly elapsed: number }
+      | undefined
+  }
+  | OfStore & { readonly type: "miss"; readonly asks: "cache" | "provider" | "nothing" }
+  | OfSample & { readonly type: "stored" | "refused" }
+  | Draw & { readonly type: "raced" }
+  | OfRequest & {
+    readonly type: "sent"
+    readonly n: number
+    readonly model: string
+    readonly provider: string | undefined
+  }
+  | OfRequest & {
+    readonly type: "done"
+    readonly samples: number
+    readonly failures: number
+    readonly inputTokens: number
+    readonly outputTokens: number
+    readonly elapsed: number
+  }
+  | OfRequest & { readonly type: "failed"; readonly elapsed: number; readonly error: string }
+  /** A client of a server asks for samples. */
+  | At & { readonly type: "ask"; readonly key: TracedKey; readonly n: number }
+  /** The server has given them. */
+  | At & { readonly type: "given"; readonly key: TracedKey; readonly positions: ReadonlyArray<number> }
+  /** The text of a prompt that the cache does not have. */
+  | { readonly type: "prompt"; readonly key: TracedKey; readonly text: string }
+  | At & { readonly type: "cut" }
+  | At & { readonly type: "end"; readonly exit: number }
+
+// -----------------------------------------------------------------------------
+// writing
+// -----------------------------------------------------------------------------
+
+/**
+ * Where a trace is written.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * The folder that gets the folder `.runs`: that of a directory store, or of the file of a database. A `~` at its start is
+   * the home folder.
+   *
+   * @default `llm-cache` in `$XDG_STATE_HOME`, or in `~/.local/state`
+   */
+  readonly directory?: string | undefined
+  /**
+   * A name for the run, in the name of its file.
+   *
+   * @default "run"
+   */
+  readonly name?: string | undefined
+}
+
+/**
+ * The service of a trace that is being written.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Trace extends Context.Service<Trace, {
+  readonly run: Run
+  /** Writes an event, as a listener of `Events`. */
+  readonly listener: Events.Listener
+  /** What the run did so far. */
+  readonly receipt: Effect.Effect<Receipt>
+  /** Gives the run another exit code than that of the scope. */
+  readonly exitWith: (exit: number) => Effect.Effect<void>
+  /** Notes that a client asks for samples. */
+  readonly ask: (key: Key, n: number) => Effect.Effect<void>
+  /** Notes the positions that a client was given. */
+  readonly give: (key: Key, positions: ReadonlyArray<number>) => Effect.Effect<void>
+}>()("@llm-cache/core/Trace") {}
+
+/**
+ * Begins a trace, which ends with the scope. It hears of nothing by itself: see `layer`.
+ *
+ * **Details**
+ *
+ * The exit code is 0 if the scope closes with a success, 130 after an interruption and 1 otherwise.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = ({ directory, name = "run" }: Options = {}): Effect.Effect<
+  Trace["Service"],
+  StoreError,
+  Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const folder = runsIn(directory)
+    let exitCode: number | undefined
+    const recorder = yield* Effect.acquireRelease(
+      attempt(failure(`trace ${folder}`, "open"), () => new Recorder(folder, fileName(now, name), name, now)),
+      (recorder, exit) =>
+        Effect.sync(() =>
+          recorder.end(exitCode ?? (Exit.isSuccess(exit) ? 0 : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1))
+        )
+    )
+    return {
+      run: runOf(recorder.path),
+      listener: recorder.listen,
+      receipt: Effect.sync(() => recorder.receipt()),
+      exitWith: (exit) => Effect.sync(() => void (exitCode = exit)),
+      ask: (key, n) => Effect.sync(() => recorder.ask(key, n)),
+      give: (key, positions) => Effect.sync(() => recorder.give(key, positions))
+    }
+  })
+
+/**
+ * Writes a trace of all programs that use the same `Events`, until the layer closes.
+ *
+ * **Example** (A run that can be explained)
+ *
+ * ```ts
+ * import { Events, LlmModel, Trace } from "@llm-cache/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const program = LlmModel.sampleMany("A number?", 10).pipe(
+ *   Effect.provide(Layer.provideMerge(Trace.layer({ directory: "~/.llm_cache", name: "numbers" }), Events.layer))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<Trace, StoreError, Events.Events> =>
+  Layer.effect(Trace, Effect.tap(make(options), ({ listener }) => Events.listen(listener)))
+
+// -----------------------------------------------------------------------------
+// reading
+// -----------------------------------------------------------------------------
+
+/**
+ * The root of the traces of a cache: the folder itself, or the folder of a database's file. `undefined`, the folder of the
+ * user's state, for a server's URL.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const directoryOf = (cache: string): string | undefined => {
+  if (/^[a-z][\w+.-]*:\/\//i.test(cache)) return undefined
+  const isFile = Fs.statSync(cache, { throwIfNoEntry: false })?.isFile() ?? /\.(db|sqlite3?)$/i.test(cache)
+  return isFile ? Path.dirname(cache) : cache
+}
+
+/**
+ * The runs that have a trace, the oldest first. None if there is no folder `.runs`.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const list = (directory?: string): Effect.Effect<ReadonlyArray<Run>, StoreError> =>
+  Effect.suspend(() => {
+    const folder = runsIn(directory)
+    return attempt(failure(`trace ${folder}`, "open"), () =>
+      namesIn(folder).filter((name) => name.endsWith(".jsonl")).sort().map((name) => runOf(Path.join(folder, name))))
+  })
+
+/**
+ * The lines of a trace, in order, without holding them all in memory. A last line that a kill tore is left out. The stream
+ * fails if the file cannot be read, or has another line that belongs to no trace.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const read = (file: string): Stream.Stream<Entry, StoreError> => decoded(file)
+
+/**
+ * The receipt of a run. It reads the summary if the trace has no line that the summary does not count.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const receipt = (file: string): Effect.Effect<Receipt, StoreError> =>
+  Effect.flatMap(
+    attempt(failure(`trace ${file}`, "open"), () => [Fs.statSync(file).size, readSummary(summaryPath(file))] as const),
+    ([size, summary]) =>
+      summary !== undefined && summary.bytes === size
+        ? Effect.succeed({ ...summary.receipt, exit: summary.receipt.exit })
+        : Effect.suspend(() => {
+          const decoder = new Decoder()
+          return Effect.map(Stream.runDrain(decoded(file, decoder)), () => decoder.counter.receipt())
+        })
+  )
+
+/**
+ * The usage of a run, as `Usage.measure` around it would have given it. Of a cut trace it is the usage up to the cut.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const usage = (file: string): Effect.Effect<Usage, StoreError> =>
+  Effect.suspend(() => {
+    const counter = new UsageCounter()
+    return Effect.map(
+      Stream.runForEach(read(file), (entry) =>
+        Effect.sync(() => {
+          const event = toEvent(entry)
+          if (event !== undefined) counter.add(event)
+        })),
+      () => counter.usage()
+    )
+  })
+
+/**
+ * The positions of a key in a store that a run drew.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Used {
+  readonly key: TracedKey
+  /** The id of the store, or `Repeatable`. */
+  readonly store: string
+  /** In ascending order, each once. */
+  readonly positions: ReadonlyArray<number>
+}
+
+/**
+ * What a run drew from its caches, by key and store in the order of the first draws: these are the samples of a slice.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const used = (file: string): Effect.Effect<ReadonlyArray<Used>, StoreError> =>
+  Effect.suspend(() => {
+    const all = new Map<string, Map<TracedKey, { readonly drawn: Set<number>; readonly missing: Set<number> }>>()
+    const of = (key: TracedKey, store: string) => {
+      let keys = all.get(store)
+      if (keys === undefined) all.set(store, keys = new Map())
+      let positions = keys.get(key)
+      if (positions === undefined) keys.set(key, positions = { drawn: new Set(), missing: new Set() })
+      return positions
+    }
+    return Effect.map(
+      Stream.runForEach(read(file), (entry) =>
+        Effect.sync(() => {
+          if (entry.type === "hit") of(entry.key, entry.store).drawn.add(entry.position)
+          else if (entry.type === "miss") of(entry.key, entry.store).missing.add(entry.position)
+          else if (entry.type === "stored") {
+            const { drawn, missing } = of(entry.key, entry.store)
+            if (missing.delete(entry.position)) drawn.add(entry.position)
+          }
+        })),
+      () =>
+        [...all].flatMap(([store, keys]) =>
+          [...keys].flatMap(([key, { drawn }]) =>
+            drawn.size === 0 ? [] : [{ key, store, positions: [...drawn].sort((a, b) => a - b) }]
+          )
+        )
+    )
+  })
+
+const runOf = (file: string): Run => ({ id: Path.basename(file, ".jsonl"), file })
+
+const decoded = (file: string, decoder = new Decoder()): Stream.Stream<Entry, StoreError> =>
+  Stream.suspend(() => {
+    const failed = failure(`trace ${file}`, "open")
+    const chunks = readLines(file)
+    let line = 0
+    const page = (
+      { done, value }: IteratorResult<ReadonlyArray<string>, void>
+    ): Effect.Effect<readonly [ReadonlyArray<Entry>, Option.Option<undefined>], StoreError> => {
+      if (done) return Effect.succeed([[], Option.none()])
+      const entries: Array<Entry> = []
+      for (const text of value) {
+        line++
+        const entry = decoder.decode(text)
+        if (entry === "damaged") {
+          return failed({
+            kind: "Damaged",
+            description: `line ${line} is no line of a trace: restore the file, or delete it`
+          })
+        }
+        if (entry !== undefined) entries.push(entry)
+      }
+      return Effect.succeed([entries, Option.some(undefined)])
+    }
+    return Stream.paginate(undefined, () => Effect.flatMap(attempt(failed, () => chunks.next()), page)).pipe(
+      Stream.ensuring(Effect.sync(() => chunks.return()))
+    )
+  })

@@ -1,0 +1,133 @@
+import * as Predicate from "effect/Predicate"
+import { fromId, type Identity } from "../../Identity.ts"
+import { parseJson } from "../../StoreRow.ts"
+import type { Entry, TracedKey } from "../../Trace.ts"
+import { ReceiptCounter } from "./receiptCounter.ts"
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Turns the lines of a trace into entries, and counts them. */
+export class Decoder {
+  readonly counter = new ReceiptCounter()
+  readonly #keys: Array<TracedKey> = []
+  readonly #identities: Array<Identity> = []
+  readonly #stores: Array<string> = []
+  #start = 0
+
+  /** The entry of a line, `undefined` for a line that only explains others; `"damaged"` if it is no line of a trace. */
+  decode(line: string): Entry | undefined | "damaged" {
+    const parsed = parseJson(line)
+    return Predicate.isObject(parsed) ? this.#decode(parsed) : "damaged"
+  }
+
+  #decode(fields: Fields): Entry | undefined | "damaged" {
+    const { counter } = this
+    const at = this.#start + number(fields["ms"])
+    switch (fields["t"]) {
+      case "run":
+        this.#start = number(fields["at"])
+        return { type: "run", at: this.#start, name: text(fields["name"]), pid: number(fields["pid"]) }
+      case "store":
+        this.#stores[number(fields["store"])] = text(fields["id"])
+        return undefined
+      case "key": {
+        const given = typeof fields["id"] === "string" ? fromId(fields["id"]) : undefined
+        if (given !== undefined) this.#identities[number(fields["identity"])] = given
+        const identity = this.#identities[number(fields["identity"])]
+        const fork = fields["fork"]
+        if (identity === undefined || !Array.isArray(fork)) return "damaged"
+        this.#keys[number(fields["key"])] = { identity, path: fork.map(String), promptHash: text(fields["hash"]) }
+        return undefined
+      }
+      case "cut":
+        counter.cut()
+        return { type: "cut", at }
+      case "end":
+        counter.end(number(fields["exit"]))
+        return { type: "end", at, exit: number(fields["exit"]) }
+    }
+    const keyNumber = number(fields["key"])
+    const key = this.#keys[keyNumber]
+    if (key === undefined) return "damaged"
+    if (fields["t"] === "prompt") return { type: "prompt", key, text: text(fields["text"]) }
+    const storeNumber = number(fields["store"])
+    const store = this.#stores[storeNumber] ?? ""
+    const position = number(fields["position"])
+    const request = typeof fields["request"] === "string" ? fields["request"] : undefined
+    const index = typeof fields["index"] === "number" ? fields["index"] : undefined
+    const [inputTokens, outputTokens] = [number(fields["input"]), number(fields["output"])]
+    const elapsed = number(fields["elapsed"])
+    switch (fields["t"]) {
+      case "hit":
+        if (counter.hit(keyNumber, storeNumber, position, request)) counter.replayedTokens(inputTokens, outputTokens)
+        return {
+          type: "hit",
+          at,
+          key,
+          position,
+          store,
+          waited: fields["waited"] === true,
+          request,
+          index,
+          tokens: "elapsed" in fields ? { inputTokens, outputTokens, elapsed } : undefined
+        }
+      case "miss": {
+        const asks = text(fields["asks"]) as "cache" | "provider" | "nothing"
+        counter.miss(keyNumber, storeNumber, position, asks)
+        return { type: "miss", at, key, position, store, asks }
+      }
+      case "stored":
+        counter.stored(keyNumber, storeNumber, position, request)
+        return { type: "stored", at, key, position, store, request, index }
+      case "refused":
+        return { type: "refused", at, key, position, store, request, index }
+      case "raced":
+        counter.raced()
+        return { type: "raced", at, key, position }
+      case "sent": {
+        const provider = typeof fields["provider"] === "string" ? fields["provider"] : undefined
+        return {
+          type: "sent",
+          at,
+          key,
+          position,
+          request: request ?? "",
+          n: number(fields["n"]),
+          model: text(fields["model"]),
+          provider
+        }
+      }
+      case "done": {
+        const [samples, failures] = [number(fields["samples"]), number(fields["failures"])]
+        counter.done(request ?? "", samples, inputTokens, outputTokens)
+        return {
+          type: "done",
+          at,
+          key,
+          position,
+          request: request ?? "",
+          samples,
+          failures,
+          inputTokens,
+          outputTokens,
+          elapsed
+        }
+      }
+      case "failed":
+        counter.failed()
+        return { type: "failed", at, key, position, request: request ?? "", elapsed, error: text(fields["error"]) }
+      case "ask":
+        return { type: "ask", at, key, n: number(fields["n"]) }
+      case "given": {
+        const positions = fields["positions"]
+        return { type: "given", at, key, positions: Array.isArray(positions) ? positions.map(Number) : [] }
+      }
+      default:
+        return "damaged"
+    }
+  }
+}
+
+const number = (value: unknown): number => typeof value === "number" ? value : 0
+
+const text = (value: unknown): string => typeof value === "string" ? value : ""

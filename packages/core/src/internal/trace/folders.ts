@@ -1,0 +1,46 @@
+import type { Receipt } from "../../Trace.ts"
+import { runsFolder } from "../directory/samplePath.ts"
+import { Fs, Os, Path } from "../node.ts"
+
+/** The receipt of a trace that had so many bytes. */
+export interface Summary {
+  readonly bytes: number
+  readonly receipt: Receipt
+}
+
+/** The folder of the traces below a root. Without one, it is in the folder in which the user's programs keep state. */
+export const runsIn = (root: string | undefined): string => {
+  // Where there is no `Config`, which is large: the row of the start-up.
+  // @effect-diagnostics-next-line processEnv:off
+  const state = () => process.env["XDG_STATE_HOME"] || Path.join(Os.homedir(), ".local", "state")
+  const above = root === undefined
+    ? Path.join(state(), "llm-cache")
+    : Path.resolve(root.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
+  return Path.join(above, runsFolder)
+}
+
+/** The name of a run's file, without its ending. It sorts by time. */
+export const fileName = (start: number, name: string): string =>
+  // @effect-diagnostics-next-line globalDate:off
+  `${new Date(start).toISOString().replaceAll(":", "-").replace(/\.\d+Z$/, (end) => `-${end.slice(1, -1)}`)}-${
+    encodeURIComponent(name.toWellFormed()).replace(/[*%.~'()!]/g, "_").slice(0, 100)
+  }`
+
+export const summaryPath = (file: string): string => file.replace(/\.jsonl$/, ".json")
+
+/** Writes a summary whole or not at all. */
+export const writeSummary = (path: string, summary: Summary): void => {
+  const temporary = `${path}.${process.pid}.tmp`
+  Fs.writeFileSync(temporary, `${JSON.stringify(summary)}\n`, { mode: 0o600 })
+  Fs.renameSync(temporary, path)
+}
+
+/** The summary beside a trace, `undefined` if there is none, or one that was spoilt. */
+export const readSummary = (path: string): Summary | undefined => {
+  try {
+    const summary: Summary = JSON.parse(Fs.readFileSync(path, "utf8"))
+    return typeof summary.bytes === "number" && typeof summary.receipt?.asked === "number" ? summary : undefined
+  } catch {
+    return undefined
+  }
+}

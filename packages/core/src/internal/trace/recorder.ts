@@ -1,0 +1,209 @@
+import type { Event, Hit, RequestDone, Stored } from "../../Events.ts"
+import type { Key } from "../../Key.ts"
+import type { Metadata } from "../../Sample.ts"
+import type { Receipt } from "../../Trace.ts"
+import { failureType } from "../events/failureType.ts"
+import { KeyMap } from "../model/keyMap.ts"
+import { summaryPath, writeSummary } from "./folders.ts"
+import { ReceiptCounter } from "./receiptCounter.ts"
+import { TraceFile } from "./traceFile.ts"
+
+/** A trace has lines up to this size, in bytes. Then it only counts. */
+const limit = 256 * 1024 * 1024
+
+/** How many milliseconds are between two summaries. */
+const summaryInterval = 1000
+
+/** Writes the events of a run as lines, and counts them. */
+export class Recorder {
+  readonly #file: TraceFile
+  readonly #limit: number
+  readonly #counter = new ReceiptCounter()
+  readonly #start: number
+  readonly #keys = new KeyMap<number>()
+  #keyCount = 0
+  readonly #identities = new Map<string, number>()
+  readonly #stores = new Map<string, number>()
+  readonly #toldPrompts = new Set<number>()
+  /** The store of the last event: most events have the same. */
+  #lastStore: string | undefined
+  #lastStoreNumber = 0
+  #isCut = false
+  #summarized = 0
+
+  constructor(folder: string, file: string, name: string, start: number, most = limit) {
+    this.#start = start
+    this.#limit = most
+    this.#file = new TraceFile(folder, file, (bytes) => this.#summarize(bytes))
+    this.#write(JSON.stringify({ t: "run", version: 1, name, at: start, pid: process.pid }))
+    this.#file.flush()
+  }
+
+  get path(): string {
+    return this.#file.path
+  }
+
+  receipt(): Receipt {
+    return this.#counter.receipt()
+  }
+
+  readonly listen = (event: Event): void => {
+    const key = this.#keyOf(event.key)
+    switch (event._tag) {
+      case "Hit":
+        return this.#hit(key, event)
+      case "Miss": {
+        const { asks, position } = event
+        const store = this.#storeOf(event.store)
+        this.#counter.miss(key, store, position, asks)
+        if (asks === "nothing") this.#tellPrompt(key, event.key)
+        return this.#line("miss", key, `,"store":${store},"position":${position},"asks":"${asks}"`)
+      }
+      case "Stored":
+        return this.#stored(key, event)
+      case "Refused":
+        return this.#line(
+          "refused",
+          key,
+          `,"store":${this.#storeOf(event.store)},"position":${event.position}${sampleFields(event.sample.metadata)}`
+        )
+      case "RequestSent":
+        // A draw that no cache has seen.
+        if (!this.#counter.isMissing(key)) this.#tellPrompt(key, event.key)
+        return this.#line(
+          "sent",
+          key,
+          `,"position":${event.position},"request":"${event.request}","n":${event.n},"model":${
+            JSON.stringify(event.model)
+          }` +
+            (event.provider === undefined ? "" : `,"provider":${JSON.stringify(event.provider)}`)
+        )
+      case "RequestDone":
+        return this.#done(key, event)
+      case "RequestFailed":
+        this.#counter.failed()
+        this.#tellPrompt(key, event.key)
+        return this.#line(
+          "failed",
+          key,
+          `,"position":${event.position},"request":"${event.request}","elapsed":${event.elapsed},"error":"${
+            failureType(event.cause)
+          }"`
+        )
+      case "RequestRetried":
+    }
+  }
+
+  /** Notes a request of a client for some samples. */
+  ask(key: Key, n: number): void {
+    this.#line("ask", this.#keyOf(key), `,"n":${n}`)
+  }
+
+  /** Notes positions that a client was given. */
+  give(key: Key, positions: ReadonlyArray<number>): void {
+    this.#line("given", this.#keyOf(key), `,"positions":${JSON.stringify(positions)}`)
+  }
+
+  end(exit: number): void {
+    this.#counter.end(exit)
+    this.#file.append(`{"t":"end","ms":${this.#now()},"exit":${exit}}`)
+    this.#summarized = 0
+    this.#file.close()
+  }
+
+  #hit(key: number, { position, sample, store: name, waited }: Hit): void {
+    const { metadata } = sample
+    const store = this.#storeOf(name)
+    let tokens = ""
+    if (this.#counter.hit(key, store, position, metadata.request)) {
+      const { elapsed, inputTokens = 0, outputTokens = 0 } = metadata
+      this.#counter.replayedTokens(inputTokens, outputTokens)
+      tokens = `,"input":${inputTokens},"output":${outputTokens},"elapsed":${elapsed ?? 0}`
+    }
+    this.#line(
+      "hit",
+      key,
+      `,"store":${store},"position":${position}${waited ? `,"waited":true` : ""}${sampleFields(metadata)}${tokens}`
+    )
+  }
+
+  #stored(key: number, { position, sample: { metadata }, store: name }: Stored): void {
+    const store = this.#storeOf(name)
+    this.#counter.stored(key, store, position, metadata.request)
+    this.#line("stored", key, `,"store":${store},"position":${position}${sampleFields(metadata)}`)
+  }
+
+  #done(key: number, { elapsed, failures, position, request, samples }: RequestDone): void {
+    const { inputTokens = 0, outputTokens = 0 } = samples[0]?.metadata ?? {}
+    this.#counter.done(request, samples.length, inputTokens, outputTokens)
+    this.#line(
+      "done",
+      key,
+      `,"position":${position},"request":"${request}","samples":${samples.length},"failures":${failures.length}` +
+        `,"input":${inputTokens},"output":${outputTokens},"elapsed":${elapsed}`
+    )
+  }
+
+  #line(type: string, key: number, fields: string): void {
+    if (!this.#isCut) this.#write(`{"t":"${type}","ms":${this.#now()},"key":${key}${fields}}`)
+  }
+
+  #write(line: string): void {
+    if (this.#isCut) return
+    if (this.#file.size + line.length > this.#limit) {
+      this.#isCut = true
+      this.#counter.cut()
+      return this.#file.append(`{"t":"cut","ms":${this.#now()}}`)
+    }
+    this.#file.append(line)
+  }
+
+  #now(): number {
+    // Real time, also in a program with another clock: an event is no effect.
+    // @effect-diagnostics-next-line globalDate:off
+    return Date.now() - this.#start
+  }
+
+  #keyOf(key: Key): number {
+    let number = this.#keys.get(key)
+    if (number !== undefined) return number
+    this.#keys.set(key, number = this.#keyCount++)
+    let identity = this.#identities.get(key.identity.id)
+    const isNew = identity === undefined
+    if (identity === undefined) this.#identities.set(key.identity.id, identity = this.#identities.size)
+    const id = isNew ? { id: key.identity.id } : undefined
+    this.#write(JSON.stringify({ t: "key", key: number, identity, ...id, hash: key.promptHash, fork: key.path }))
+    return number
+  }
+
+  #storeOf(name: string): number {
+    if (name === this.#lastStore) return this.#lastStoreNumber
+    let number = this.#stores.get(name)
+    if (number === undefined) {
+      this.#stores.set(name, number = this.#stores.size)
+      this.#write(JSON.stringify({ t: "store", store: number, id: name }))
+    }
+    this.#lastStore = name
+    return this.#lastStoreNumber = number
+  }
+
+  /** The cache does not have the prompt. */
+  #tellPrompt(key: number, { prompt }: Key): void {
+    if (this.#isCut || this.#toldPrompts.has(key)) return
+    this.#toldPrompts.add(key)
+    this.#write(`{"t":"prompt","key":${key},"text":${JSON.stringify(prompt)}}`)
+  }
+
+  #summarize(bytes: number): void {
+    const now = this.#now()
+    if (now - this.#summarized < summaryInterval && this.#summarized > 0) return
+    this.#summarized = Math.max(1, now)
+    writeSummary(summaryPath(this.#file.path), { bytes, receipt: this.receipt() })
+  }
+}
+
+const sampleFields = ({ index, request }: Metadata): string =>
+  request === undefined ? "" : `,"request":${quote(request)}${index === undefined ? "" : `,"index":${index}`}`
+
+// Nearly all names of requests are UUIDs.
+const quote = (request: string): string => /^[\w-]+$/.test(request) ? `"${request}"` : JSON.stringify(request)

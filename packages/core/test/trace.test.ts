@@ -1,0 +1,409 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Audit,
+  Events,
+  Fork,
+  Identity,
+  Independent,
+  Key,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Repeatable,
+  type SampleError,
+  type SampleStore,
+  Trace,
+  Transfer,
+  Usage
+} from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
+import { ConfigProvider, Effect, Exit, Layer, Schema, Scope, Stream } from "effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { Recorder } from "../src/internal/trace/recorder.ts"
+import { makeDirectory, readTree } from "./support/directory.ts"
+import { patched } from "./support/patched.ts"
+import { using } from "./support/provider.ts"
+import { Combinator, directoryStore, take, Takes } from "./support/stack.ts"
+
+const makeMetered = () =>
+  Effect.map(
+    TestModel.make({
+      model: "metered",
+      script: ({ n, path, prompt }, i) => ({
+        samples: Array.from({ length: n }, (_, j) => `${path.join()} ${prompt} ${i} ${j}`),
+        inputTokens: 10 + i,
+        outputTokens: 3 * n
+      })
+    }),
+    ({ model }) => model
+  )
+
+/** Runs a program with a trace, and returns its file. */
+const traced = <A, E, R>(root: string, self: Effect.Effect<A, E, R>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const events = yield* Events.make
+    const trace = yield* Scope.provide(Trace.make({ directory: root, name: "test" }), scope)
+    yield* events.listen(trace.listener)
+    const exit = yield* Effect.exit(Effect.provideService(self, Events.Events, events))
+    const live = yield* trace.receipt
+    yield* Scope.close(scope, exit)
+    return { exit, file: trace.run.file, live }
+  }))
+
+const linesOf = (file: string) =>
+  Fs.readFileSync(file, "utf8").trim().split("\n").map((line): Record<string, unknown> => JSON.parse(line))
+
+describe("A trace", () => {
+  it.effect.prop(
+    "of a random program, read back, gives the counts of Usage and the positions of Audit",
+    {
+      stack: Schema.Array(Combinator).check(Schema.isMaxLength(3)),
+      runs: Schema.Array(Takes).check(Schema.isMaxLength(2)),
+      forks: Schema.Array(Schema.Literals(["f", "g"])).check(Schema.isMaxLength(2))
+    },
+    ({ forks, runs, stack }) =>
+      Effect.gen(function*() {
+        const root = yield* makeDirectory
+        const stores = yield* Effect.forEach(stack, (_, i) =>
+          directoryStore(Path.join(root, `${i}`), { durability: "process" }))
+        const source = yield* makeMetered()
+        for (const takes of runs) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const audit = yield* Audit.make
+            const models = [source]
+            for (const [height, combinator] of stack.toReversed().entries()) {
+              const beneath = models[0]!
+              const model = combinator === "Independent"
+                ? yield* Independent.make(beneath)
+                : combinator === "Repeatable"
+                ? yield* Repeatable.make(beneath)
+                : yield* Persistent.make(beneath, stores[height]!)
+              models.unshift(audit.watch(model, combinator === "Persistent" ? stores[height]!.id : "other"))
+            }
+            const program = Effect.forEach(
+              [[], ...forks.map((fork) => [fork])],
+              (path) =>
+                path.reduceRight(
+                  (self, name) =>
+                    Fork.fork(self, name),
+                  Effect.forEach(takes, (one) => take(models[one.level % models.length]!, one)) as Effect.Effect<
+                    unknown,
+                    SampleError.SampleError
+                  >
+                )
+            )
+            const { exit, file, live } = yield* traced(root, Usage.measure(program))
+            const [, usage] = yield* Effect.orDie(exit)
+            assert.deepStrictEqual(yield* Trace.usage(file), usage)
+            const receipt = yield* Trace.receipt(file)
+            assert.deepStrictEqual(receipt, { ...live, exit: 0 })
+            assert.deepInclude(receipt, {
+              inputTokens: usage.spent.inputTokens,
+              outputTokens: usage.spent.outputTokens,
+              replayedInputTokens: usage.replayed.inputTokens,
+              replayedOutputTokens: usage.replayed.outputTokens,
+              missed: 0
+            })
+            assert.strictEqual(receipt.asked, usage.hits + usage.misses + receipt.bypassed)
+            assert.strictEqual(receipt.asked, receipt.replayed + receipt.bought + receipt.bypassed)
+            // Without its summary, the receipt is made of the lines.
+            Fs.rmSync(file.replace(/l$/, ""))
+            assert.deepStrictEqual(yield* Trace.receipt(file), receipt)
+            const used = yield* Trace.used(file)
+            const report = (yield* audit.report).filter(({ watch }) => watch !== "other")
+            assert.deepStrictEqual(
+              used.filter(({ store }) => store !== "Repeatable").map((
+                { key: { path, promptHash }, positions, store }
+              ) => [store, path.join(), promptHash, positions.length].join(" ")).toSorted(),
+              report.map(({ distinct, identity, path, prompt, watch }) =>
+                [watch, path.join(), new Key.Key(identity, prompt, path).promptHash, distinct].join(" ")
+              ).toSorted()
+            )
+          }))
+        }
+      }),
+    { arbitrary: { runs: 60 } }
+  )
+
+  it.effect("of a run knows exactly the samples that a slice of it would have", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const [big, slice, copied] = [yield* MemoryStore.make, yield* MemoryStore.make, yield* MemoryStore.make]
+      const source = yield* makeMetered()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const model = yield* Persistent.make(source, big)
+        yield* Effect.forEach(["a", "b", "c"], (prompt) => LlmModel.sampleMany(prompt, 5)).pipe(using(model))
+      }))
+      const program = Effect.gen(function*() {
+        const model = yield* Persistent.make(source, big)
+        const upper = yield* Persistent.make(model, slice)
+        yield* Effect.gen(function*() {
+          yield* LlmModel.sampleMany("a", 2)
+          yield* LlmModel.sampleMany("b", 7)
+          yield* LlmModel.sampleOne("d").pipe(Fork.fork("f"))
+        }).pipe(using(upper))
+      })
+      const { file } = yield* traced(root, Effect.scoped(program))
+      for (const { key, positions, store } of yield* Trace.used(file)) {
+        if (store !== big.id) continue
+        const keys = yield* Stream.runCollect(big.keys({ identity: key.identity, promptHash: key.promptHash }))
+        assert.isAtLeast(keys.length, 1)
+        yield* Transfer.copy(big, {
+          ...copied,
+          put: (key, entries, ifTaken) => {
+            const some = entries.filter(({ position }) => positions.includes(position))
+            return some.length === 0
+              ? Effect.succeed(entries.map(() => 0))
+              : copied.put(key, some as never, ifTaken) as never
+          }
+        } as SampleStore.Store, {
+          filter: ({ identity, path, promptHash }) =>
+            identity.id === key.identity.id && promptHash === key.promptHash && path.join() === key.path.join()
+        })
+      }
+      const contents = (store: SampleStore.Store) =>
+        Effect.gen(function*() {
+          const found: Array<unknown> = []
+          for (const element of yield* Stream.runCollect(store.keys())) {
+            const { key } = yield* Effect.fromResult(element)
+            for (const position of yield* store.positions(key)) {
+              found.push([key.prompt, key.path.join(), position, (yield* store.get(key, position))?.text])
+            }
+          }
+          return found.map((one) => JSON.stringify(one)).toSorted()
+        })
+      assert.deepStrictEqual(yield* contents(copied), yield* contents(slice))
+    }))
+
+  it.effect("tells a replay from runs that missed, bought, failed, went by the cache, or did nothing", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* MemoryStore.make
+      const source = yield* makeMetered()
+      const record = Effect.scoped(Effect.gen(function*() {
+        yield* LlmModel.sampleMany("a", 3).pipe(using(yield* Persistent.make(source, store)))
+      }))
+      const replicate = (prompt: string, n: number) =>
+        Effect.scoped(Effect.gen(function*() {
+          const model = yield* Persistent.make(source, store, { replication: true })
+          yield* LlmModel.sampleMany(prompt, n).pipe(using(model))
+        }))
+      const failing = yield* LlmModel.make({
+        model: "metered",
+        temperature: 1,
+        generate: () => Effect.succeed({ samples: [] })
+      })
+      const receiptOf = <E>(self: Effect.Effect<unknown, E>) =>
+        Effect.flatMap(traced(root, self), ({ file }) => Trace.receipt(file))
+      assert.deepInclude(yield* receiptOf(Effect.void), { asked: 0, isReplay: false, exit: 0 })
+      assert.deepInclude(yield* receiptOf(record), {
+        asked: 3,
+        bought: 3,
+        replayed: 0,
+        isReplay: false,
+        outputTokens: 9
+      })
+      assert.deepInclude(yield* receiptOf(record), { asked: 3, bought: 0, replayed: 3, reread: 0, isReplay: true })
+      assert.deepInclude(yield* receiptOf(replicate("a", 3)), {
+        asked: 3,
+        replayed: 3,
+        replayedInputTokens: 10,
+        replayedOutputTokens: 9,
+        inputTokens: 0,
+        isReplay: true
+      })
+      assert.deepInclude(yield* receiptOf(Effect.andThen(replicate("a", 2), replicate("a", 3))), {
+        asked: 5,
+        replayed: 5,
+        reread: 2,
+        isReplay: true
+      })
+      assert.deepInclude(yield* receiptOf(replicate("a", 4)), {
+        asked: 4,
+        replayed: 3,
+        missed: 1,
+        isReplay: false,
+        exit: 1
+      })
+      assert.deepInclude(yield* receiptOf(LlmModel.sampleMany("a", 2).pipe(using(source))), {
+        asked: 2,
+        bypassed: 2,
+        bought: 0,
+        isReplay: false
+      })
+      assert.deepInclude(yield* receiptOf(LlmModel.sampleOne("a").pipe(using(failing))), { failed: 1, isReplay: false })
+      assert.deepInclude(yield* receiptOf(Effect.interrupt), { exit: 130 })
+    }))
+
+  it.effect("has no text of a sample, and the text of a prompt only if the cache does not have it", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root, { durability: "process" })
+      const source = yield* makeMetered()
+      const { file } = yield* traced(
+        root,
+        Effect.scoped(Effect.gen(function*() {
+          yield* LlmModel.sampleOne("stored prompt").pipe(using(yield* Persistent.make(source, store)))
+          const replication = yield* Persistent.make(source, store, { replication: true })
+          yield* Effect.exit(
+            LlmModel.sampleOne("missed \u{1F600}\n\uD800 prompt".toWellFormed()).pipe(using(replication))
+          )
+          yield* LlmModel.sampleOne("bypassing prompt").pipe(using(source))
+        }))
+      )
+      const text = Fs.readFileSync(file, "utf8")
+      assert.notInclude(text, "stored prompt")
+      assert.notInclude(text, "prompt 0 0")
+      assert.deepStrictEqual(
+        linesOf(file).filter(({ t }) => t === "prompt").map(({ text }) => text),
+        ["missed \u{1F600}\n\uFFFD prompt", "bypassing prompt"]
+      )
+      assert.strictEqual(Fs.statSync(file).mode & 0o777, 0o600)
+      assert.strictEqual(Fs.statSync(file.replace(/l$/, "")).mode & 0o777, 0o600)
+      // The folder of traces is no part of the cache.
+      assert.strictEqual(Path.dirname(file), Path.join(root, ".runs"))
+      Fs.mkdirSync(Path.join(root, ".runs", "m_1", "0".repeat(64)), { recursive: true })
+      Fs.writeFileSync(Path.join(root, ".runs", "m_1", "0".repeat(64), "0.md"), "no sample")
+      const again = yield* directoryStore(root)
+      assert.strictEqual((yield* Stream.runCollect(again.keys())).length, 1)
+      assert.strictEqual((yield* Stream.runCollect(again.identities)).length, 1)
+      assert.deepInclude(yield* Transfer.verify(again), { keys: 1, samples: 1, damaged: [] })
+      const copy = yield* makeDirectory
+      yield* Transfer.copy(again, yield* directoryStore(copy))
+      assert.isFalse(Object.keys(readTree(copy)).some((name) => name.includes(".runs")))
+      const { identity } = new Key.Key(yield* Identity.make({ model: ".runs/m", temperature: 1 }), "p", [])
+      const error = yield* Effect.flip(again.prepare(new Key.Key(identity, "p", [])))
+      assert.strictEqual(error.kind, "InvalidName")
+    }))
+
+  it.effect("of a killed process is read up to its last whole line, and any other damage is told", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const source = yield* makeMetered()
+      const store = yield* MemoryStore.make
+      const run = Effect.scoped(Effect.gen(function*() {
+        yield* LlmModel.sampleMany("a", 3).pipe(using(yield* Persistent.make(source, store)))
+      }))
+      const { file } = yield* traced(root, run)
+      const whole = Fs.readFileSync(file, "utf8")
+      const lines = whole.trimEnd().split("\n")
+      const cut = `${lines.slice(0, -1).join("\n")}\n${lines.at(-1)!.slice(0, 7)}`
+      Fs.writeFileSync(file, cut)
+      assert.deepInclude(yield* Trace.receipt(file), { asked: 3, bought: 3, exit: undefined })
+      const entries = yield* Stream.runCollect(Trace.read(file))
+      assert.deepStrictEqual(entries.map(({ type }) => type), [
+        "run",
+        "miss",
+        "sent",
+        "done",
+        "stored",
+        "stored",
+        "stored",
+        "hit",
+        "hit"
+      ])
+      Fs.writeFileSync(file, whole.replace(lines[2]!, "garbage"))
+      const error = yield* Effect.flip(Stream.runDrain(Trace.read(file)))
+      assert.strictEqual(error.kind, "Damaged")
+      assert.include(error.message, "line 3 is no line of a trace")
+      assert.include((yield* Effect.flip(Trace.receipt(Path.join(root, "nothing.jsonl")))).message, "nothing.jsonl")
+    }))
+
+  it.effect("at its limit has no more lines, and its receipt goes on and says so", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = new Key.Key(yield* Identity.make({ model: "m" }), "p", [])
+      const recorder = new Recorder(root, "run", "run", 0, 2000)
+      for (let position = 0; position < 1000; position++) {
+        recorder.listen({ _tag: "Hit", key, position, store: "s", waited: false, sample: { text: "a", metadata: {} } })
+      }
+      recorder.end(0)
+      assert.isBelow(Fs.statSync(recorder.path).size, 2200)
+      assert.deepInclude(yield* Trace.receipt(recorder.path), { asked: 1000, replayed: 1000, isCut: true, exit: 0 })
+      const entries = yield* Stream.runCollect(Trace.read(recorder.path))
+      assert.deepStrictEqual(entries.slice(-2).map(({ type }) => type), ["cut", "end"])
+    }))
+
+  it.effect("does not stop the program if it can no longer be written", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const source = yield* makeMetered()
+      const store = yield* MemoryStore.make
+      let writes = 0
+      const { exit } = yield* traced(
+        root,
+        Effect.gen(function*() {
+          const model = yield* Persistent.make(source, store)
+          // More than the buffer holds.
+          for (let i = 0; i < 600; i++) yield* LlmModel.sampleOne("a".repeat(i % 50)).pipe(using(model))
+          return yield* LlmModel.sampleOne("a").pipe(using(model))
+        })
+      ).pipe(patched(["writeSync"], () => () => {
+        writes++
+        throw Object.assign(new Error("no space"), { code: "ENOSPC" })
+      }))
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.isAbove(writes, 0)
+    }))
+
+  it.effect("by LLM_CACHE_TRACE is beside the cache, leaves the program its own Events, and is listed", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const source = yield* makeMetered()
+      const heard: Array<string> = []
+      const program = Effect.gen(function*() {
+        yield* Events.listen(({ _tag }) => heard.push(_tag))
+        return yield* LlmModel.sampleMany("a", 3)
+      }).pipe(Effect.scoped)
+      const run = (trace: string) =>
+        program.pipe(
+          Effect.provide(Layer.merge(
+            Persistent.layerConfig().pipe(Layer.provide(Layer.succeed(LlmModel.LlmModel, source))),
+            Events.layer
+          )),
+          Effect.provide(ConfigProvider.layer(
+            ConfigProvider.fromUnknown({ LLM_CACHE_DIRECTORY: root, LLM_CACHE_TRACE: trace })
+          ))
+        )
+      yield* run("0")
+      assert.deepStrictEqual(yield* Trace.list(root), [])
+      const before = heard.splice(0)
+      assert.deepStrictEqual(before, ["Miss", "RequestSent", "RequestDone", "Stored", "Stored", "Stored", "Hit", "Hit"])
+      yield* run("1")
+      assert.deepStrictEqual(heard, ["Hit", "Hit", "Hit"])
+      const [trace] = yield* Trace.list(root)
+      assert.match(trace!.id, /^[\d-]+T[\d-]+-run$/)
+      assert.deepInclude(yield* Trace.receipt(trace!.file), { asked: 3, replayed: 3, isReplay: true, exit: 0 })
+    }))
+
+  it.effect("notes what clients of a server asked and were given, and takes another exit code", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = new Key.Key(yield* Identity.make({ model: "m", temperature: 0.5 }), "p", ["f", "g"])
+      const file = yield* Effect.scoped(Effect.gen(function*() {
+        const trace = yield* Trace.make({ directory: root, name: "../ a*b\u{1F600}" })
+        yield* trace.ask(key, 3)
+        yield* trace.give(key, [4, 7])
+        yield* trace.exitWith(3)
+        const same = yield* Trace.make({ directory: root, name: "../ a*b\u{1F600}" })
+        assert.notStrictEqual(same.run.file, trace.run.file)
+        return trace.run.file
+      }))
+      assert.strictEqual(Path.dirname(file), Path.join(root, ".runs"))
+      const entries = yield* Stream.runCollect(Trace.read(file))
+      const { identity, path, promptHash } = key
+      assert.deepStrictEqual(entries.map(({ type }) => type), ["run", "ask", "given", "end"])
+      assert.deepInclude(entries[1], { type: "ask", key: { identity, path, promptHash }, n: 3 })
+      assert.deepInclude(entries[2], { type: "given", positions: [4, 7] })
+      assert.strictEqual((yield* Trace.receipt(file)).exit, 3)
+      assert.strictEqual((yield* Trace.list(root)).length, 2)
+    }))
+
+  it("is beside a directory or a file, or in the user's state", () => {
+    assert.strictEqual(Trace.directoryOf("/a/cache"), "/a/cache")
+    assert.strictEqual(Trace.directoryOf("/a/cache.db"), "/a")
+    assert.isUndefined(Trace.directoryOf("postgres://localhost/db"))
+  })
+})
