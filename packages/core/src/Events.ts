@@ -168,12 +168,23 @@ export interface Refused extends Fields {
 }
 
 /**
+ * A shared reader (`Independent`) starts a draw while another draw of the same key and fork is in progress. Which of the two
+ * gets which sample depends on time, and may differ when the program runs again: give each of them a fork.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Raced extends Fields {
+  readonly _tag: "Raced"
+}
+
+/**
  * Any event.
  *
  * @category models
  * @since 0.1.0
  */
-export type Event = RequestSent | RequestDone | RequestFailed | RequestRetried | Hit | Miss | Stored | Refused
+export type Event = RequestSent | RequestDone | RequestFailed | RequestRetried | Hit | Miss | Stored | Refused | Raced
 
 /**
  * A function that runs at each event, at once, in the fiber of the event. An exception is logged and changes nothing else.

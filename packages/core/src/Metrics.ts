@@ -106,6 +106,7 @@ export const layer: Layer.Layer<never, never, Events.Events> = Layer.effectDisca
       switch (event._tag) {
         case "RequestSent":
         case "RequestRetried":
+        case "Raced":
           return
         case "RequestDone":
         case "RequestFailed": {

@@ -36,6 +36,7 @@ const brief = (event: Events.Event): string => {
       return `miss ${at} ${event.asks}`
     case "Stored":
     case "Refused":
+    case "Raced":
       return `${event._tag.toLowerCase()} ${at}`
   }
 }

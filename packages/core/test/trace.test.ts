@@ -17,7 +17,7 @@ import {
   Usage
 } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
-import { ConfigProvider, Effect, Exit, Layer, Schema, Scope, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Layer, Result, Schema, Scope, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { Recorder } from "../src/internal/trace/recorder.ts"
@@ -148,20 +148,14 @@ describe("A trace", () => {
       const { file } = yield* traced(root, Effect.scoped(program))
       for (const { key, positions, store } of yield* Trace.used(file)) {
         if (store !== big.id) continue
-        const keys = yield* Stream.runCollect(big.keys({ identity: key.identity, promptHash: key.promptHash }))
-        assert.isAtLeast(keys.length, 1)
-        yield* Transfer.copy(big, {
-          ...copied,
-          put: (key, entries, ifTaken) => {
-            const some = entries.filter(({ position }) => positions.includes(position))
-            return some.length === 0
-              ? Effect.succeed(entries.map(() => 0))
-              : copied.put(key, some as never, ifTaken) as never
+        const found = yield* Stream.runCollect(big.keys({ identity: key.identity, promptHash: key.promptHash }))
+        for (
+          const listed of found.map(Result.getOrThrow).filter((listed) => listed.key.path.join() === key.path.join())
+        ) {
+          for (const position of positions) {
+            yield* copied.put(listed.key, [{ position, drawn: (yield* big.get(listed.key, position))! }], "drop")
           }
-        } as SampleStore.Store, {
-          filter: ({ identity, path, promptHash }) =>
-            identity.id === key.identity.id && promptHash === key.promptHash && path.join() === key.path.join()
-        })
+        }
       }
       const contents = (store: SampleStore.Store) =>
         Effect.gen(function*() {
@@ -235,6 +229,27 @@ describe("A trace", () => {
       })
       assert.deepInclude(yield* receiptOf(LlmModel.sampleOne("a").pipe(using(failing))), { failed: 1, isReplay: false })
       assert.deepInclude(yield* receiptOf(Effect.interrupt), { exit: 130 })
+    }))
+
+  it.effect("tells draws of a shared reader that race, and none with a fork for each", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const source = yield* TestModel.make({
+        script: ({ n }) => Effect.as(Effect.yieldNow, Array<string>(n).fill("a"))
+      })
+      const run = (draw: (i: number) => typeof one) =>
+        Effect.scoped(Effect.gen(function*() {
+          const model = yield* Independent.make(yield* Persistent.make(source.model, yield* MemoryStore.make))
+          yield* Effect.forEach([0, 1, 2], draw, { concurrency: 3 }).pipe(using(model))
+          yield* LlmModel.sampleMany("p", 3).pipe(using(model))
+        }))
+      const one = LlmModel.sampleOne("p")
+      const racing = yield* traced(root, run(() => one))
+      assert.deepInclude(yield* Trace.receipt(racing.file), { asked: 6, racing: 2, isReplay: false })
+      const entries = yield* Stream.runCollect(Trace.read(racing.file))
+      assert.deepStrictEqual(entries.flatMap((entry) => entry.type === "raced" ? [entry.position] : []), [1, 2])
+      const forked = yield* traced(root, run((i) => Fork.fork(one, `${i}`)))
+      assert.deepInclude(yield* Trace.receipt(forked.file), { asked: 6, racing: 0 })
     }))
 
   it.effect("has no text of a sample, and the text of a prompt only if the cache does not have it", () =>

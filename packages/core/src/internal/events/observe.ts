@@ -60,6 +60,8 @@ const messageOf = (event: Event): string => {
       return `miss, asks ${event.asks}`
     case "Stored":
       return "stored"
+    case "Raced":
+      return "races another draw of this key: give each a fork"
     case "Refused":
       return `refused: ${event.sample.metadata.finishReason}`
   }
@@ -75,6 +77,6 @@ const annotations = (event: Event): object => {
     prompt: promptHash,
     ...(path.length === 0 ? undefined : { fork: path }),
     position: event.position,
-    ..."store" in event ? { store: event.store } : { request: event.request }
+    ..."store" in event ? { store: event.store } : "request" in event ? { request: event.request } : undefined
   }
 }

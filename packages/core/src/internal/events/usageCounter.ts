@@ -45,6 +45,7 @@ export class UsageCounter {
         return
       case "RequestSent":
       case "RequestRetried":
+      case "Raced":
       case "Stored":
     }
   }

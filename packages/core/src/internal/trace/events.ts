@@ -59,7 +59,14 @@ export const toEvent = (entry: Entry): Event | undefined => {
         elapsed
       }
     }
-    default:
+    case "raced":
+      return { _tag: "Raced", key: keyOf(entry.key), position: entry.position }
+    case "run":
+    case "ask":
+    case "given":
+    case "prompt":
+    case "cut":
+    case "end":
       return undefined
   }
 }

@@ -90,6 +90,9 @@ export class Recorder {
             failureType(event.cause)
           }"`
         )
+      case "Raced":
+        this.#counter.raced()
+        return this.#line("raced", key, `,"position":${event.position}`)
       case "RequestRetried":
     }
   }
