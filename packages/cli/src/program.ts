@@ -57,11 +57,15 @@ export const main = (args: ReadonlyArray<string>): void => {
       Layer.provideMerge(TerminalCapabilities.layer, NodeServices.layer)
     ])
   )
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void Effect.runFork(exitSoon))
   NodeRuntime.runMain(program, {
     disableErrorReporting: true,
     teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? Number(exit.value) : codes.interrupted)
   })
 }
+
+// Some waits cannot be interrupted, as that for a server which never answers.
+const exitSoon = Effect.andThen(Effect.sleep("2 seconds"), Effect.sync(() => process.exit(codes.interrupted)))
 
 const version = (): string => JSON.parse(Fs.readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
 

@@ -1,8 +1,12 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
+import * as ChildProcess from "node:child_process"
+import { once } from "node:events"
 import * as Fs from "node:fs"
+import * as Net from "node:net"
 import * as Path from "node:path"
+import { commands } from "../src/commands.ts"
 import { makeCache, numberPrompt } from "./support/caches.ts"
-import { cli, shell, temporaryFolder, terminal } from "./support/cli.ts"
+import { bin, cli, shell, temporaryFolder, terminal } from "./support/cli.ts"
 
 const folder = temporaryFolder()
 const cache = Path.join(folder, "cache")
@@ -48,6 +52,55 @@ describe("exit codes", () => {
     Fs.writeFileSync(file, "this is no database")
     assert.strictEqual((await cli(["ls", "--cache", file])).code, 3)
     assert.strictEqual((await cli(["ls", "--cache", "redis://127.0.0.1:1"])).code, 3)
+  })
+
+  it.each([
+    ["@llm-cache/sqlite", "x.db"],
+    ["@llm-cache/sql", "postgres://host/db"],
+    ["@llm-cache/redis", "redis://host"]
+  ])("are 3 if the store's package %s is not installed, with the command that installs it", async (name, place) => {
+    const hook = `import { registerHooks } from "node:module"
+      registerHooks({ resolve: (module, context, next) => {
+        if (!module.startsWith("${name}/")) return next(module, context)
+        throw Object.assign(new Error("Cannot find package '${name}'"), { code: "ERR_MODULE_NOT_FOUND" })
+      } })`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
+    const { code, stderr } = await cli(["copy", cache, place], env)
+    assert.strictEqual(code, 3)
+    assert.include(stderr, `npm install ${name}`)
+  })
+
+  it("is 130 if the command is interrupted", async () => {
+    // A server that never answers.
+    const server = Net.createServer().listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const { port } = server.address() as Net.AddressInfo
+    const child = ChildProcess.spawn(process.execPath, [bin, "ls", "--cache", `redis://127.0.0.1:${port}`])
+    const closed = once(child, "close")
+    await once(server, "connection")
+    child.kill("SIGINT")
+    const [code] = await closed
+    server.close()
+    assert.strictEqual(code, 130)
+  })
+})
+
+describe("every command", () => {
+  it("is listed and described, with its flags and with an example", async () => {
+    const { stdout } = await cli(["--help"])
+    for (const [name, { summary }] of Object.entries(commands)) {
+      assert.match(stdout, new RegExp(`^ +${name} +${summary.replace(/[.*+?()|]/g, String.raw`\$&`)}$`, "m"))
+      const help = await cli([name, "--help"])
+      assert.strictEqual(help.code, 0)
+      assert.include(help.stdout, "USAGE")
+      assert.include(help.stdout, `llm-cache ${name}`)
+    }
+  }, 60_000)
+
+  it("is completed by the shell, with its flags", async () => {
+    const { code, stdout } = await cli(["--completions", "bash"])
+    assert.strictEqual(code, 0)
+    assert.include(stdout, "if-different")
   })
 })
 

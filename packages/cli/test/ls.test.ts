@@ -136,6 +136,15 @@ describe("ls of a selection", () => {
     assert.deepInclude(few, { samples: 3, positions: [1, 2, 4], forks: 0 })
   })
 
+  it("has every prompt where they are too many to be sorted", async () => {
+    const large = Path.join(folder, "large.db")
+    const prompts = Array.from({ length: 2100 }, (_, i) => `prompt ${i}`)
+    await makeCache(large, prompts.map((prompt) => ({ model: "m", prompt, samples: { 0: "a", 2: "b" } })))
+    const rows = objects((await cli(["ls", "m", "@1-9", "--json", "--cache", large])).stdout)
+    assert.sameMembers(rows.map(({ prompt }) => prompt), prompts)
+    assert.deepInclude(rows[0], { samples: 1, positions: [2], forks: 0 })
+  })
+
   it("fits a terminal, also with wide characters", async () => {
     const wide = await terminal(80, ["ls", "gpt-4o", "--cache", sqlite])
     assert.strictEqual(

@@ -1,3 +1,4 @@
+import type { Key } from "@llm-cache/core/Key"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import type { Store } from "@llm-cache/core/SampleStore"
 import * as Command from "effect/cli/Command"
@@ -99,9 +100,15 @@ interface PromptRow extends IdentityFields {
 
 const listPrompts = Effect.fnUntraced(function*(store: Store, selection: Selection) {
   const output = yield* Output
-  const rows = yield* promptRows(selected(store, selection))
-  if (rows.length === 0) yield* nothingSelected(store)
-  yield* output.rows<PromptRow, never, never>(
+  const found = selected(store, selection)
+  const rows = (yield* isLong(store, selection))
+    ? Stream.mapEffect(
+      listed(found),
+      ({ key }) => Effect.map(found.positions(key), (positions) => rowOf(key, positions))
+    )
+    : Stream.unwrap(Effect.map(sortedRows(found), Stream.fromIterable))
+  let written = 0
+  yield* output.rows<PromptRow, StoreError, Output>(
     [
       { title: "MODEL", text: (row) => printable(modelLabel(row)), shrinks: true },
       { title: "HASH", text: ({ hash }) => hash.slice(0, 8) },
@@ -110,32 +117,57 @@ const listPrompts = Effect.fnUntraced(function*(store: Store, selection: Selecti
       { title: "POSITIONS", text: ({ positions }) => ranges(positions), shrinks: true },
       { title: "PROMPT", text: ({ prompt }) => excerpt(prompt), shrinks: true }
     ],
-    Stream.fromIterable(rows)
+    Stream.tap(rows, () => Effect.sync(() => written++))
   )
+  if (written === 0) yield* nothingSelected(store)
 })
 
-const promptRows = (store: Store): Effect.Effect<ReadonlyArray<PromptRow>, StoreError, Output> =>
+/** The most prompts that are sorted, in memory. */
+const mostSorted = 2000
+
+// Without forks, a key is a row, so that the rows can be written as the store lists them.
+const isLong = (store: Store, selection: Selection): Effect.Effect<boolean, StoreError> =>
+  store.identities.pipe(
+    Stream.filterMap((element) =>
+      Result.isSuccess(element) && selection.hasModel(element.success.identity)
+        ? Result.succeed(element.success)
+        : Result.fail(undefined)
+    ),
+    Stream.runFold(
+      () => ({ prompts: 0, forks: 0 }),
+      (sum, { forks, prompts }) => ({ prompts: sum.prompts + prompts, forks: sum.forks + forks })
+    ),
+    Effect.map(({ forks, prompts }) => prompts > mostSorted && forks === 0)
+  )
+
+const rowOf = (key: Key, positions: ReadonlyArray<number>): PromptRow => ({
+  ...identityFields(key.identity),
+  hash: key.promptHash,
+  prompt: key.prompt,
+  samples: positions.length,
+  positions,
+  forks: key.path.length > 0 ? 1 : 0
+})
+
+/** The rows in order, with those of a prompt's forks added up. */
+const sortedRows = (store: Store): Effect.Effect<ReadonlyArray<PromptRow>, StoreError, Output> =>
   Effect.gen(function*() {
-    const prompts = new Map<string, PromptRow & { readonly all: Set<number> }>()
+    const prompts = new Map<string, PromptRow>()
     yield* Stream.runForEach(listed(store), ({ key }) =>
-      Effect.gen(function*() {
-        const found = yield* store.positions(key)
-        if (found.length === 0) return
+      Effect.map(store.positions(key), (positions) => {
+        if (positions.length === 0) return
         const name = `${key.identity.id}\n${key.promptHash}`
         const known = prompts.get(name)
-        const all = new Set([...known?.all ?? [], ...found])
-        prompts.set(name, {
-          ...identityFields(key.identity),
-          hash: key.promptHash,
-          prompt: key.prompt,
-          samples: (known?.samples ?? 0) + found.length,
-          positions: [],
-          forks: (known?.forks ?? 0) + (key.path.length > 0 ? 1 : 0),
-          all
-        })
+        const row = rowOf(key, positions)
+        prompts.set(
+          name,
+          known === undefined ? row : {
+            ...row,
+            samples: known.samples + row.samples,
+            positions: [...new Set([...known.positions, ...positions])].sort((a, b) => a - b),
+            forks: known.forks + row.forks
+          }
+        )
       }))
-    return Array.from(prompts.values(), ({ all, ...row }): PromptRow => ({
-      ...row,
-      positions: [...all].sort((a, b) => a - b)
-    })).sort((a, b) => byModel(a, b) || b.samples - a.samples || (a.hash < b.hash ? -1 : 1))
+    return [...prompts.values()].sort((a, b) => byModel(a, b) || b.samples - a.samples || (a.hash < b.hash ? -1 : 1))
   })
