@@ -294,6 +294,8 @@ describe("an error message", () => {
     ["BadKey", { code: 401, message: "who?" }],
     ["BadKey", { code: "invalid_api_key", message: "who?" }],
     ["BadRequest", { code: 404, message: "no such model" }],
+    ["BadRequest", { code: 400, message: "no such option" }],
+    ["ServerFault", { code: 599, message: "gone" }],
     ["QuotaExhausted", { code: "insufficient_quota", message: "empty" }],
     ["ContentPolicy", { code: 400, message: "content filter" }],
     ["ContextTooLong", "the prompt is too long"],

@@ -9,11 +9,13 @@ import { SampleStoreTest } from "../src/index.ts"
 SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false, hasPeek: true })
 
 const root = Fs.mkdtempSync(Path.join(Os.tmpdir(), "llm-cache-"))
-afterAll(() => Fs.rmSync(root, { recursive: true }), 60_000)
+// The write-ahead log may still remove a file of its own.
+const remove = (folder: string) => Fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+afterAll(() => remove(root), 60_000)
 
 const newPlace = (name: string) => {
   const folder = Fs.mkdtempSync(Path.join(root, "..", "llm-cache-new-"))
-  afterAll(() => Fs.rmSync(folder, { recursive: true }))
+  afterAll(() => remove(folder))
   return {
     layer: DirectoryStore.layer(Path.join(folder, name)),
     traces: Effect.sync(() => Fs.readdirSync(folder, { recursive: true }))
