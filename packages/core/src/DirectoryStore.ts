@@ -198,7 +198,7 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
 
   return SampleStore.make({
     id: `directory ${realPath(root)}`,
-    describe,
+    describe: (key) => `${describe(key)}${missingFolder(root)}`,
     getMany: (key, from, count) =>
       inFolder("get", key, from, (folder, failed) => {
         if (writeAheadLog.isForced(folder)) return read(folder, failed, from, count)
@@ -298,3 +298,10 @@ const isFull = (folder: string): boolean => {
 
 /** The space that a request needs, in bytes. */
 const leastSpace = 2 ** 16
+
+const missingFolder = (root: string): string => {
+  if (Fs.existsSync(root)) return ""
+  let above = Path.dirname(Path.resolve(root))
+  while (!Fs.existsSync(above) && above !== Path.dirname(above)) above = Path.dirname(above)
+  return ` (there is no folder ${root}; the nearest one above it is ${above})`
+}

@@ -41,6 +41,8 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
   readonly store: string
   /** The most similar stored prompt of this identity, if the prompt itself is not stored. */
   readonly nearest: NearestPrompt | undefined
+  /** The identities in the store, the most similar first, if it has no prompt of this identity. */
+  readonly stored?: ReadonlyArray<Identity> | undefined
 }> {
   override get message(): string {
     const sequence = `${this.identity.toString()}${forkSuffix(this.path)}`
@@ -52,7 +54,7 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
     const near = this.nearest?.prompt === this.prompt
       ? "The prompt is stored, but not for this fork"
       : this.nearest === undefined
-      ? "No prompt is stored for this identity: compare its name, temperature and parameters with the recorded ones"
+      ? withoutPrompts(this.stored)
       : differs(this.nearest, this.prompt)
     return `Nothing is stored for prompt ${this.promptHash} (${sequence}) in ${this.store}. ${near}. ` +
       "Replication does not ask the model: record the prompt without replication"
@@ -72,6 +74,17 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
       message: this.message
     })
   }
+}
+
+const withoutPrompts = (stored: ReadonlyArray<Identity> | undefined): string => {
+  if (stored?.length === 0) return "The store is empty: check its place"
+  const problem =
+    "No prompt is stored for this identity: compare its name, temperature and parameters with the recorded ones"
+  return stored === undefined
+    ? problem
+    : `${problem}: ${stored.slice(0, 5).map(String).join("; ")}${
+      stored.length > 5 ? `; ${stored.length - 5} more` : ""
+    }`
 }
 
 const differs = ({ differsAt, prompt }: NearestPrompt, missing: string): string => {

@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Identity, LlmModel, MemoryStore, Persistent, SampleError, SampleStore } from "@llm-cache/core"
+import * as TestModel from "@llm-cache/testing/TestModel"
+import { Effect } from "effect"
+import * as Path from "node:path"
+import { makeDirectory } from "./support/directory.ts"
+import { using } from "./support/provider.ts"
+
+const record = Effect.fnUntraced(function*(store: SampleStore.Store, options: Partial<TestModel.Options>) {
+  const { model } = yield* TestModel.make(options)
+  yield* LlmModel.sampleOne("p").pipe(using(yield* Persistent.make(model, store)))
+})
+
+const missOf = (store: SampleStore.Store, options: Identity.Options, prompt = "p") =>
+  LlmModel.sampleOne(prompt).pipe(
+    Effect.provide(Persistent.layerReplication({ store, ...options })),
+    Effect.flip,
+    Effect.map((error) => {
+      assert.instanceOf(error, SampleError.ReplicationCacheMiss)
+      return error
+    })
+  )
+
+const memory = Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
+
+describe("a miss of a model that is not in the cache", () => {
+  it.effect("lists the models in it, the most similar first", () =>
+    Effect.gen(function*() {
+      const store = yield* memory
+      for (const model of ["gpt-4o", "claude", "llama-3.1-8b"]) yield* record(store, { model })
+      yield* record(store, { model: "llama-3.1-8b", temperature: 0.5, parameters: { top_p: 0.9 } })
+      const miss = yield* missOf(store, { model: "llama-3.1-8B", temperature: 1 })
+      assert.deepStrictEqual(miss.stored?.map(String), [
+        "llama-3.1-8b, temperature 1",
+        "llama-3.1-8b, temperature 0.5, {\"top_p\":0.9}",
+        "gpt-4o, temperature 1",
+        "claude, temperature 1"
+      ])
+      assert.include(
+        miss.message,
+        "No prompt is stored for this identity: compare its name, temperature and parameters with the recorded ones: " +
+          "llama-3.1-8b, temperature 1; llama-3.1-8b, temperature 0.5, "
+      )
+      assert.include(JSON.stringify(miss), "llama-3.1-8b")
+    }))
+
+  it.effect("names five of many models, and counts the others", () =>
+    Effect.gen(function*() {
+      const store = yield* memory
+      for (let i = 0; i < 7; i++) yield* record(store, { model: `model-${i}` })
+      const { message } = yield* missOf(store, { model: "model-3", temperature: 2 })
+      assert.include(message, "recorded ones: model-3, temperature 1; ")
+      assert.include(message, "; 2 more. Replication")
+    }))
+
+  it.effect("says that the store is empty", () =>
+    Effect.gen(function*() {
+      const miss = yield* missOf(yield* memory, { model: "m" })
+      assert.deepStrictEqual(miss.stored, [])
+      assert.include(miss.message, "The store is empty: check its place")
+    }))
+
+  it.effect("lists no models if the model is in the cache", () =>
+    Effect.gen(function*() {
+      const store = yield* memory
+      yield* record(store, { model: "m" })
+      for (const prompt of ["p", "q"]) {
+        const draw = LlmModel.sampleMany(prompt, 2).pipe(
+          Effect.provide(Persistent.layerReplication({ store, model: "m", temperature: 1 }))
+        )
+        const miss = yield* Effect.flip(draw)
+        assert.instanceOf(miss, SampleError.ReplicationCacheMiss)
+        assert.notProperty(miss, "stored")
+      }
+    }))
+})
+
+describe("a miss in a directory that does not exist", () => {
+  it.effect("names it and the nearest folder above it that does", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const directory = Path.join(root, "cahce", "of", "today")
+      const miss = yield* LlmModel.sampleOne("p").pipe(
+        Effect.provide(Persistent.layerReplication({ directory, model: "m" })),
+        Effect.flip
+      )
+      assert.include(miss.message, `(there is no folder ${directory}; the nearest one above it is ${root})`)
+      assert.include(miss.message, "The store is empty")
+      const other = yield* LlmModel.sampleOne("p").pipe(
+        Effect.provide(Persistent.layerReplication({ directory: root, model: "m" })),
+        Effect.flip
+      )
+      assert.notInclude(other.message, "no folder")
+    }))
+})
