@@ -128,6 +128,7 @@ describe("Fork.fork", () => {
       const error = yield* two.pipe(Fork.fork("b"), Fork.fork("a"), using(model!), Effect.flip)
       assert.deepInclude(error, { _tag: "ProviderError", path: ["a", "b"] })
       assert.include(error.message, "fork a > b")
+      yield* two.pipe(Fork.fork("b"), Fork.fork("a"), using(model!))
       const forks = Fs.readdirSync(root, { recursive: true, encoding: "utf8" }).find((path) => path.endsWith("a/forks"))
       Fs.writeFileSync(Path.join(root, forks!, "c"), "in the way")
       const inTheWay = yield* two.pipe(Fork.fork("c"), Fork.fork("a"), using(model!), Effect.flip)
