@@ -81,6 +81,31 @@ llm-cache: 1 the same, 2 only in A, 1 only in B, 2 different
     )
   })
 
+  it("has both texts with --text: word by word on a terminal, and as fields", async () => {
+    const [mine, theirs] = ["mine.db", "theirs.db"].map((name) => Path.join(folder, name)) as [string, string]
+    const sequence = { model: "m", prompt: "p", fork: ["f"] }
+    const texts = ["The sea keeps\nevery name.\x1b[2J", "The sea keeps\nno names.\x1b[2J"] as const
+    await makeCache(mine, [{ ...sequence, samples: { 0: texts[0], 1: "a" } }])
+    await makeCache(theirs, [{ ...sequence, samples: { 0: texts[1] } }])
+    const [row, ...others] = objects((await cli(["diff", mine, theirs, "--text", "--json"])).stdout)
+    assert.deepInclude(row, { kind: "different", position: 0, textA: texts[0], textB: texts[1] })
+    assert.isUndefined(others[0]?.["textA"])
+    const hash = hashOf("p").slice(0, 8)
+    assert.strictEqual(
+      (await terminal(80, ["diff", mine, theirs, "--text"])).stdout,
+      `\
+different  m, fork f, prompt ${hash} @0
+  The sea keeps
+  [-every-]{+no+} [-name-]{+names+}.\\u001b[2J
+only in A  m, fork f, prompt ${hash} @1
+llm-cache: 0 the same, 1 only in A, 0 only in B, 1 different
+`
+    )
+    const colored = await terminal(80, ["diff", mine, theirs, "--text"], { NO_COLOR: undefined, TERM: "xterm" })
+    assert.include(colored.stdout, "\x1b[31m[-every-]\x1b[39m")
+    assert.notInclude(colored.stdout, "\x1b[2J")
+  })
+
   it("tells of damage, and compares the rest", async () => {
     const damaged = Path.join(folder, "damaged")
     await makeCache(damaged, ofA)

@@ -132,6 +132,8 @@ describe("ls of a selection", () => {
   it("counts only the selected forks and positions", async () => {
     const [row] = objects((await cli(["ls", "--fork", "trial-*/*", "--json", "--cache", sqlite])).stdout)
     assert.deepInclude(row, { samples: 1, positions: [0], forks: 1 })
+    const [outside] = objects((await cli(["ls", numberHash, "--fork", "", "--json", "--cache", sqlite])).stdout)
+    assert.deepInclude(outside, { samples: 4, forks: 0 })
     const [few] = objects((await cli(["ls", numberHash, "@1-9", "--json", "--cache", sqlite])).stdout)
     assert.deepInclude(few, { samples: 3, positions: [1, 2, 4], forks: 0 })
   })

@@ -9,7 +9,8 @@ import type { OutputClosed } from "../errors.ts"
 import { type KeyFields, keyFields } from "../output/fields.ts"
 import { forkLabel, modelLabel, ranges } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
-import { printable } from "../output/printable.ts"
+import { indent, printable } from "../output/printable.ts"
+import { wordDifference } from "../output/wordDifference.ts"
 import { damaged } from "./samples.ts"
 
 export type Kind = "onlyA" | "onlyB" | "different"
@@ -23,13 +24,18 @@ export interface Differences {
 }
 
 interface Row extends KeyFields {
+  readonly kind: Kind
   readonly position: number
+  readonly textA?: string
+  readonly textB?: string
 }
 
 interface Found {
   readonly kind: Kind
   readonly key: Key
   readonly position: number
+  /** The texts, if they differ. */
+  readonly texts: readonly [a: string, b: string] | undefined
 }
 
 /** Compares two caches, writes the differences of some kinds, and counts all. */
@@ -37,7 +43,8 @@ export const writeDifferences = (
   a: Store,
   b: Store,
   kinds: ReadonlyArray<Kind>,
-  titles: { readonly [kind in Kind]: string }
+  titles: { readonly [kind in Kind]: string },
+  withTexts = false
 ): Effect.Effect<Differences, StoreError | OutputClosed, Output> =>
   Effect.gen(function*() {
     const output = yield* Output
@@ -52,15 +59,20 @@ export const writeDifferences = (
         }
         const kind = compared.kind === "onlyFirst" ? "onlyA" : compared.kind === "onlySecond" ? "onlyB" : compared.kind
         counts[kind]++
-        return Effect.succeed(
-          kind !== "same" && kinds.includes(kind) ? [{ kind, key: compared.key, position: compared.position }] : []
-        )
+        if (kind === "same" || !kinds.includes(kind)) return Effect.succeed([])
+        const { key, position } = compared
+        const texts = compared.kind === "different" && withTexts
+          ? [compared.first.text, compared.second.text] as const
+          : undefined
+        return Effect.succeed([{ kind, key, position, texts }])
       }),
       Stream.flattenIterable,
       Stream.tap(() => output.found)
     )
-    yield* output.isTerminal
-      ? output.rows(
+    if (output.isTerminal && withTexts) {
+      yield* Stream.runForEach(groups(differences), (group) => output.data(paragraph(group, titles, output)))
+    } else if (output.isTerminal) {
+      yield* output.rows(
         [
           { title: "DIFFERENCE", text: ({ kind }) => titles[kind] },
           { title: "MODEL", text: ({ key }) => printable(modelLabel(keyFields(key))), shrinks: true },
@@ -70,24 +82,42 @@ export const writeDifferences = (
         ],
         groups(differences)
       )
-      : output.rows<Row & { readonly kind: Kind }, StoreError, Output>(
+    } else {
+      yield* output.rows<Row, StoreError, Output>(
         [],
-        Stream.map(differences, ({ key, kind, position }) => ({ kind, ...keyFields(key), position }))
+        Stream.map(differences, ({ key, kind, position, texts }) => ({
+          kind,
+          ...keyFields(key),
+          position,
+          ...texts && { textA: texts[0], textB: texts[1] }
+        }))
       )
+    }
     yield* output.progress(undefined)
     return counts
   })
 
-/** Neighbours of one kind and key as one element. */
-const groups = <E, R>(differences: Stream.Stream<Found, E, R>) =>
+interface Group extends Omit<Found, "position"> {
+  readonly positions: ReadonlyArray<number>
+}
+
+/** Neighbours of one kind and key as one element, unless their texts are shown. */
+const groups = <E, R>(differences: Stream.Stream<Found, E, R>): Stream.Stream<Group, E, R> =>
   Stream.groupAdjacentBy(
     differences,
-    ({ key, kind }) => `${kind} ${key.identity.id} ${key.promptHash} ${key.path.join("\n")}`
+    ({ key, kind, position, texts }) =>
+      JSON.stringify([kind, key.identity.id, key.promptHash, key.path, texts && position])
+  ).pipe(
+    Stream.map(([, group]) => ({ ...group[0], positions: group.map(({ position }) => position) }))
   )
-    .pipe(
-      Stream.map(([, group]) => ({
-        kind: group[0].kind,
-        key: group[0].key,
-        positions: group.map(({ position }) => position)
-      }))
-    )
+
+const paragraph = (
+  { key, kind, positions, texts }: Group,
+  titles: { readonly [kind in Kind]: string },
+  { style }: Output["Service"]
+): string => {
+  const fork = key.path.length === 0 ? "" : `, fork ${forkLabel(key.path)}`
+  const place = `${modelLabel(keyFields(key))}${fork}, prompt ${key.promptHash.slice(0, 8)} @${ranges(positions)}`
+  const title = style("bold", `${titles[kind]}  ${printable(place)}`)
+  return texts === undefined ? `${title}\n` : `${title}\n${indent(wordDifference(...texts, style))}\n`
+}

@@ -1,4 +1,5 @@
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { writeDifferences } from "../cache/differences.ts"
 import { openTwo } from "../cache/openCache.ts"
@@ -12,7 +13,12 @@ export const command = Command.make(
   {
     a: flags.cacheArgument("A", "One cache"),
     b: flags.cacheArgument("B", "The other cache"),
-    ...flags.selection
+    ...flags.selection,
+    text: Flag.Boolean("text").pipe(
+      Flag.withoutNegation,
+      Flag.withDefault(false),
+      Flag.withDescription("Also the texts that differ: word by word on a terminal, and as textA and textB in JSON")
+    )
   },
   Effect.fnUntraced(function*(input) {
     const output = yield* Output
@@ -22,7 +28,8 @@ export const command = Command.make(
       selected(a, selection),
       selected(b, selection),
       ["onlyA", "onlyB", "different"],
-      { onlyA: "only in A", onlyB: "only in B", different: "different" }
+      { onlyA: "only in A", onlyB: "only in B", different: "different" },
+      input.text
     )
     yield* output.summary(
       { same, onlyA, onlyB, different, damaged },
@@ -36,6 +43,7 @@ export const command = Command.make(
   ),
   Command.withExamples([
     { command: "llm-cache diff ~/.llm_cache shared.db", description: "All differences" },
-    { command: "llm-cache diff mine.db theirs.db f1d8", description: "The differences of one prompt" }
+    { command: "llm-cache diff mine.db theirs.db f1d8", description: "The differences of one prompt" },
+    { command: "llm-cache diff mine.db theirs.db f1d8 @0-9 --text", description: "With the texts, word by word" }
   ])
 )

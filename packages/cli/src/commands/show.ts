@@ -13,7 +13,7 @@ import * as flags from "../flags.ts"
 import { type KeyFields, keyFields } from "../output/fields.ts"
 import { ago, count, forkLabel, isoTime, modelLabel } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
-import { printable } from "../output/printable.ts"
+import { indent, printable } from "../output/printable.ts"
 
 export const command = Command.make(
   "show",
@@ -137,4 +137,4 @@ const describe = ({ createdAt, finishReason, inputTokens, outputTokens }: Metada
     ago(isoTime(createdAt), now)
   ].filter((part) => part !== "").join(", ")
 
-const indented = (text: string): string => printable(text, { lines: true }).replace(/^/gm, "  ")
+const indented = (text: string): string => indent(printable(text, { lines: true }))

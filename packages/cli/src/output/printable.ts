@@ -31,3 +31,6 @@ export const excerpt = (text: string, length = 200): string => {
   const start = text.trimStart().slice(0, length * 2).replace(/\s+/gu, " ").trimEnd()
   return printable(start.length > length ? start.slice(0, length).toWellFormed() : start)
 }
+
+/** A printable text with each of its lines indented. */
+export const indent = (text: string): string => text.replace(/^/gm, "  ")
