@@ -44,6 +44,7 @@ import type { Identity } from "./Identity.ts"
 import { IndependentModel } from "./IndependentModel.ts"
 import { forkSuffix } from "./internal/errors/forkSuffix.ts"
 import { KeyMap } from "./internal/model/keyMap.ts"
+import { asOverModel } from "./internal/model/overModel.ts"
 import { responsePart } from "./internal/model/responseIds.ts"
 import type { Key } from "./Key.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -368,18 +369,18 @@ export const watch: {
   2,
   <A, E, R>(self: Layer.Layer<A, E, R>, name: string): Layer.Layer<A, E, R | Audit> =>
     // Without memoization here, so that the layer keeps its own.
-    Layer.fromBuild((memoMap, scope) =>
+    asOverModel(self, (memoMap, scope) =>
       Effect.flatMap(Audit, (audit) =>
         Effect.map(Layer.buildWithMemoMap(self, memoMap, scope), (models) => {
-          const watched = <S>(service: Context.Key<S, LlmModel.Model>) => (models: Context.Context<A>) => {
+          const watched = <S>(service: Context.Key<S, LlmModel.Model>) =>
+          (models: Context.Context<A>) => {
             const model = Context.getOrUndefined(models as Context.Context<A | S>, service)
             return model === undefined
               ? models
               : Context.add(models, service, audit.watch(model, name)) as typeof models
           }
           return models.pipe(watched(LlmModel.LlmModel), watched(IndependentModel), watched(RepeatableModel))
-        }))
-    )
+        })))
 )
 
 /**

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Key, LlmModel, MemoryStore, SampleStore } from "@llm-cache/core"
 import { Effect, Schema, Stream } from "effect"
+import { Surplus } from "../src/internal/model/surplus.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { buildOver, Combinator, count, ways } from "./support/stack.ts"
 
@@ -74,6 +75,21 @@ describe("A request that brings fewer samples", () => {
         }
       }
     }).pipe(Effect.scoped))
+})
+
+describe("The surplus of a short answer", () => {
+  it.effect("leaves nothing in memory once its samples are taken", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ brings: () => 2 })
+      const surplus = new Surplus(provider.model, yield* Effect.scope, () => 0)
+      const key = new Key.Key(provider.model.identity, "p", [])
+      const first = [key, 0, 5] as const
+      yield* surplus.fill(...first)
+      surplus.take(key, 0)
+      assert.isFalse(surplus.dropIfEmpty(key))
+      surplus.take(key, 1)
+      assert.isTrue(surplus.dropIfEmpty(key))
+    }))
 })
 
 const Answers = Schema.Union([

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  Audit,
   Independent,
   IndependentModel,
   LlmModel,
@@ -60,11 +61,23 @@ describe("LlmModel.stack", () => {
   it.effect("is a new one over each model, if its last layer takes a model", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
-      const open = LlmModel.stack(Independent.layer, Repeatable.layer)
-      const inner = Effect.provide(two, open)
-      const program = Effect.all([inner, inner, one]).pipe(Effect.provide(open), Effect.provide(provider.layer))
-      // The inner stacks remember what the outer one hands out.
-      assert.deepStrictEqual(yield* program, [["a #0", "a #1"], ["a #2", "a #3"], "a #4"])
+      const watched = Audit.watch(Repeatable.layer, "repeatable")
+      for (const last of [Repeatable.layer, watched, LlmModel.stack(watched)]) {
+        const open = LlmModel.stack(Independent.layer, last)
+        const inner = Effect.provide(two, open)
+        const program = Effect.all([inner, inner, one]).pipe(Effect.provide(open), using(provider.model))
+        // The inner stacks remember what the outer one hands out.
+        const texts = yield* Effect.provide(program, Audit.layer)
+        assert.deepStrictEqual(texts.flat(), provider.given)
+        provider.given.length = 0
+        const { RepeatableModel: kind } = RepeatableModel
+        const [innermost, outermost] = yield* Effect.all([Effect.provide(kind, open), kind]).pipe(
+          Effect.provide(open),
+          using(provider.model),
+          Effect.provide(Audit.layer)
+        )
+        assert.notStrictEqual(innermost, outermost)
+      }
     }))
 
   it.effect("is shared by reference with its provider, as Effect shares layers", () =>
@@ -111,7 +124,9 @@ describe("Layers of models in one list", () => {
     "ManagedRuntime": (layers: Lists) =>
       Effect.flatMap(LlmModel.LlmModel, (beneath) => {
         const runtime = ManagedRuntime.make(
-          Layer.mergeAll(...layers).pipe(Layer.provide(Layer.succeed(LlmModel.LlmModel, beneath)))
+          Layer.mergeAll(...layers).pipe(
+            Layer.provide([Layer.succeed(LlmModel.LlmModel, beneath), Audit.layer])
+          )
         )
         return Effect.ensuring(
           Effect.flatMap(runtime.contextEffect, (context) => Effect.provideContext(one, context)),
@@ -119,7 +134,7 @@ describe("Layers of models in one list", () => {
         )
       })
   }
-  type Over = Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel>
+  type Over = Layer.Layer<LlmModel.LlmModel, never, LlmModel.LlmModel | Audit.Audit>
   type Lists = [Over, Over]
 
   for (const [name, provide] of Object.entries(lists)) {
@@ -137,10 +152,12 @@ describe("Layers of models in one list", () => {
             [Repeatable.layer, persistent],
             [persistent, Layer.orDie(Persistent.layer({ store: MemoryStore.layer }))],
             [Independent.layer, replication],
-            [Independent.layer, LlmModel.stack(Repeatable.layer, Independent.layer)]
+            [Independent.layer, LlmModel.stack(Repeatable.layer, Independent.layer)],
+            [LlmModel.retry(), Independent.layer],
+            [Audit.watch(Independent.layer, "a"), persistent]
           ] satisfies Array<Lists>
         ) {
-          const exit = yield* Effect.exit(provide(layers).pipe(using(provider.model)))
+          const exit = yield* Effect.exit(provide(layers).pipe(using(provider.model), Effect.provide(Audit.layer)))
           assert.isTrue(Exit.hasDies(exit))
           assert.match(
             Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "",

@@ -17,6 +17,10 @@ export const overModel = <ROut, E, R>(name: string, build: Build<ROut, E, R>): L
 
 export const markOverModel = <L extends Layer.Any>(layer: L): L => Object.assign(layer, { [TypeId]: TypeId })
 
+/** A layer that builds another one: over the model beneath if the other is. */
+export const asOverModel = <ROut, E, R>(layer: Layer.Any, build: Build<ROut, E, R>): Layer.Layer<ROut, E, R> =>
+  isOverModel(layer) ? markOverModel(Layer.fromBuild(build)) : Layer.fromBuild(build)
+
 export const isOverModel = (layer: Layer.Any): boolean => TypeId in layer
 
 /** An element of a list of layers, which `Layer.mergeAll` builds in a scope of its own. */
