@@ -44,6 +44,20 @@ ${
     program("", `Persistent.layer({ directory: process.argv[2], replication: true })`)
       .replaceAll(/^import.*$/gm, "")
   }`,
+  // The smallest program of the README, as users write it.
+  "readme.mjs": `
+import { LlmModel, Persistent } from "@llm-cache/core"
+import { OpenAi } from "@llm-cache/providers"
+import { Effect, Layer } from "effect"
+import { FetchHttpClient } from "effect/http"
+
+const model = LlmModel.stack(
+  Persistent.layer({ directory: process.argv[2] }),
+  OpenAi.layer({ model: "bench", temperature: 1 })
+).pipe(Layer.provide(FetchHttpClient.layer))
+const sample = await Effect.runPromise(Effect.provide(LlmModel.sampleOne(process.argv[3]), model))
+process.stdout.write(sample)
+`,
   "stream.mjs": `import * as Stream from "effect/Stream"\nprocess.stdout.write(Stream.empty ? process.argv[3] : "")\n`
 }
 
@@ -62,7 +76,7 @@ export const startUp: Row = {
   note:
     "Node loads the files of the library and of Effect one by one. The ratio varies between runs: others had 1.18 and 1.21 x.",
   setup: async ({ folder, quick, scope }) => {
-    install(folder, ["core", "sqlite"])
+    install(folder, ["core", "providers", "sqlite"])
     for (const [name, text] of Object.entries(programs)) Fs.writeFileSync(Path.join(folder, name), text)
     const large = quick ? 1000 : 10_000
     const at = (name: string) => Path.join(folder, name)
@@ -85,7 +99,8 @@ export const startUp: Row = {
       start("directory of 10 prompts", "directory.mjs", "small"),
       start("SQLite of 10,000 prompts", "sqlite.mjs", "large.db"),
       start("SQLite of 10 prompts", "sqlite.mjs", "small.db"),
-      start("directory, from the barrels", "barrel.mjs", "large")
+      start("directory, from the barrels", "barrel.mjs", "large"),
+      start("directory and a vendor, from the barrels", "readme.mjs", "large")
     ]
     return [
       ours,
