@@ -1,5 +1,5 @@
 /**
- * Runs the commands of `docs/command.md` over example caches, and writes what a terminal of 80 columns shows. With `--check`
+ * Runs the commands of `docs/command.md` over example caches, and writes their output on a terminal of 80 columns. With `--check`
  * it says whether the page is old.
  *
  * In a block of the language `console`, a line that starts with `$ ` is a command, and the lines below it are its output.

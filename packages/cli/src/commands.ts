@@ -17,7 +17,7 @@ export type CommandError =
   | StoreError
   | SampleConflict
 
-/** What a command may use. */
+/** The services of a command. */
 export type CommandServices = Output | Scope.Scope | Command.Environment
 
 /** A command of any flags and arguments. */

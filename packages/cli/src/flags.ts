@@ -27,7 +27,7 @@ export const cache = Flag.String("cache").pipe(
 export const cacheArgument = (name: string, description: string) =>
   Argument.String(name).pipe(Argument.withDescription(`${description}: ${kinds}`))
 
-/** `--yes`, for commands that delete: without it they only show what they would do. */
+/** `--yes`, for commands that delete: without it they only show the samples. */
 export const yes = Flag.Boolean("yes").pipe(
   Flag.withoutNegation,
   Flag.withDefault(false),

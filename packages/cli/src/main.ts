@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import * as Module from "node:module"
 
-// Before any other module is loaded, since it only keeps those that follow.
+// First, because it keeps only the modules that load later.
 Module.enableCompileCache?.()
 const { main } = await import("./program.ts")
 main(process.argv.slice(2))

@@ -34,12 +34,12 @@ export const main = (args: ReadonlyArray<string>): void => {
   }).pipe(
     Effect.catchCause((cause) =>
       Effect.flatMap(Output, (output) => {
-        if (Cause.hasInterruptsOnly(cause)) return Effect.succeed(codes.interrupted)
+        if (Cause.hasInterruptsOnly(cause)) return Effect.as(output.progress(undefined), codes.interrupted)
         if (Cause.hasDies(cause)) {
           return Effect.as(output.note(`this is a bug of ${name}: ${Cause.pretty(cause)}`), codes.bug)
         }
         const error = Cause.squash(cause)
-        // The reader of the pipe has what it wanted.
+        // The reader of the pipe needs no more.
         if (isSilent(error)) return Effect.succeed(output.hasFindings() ? codes.found : codes.done)
         const message = error instanceof Error ? error.message : String(error)
         const hint = error instanceof UsageError && chosen !== undefined ? `\nSee ${name} ${chosen} --help` : ""

@@ -1,4 +1,4 @@
-/** The differences of two caches, for `diff` and for what `merge` would do. */
+/** The differences of two caches, for `diff` and for the preview of `merge`. */
 import type { Key } from "@llm-cache/core/Key"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import type { Store } from "@llm-cache/core/SampleStore"

@@ -24,7 +24,7 @@ export interface Selection {
   readonly hashes: ReadonlyArray<string>
 }
 
-/** What the flags and arguments of `flags.selection` say. */
+/** The values of the flags and arguments of `flags.selection`. */
 export interface Selected {
   readonly select: ReadonlyArray<string>
   readonly fork: Option.Option<string>
@@ -98,7 +98,7 @@ export const isSelected = (selection: Selection) => (key: Key): boolean =>
 
 type ListedResult = Result.Result<SampleStore.Listed, StoreError>
 
-/** The store as if it had only what is selected. */
+/** The store with its selected samples alone. */
 export const selected = (store: SampleStore.Store, selection: Selection): SampleStore.Store => {
   const { hasPosition } = selection
   const isKey = isSelected(selection)

@@ -1,4 +1,4 @@
-/** What `copy` and `merge` have in common. */
+/** The common part of `copy` and `merge`. */
 import type { SampleConflict, StoreError } from "@llm-cache/core/SampleError"
 import type { Store } from "@llm-cache/core/SampleStore"
 import type { TransferResult } from "@llm-cache/core/Transfer"

@@ -110,7 +110,7 @@ const damagedSamples = (store: Store) =>
     const found = new Map<Key, Array<number>>()
     for (const error of verified.damaged) {
       const { key, position } = error
-      // The user has to delete what is no sample.
+      // A file without a key and a position is left to the user.
       if (key === undefined || position === undefined) yield* damaged(error)
       else found.set(key, [...found.get(key) ?? [], position])
     }

@@ -1,4 +1,4 @@
-/** Writes what a command found: data to stdout, everything else to stderr. */
+/** Writes the output of commands: data to stdout, everything else to stderr. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

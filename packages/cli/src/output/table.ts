@@ -7,7 +7,7 @@ export interface Column<in Row> {
   /** Its text for a row, without control characters (see `printable`). */
   readonly text: (row: Row) => string
   /**
-   * Where the text is in its column.
+   * The side of the column that the text is at.
    *
    * @default "left"
    */

@@ -5,7 +5,7 @@ import { printable } from "./printable.ts"
 /** The most changes that are looked for at one place: unrelated texts are shown one behind the other. */
 const maxEdits = 300
 
-/** Two texts as one that a terminal can show, with what is only in the first as `[-…-]` and what is only in the second as `{+…+}`. */
+/** Two texts as one printable text: words of the first alone as `[-…-]`, words of the second alone as `{+…+}`. */
 export const wordDifference = (
   before: string,
   after: string,

@@ -16,7 +16,7 @@ const chunk = 256
 /** How many keys are read at once. */
 const concurrency = 16
 
-/** Compares two stores position by position: the keys of the first, and then those that only the second has. */
+/** Compares two stores position by position: the keys of the first, and then the other keys of the second. */
 export const compareSamples = (
   first: Store,
   second: Store,
