@@ -89,7 +89,8 @@ const straysOf = `${strays} key = keys.id`
 
 const listed = `keys.id, identities.identity, keys.path, keys.prompt, keys.digest,
       (select count(*) from ${samplesOf}) + (select count(*) from ${straysOf})`
-const listedKeys = `${listed} from keys join identities on identities.id = keys.identity`
+// By the index of the order: an index of identities would sort the rest at each page.
+const listedKeys = `${listed} from keys cross join identities on identities.id = keys.identity`
 
 /** Whether other samples in a row's request may have the same tokens. */
 const isShared = "request_samples > 1 and request is not null"
