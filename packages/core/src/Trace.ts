@@ -23,7 +23,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Events from "./Events.ts"
@@ -35,7 +34,7 @@ import { Fs, Path } from "./internal/node.ts"
 import { Decoder } from "./internal/trace/decode.ts"
 import { toEvent } from "./internal/trace/events.ts"
 import { fileName, readSummary, runsIn, summaryPath } from "./internal/trace/folders.ts"
-import { readLines } from "./internal/trace/readLines.ts"
+import { readEntries } from "./internal/trace/readEntries.ts"
 import { Recorder } from "./internal/trace/recorder.ts"
 import type { Key } from "./Key.ts"
 import type { StoreError } from "./SampleError.ts"
@@ -315,7 +314,7 @@ export const list = (directory?: string): Effect.Effect<ReadonlyArray<Run>, Stor
  * @category reading
  * @since 0.1.0
  */
-export const read = (file: string): Stream.Stream<Entry, StoreError> => decoded(file)
+export const read = (file: string): Stream.Stream<Entry, StoreError> => readEntries(file)
 
 /**
  * The receipt of a run. It reads the summary if the trace has no line that the summary does not count.
@@ -331,7 +330,7 @@ export const receipt = (file: string): Effect.Effect<Receipt, StoreError> =>
         ? Effect.succeed({ ...summary.receipt, exit: summary.receipt.exit })
         : Effect.suspend(() => {
           const decoder = new Decoder()
-          return Effect.map(Stream.runDrain(decoded(file, decoder)), () => decoder.counter.receipt())
+          return Effect.map(Stream.runDrain(readEntries(file, decoder)), () => decoder.counter.receipt())
         })
   )
 
@@ -404,31 +403,3 @@ export const used = (file: string): Effect.Effect<ReadonlyArray<Used>, StoreErro
   })
 
 const runOf = (file: string): Run => ({ id: Path.basename(file, ".jsonl"), file })
-
-const decoded = (file: string, decoder = new Decoder()): Stream.Stream<Entry, StoreError> =>
-  Stream.suspend(() => {
-    const failed = failure(`trace ${file}`, "open")
-    const chunks = readLines(file)
-    let line = 0
-    const page = (
-      { done, value }: IteratorResult<ReadonlyArray<string>, void>
-    ): Effect.Effect<readonly [ReadonlyArray<Entry>, Option.Option<undefined>], StoreError> => {
-      if (done) return Effect.succeed([[], Option.none()])
-      const entries: Array<Entry> = []
-      for (const text of value) {
-        line++
-        const entry = decoder.decode(text)
-        if (entry === "damaged") {
-          return failed({
-            kind: "Damaged",
-            description: `line ${line} is no line of a trace: restore the file, or delete it`
-          })
-        }
-        if (entry !== undefined) entries.push(entry)
-      }
-      return Effect.succeed([entries, Option.some(undefined)])
-    }
-    return Stream.paginate(undefined, () => Effect.flatMap(attempt(failed, () => chunks.next()), page)).pipe(
-      Stream.ensuring(Effect.sync(() => chunks.return()))
-    )
-  })
