@@ -23,7 +23,8 @@ describe("An error of SQLite", () => {
   it.effect.each(advices)("%s (%i) comes with advice", ([, errcode, advice]) =>
     Effect.sync(() => {
       const fault = faultOf({ errcode })
-      assert.strictEqual(fault?.kind, "Unavailable")
+      assert(fault !== undefined)
+      assert.strictEqual(fault.kind, "Unavailable")
       assert.include(fault.description, "the words of SQLite")
       assert.include(fault.description, advice)
     }))
