@@ -1,6 +1,6 @@
 /**
- * An audit of a run: it counts the samples that models hand out per key, and finds samples that an independent model
- * handed out twice.
+ * An audit of a run: it counts the samples that models hand out per key, finds samples that an independent model handed out
+ * twice, and draws whose order depends on scheduling.
  *
  * **When to use**
  *
@@ -42,14 +42,14 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type { Identity } from "./Identity.ts"
 import { IndependentModel } from "./IndependentModel.ts"
-import { forkSuffix } from "./internal/errors/forkSuffix.ts"
+import { KeyCounter } from "./internal/audit/keyCounter.ts"
+import { faultsOf, racesOf } from "./internal/audit/messages.ts"
 import { KeyMap } from "./internal/model/keyMap.ts"
 import { asOverModel } from "./internal/model/overModel.ts"
-import { responsePart } from "./internal/model/responseIds.ts"
+import { Races } from "./internal/model/races.ts"
 import type { Key } from "./Key.ts"
 import * as LlmModel from "./LlmModel.ts"
 import { RepeatableModel } from "./RepeatableModel.ts"
-import type { Drawn } from "./Sample.ts"
 
 /**
  * The samples of one key that a watched model handed out.
@@ -88,6 +88,18 @@ export interface KeyReport {
    */
   readonly handedOutTwice: ReadonlyArray<number>
   /**
+   * The positions whose samples another independent model of the same watch handed out too or, for a caching model, that
+   * several independent models above it got. Each of them started at the first position: `Independent.layer` was provided
+   * more than once over one cache.
+   */
+  readonly sharedWithOthers: ReadonlyArray<number>
+  /**
+   * The number of draws of an independent model that raced with another draw of the key: they overlapped, or their fibers
+   * lived at the same time. A replay may give them other samples. Each sample is still handed out once, so `check` only
+   * warns of them, and `checkReplay` fails.
+   */
+  readonly racing: number
+  /**
    * The ids of responses that came by more than one request, with the same text: a cache between the program and the
    * provider answered, so their samples are not independent.
    */
@@ -114,23 +126,7 @@ export class AuditFailure extends Data.TaggedError("AuditFailure")<{
   readonly faults: Report
 }> {
   override get message(): string {
-    return this.faults.flatMap(({ handedOut, handedOutTwice, identity, path, prompt, repeatedResponses, watch }) => {
-      const samples = `${watch}: of ${handedOut} samples of ${
-        JSON.stringify(prompt.slice(0, 50).toWellFormed())
-      } (${identity}${forkSuffix(path)})`
-      return [
-        ...handedOutTwice.length === 0 ? [] : [
-          `${samples} those at ${some(handedOutTwice)} were handed out twice. The watched model is not independent: ` +
-          "check the layers beneath it"
-        ],
-        ...repeatedResponses.length === 0 ? [] : [
-          `${samples} some came by the responses ${
-            some(repeatedResponses)
-          }, which came more than once. A cache between ` +
-          "the program and the provider answered: turn it off"
-        ]
-      ]
-    }).join("\n")
+    return this.faults.flatMap(faultsOf).join("\n")
   }
 
   /** The fields and the message, for logs. */
@@ -138,9 +134,6 @@ export class AuditFailure extends Data.TaggedError("AuditFailure")<{
     return Object.assign({}, this, { message: this.message })
   }
 }
-
-const some = (items: ReadonlyArray<number | string>): string =>
-  `${items.slice(0, 10).join(", ")}${items.length > 10 ? ", …" : ""}`
 
 /**
  * The service of an audit.
@@ -153,8 +146,10 @@ export class Audit extends Context.Service<Audit, {
   readonly report: Effect.Effect<Report>
   /** A watched model that draws from this model. The same name and model give the same watched model. */
   readonly watch: (model: LlmModel.Model, name: string) => LlmModel.Model
-  /** Fails if an independent model handed out a sample twice. Dies without any watch. */
+  /** Fails if independent models handed out a sample twice. Warns of races. Dies without any watch. */
   readonly check: Effect.Effect<void, AuditFailure>
+  /** The same, and fails if draws raced. */
+  readonly checkReplay: Effect.Effect<void, AuditFailure>
 }>()("@llm-cache/core/Audit") {}
 
 // The nested watched draws of a fiber, the innermost first. The fiber of a request inherits them.
@@ -185,6 +180,7 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
     const known = watches.find((one) => one.model === model && one.name === name)
     if (known !== undefined) return known.watched
     const counters: Array<KeyCounter> = []
+    const races = new Races()
     const byKey = new KeyMap<KeyCounter>()
     const counterOf = (key: Key): KeyCounter => {
       let counter = byKey.get(key)
@@ -205,16 +201,19 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
               draw.hasRequested = true
             }
           }
+          // One sample at a time, so that the report has only samples that the consumer took.
+          const draw = Effect.provideService(
+            model.draw(key, position, batch, { of: model.draw, onTaken: options?.onTaken }),
+            CurrentDraw,
+            current
+          )
           return Effect.map(
-            // One sample at a time, so that the report has only samples that the consumer took.
-            Effect.provideService(
-              model.draw(key, position, batch, { of: model.draw, onTaken: options?.onTaken }),
-              CurrentDraw,
-              current
-            ),
+            model.sequence === "shared"
+              ? Effect.withFiber((fiber) => races.watch(key, fiber, draw, Effect.sync(() => counterOf(key).race())))
+              : draw,
             (drawn) => {
               const counter = counterOf(key)
-              for (const one of drawn) counter.handOut(one, position, !current.hasRequested)
+              for (const one of drawn) counter.handOut(one, position, !current.hasRequested, options?.reader)
               return drawn
             }
           )
@@ -234,105 +233,51 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
     const watchedProviders = new Set(
       watches.flatMap(({ model }) => model.sequence === "new" ? [model.identity.id] : [])
     )
-    return watches.flatMap(({ counters, name }) =>
-      counters.map((counter) => counter.report(name, watchedProviders.has(counter.key.identity.id)))
-    )
-  })
-
-  const check = Effect.flatMap(report, (reports) => {
-    if (watches.length === 0) {
-      return Effect.die(
-        new Error("This audit watches nothing: build a layer with `Audit.watch` over its `Audit.layer`")
-      )
+    const holders = new Map<string, Map<string, number>>()
+    for (const { counters, name } of watches) {
+      let ofWatch = holders.get(name)
+      if (ofWatch === undefined) holders.set(name, ofWatch = new Map())
+      for (const sample of counters.flatMap((counter) => counter.names())) {
+        ofWatch.set(sample, (ofWatch.get(sample) ?? 0) + 1)
+      }
     }
-    const faults = reports.filter(({ handedOutTwice, repeatedResponses }) =>
-      handedOutTwice.length > 0 || repeatedResponses.length > 0
+    return watches.flatMap(({ counters, name }) =>
+      counters.map((counter) =>
+        counter.report(
+          name,
+          watchedProviders.has(counter.key.identity.id),
+          (sample) => holders.get(name)!.get(sample)! > 1
+        )
+      )
     )
-    return faults.length === 0 ? Effect.void : Effect.fail(new AuditFailure({ faults }))
   })
 
-  return { report, watch, check }
+  const checkFor = (isFault: (report: KeyReport) => boolean) =>
+    Effect.flatMap(report, (reports) => {
+      if (watches.length === 0) {
+        return Effect.die(
+          new Error("This audit watches nothing: build a layer with `Audit.watch` over its `Audit.layer`")
+        )
+      }
+      const faults = reports.filter(isFault)
+      if (faults.length > 0) return Effect.fail(new AuditFailure({ faults }))
+      return Effect.forEach(
+        reports.filter(({ racing }) => racing > 0),
+        (report) => Effect.logWarning(racesOf(report)),
+        { discard: true }
+      )
+    })
+
+  return {
+    report,
+    watch,
+    check: checkFor(isDependent),
+    checkReplay: checkFor((report) => report.racing > 0 || isDependent(report))
+  }
 })
 
-// Counts the samples of one key for one watched model.
-class KeyCounter {
-  readonly key: Key
-  readonly #isRemembered: boolean
-  /** The samples of each position, without those that came back. */
-  readonly #handedOut = new Map<number, { times: number; fromCache: number }>()
-  /** The numbers of samples without a position. */
-  readonly #numbers = new WeakMap<Drawn, number>()
-  #next = 0
-  /** For a caching model: the places of each position of the reader beneath it. */
-  readonly #places = new Map<number, Set<number>>()
-  /** The request of each response part, and the ids of responses that came by another one too. */
-  readonly #requests = new Map<string, string | undefined>()
-  readonly #repeatedResponses = new Set<string>()
-
-  constructor(key: Key, isRemembered: boolean) {
-    this.key = key
-    this.#isRemembered = isRemembered
-  }
-
-  handOut(drawn: Drawn, asked: number, isFromCache: boolean): void {
-    const position = this.#isRemembered ? asked : this.#positionOf(drawn)
-    const held = this.#handedOut.get(position)
-    if (held === undefined) this.#handedOut.set(position, { times: 1, fromCache: isFromCache ? 1 : 0 })
-    else {
-      held.times++
-      if (isFromCache) held.fromCache++
-    }
-    this.#noteResponse(drawn)
-    const origin = drawn.origins[0]
-    if (!this.#isRemembered || origin === undefined) return
-    const places = this.#places.get(origin)
-    if (places === undefined) this.#places.set(origin, new Set([position]))
-    else places.add(position)
-  }
-
-  takeBack(drawn: Drawn): void {
-    const position = this.#positionOf(drawn)
-    const held = this.#handedOut.get(position)
-    if (held === undefined) return
-    held.times--
-    held.fromCache = Math.min(held.fromCache, held.times)
-    if (held.times === 0) this.#handedOut.delete(position)
-  }
-
-  report(watch: string, isProviderWatched: boolean): KeyReport {
-    const { identity, path, prompt } = this.key
-    const held = [...this.#handedOut.values()]
-    const twice = this.#isRemembered
-      ? [...this.#places].filter(([, places]) => places.size > 1)
-      : [...this.#handedOut].filter(([, { times }]) => times > 1)
-    return {
-      watch,
-      identity,
-      prompt,
-      path,
-      handedOut: held.reduce((sum, { times }) => sum + times, 0),
-      distinct: held.length,
-      fromCache: isProviderWatched ? held.reduce((sum, { fromCache }) => sum + fromCache, 0) : undefined,
-      handedOutTwice: twice.map(([position]) => position).sort((a, b) => a - b),
-      repeatedResponses: [...this.#repeatedResponses]
-    }
-  }
-
-  #noteResponse(drawn: Drawn): void {
-    const part = responsePart(drawn)
-    if (part === undefined) return
-    const { request, responseId } = drawn.metadata
-    if (!this.#requests.has(part)) this.#requests.set(part, request)
-    else if (this.#requests.get(part) !== request) this.#repeatedResponses.add(responseId!)
-  }
-
-  #positionOf(drawn: Drawn): number {
-    if (drawn.origins.length > 0) return drawn.origins[0]!
-    let number = this.#numbers.get(drawn)
-    if (number === undefined) this.#numbers.set(drawn, number = this.#next++)
-    return number
-  }
-}
+const isDependent = ({ handedOutTwice, repeatedResponses, sharedWithOthers }: KeyReport): boolean =>
+  handedOutTwice.length + repeatedResponses.length + sharedWithOthers.length > 0
 
 /**
  * Provides an audit.
@@ -357,7 +302,8 @@ export const layer: Layer.Layer<Audit> = Layer.effect(Audit, make)
  * **Gotchas**
  *
  * It counts only draws through this layer, not through another model of the same parts. An `Independent` that is built
- * again starts at the first position, and the audit does not compare the two.
+ * again starts at the first position. The audit compares all that are built under one watch: give a program and its replay
+ * an audit each. It knows the samples by their requests, so not those of the Python original, which have none.
  *
  * @category layers
  * @since 0.1.0
@@ -403,12 +349,39 @@ type HasModel<A> = [Extract<A, Watchable>] extends [never] ? never : unknown
 export const report: Effect.Effect<Report, never, Audit> = Effect.flatMap(Audit, (audit) => audit.report)
 
 /**
- * Fails with an `AuditFailure` if an independent model handed out a sample twice. Dies without any watch.
+ * Fails with an `AuditFailure` if independent models handed out a sample twice. Dies without any watch.
+ *
+ * **Details**
+ *
+ * Draws that raced are a warning in the log: they are independent, but a replay may give their samples to other fibers.
+ * It sees only races that happen. A model that answers at once may hide them: give it a latency.
  *
  * @category accessors
  * @since 0.1.0
  */
 export const check: Effect.Effect<void, AuditFailure, Audit> = Effect.flatMap(Audit, (audit) => audit.check)
+
+/**
+ * Fails with an `AuditFailure` also if draws raced, so that a replay may differ. Dies without any watch.
+ *
+ * **Example** (Two fibers that draw one prompt in one fork)
+ *
+ * ```ts
+ * import { Audit, LlmModel } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const ask = LlmModel.sampleOne("A number?")
+ *
+ * const fails = Effect.all([ask, ask], { concurrency: 2 }).pipe(Effect.andThen(Audit.checkReplay))
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const checkReplay: Effect.Effect<void, AuditFailure, Audit> = Effect.flatMap(
+  Audit,
+  (audit) => audit.checkReplay
+)
 
 /**
  * Runs an effect, then `check`s if it has succeeded.

@@ -168,8 +168,8 @@ export interface Refused extends Fields {
 }
 
 /**
- * A shared reader (`Independent`) starts a draw while another draw of the same key and fork is in progress. Which of the two
- * gets which sample depends on time, and may differ when the program runs again: give each of them a fork.
+ * A draw of an `Independent` races with another draw of the same key: they overlap, or their fibers lived at the same time.
+ * Scheduling decides which of them gets which sample, so a replay may differ. A fork for each fiber prevents it.
  *
  * @category models
  * @since 0.1.0

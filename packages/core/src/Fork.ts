@@ -20,7 +20,8 @@
  * provider and the store. A counter-based random generator splits its key in the same way (Salmon et al., "Parallel random
  * numbers: as easy as 1, 2, 3", SC 2011).
  *
- * Inside one fork the order of draws still matters: two concurrent fibers need a fork each.
+ * Inside one fork the order of draws still matters: two concurrent fibers need a fork each. `Audit.checkReplay` and the
+ * event `Raced` find fibers that lack one.
  *
  * **Gotchas**
  *

@@ -25,6 +25,7 @@ import * as Scope from "effect/Scope"
 import { IndependentModel } from "./IndependentModel.ts"
 import { overModel } from "./internal/model/overModel.ts"
 import { peekUnobserved } from "./internal/model/peek.ts"
+import { tellingOfRaces } from "./internal/model/races.ts"
 import { Readers } from "./internal/model/reader.ts"
 import { makeAttached } from "./internal/model/resume.ts"
 import { Surplus } from "./internal/model/surplus.ts"
@@ -51,13 +52,17 @@ export const make = (source: LlmModel.Model): Effect.Effect<LlmModel.Model, neve
 const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
   const { attach, isResumed, resumedDraw } = makeAttached(source)
   const readers = new Readers()
-  const drawNext = resumedDraw((key, _, batch, options) =>
-    readers.draw(
-      key,
-      options?.onTaken,
-      (position) => source.draw(key, position, batch),
-      (position, [sample]) => [withOrigin(position, sample)]
-    )
+  const ofReader = { of: source.draw, reader: readers }
+  const drawNext = tellingOfRaces(
+    resumedDraw((key, _, batch, options) =>
+      readers.draw(
+        key,
+        options?.onTaken,
+        (position) => source.draw(key, position, batch, ofReader),
+        (position, [sample]) => [withOrigin(position, sample)]
+      )
+    ),
+    (key) => readers.of(key).peek()
   )
   return LlmModel.fromDraw({
     identity: source.identity,
@@ -115,14 +120,17 @@ const overProvider = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Mode
     requestSize: () => 1,
     stores: source.stores,
     restore: undefined,
-    draw: (key, _, batch, options) =>
-      readers.draw(
-        key,
-        options?.onTaken,
-        (position) => surplus.fill(key, position, batch),
-        (position) => [surplus.take(key, position)],
-        () => surplus.dropIfEmpty(key)
-      ),
+    draw: tellingOfRaces(
+      (key, _, batch, options) =>
+        readers.draw(
+          key,
+          options?.onTaken,
+          (position) => surplus.fill(key, position, batch),
+          (position) => [surplus.take(key, position)],
+          () => surplus.dropIfEmpty(key)
+        ),
+      (key) => readers.of(key).peek()
+    ),
     giveBack: (key, drawn) =>
       Effect.sync(() => {
         for (const sample of drawn.toReversed()) {
@@ -142,6 +150,9 @@ const overProvider = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Mode
  * already it changes nothing.
  *
  * **Gotchas**
+ *
+ * Code that provides this layer itself and runs more than once over a cache gets the same samples in each run. Let it ask for
+ * `IndependentModel`, and provide the layer once around all runs, or run each in a fork. `Audit` finds such code.
  *
  * Effect shares a layer that is composed of others by reference. One composed with this layer and not yet with a model,
  * and provided to two models in one layer, is built once, over the first: compose it anew for each, or wrap it in

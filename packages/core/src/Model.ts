@@ -63,6 +63,8 @@ export interface DrawOptions {
    * that step, before the draw returns, still has them, and can give them back.
    */
   readonly onTaken?: ((samples: Samples) => void) | undefined
+  /** The shared reader, as any object of its own, that draws from a remembered sequence. An audit compares readers by it. */
+  readonly reader?: object | undefined
 }
 
 /**

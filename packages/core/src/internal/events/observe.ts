@@ -61,7 +61,7 @@ const messageOf = (event: Event): string => {
     case "Stored":
       return "stored"
     case "Raced":
-      return "races another draw of this key: give each a fork"
+      return "races with another draw of the same key and fork"
     case "Refused":
       return `refused: ${event.sample.metadata.finishReason}`
   }

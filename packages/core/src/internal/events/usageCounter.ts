@@ -45,8 +45,8 @@ export class UsageCounter {
         return
       case "RequestSent":
       case "RequestRetried":
-      case "Raced":
       case "Stored":
+      case "Raced":
     }
   }
 

@@ -3,7 +3,6 @@ import * as Exit from "effect/Exit"
 import type { Key } from "../../Key.ts"
 import type { Samples } from "../../Model.ts"
 import type { SampleError } from "../../SampleError.ts"
-import { publishIfObserved } from "../events/observe.ts"
 import { KeyMap } from "./keyMap.ts"
 
 /** Hands out the positions of one sequence, each once, the lowest first. */
@@ -23,11 +22,6 @@ export class Reader {
   /** The lowest position that was never handed out. */
   get next(): number {
     return this.#next
-  }
-
-  /** Whether a draw is in progress. */
-  get isDrawing(): boolean {
-    return this.#drawing > 0
   }
 
   /** Whether no draw is in progress and no position was given back. */
@@ -119,12 +113,8 @@ export class Readers {
     return Effect.uninterruptibleMask((interruptible) => {
       // Found and taken in one step: a reader that is idle can be dropped at any time.
       const reader = this.of(key)
-      const races = reader.isDrawing
       const position = reader.take()
-      const draw = races
-        ? Effect.andThen(publishIfObserved(() => ({ _tag: "Raced", key, position })), drawAt(position))
-        : drawAt(position)
-      return Effect.flatMap(Effect.exit(interruptible(draw)), (drawn) => {
+      return Effect.flatMap(Effect.exit(interruptible(drawAt(position))), (drawn) => {
         const exit = Exit.map(drawn, (value) => take(position, value))
         if (Exit.isFailure(exit)) reader.release(position)
         else {
