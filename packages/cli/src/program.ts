@@ -23,10 +23,12 @@ const name = "llm-cache"
 const codes = { done: 0, found: 1, usage: 2, bug: 70, interrupted: 130 } as const
 
 export const main = (args: ReadonlyArray<string>): void => {
-  const chosen = args.find((arg) => Object.hasOwn(commands, arg) || !arg.startsWith("-"))
+  // Arguments behind `--` are operands.
+  const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args
+  const chosen = flags.find((arg) => Object.hasOwn(commands, arg) || !arg.startsWith("-"))
   const program = Effect.gen(function*() {
-    const root = yield* Effect.promise(() => commandTree(chosen, args))
-    const isUnknown = chosen !== undefined && !args.includes("--completions") && !Object.hasOwn(commands, chosen)
+    const root = yield* Effect.promise(() => commandTree(chosen, flags))
+    const isUnknown = chosen !== undefined && !flags.includes("--completions") && !Object.hasOwn(commands, chosen)
     // With `--help`, the parser would not say that the command does not exist.
     const parsed = isUnknown ? args.filter((arg) => arg !== "--help" && arg !== "-h") : args
     yield* Command.runWith(root, { version: version() })(parsed)
@@ -51,7 +53,7 @@ export const main = (args: ReadonlyArray<string>): void => {
     ),
     Effect.scoped,
     Effect.provide([
-      layerOutput(args.includes("--json")),
+      layerOutput(flags.includes("--json")),
       CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
       CliOutput.layerPresenter(presenter),
       Layer.provideMerge(TerminalCapabilities.layer, NodeServices.layer)
@@ -70,8 +72,8 @@ const exitSoon = Effect.andThen(Effect.sleep("2 seconds"), Effect.sync(() => pro
 const version = (): string => JSON.parse(Fs.readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
 
 // Completions describe the flags of every command. Otherwise only the chosen one is loaded.
-const commandTree = async (chosen: string | undefined, args: ReadonlyArray<string>) => {
-  const isComplete = args.some((arg) => arg.startsWith("--completions"))
+const commandTree = async (chosen: string | undefined, flags: ReadonlyArray<string>) => {
+  const isComplete = flags.some((arg) => arg.startsWith("--completions"))
   const subcommands = await Promise.all(
     Object.entries(commands).map(async ([name, { load, summary }]): Promise<AnyCommand> =>
       isComplete || name === chosen

@@ -113,6 +113,18 @@ describe("a cache that is read", () => {
     }
   })
 
+  it("stays as it was", async () => {
+    const filesOf = () =>
+      Fs.readdirSync(cache, { encoding: "utf8", recursive: true }).sort()
+        .map((file) => [file, Fs.statSync(Path.join(cache, file), { bigint: true }).mtimeNs])
+    const before = filesOf()
+    for (const args of [["ls"], ["ls", "*"], ["show", "*"], ["verify"], ["prune", "*"], ["prune", "--damaged"]]) {
+      assert.strictEqual((await cli([...args, "--cache", cache])).code, 0)
+    }
+    assert.strictEqual((await cli(["diff", cache, large, "gpt*"])).code, 1)
+    assert.deepStrictEqual(filesOf(), before)
+  })
+
   it("is that of LLM_CACHE_DIRECTORY, or else of the home folder", async () => {
     const home = Path.join(folder, "home")
     Fs.cpSync(cache, Path.join(home, ".llm_cache"), { recursive: true })

@@ -87,6 +87,28 @@ meta-llama/Llama-3.1-8B-Instruct, {"max_tokens":100}, prompt ${wordHash}
     )
   })
 
+  it("shows reasoning, refusals and the rest of an answer, such as tool calls", async () => {
+    const answers = Path.join(folder, "answers.db")
+    const rest = { tool_calls: [{ function: { name: "add", arguments: "\x1b" } }] }
+    const metadata = { finishReason: "tool_calls", reasoning: "Let me\nthink.", refusal: "No.", rest }
+    await makeCache(answers, [{ model: "m", prompt: "p", samples: { 0: "" }, metadata }])
+    assert.include(
+      (await terminal(80, ["show", "m", "--cache", answers])).stdout,
+      `\
+@0  tool_calls, 10/2 tokens, 2026-01-02
+  reasoning:
+  Let me
+  think.
+  refusal:
+  No.
+  (empty)
+  tool_calls: [{"function":{"name":"add","arguments":"\\u001b"}}]
+`
+    )
+    const [row] = objects((await cli(["show", "m", "--cache", answers, "--json"])).stdout)
+    assert.deepInclude(row?.["metadata"], metadata)
+  })
+
   it("says which sample is damaged, shows the others, and ends with exit code 1", async () => {
     const damaged = Path.join(folder, "damaged")
     await makeCache(damaged, [{ model: "m", prompt: "p", samples: { 0: "a", 1: "b", 2: "c" } }])

@@ -13,7 +13,7 @@ import * as flags from "../flags.ts"
 import { type KeyFields, keyFields } from "../output/fields.ts"
 import { ago, count, forkLabel, isoTime, modelLabel } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
-import { indent, printable } from "../output/printable.ts"
+import { excerpt, indent, printable } from "../output/printable.ts"
 
 export const command = Command.make(
   "show",
@@ -124,7 +124,12 @@ const writeTexts = Effect.fnUntraced(function*<E, R>(samples: Stream.Stream<Show
       const value = drawn.metadata[name]
       if (value !== undefined) text += `  ${style("dim", `${name}:`)}\n${style("dim", indented(value))}\n`
     }
-    return data(`${text}${drawn.text === "" ? `  ${style("dim", "(empty)")}` : indented(drawn.text)}\n`)
+    text += `${drawn.text === "" ? `  ${style("dim", "(empty)")}` : indented(drawn.text)}\n`
+    // Tool calls and the like. JSON has them whole.
+    for (const [name, value] of Object.entries(drawn.metadata.rest ?? {})) {
+      text += `  ${style("dim", `${printable(name)}: ${excerpt(JSON.stringify(value))}`)}\n`
+    }
+    return data(text)
   })
 })
 
