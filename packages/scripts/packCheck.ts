@@ -103,7 +103,10 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
   run(project, "pnpm", "install", "--prefer-offline", "--no-frozen-lockfile")
   run(project, `${bin}/tsc`)
   run(project, process.execPath, "main.ts")
-  run(project, Path.join(project, "node_modules/.bin/llm-cache"), "--version")
+  Fs.mkdirSync(Path.join(project, "cache"))
+  for (const args of [["--version"], ["ls", "--cache", "cache"]]) {
+    run(project, Path.join(project, "node_modules/.bin/llm-cache"), ...args)
+  }
   run(project, process.execPath, "commonJs.cjs")
   run(project, Path.join(project, "node_modules/.bin/vitest"), "--run")
 }

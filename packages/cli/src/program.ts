@@ -107,5 +107,5 @@ const presenter: CliOutput.Presenter = {
           return yield* output.value.note(`${messages.join("\n")}\nSee ${event.commandPath.join(" ")} --help`)
         }
       }
-    }).pipe(Effect.orDie)
+    }).pipe(Effect.ignore)
 }

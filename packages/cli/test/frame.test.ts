@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 describe("exit codes", () => {
   it("are 0 for help and the version, on stdout", async () => {
-    for (const args of [["--help"], ["ls", "--help"], ["--version"]]) {
+    for (const args of [[], ["--help"], ["ls", "--help"], ["--version"]]) {
       const { code, stderr, stdout } = await cli(args)
       assert.deepStrictEqual([code, stderr], [0, ""])
       assert.isNotEmpty(stdout)
@@ -146,6 +146,11 @@ describe("a pipe", () => {
     const [row, code] = ran.stdout.trim().split("\n")
     assert.match(row!, /^m\t/)
     assert.deepStrictEqual([code, ran.stderr], ["0", ""])
+  })
+
+  it("whose reader never reads the help is no bug", async () => {
+    const ran = await shell(`(sleep 0.1; llm-cache --help; echo "$?" >&2) | true`)
+    assert.strictEqual(ran.stderr, "0\n")
   })
 
   it("has no colors, and a terminal has them unless NO_COLOR says no", async () => {
