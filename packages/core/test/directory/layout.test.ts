@@ -64,9 +64,10 @@ describe("the layout of a directory", () => {
     [undefined, "default"]
   ])("temperature %s is part of the folder's name", ([temperature, printed]) =>
     Effect.gen(function*() {
-      const store = yield* directoryStore("/nowhere")
+      const root = yield* makeDirectory
+      const store = yield* directoryStore(root)
       const key = yield* keyOf({ temperature: temperature as number | undefined })
-      assert.strictEqual(store.describe(key), `/nowhere/m_${printed}/${sha256("p")}`)
+      assert.strictEqual(store.describe(key), `${root}/m_${printed}/${sha256("p")}`)
     }))
 
   // A cache that an upgrade no longer finds costs its owner every request again.

@@ -133,6 +133,7 @@ describe("The folder of a key without samples is discarded", () => {
   it.effect("and keeps its explanation if another process writes there meanwhile", () =>
     Effect.gen(function*() {
       const { discard, key, root, store } = yield* opened()
+      yield* store.prepare(key)
       const folder = store.describe(key)
       for (const raced of [folder, Path.dirname(folder)]) {
         yield* store.prepare(key)
