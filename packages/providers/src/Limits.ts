@@ -116,15 +116,16 @@ export interface Account {
  */
 export class Limits extends Context.Service<Limits, {
   /**
-   * Sends a request of an account once its limits allow it, with an estimate of its tokens. Fails without sending it with
+   * Sends a request of an account once its limits allow it, with an estimate of its tokens. The counts of tokens in the answer
+   * replace the estimate. Fails without sending it with
    * `RateLimited` while the vendor asks for more than 5 minutes of pause, and with `Transport` if the `RateLimiterStore`
    * cannot be reached.
    */
-  readonly run: (
+  readonly run: <A extends Partial<Generation>>(
     account: Account,
     estimatedTokens: number,
-    request: Effect.Effect<Generation, ProviderErrorReason>
-  ) => Effect.Effect<Generation, ProviderErrorReason>
+    request: Effect.Effect<A, ProviderErrorReason>
+  ) => Effect.Effect<A, ProviderErrorReason>
 }>()("@llm-cache/providers/Limits") {}
 
 /**

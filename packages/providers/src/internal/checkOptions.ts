@@ -103,16 +103,17 @@ export const checkHeaders = (protocol: Protocol, headers: Values): Effect.Effect
   return Effect.void
 }
 
-/** The timeout of a request as a duration. */
+/** A time limit as a duration. */
 export const checkTimeout = (
   protocol: Protocol,
+  name: string,
   timeout: Duration.Input
 ): Effect.Effect<Duration.Duration, InvalidInput> =>
   Option.match(Option.filter(Duration.fromInput(timeout), Duration.isPositive), {
     onNone: () =>
       failInvalid(
         protocol,
-        "`timeout` is not a duration above zero: give one like `\"2 minutes\"`, or leave it out for 10 minutes"
+        `\`${name}\` is not a duration above zero: give one like \`"2 minutes"\`, or leave it out for the default`
       ),
     onSome: Effect.succeed
   })

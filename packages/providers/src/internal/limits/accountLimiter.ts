@@ -12,10 +12,10 @@ import { makeLeakyBucket } from "./leakyBucket.ts"
 import { makeRateLimitPause } from "./rateLimitPause.ts"
 
 /** Sends a request of an account once its limits allow it. */
-export type AccountLimiter = (
+export type AccountLimiter = <A extends Partial<Generation>>(
   estimatedTokens: number,
-  request: Effect.Effect<Generation, ProviderErrorReason>
-) => Effect.Effect<Generation, ProviderErrorReason>
+  request: Effect.Effect<A, ProviderErrorReason>
+) => Effect.Effect<A, ProviderErrorReason>
 
 /** Makes the limiter of one account. Its requests queue, first come, first served. */
 export const makeAccountLimiter = (

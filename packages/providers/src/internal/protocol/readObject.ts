@@ -6,13 +6,13 @@ import type { Answer } from "./protocol.ts"
 import { failCut, failUnusable } from "./unusableAnswer.ts"
 
 /** The events of a stream as a whole answer, if they are all there. */
-export type JoinEvents = (events: ReadonlyArray<JsonObject>, isDone: boolean) => JsonObject | undefined
+export type JoinEvents<A = JsonObject> = (events: ReadonlyArray<JsonObject>, isDone: boolean) => A | undefined
 
 /** Reads an answer that is a JSON object, or a stream of its pieces, which some servers send unasked. */
-export const readObject = (
+export const readObject = <A = JsonObject>(
   answer: Answer,
-  joinEvents: JoinEvents
-): Effect.Effect<JsonObject, ProviderErrorReason> => {
+  joinEvents: JoinEvents<A>
+): Effect.Effect<JsonObject | A, ProviderErrorReason> => {
   const { body } = answer
   const object = parseObject(body) ?? errorInList(body)
   if (object !== undefined) return Effect.succeed(object)

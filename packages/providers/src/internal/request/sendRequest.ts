@@ -1,4 +1,3 @@
-import type { Generation } from "@llm-cache/core/LlmModel"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -11,28 +10,32 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import type { Protocol } from "../protocol/protocol.ts"
+import type { Answer } from "../protocol/protocol.ts"
 import * as ErrorReason from "./errorReason.ts"
 import { unpack } from "./unpack.ts"
 import { withTimeout } from "./withTimeout.ts"
 
-const longestAnswerInBytes = 32 * 1024 * 1024
+export const longestAnswerInBytes = 32 * 1024 * 1024
+
+/** Reads an answer with a success status. */
+export type ReadAnswer<A> = (answer: Answer) => Effect.Effect<A, ProviderErrorReason>
 
 /** Sends a request and reads its answer to the last byte, within `timeout`. */
-export const sendRequest = (
+export const sendRequest = <A>(
   client: HttpClient,
-  protocol: Protocol,
+  readAnswer: ReadAnswer<A>,
   request: HttpClientRequest.HttpClientRequest,
   timeout: Duration.Duration,
   details: ErrorReason.RequestDetails
-): Effect.Effect<Generation, ProviderErrorReason> =>
+): Effect.Effect<A, ProviderErrorReason> =>
   withTimeout(
-    Effect.flatMap(execute(client, request, details), (response) => readResponse(protocol, response, details)),
+    Effect.flatMap(execute(client, request, details), (response) => readResponse(readAnswer, response, details)),
     timeout,
     () => ErrorReason.fromTimeout(timeout, details)
   )
 
-const execute = (
+/** Sends a request. Every answer of the server is a success, whatever its status. */
+export const execute = (
   client: HttpClient,
   request: HttpClientRequest.HttpClientRequest,
   details: ErrorReason.RequestDetails
@@ -56,18 +59,27 @@ const execute = (
 const withoutRedirects = (context: Context.Context<never>): Context.Context<never> =>
   Context.add(context, RequestInit, { ...Context.getOrUndefined(context, RequestInit), redirect: "manual" })
 
-const readResponse = (
-  protocol: Protocol,
+const readResponse = <A>(
+  readAnswer: ReadAnswer<A>,
   response: HttpClientResponse,
   details: ErrorReason.RequestDetails
-): Effect.Effect<Generation, ProviderErrorReason> => {
-  const { status } = response
+): Effect.Effect<A, ProviderErrorReason> =>
+  isSuccess(response, details)
+    ? Effect.flatMap(readBody(response, details), (body) =>
+      readAnswer({ body, status: response.status, request: details }))
+    : failResponse(response, details)
+
+/** Whether the server asked for answers, with a success status. */
+export const isSuccess = (response: HttpClientResponse, details: ErrorReason.RequestDetails): boolean =>
+  response.status >= 200 && response.status < 300 && redirectTargetOf(response, details) === undefined
+
+/** Fails with the reason of an answer without success. */
+export const failResponse = (
+  response: HttpClientResponse,
+  details: ErrorReason.RequestDetails
+): Effect.Effect<never, ProviderErrorReason> => {
   const target = redirectTargetOf(response, details)
-  const read = readBody(response, details)
-  if (target === undefined && status >= 200 && status < 300) {
-    return Effect.flatMap(read, (body) => protocol.readAnswer({ body, status, request: details }))
-  }
-  return Effect.flatMap(Effect.orElseSucceed(read, () => ""), (body) =>
+  return Effect.flatMap(Effect.orElseSucceed(readBody(response, details), () => ""), (body) =>
     target === undefined
       ? Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.fail(ErrorReason.fromStatus(response, body, now, details)))
@@ -108,7 +120,7 @@ const readInPieces = (response: HttpClientResponse, details: ErrorReason.Request
   }).pipe(Effect.map(() => Buffer.concat(pieces)))
 }
 
-const tooLong = (status: number, { url }: ErrorReason.RequestDetails) =>
+export const tooLong = (status: number, { url }: ErrorReason.RequestDetails) =>
   new UnusableResponse({
     description: `the answer from ${url} is longer than ${longestAnswerInBytes / 1024 / 1024} MiB, and the rest was ` +
       "not read: ask for fewer samples at once, or for shorter ones",

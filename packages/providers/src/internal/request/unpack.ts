@@ -57,7 +57,7 @@ const unpackOnce = (bytes: Uint8Array, coding: string, longest: number): Effect.
 }
 
 // JSON and web pages have no control characters, and packed bytes do, or are not UTF-8.
-const isText = (bytes: Uint8Array): boolean =>
+export const isText = (bytes: Uint8Array): boolean =>
   isUtf8(bytes) &&
   bytes.subarray(0, 1024).every((byte) => byte >= 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d)
 
