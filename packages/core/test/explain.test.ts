@@ -155,6 +155,19 @@ describe("A miss is explained as", () => {
     60_000
   )
 
+  it.effect("near: a rare word counts more than several that all prompts have", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const identity = yield* identityOf()
+      for (let i = 0; i < 50; i++) yield* put(store, identity, `Please write a short and simple text about topic ${i}`)
+      yield* put(store, identity, "An essay on zygotes")
+      const explanation = yield* Explain.miss(
+        store,
+        draw(identity, "Please write a short and simple text about zygotes")
+      )
+      assert.strictEqual(explanation.verdict === "near" ? explanation.nearest.prompt : "", "An essay on zygotes")
+    }))
+
   it.effect("near: by message, if the prompts are chats", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make
@@ -236,6 +249,7 @@ describe("The misses of a run", () => {
   it.effect("are told from those that follow from an earlier miss or purchase", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
+      const question = "an unknown\n\"question\""
       const store = yield* DirectoryStore.make(root, { durability: "process" })
       const { model } = yield* TestModel.make({
         script: ({ n, prompt }) => Array<string>(n).fill(`the answer to ${prompt}!`)
@@ -251,9 +265,9 @@ describe("The misses of a run", () => {
           const bought = yield* LlmModel.sampleOne("new").pipe(using(yield* Persistent.make(model, store)))
           yield* ask("known")
           yield* ask(`Improve this: ${bought}`)
-          yield* ask("an unknown question").pipe(Fork.fork("f"))
-          yield* ask(JSON.stringify({ text: "an unknown question", more: "\n" }))
-          yield* ask(JSON.stringify({ before: JSON.stringify({ text: "an unknown question", more: "\n" }) }))
+          yield* ask(question).pipe(Fork.fork("f"))
+          yield* ask(JSON.stringify({ text: question, more: "\n" }))
+          yield* ask(`${JSON.stringify({ text: question, more: "\n" })} and more`)
           yield* ask("short")
           yield* ask("short, but known by chance")
         }))
@@ -270,7 +284,7 @@ describe("The misses of a run", () => {
           { number: 8, from: undefined, follows: 0, path: [], position: 0 }
         ]
       )
-      assert.deepStrictEqual(misses[1]!.prompt, "an unknown question")
+      assert.deepStrictEqual(misses[1]!.prompt, question)
       assert.deepInclude(yield* Explain.miss(store, misses[0]!), { verdict: "follows", from: 1 })
       assert.deepStrictEqual(yield* Explain.misses(store, yield* runOf(root, Effect.void)), [])
     }))

@@ -200,6 +200,11 @@ describe("A trace", () => {
         outputTokens: 9
       })
       assert.deepInclude(yield* receiptOf(record), { asked: 3, bought: 0, replayed: 3, reread: 0, isReplay: true })
+      const twice = Effect.scoped(Effect.gen(function*() {
+        const model = yield* Persistent.make(source, yield* MemoryStore.make)
+        yield* Effect.andThen(LlmModel.sampleMany("a", 2), LlmModel.sampleMany("a", 2)).pipe(using(model))
+      }))
+      assert.deepInclude(yield* receiptOf(twice), { asked: 4, bought: 2, replayed: 2, reread: 2, isReplay: false })
       assert.deepInclude(yield* receiptOf(replicate("a", 3)), {
         asked: 3,
         replayed: 3,
@@ -324,6 +329,27 @@ describe("A trace", () => {
       assert.strictEqual(error.kind, "Damaged")
       assert.include(error.message, "line 3 is no line of a trace")
       assert.include((yield* Effect.flip(Trace.receipt(Path.join(root, "nothing.jsonl")))).message, "nothing.jsonl")
+    }))
+
+  it.effect("of several megabytes is read whole, whatever its characters are", () =>
+    Effect.gen(function*() {
+      const recorder = new Recorder(yield* makeDirectory, "run", "run", 0)
+      const identity = yield* Identity.make({ model: "m" })
+      const prompts = Array.from({ length: 12 }, (_, i) => `${i}${"\u{1F600}\u00E9\n".repeat(40_000 + i)}`)
+      for (const prompt of prompts) {
+        recorder.listen({
+          _tag: "Miss",
+          key: new Key.Key(identity, prompt, []),
+          position: 0,
+          store: "s",
+          asks: "nothing"
+        })
+      }
+      recorder.end(1)
+      const entries = yield* Stream.runCollect(Trace.read(recorder.path))
+      const found = entries.flatMap((entry) => entry.type === "prompt" ? [entry.text] : [])
+      assert.isTrue(found.length === 12 && prompts.every((prompt, i) => prompt === found[i]))
+      assert.isAbove(Fs.statSync(recorder.path).size, 3_000_000)
     }))
 
   it.effect("at its limit has no more lines, and its receipt goes on and says so", () =>
