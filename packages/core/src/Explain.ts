@@ -38,7 +38,7 @@ import type { StoreError } from "./SampleError.ts"
 import type { Listed, Store } from "./SampleStore.ts"
 import * as Trace from "./Trace.ts"
 
-/** A prompt that shares less of its weighed words is like any other. */
+/** A prompt that shares less of its words, weighed or not, is like any other. */
 const leastSimilarity = 0.2
 
 /** Shorter texts are in a prompt by chance. */
@@ -138,7 +138,7 @@ export type Explanation =
         readonly prompt: string
         readonly hash: string
         readonly samples: number
-        /** From 0 to 1. */
+        /** The words that both prompts have, as a part of all their words: from 0 to 1. */
         readonly similarity: number
       }
       readonly differences: ReadonlyArray<Difference>
@@ -206,7 +206,7 @@ export const miss = (store: Store, draw: Draw & Partial<Pick<Miss, "from">>): Ef
       }))
     const { compared } = nearest
     const found = nearest.find()
-    if (found !== undefined && found.similarity >= leastSimilarity) {
+    if (found !== undefined && Math.max(found.similarity, found.weighed) >= leastSimilarity) {
       const { of: { hash }, similarity } = found
       const stored = yield* listed(store, { identity, promptHash: hash })
       if (stored.length > 0) {

@@ -168,6 +168,21 @@ describe("A miss is explained as", () => {
       assert.strictEqual(explanation.verdict === "near" ? explanation.nearest.prompt : "", "An essay on zygotes")
     }))
 
+  it.effect("near: the template, if nothing rare is shared", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const identity = yield* identityOf()
+      for (let i = 0; i < 50; i++) yield* put(store, identity, `Please write a short and simple text about topic ${i}`)
+      const explanation = yield* Explain.miss(
+        store,
+        draw(identity, "Please write a short and simple text about topic 777")
+      )
+      assert.strictEqual(explanation.verdict, "near")
+      if (explanation.verdict !== "near") return
+      assert.strictEqual(explanation.nearest.similarity, 9 / 11)
+      assert.deepStrictEqual(marks(explanation.differences)[0]![2], ["stored 0", "asked 777"])
+    }))
+
   it.effect("near: by message, if the prompts are chats", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make

@@ -13,8 +13,10 @@ interface Candidate<A> {
 /** The text that is most similar to another one. */
 export interface Nearest<A> {
   readonly of: A
-  /** The part of the text's words, weighed, that it has: from 0 to 1. */
+  /** The words that both have, as a part of all words of the two: from 0 to 1. */
   readonly similarity: number
+  /** The part of the text's words that it has, weighed: from 0 to 1. */
+  readonly weighed: number
 }
 
 /**
@@ -54,11 +56,13 @@ export class NearestText<A> {
 
   find(): Nearest<A> | undefined {
     const best = this.#best()
-    return best && { of: best.candidate.of, similarity: best.similarity }
+    if (best === undefined) return undefined
+    const { candidate: { of, shared, words }, weighed } = best
+    return { of, similarity: shared.length / (this.#ids.size + words - shared.length), weighed }
   }
 
-  #best(): { readonly candidate: Candidate<A>; readonly similarity: number } | undefined {
-    const weights = this.#frequencies.map((frequency) => Math.log1p(this.#compared / (frequency + 0.5)))
+  #best(): { readonly candidate: Candidate<A>; readonly weighed: number } | undefined {
+    const weights = this.#frequencies.map((frequency) => Math.log((this.#compared + 1) / (frequency + 0.5)))
     const all = weights.reduce((sum, weight) => sum + weight, 0)
     let best: { readonly candidate: Candidate<A>; readonly score: number } | undefined
     for (const candidate of this.#candidates) {
@@ -69,6 +73,6 @@ export class NearestText<A> {
         (score > best.score - 1e-9 && candidate.words < best.candidate.words)
       if (isBetter) best = { candidate, score }
     }
-    return best && { candidate: best.candidate, similarity: best.score / all }
+    return best && { candidate: best.candidate, weighed: best.score / all }
   }
 }
