@@ -61,6 +61,7 @@ export const identities = ({ open, other, test }: Subject): void => {
         const key = yield* makeKey({ model })
         const fork = yield* makeKey({ model, path: ["f"] })
         yield* store.prepare(key)
+        yield* store.prepare(yield* makeKey({ model, prompt: "another prompt" }))
         assert.strictEqual((yield* countsOf(store, model)).size, 0)
         yield* putTexts(store, key, [0, "a"])
         yield* putTexts(store, fork, [0, "a"])
