@@ -3,7 +3,7 @@
  *
  * **When to use**
  *
- * Use it after a `ReplicationCacheMiss`, whose message is a short form: `miss` for one draw, and `misses` for those of a run
+ * Use it after a `ReplicationCacheMiss` (its message is a short form): `miss` for one draw, and `misses` for those of a run
  * that has a trace. `llm-cache why-miss` prints it.
  *
  * **Example** (Explain a draw)
@@ -157,7 +157,7 @@ export type Explanation =
 export interface Miss extends Draw {
   /** Which draw of the run it was, from 1. */
   readonly number: number
-  /** The number of the miss, or of the purchase, whose prompt or text is in this prompt. */
+  /** The number of an earlier draw: its missed prompt, or the text that it brought anew, is in this prompt. */
   readonly from: number | undefined
   /** How many later misses follow from it, directly or not. */
   readonly follows: number
@@ -237,8 +237,8 @@ export const miss = (store: Store, draw: Draw & Partial<Pick<Miss, "from">>): Ef
   })
 
 /**
- * The draws that a run missed in replication, by its trace, in order. A miss whose prompt contains the text of a sample
- * that the run requested before, or the prompt of an earlier miss, follows from it.
+ * The draws that a run missed in replication, by its trace, in order. If the prompt of a miss contains the text of a
+ * sample that the run requested before, or the prompt of an earlier miss, it follows from that one.
  *
  * **Details**
  *

@@ -1,10 +1,10 @@
 /**
- * Traces of runs: a file of lines for each run, which says what it asked, replayed, requested and missed.
+ * Traces of runs: a file of lines for each run, with its hits, misses and requests.
  *
  * **When to use**
  *
- * Use `layer` (or `LLM_CACHE_TRACE=1` with `Persistent.layerConfig`) to be able to ask later what a run did, why it missed,
- * and which part of a cache it used. `llm-cache stats`, `why-miss` and `slice` read traces.
+ * Use `layer` (or `LLM_CACHE_TRACE=1` with `Persistent.layerConfig`) to look into a run later: its counts, the
+ * causes of its misses, and its part of a cache. `llm-cache stats`, `why-miss` and `slice` read traces.
  *
  * **Details**
  *
@@ -63,7 +63,7 @@ export interface Receipt {
   readonly bypassed: number
   /** Draws by a shared reader while another draw of the same key was in progress: their order may differ next time. */
   readonly racing: number
-  /** Draws of positions that the run had drawn before, among those that count as replayed. */
+  /** Draws of positions that the run had drawn before, which count as replayed too. */
   readonly reread: number
   /** Requests that brought no sample. */
   readonly failed: number
@@ -211,7 +211,7 @@ export class Trace extends Context.Service<Trace, {
   readonly run: Run
   /** Writes an event, as a listener of `Events`. */
   readonly listener: Events.Listener
-  /** What the run did so far. */
+  /** The receipt so far. */
   readonly receipt: Effect.Effect<Receipt>
   /** Gives the run another exit code than that of the scope. */
   readonly exitWith: (exit: number) => Effect.Effect<void>
@@ -368,7 +368,7 @@ export interface Used {
 }
 
 /**
- * What a run drew from its caches, by key and store in the order of the first draws: these are the samples of a slice.
+ * The positions that a run drew from its caches, by key and store in the order of the first draws: these are the samples of a slice.
  *
  * @category reading
  * @since 0.1.0

@@ -10,7 +10,7 @@ export interface Summary {
 
 /** The folder of the traces below a root. Without one, it is in the folder in which the user's programs keep state. */
 export const runsIn = (root: string | undefined): string => {
-  // Where there is no `Config`, which is large: the row of the start-up.
+  // `Config` would load all of Schema.
   // @effect-diagnostics-next-line processEnv:off
   const state = () => process.env["XDG_STATE_HOME"] || Path.join(Os.homedir(), ".local", "state")
   const above = root === undefined
@@ -35,7 +35,7 @@ export const writeSummary = (path: string, summary: Summary): void => {
   Fs.renameSync(temporary, path)
 }
 
-/** The summary beside a trace, `undefined` if there is none, or one that was spoilt. */
+/** The summary beside a trace, `undefined` if there is none, or a spoilt one. */
 export const readSummary = (path: string): Summary | undefined => {
   try {
     const summary: Summary = JSON.parse(Fs.readFileSync(path, "utf8"))

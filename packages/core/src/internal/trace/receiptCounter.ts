@@ -12,7 +12,7 @@ interface Handed {
   missing: Set<number> | undefined
 }
 
-/** Counts what a run did, by the lines of its trace or as they are written. Keys and stores are numbers. */
+/** Counts the draws and requests of a run, by the lines of its trace or as they are written. Keys and stores are numbers. */
 export class ReceiptCounter {
   readonly #counts: Mutable<Omit<Receipt, "isReplay" | "bypassed" | "asked">> = {
     replayed: 0,
@@ -33,7 +33,7 @@ export class ReceiptCounter {
   readonly #handed: Array<Array<Handed>> = []
   readonly #sent = new Set<string>()
   readonly #replayed = new Set<string>()
-  /** The samples of requests of which no cache stored one. */
+  /** How many samples each request brought that no cache stored. */
   readonly #unstored = new Map<string, number>()
   #bypassed = 0
 
