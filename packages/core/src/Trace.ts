@@ -61,7 +61,7 @@ export interface Receipt {
   readonly missed: number
   /** Samples of requests that no cache stored. */
   readonly bypassed: number
-  /** Draws by a shared reader while another draw of the same key was in progress: their order may differ next time. */
+  /** Draws of an `Independent` that raced with another draw of the same key, see `Events.Raced`. */
   readonly racing: number
   /** Draws of positions that the run had drawn before, which count as replayed too. */
   readonly reread: number
