@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as DirectoryStore from "@llm-cache/core/DirectoryStore"
 import * as LlmModel from "@llm-cache/core/LlmModel"
+import * as MemoryStore from "@llm-cache/core/MemoryStore"
 import * as Persistent from "@llm-cache/core/Persistent"
 import * as Anthropic from "@llm-cache/providers/Anthropic"
 import * as Vendors from "@llm-cache/providers/Vendors"
@@ -8,7 +9,7 @@ import { Effect, Layer, Redacted, Result, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import * as Fs from "node:fs"
 import * as Zlib from "node:zlib"
-import { chat, completion, contents, file, folder, imported, key } from "./support/exchange.ts"
+import { chat, completion, contents, drawn, file, folder, imported, key } from "./support/exchange.ts"
 
 const secret = "sk-secret-of-a-header-0123456789"
 
@@ -159,6 +160,7 @@ describe("HTTP exchanges", () => {
   it.effect("that are not plain are skipped, each with its reason", () =>
     Effect.gen(function*() {
       const answer = completion("chatcmpl-1", "92")
+      const twoSystems = [{ role: "system", content: "b" }, { role: "user", content: "c" }]
       const at = (url: string, entry: ReturnType<typeof harEntry>) => ({ ...entry, request: { ...entry.request, url } })
       const path = yield* har(
         harEntry(chat("p", { tools: [{ type: "function" }] }), answer),
@@ -174,6 +176,8 @@ describe("HTTP exchanges", () => {
         harEntry(chat("p", { temperature: "1" }), answer),
         harEntry("not JSON", answer),
         { ...harEntry(chat("p"), answer), response: { status: 429, content: { text: "{}" } } },
+        { ...harEntry(chat("p"), answer), response: { content: { text: JSON.stringify(answer) } } },
+        at("https://a.example/v1/messages", harEntry(chat("p", { system: "a", messages: twoSystems }), answer)),
         at("https://example.com/style.css", harEntry("", "")),
         at("https://api.openai.com/v1/embeddings", harEntry({}, {})),
         at("not a url", harEntry({}, {})),
@@ -181,7 +185,7 @@ describe("HTTP exchanges", () => {
         {}
       )
       const { counts, problems, to } = yield* imported(path)
-      assert.deepStrictEqual(counts, { copied: 0, present: 0, skipped: 15, damaged: 0 })
+      assert.deepStrictEqual(counts, { copied: 0, present: 0, skipped: 17, damaged: 0 })
       assert.deepStrictEqual(problems.map((problem) => problem.replace(/^skipped: entry \d+: /, "")), [
         "it has `tools`",
         "it has `logprobs`",
@@ -193,6 +197,8 @@ describe("HTTP exchanges", () => {
         "its temperature is not a number",
         "its request is not JSON",
         "the provider answered with status 429",
+        "the provider answered with status 0",
+        "its messages are a conversation",
         "it is no request to a model",
         "requests to /embeddings have no plain text",
         "it is no request to a model",
@@ -200,6 +206,32 @@ describe("HTTP exchanges", () => {
         "it is no request to a model"
       ])
       assert.deepStrictEqual(yield* contents(to), {})
+    }))
+
+  it.effect("have keys without the fields that do not change the samples, and with all others", () =>
+    Effect.gen(function*() {
+      const outside = {
+        ...{ stream: false, stream_options: {}, n: 1, user: "u", safety_identifier: "s", metadata: {}, store: true },
+        ...{ service_tier: "flex", prompt_cache_key: "k", prompt_cache_retention: "24h", tools: [], top_p: null }
+      }
+      const path = yield* har(
+        harEntry(chat("p", outside), completion("chatcmpl-1", "92")),
+        harEntry(chat("p", { logprobs: false, unknown: 1 }), completion("chatcmpl-2", "747"))
+      )
+      assert.deepStrictEqual(yield* contents((yield* imported(path)).to), {
+        "gpt-4o, temperature 1 | p": ["0: 92"],
+        "gpt-4o, temperature 1, {\"logprobs\":false,\"unknown\":1} | p": ["0: 747"]
+      })
+    }))
+
+  it.effect("of a program that recorded the same answer are present", () =>
+    Effect.gen(function*() {
+      const to = yield* MemoryStore.make
+      const number = yield* key({ model: "gpt-4o", temperature: 1 }, "A number?")
+      const sample = drawn("92", { request: "a request of the program", index: 0, responseId: "chatcmpl-1" })
+      yield* to.put(number, [{ position: 0, drawn: sample }], "drop")
+      const path = yield* har(harEntry(chat("A number?"), completion("chatcmpl-1", "92")))
+      assert.strictEqual((yield* imported(path, { to })).counts.present, 1)
     }))
 
   it.effect("with empty tools, and only text as modality, are plain", () =>
@@ -278,7 +310,9 @@ describe("a cassette of vcrpy", () => {
   response:
     body:
       string: "${JSON.stringify(completion("chatcmpl-1", "9\n2")).replaceAll("\\", "\\\\").replaceAll("\"", "\\\"")}"
-    headers: {}
+    headers:
+      Content-Encoding:
+      - gzip
     status:
       code: 200
       message: OK
@@ -303,6 +337,8 @@ version: 1
       const { problems, to } = yield* imported(path)
       assert.deepStrictEqual(problems, [])
       assert.deepStrictEqual(yield* contents(to), { "gpt-4o, temperature 1 | A number?": ["0: 9\n2", "1: 747"] })
+      const number = yield* key({ model: "gpt-4o", temperature: 1 }, "A number?")
+      assert.strictEqual((yield* to.get(number, 0))!.metadata.createdAt, 1_700_000_000_000)
     }))
 
   it.effect("in JSON is read", () =>
@@ -347,6 +383,7 @@ describe("the cache of promptfoo", () => {
           cache: [
             [fetched, { value: kept, expire: 1 }],
             [`fetch:v3:${"0".repeat(64)}`, { value: kept }],
+            [`scope:fetch:v3:${"0".repeat(64)}`, { value: kept }],
             ["openai:gpt-4o:{}", { value: "{}" }],
             [fetched, { value: "{" }]
           ],
@@ -354,8 +391,9 @@ describe("the cache of promptfoo", () => {
         })
       )
       const { counts, problems } = yield* imported(path)
-      assert.deepStrictEqual(counts, { copied: 1, present: 0, skipped: 2, damaged: 1 })
+      assert.deepStrictEqual(counts, { copied: 1, present: 0, skipped: 3, damaged: 1 })
       assert.include(problems[0], "keeps only a hash")
+      assert.include(problems[1], "keeps only a hash")
     }))
 
   it.effect("in a folder of files is read", () =>

@@ -1,5 +1,4 @@
-import { Buffer } from "node:buffer"
-import { type Exchange, type Item, type ProtocolName, skipped } from "./item.ts"
+import { type Item, type ProtocolName, skipped } from "./item.ts"
 import { parseJson } from "./json.ts"
 
 /** A request and its answer as a recorder of HTTP has them. Headers are never read: they have the secrets. */
@@ -28,15 +27,7 @@ export const httpItem = ({ answer, request, url, where, ...others }: HttpExchang
   }
   if (request === undefined) return skipped(where, "its request has no body, as after a preflight or a redirect")
   if (answer === undefined) return skipped(where, "its answer was not recorded")
-  const exchange: Exchange = {
-    kind: "exchange",
-    where,
-    protocol,
-    request: parseJson(request),
-    answer: isPacked(answer) ? answer : textOf(answer),
-    ...others
-  }
-  return isPacked(answer) ? exchange : { ...exchange, encoding: undefined }
+  return { kind: "exchange", where, protocol, request: parseJson(request), answer, ...others }
 }
 
 const protocols: ReadonlyArray<readonly [string, ProtocolName]> = [
@@ -54,17 +45,3 @@ const pathOf = (url: string): string => {
     return ""
   }
 }
-
-// Recorders keep the bytes of the network, or unpack them and leave the header as it was.
-const isPacked = (answer: string | Uint8Array): answer is Uint8Array<ArrayBuffer> => {
-  if (typeof answer === "string") return false
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(answer)
-    return false
-  } catch {
-    return true
-  }
-}
-
-const textOf = (answer: string | Uint8Array): string =>
-  typeof answer === "string" ? answer : Buffer.from(answer).toString("utf8")

@@ -62,7 +62,7 @@ export const makeResolver = () => {
       const error = samples.failure
       return damaged(where, error._tag === "ProviderError" ? error.reason.message : error.message)
     }
-    const body = typeof answer === "string" ? answer : Buffer.from(answer).toString("base64")
+    const body = typeof answer === "string" ? answer : Buffer.from(answer).toString("utf8")
     const name = samples.success[0].metadata.responseId ?? exchange.name ??
       unnamed(protocol, request, body, createdAt)
     const created = createdAt ?? secondsOf(body)
