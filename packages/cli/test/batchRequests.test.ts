@@ -100,10 +100,13 @@ describe("a file of prompts", () => {
         }),
         { model: "gpt-4o", temperature: 1, count: 2 }
       )
-      assert.deepStrictEqual(found.map(({ count, key }) => [key.identity.toString(), key.prompt, key.path, count]), [
-        ["gpt-4o, temperature 1", "A\nnumber?", [], 2],
-        ["m, temperature 0, {\"a\":1}", "q", ["f"], 3]
-      ])
+      assert.deepStrictEqual(
+        found.map(({ key, samples }) => [key.identity.toString(), key.prompt, key.path, samples]),
+        [
+          ["gpt-4o, temperature 1", "A\nnumber?", [], 2],
+          ["m, temperature 0, {\"a\":1}", "q", ["f"], 3]
+        ]
+      )
     }))
 
   it.effect("with anything else fails and says where", () =>

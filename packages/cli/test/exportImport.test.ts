@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as DirectoryStore from "@llm-cache/core/DirectoryStore"
 import * as MemoryStore from "@llm-cache/core/MemoryStore"
+import * as SampleStore from "@llm-cache/core/SampleStore"
 import type { Store } from "@llm-cache/core/SampleStore"
 import * as SqliteStore from "@llm-cache/sqlite/SqliteStore"
 import { Effect, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { exportLines } from "../src/exchange/exportLines.ts"
+import { linesOf } from "../src/import/files.ts"
 import { drawn, file, folder, imported, key, lines } from "./support/exchange.ts"
 
 const exported = (store: Store, portion?: number) =>
@@ -32,6 +34,11 @@ const fill = Effect.fnUntraced(function*(store: Store, isReversed = false) {
           rest: { toolCalls: [{ b: 1, a: null }], logprobs: -0.5 }
         })
       }],
+      "drop"
+    ),
+    store.put(
+      yield* key({ model: "gpt-4o", temperature: 0.5 }, "A number?"),
+      [{ position: 0, drawn: drawn("outside of forks") }],
       "drop"
     ),
     store.put(
@@ -64,13 +71,13 @@ describe("the export", () => {
         const from = yield* make
         yield* fill(from)
         const text = yield* exported(from)
-        assert.strictEqual(text.split("\n").length, 45)
+        assert.strictEqual(text.split("\n").length, 46)
         const path = yield* file("samples.jsonl", text)
         const { counts, to } = yield* imported(path, { to: yield* make })
-        assert.deepStrictEqual(counts, { copied: 44, present: 0, skipped: 0, damaged: 0 })
+        assert.deepStrictEqual(counts, { copied: 45, present: 0, skipped: 0, damaged: 0 })
         assert.strictEqual(yield* exported(to), text)
         const again = yield* imported(path, { to })
-        assert.deepStrictEqual(again.counts, { copied: 0, present: 44, skipped: 0, damaged: 0 })
+        assert.deepStrictEqual(again.counts, { copied: 0, present: 45, skipped: 0, damaged: 0 })
         assert.strictEqual(yield* exported(to), text)
       }))
   }
@@ -104,8 +111,27 @@ describe("the export", () => {
         "text string, metadata string, origins string"
       ])
       assert.include(rows[0], "\"temperature\":0.5,")
-      assert.include(rows[1], "\"temperature\":1.0,")
+      assert.include(rows[2], "\"temperature\":1.0,")
       assert.include(rows.at(-1), "\"temperature\":null,")
+    }))
+
+  it.effect("holds the keys of a portion of a model, and not all", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      yield* fill(store)
+      const listed: Array<number> = []
+      const spied = SampleStore.make({
+        ...store,
+        keys: (filter) =>
+          filter?.promptHash === undefined ? store.keys(filter) : Stream.unwrap(
+            Effect.map(Stream.runCollect(store.keys(filter)), (found) => {
+              listed.push(found.length)
+              return Stream.fromIterable(found)
+            })
+          )
+      })
+      yield* exported(spied, 3)
+      assert.isBelow(Math.max(...listed), 12)
     }))
 
   it.effect("tells of a damaged sample and goes on behind it", () =>
@@ -121,7 +147,7 @@ describe("the export", () => {
         exportLines(opened, { onDamaged: (error) => Effect.sync(() => void damaged.push(error.kind)) })
       )
       assert.deepStrictEqual(damaged, ["Damaged"])
-      assert.strictEqual(rows.length, 43)
+      assert.strictEqual(rows.length, 44)
       assert.isTrue(rows.some((row) => row.includes("a gap")))
     }))
 })
@@ -168,6 +194,17 @@ describe("lines that are imported", () => {
       const { counts, problems } = yield* imported(path)
       assert.strictEqual(counts.copied, 1)
       assert.deepStrictEqual(problems, ["damaged: line 2: it is not text in UTF-8"])
+    }))
+
+  it.effect("that are too long are told and not held", () =>
+    Effect.gen(function*() {
+      const path = yield* file("samples.jsonl", `${"x".repeat(300_000)}\nshort\n${"y".repeat(100)}`)
+      const found = yield* Stream.runCollect(linesOf(path, 99))
+      assert.deepStrictEqual(found.map((line) => line.kind === "line" ? line.text : line.where), [
+        "line 1",
+        "short",
+        "line 3"
+      ])
     }))
 
   it.effect("fail with a conflict where the cache has another sample", () =>

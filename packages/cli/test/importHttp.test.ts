@@ -211,8 +211,17 @@ describe("HTTP exchanges", () => {
   it.effect("have keys without the fields that do not change the samples, and with all others", () =>
     Effect.gen(function*() {
       const outside = {
-        ...{ stream: false, stream_options: {}, n: 1, user: "u", safety_identifier: "s", metadata: {}, store: true },
-        ...{ service_tier: "flex", prompt_cache_key: "k", prompt_cache_retention: "24h", tools: [], top_p: null }
+        stream: false,
+        stream_options: {},
+        n: 1,
+        user: "u",
+        safety_identifier: "s",
+        metadata: {},
+        store: true,
+        service_tier: "flex",
+        prompt_cache_key: "k",
+        tools: [],
+        top_p: null
       }
       const path = yield* har(
         harEntry(chat("p", outside), completion("chatcmpl-1", "92")),

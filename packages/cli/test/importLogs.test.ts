@@ -4,6 +4,7 @@ import * as Zip from "effect/encoding/Zip"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { filesOfZip } from "../src/import/files.ts"
 import { completion, contents, file, folder, imported, key } from "./support/exchange.ts"
 
 const archive = (...files: ReadonlyArray<readonly [string, string]>) =>
@@ -169,6 +170,13 @@ describe("a log of Inspect", () => {
       assert.match((yield* Effect.flip(imported(path))).message, /too large/)
     }))
 })
+
+it.effect("an archive of many files is read up to a limit of all their bytes", () =>
+  Effect.gen(function*() {
+    const path = yield* archive(["a", "x".repeat(60)], ["b", "y".repeat(60)])
+    assert.lengthOf(yield* Stream.runCollect(filesOfZip(path, 120)), 2)
+    assert.match((yield* Effect.flip(Stream.runCollect(filesOfZip(path, 119)))).message, /too large/)
+  }))
 
 const database = (use: (db: DatabaseSync) => void) =>
   Effect.map(folder, (folder) => {

@@ -4,6 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import { openCache } from "../cache/openCache.ts"
 import { UsageError } from "../errors.ts"
@@ -13,12 +14,19 @@ import { report } from "../exchange/report.ts"
 import * as flags from "../flags.ts"
 import { importBatch } from "../import/importFile.ts"
 import { isObject, parseJson } from "../import/json.ts"
+import { findRun } from "../run/findRun.ts"
+import { missedSamples } from "../run/missedSamples.ts"
 
 const make = Command.make(
   "make",
   {
     file: Argument.String("file").pipe(Argument.withDescription("The batch file that is written, beside FILE.keys")),
+    run: Flag.String("run").pipe(
+      Flag.optional,
+      Flag.withDescription("The run with the misses that are requested: its name, or `last`")
+    ),
     prompts: Flag.String("prompts").pipe(
+      Flag.optional,
       Flag.withMetavar("FILE"),
       Flag.withDescription("A JSON text a line, or an object with prompt, model, temperature, parameters, fork, count")
     ),
@@ -54,25 +62,37 @@ const make = Command.make(
     const parameters = parseJson(Option.getOrElse(input.parameters, () => "{}"))
     if (!isObject(parameters)) return yield* new UsageError({ message: "--parameters has to be a JSON object" })
     if (!(input.count >= 0)) return yield* new UsageError({ message: "--count has to be at least 0" })
+    if (Option.isSome(input.run) === Option.isSome(input.prompts)) {
+      return yield* new UsageError({ message: "say what to request: --run RUN or --prompts FILE" })
+    }
     const store = yield* openCache(input.cache, "write")
-    const wanted = wantedOf(input.prompts, {
+    const options = {
+      file: input.file,
+      protocol: input.anthropic ? "messages" : "chat",
+      model: Option.getOrUndefined(input.as)
+    } as const
+    if (Option.isSome(input.run)) {
+      const missed = yield* missedSamples(store, yield* findRun(input.cache, input.run.value))
+      const wanted = missed.map(({ key, positions }) => ({ key, samples: positions }))
+      return yield* makeBatch(store, Stream.fromIterable(wanted), options)
+    }
+    const wanted = wantedOf(Option.getOrThrow(input.prompts), {
       model: Option.getOrUndefined(input.model),
       temperature: Option.getOrUndefined(input.temperature),
       parameters: parameters as { readonly [name: string]: Json },
       count: input.count
     })
-    yield* makeBatch(store, wanted, {
-      file: input.file,
-      protocol: input.anthropic ? "messages" : "chat",
-      model: Option.getOrUndefined(input.as)
-    })
+    yield* makeBatch(store, wanted, options)
   })
 ).pipe(
   Command.withDescription("Writes a batch file with the requests for samples that the cache lacks"),
-  Command.withExamples([{
-    command: "llm-cache batch make batch.jsonl --prompts prompts.jsonl --model gpt-4o --temperature 1 --count 20",
-    description: "Twenty samples of each prompt"
-  }])
+  Command.withExamples([
+    { command: "llm-cache batch make batch.jsonl --run last", description: "The misses of the last run" },
+    {
+      command: "llm-cache batch make batch.jsonl --prompts prompts.jsonl --model gpt-4o --temperature 1 --count 20",
+      description: "Twenty samples of each prompt"
+    }
+  ])
 )
 
 const read = Command.make(

@@ -3,8 +3,8 @@ import type { Store } from "@llm-cache/core/SampleStore"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
+import { sentence } from "../cache/transfer.ts"
 import { type OutputClosed, UsageError } from "../errors.ts"
-import { count } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
 import { batchRequests } from "./batchRequests.ts"
 import type { Wanted } from "./prompts.ts"
@@ -33,15 +33,18 @@ export const makeBatch = <E>(
     // Anthropic takes one JSON object: https://platform.claude.com/docs/en/build-with-claude/batch-processing
     const isObject = protocol === "messages"
     if (isObject) requests("{\"requests\":[\n")
-    yield* Stream.runForEach(wanted, ({ count: most, key }) =>
+    yield* Stream.runForEach(wanted, ({ key, samples }) =>
       Effect.gen(function*() {
         const name = JSON.stringify([key.identity.id, key.promptHash, key.path])
         // A prompt may be in several lines: its counts add up.
         const before = seen.get(name) ?? 0
-        seen.set(name, before + most)
+        const positions = typeof samples === "number"
+          ? Array.from({ length: samples }, (_, i) => before + i)
+          : samples
+        seen.set(name, before + positions.length)
         const held = new Set(yield* store.positions(key))
-        const missing = Array.from({ length: most }, (_, i) => before + i).filter((position) => !held.has(position))
-        counts.present += most - missing.length
+        const missing = positions.filter((position) => !held.has(position))
+        counts.present += positions.length - missing.length
         if (missing.length === 0) return
         const lines = yield* batchRequests(protocol, key, missing, model)
         if ("unfit" in lines) {
@@ -59,13 +62,8 @@ export const makeBatch = <E>(
     if (models.size > 1 && !isObject) {
       yield* output.note("OpenAI takes one model per batch file: make a file for each model")
     }
-    yield* output.summary(
-      counts,
-      `${count(counts.requests)} requests in ${file}, ${count(counts.present)} samples already present, ` +
-        `${
-          count(counts.unfit)
-        } prompts that do not fit; send it, then: llm-cache batch import ANSWERS --requests ${file}`
-    )
+    yield* output.summary(counts, sentence(counts))
+    yield* output.note(`send ${file}, then: llm-cache batch import ANSWERS --requests ${file}`)
   }))
 
 // A batch file that exists may have been sent: its keys are needed when the answers come.

@@ -15,10 +15,10 @@ export interface PromptDefaults {
   readonly count?: number | undefined
 }
 
-/** A key, and the count of samples that it is to have. */
+/** A key, and the samples that it is to have: so many from position 0, or those at some positions. */
 export interface Wanted {
   readonly key: Key
-  readonly count: number
+  readonly samples: number | ReadonlyArray<number>
 }
 
 /** The texts in a file of prompts: a JSON text a line, or an object with a `prompt`. */
@@ -47,7 +47,7 @@ export const wantedOf = (file: string, defaults: PromptDefaults): Stream.Stream<
         }),
         ({ description }) => refuse(description)
       )
-      return { key: new Key(identity, prompt, path), count: wanted }
+      return { key: new Key(identity, prompt, path), samples: wanted }
     })
   )
 

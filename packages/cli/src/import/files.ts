@@ -21,9 +21,6 @@ export interface ArchivedFile {
 /** The most bytes of a line, of a file that is read whole, and of a file in an archive. */
 const most = 2 ** 28
 
-/** The most bytes of an unpacked archive. */
-const mostUnpacked = 2 ** 34
-
 export const cannotRead = (file: string) => (cause: unknown): ImportError =>
   new ImportError({ file, description: cause instanceof Error ? cause.message : String(cause) })
 
@@ -66,18 +63,18 @@ export const wholeText = (file: string): Effect.Effect<string, ImportError> =>
   })
 
 /** The lines of a file that are not empty. */
-export const linesOf = (file: string): Stream.Stream<TextLine | Damaged, ImportError> =>
+export const linesOf = (file: string, longest = most): Stream.Stream<TextLine | Damaged, ImportError> =>
   Stream.suspend(() => {
     let pending: Array<Uint8Array> = []
     let length = 0
     let number = 0
     const end = (): ReadonlyArray<TextLine | Damaged> => {
       const where = `line ${++number}`
-      const isTooLong = length > most
+      const isTooLong = length > longest
       const bytes = Buffer.concat(pending)
       pending = []
       length = 0
-      if (isTooLong) return [damaged(where, `it is longer than ${most / 2 ** 20} MiB`)]
+      if (isTooLong) return [damaged(where, `it is longer than ${longest} bytes`)]
       try {
         const text = decode(bytes)
         return text.trim() === "" ? [] : [{ kind: "line", where, text }]
@@ -87,7 +84,7 @@ export const linesOf = (file: string): Stream.Stream<TextLine | Damaged, ImportE
     }
     const push = (bytes: Uint8Array) => {
       length += bytes.length
-      if (length > most) pending = []
+      if (length > longest) pending = []
       else pending.push(bytes)
     }
     const split = (bytes: Uint8Array): ReadonlyArray<TextLine | Damaged> => {
@@ -113,8 +110,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true })
 
 const decode = (bytes: Uint8Array): string => decoder.decode(bytes)
 
-/** The files of a zip archive, one after the other. Names are data: nothing is written under them. */
-export const filesOfZip = (file: string): Stream.Stream<ArchivedFile, ImportError> =>
+/** The files of a zip archive, one after the other, up to some unpacked bytes. Names are data: nothing is written there. */
+export const filesOfZip = (file: string, mostUnpacked = 2 ** 34): Stream.Stream<ArchivedFile, ImportError> =>
   Stream.suspend(() => {
     let unpacked = 0
     const tooLarge = (what: string) => new ImportError({ file, description: `${what} is too large when unpacked` })
