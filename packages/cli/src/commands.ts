@@ -42,6 +42,7 @@ export const commands: { readonly [name: string]: Entry } = {
   verify: entry("Reads every sample, and tells of damage", () => import("./commands/verify.ts")),
   copy: entry("Copies samples to another cache", () => import("./commands/copy.ts")),
   merge: entry("Copies samples to a cache that has some of them", () => import("./commands/merge.ts")),
+  "why-miss": entry("Explains why a replication missed", () => import("./commands/whyMiss.ts")),
   stats: entry("Says what a run asked, replayed, requested and missed", () => import("./commands/stats.ts")),
   slice: entry("Copies the samples that a run drew", () => import("./commands/slice.ts")),
   runs: entry("Lists runs that have a trace, or deletes old traces", () => import("./commands/runs.ts")),
