@@ -77,6 +77,8 @@ describe("why-miss of a prompt", () => {
     const { code, stderr, stdout } = await why(`${today(24)}\n`, "--position", "2")
     assert.deepStrictEqual([code, stdout], [0, ""])
     assert.match(stderr, /does not miss/)
+    const identity = objects((await why("Count to three for me now.\n")).stdout)[0]
+    assert.deepInclude(identity, { verdict: "otherIdentity" })
     const inFork = await why("Name a city of France, please.", "--fork", "trial-1")
     assert.strictEqual(inFork.code, 0)
   })

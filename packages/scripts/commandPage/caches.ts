@@ -1,6 +1,16 @@
-import { DirectoryStore, Identity, Key, type Sample, type SampleStore } from "@llm-cache/core"
+import {
+  DirectoryStore,
+  Events,
+  Identity,
+  Key,
+  LlmModel,
+  Persistent,
+  type Sample,
+  type SampleStore,
+  Trace
+} from "@llm-cache/core"
 import { SqliteStore } from "@llm-cache/sqlite"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 
@@ -41,6 +51,18 @@ const put = Effect.fnUntraced(function*(
   yield* store.put(key, entries as [Sample.Entry, ...Array<Sample.Entry>], "drop")
 })
 
+/** A replication that misses a prompt, and another one that follows from it. */
+const replicate = (directory: string) => {
+  const almost = "Choose a number between 1 and 10,000."
+  return Effect.forEach(
+    [number, number, almost, `Is this clear? ${almost}`],
+    (prompt) => Effect.exit(LlmModel.sampleOne(prompt))
+  ).pipe(
+    Effect.provide(Persistent.layerReplication({ directory, model: "gpt-4o", temperature: 1 })),
+    Effect.provide(Layer.provideMerge(Trace.layer({ directory, name: "numbers" }), Events.layer))
+  )
+}
+
 /** The caches of the page: that of the user, in a directory, one of a colleague in a file, and one with a damaged sample. */
 export const makeExampleCaches = (home: string): Promise<void> =>
   Effect.runPromise(Effect.scoped(Effect.gen(function*() {
@@ -50,6 +72,7 @@ export const makeExampleCaches = (home: string): Promise<void> =>
     yield* put(mine, number, ["345"], { fork: ["trial-2"] })
     yield* put(mine, poem, ["The sea keeps every name it is told.", "Salt writes slowly."])
     yield* put(mine, number, ["500"], { model: "meta-llama/Llama-3.1-8B-Instruct", temperature: 0 })
+    yield* replicate(Path.join(home, ".llm_cache"))
     const colleague = yield* SqliteStore.make({ file: Path.join(home, "colleague.db") })
     yield* put(colleague, number, ["92", "621", "9", "561", "270"])
     yield* put(colleague, "Name a color.", ["blue"])

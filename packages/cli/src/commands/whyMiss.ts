@@ -110,9 +110,9 @@ const explainPrompt = Effect.fnUntraced(function*(
   })
   const text = yield* wholeText(input.prompt)
   // Editors end a file with a line feed.
-  const whole = text.replace(/\n$/, "")
-  const positions = yield* store.positions(new Key(identity, whole, path))
-  const prompt = positions.length > 0 ? whole : text
+  const { promptHash } = new Key(identity, text, path)
+  const isStored = Option.isSome(yield* Stream.runHead(store.keys({ promptHash })))
+  const prompt = isStored ? text : text.replace(/\n$/, "")
   const key = new Key(identity, prompt, path)
   if ((yield* store.positions(key)).includes(position)) {
     return yield* output.note(
