@@ -1,5 +1,6 @@
 /**
- * Independent, repeatable and persistent sampling. Run it twice: the second run sends no request.
+ * Independent, repeatable and persistent sampling. Run it twice: the second run sends no request. With
+ * `LLM_CACHE_REPLICATION=true` it asks the cache alone.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Independent, LlmModel, Persistent, Repeatable } from "@llm-cache/core"
@@ -42,9 +43,14 @@ const main = Effect.gen(function*() {
   const [used, requested] = [Meter.make(), Meter.make()]
   yield* program.pipe(
     Effect.provide(used.layer),
-    Effect.provide(Persistent.layer({ directory })),
+    Effect.provide(Persistent.layerConfig({ directory, trace: true })),
     Effect.provide(requested.layer),
-    Effect.provide(provider.layer)
+    Effect.provide(provider.layer),
+    Effect.tapErrorTag(
+      "ReplicationCacheMiss",
+      () =>
+        Console.error(`\nThe cache has no such sample. To see why: pnpm llm-cache why-miss last --cache ${directory}`)
+    )
   )
   yield* Console.log(`
 Requests sent: ${yield* provider.requestsSent}

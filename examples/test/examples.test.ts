@@ -57,6 +57,25 @@ it.effect("quickstart: the second run gives the same samples and sends no reques
     assert.isTrue(Fs.existsSync(lines(first, "The cache lies in ")[0]!))
   }), 60_000)
 
+it.effect("quickstart: a replication that misses says how to find out why", () =>
+  Effect.gen(function*() {
+    const directory = yield* makeDirectory
+    yield* run("quickstart", directory)
+    for (const file of Fs.globSync(".llm_cache/quickstart/*/*/3.md", { cwd: directory })) {
+      Fs.rmSync(Path.join(directory, file))
+    }
+    const { status, stderr } = yield* Effect.sync(() =>
+      ChildProcess.spawnSync(process.execPath, [Path.join(examples, "quickstart/main.ts")], {
+        cwd: directory,
+        encoding: "utf8",
+        env: { PATH: process.env["PATH"], LLM_CACHE_REPLICATION: "true" }
+      })
+    )
+    assert.strictEqual(status, 1)
+    assert.include(stderr, `llm-cache why-miss last --cache ${Fs.realpathSync(directory)}`)
+    assert.lengthOf(Fs.globSync(".llm_cache/quickstart/.runs/*.jsonl", { cwd: directory }), 2)
+  }), 60_000)
+
 it.effect("agentic-retry: a second run takes the same attempts from the cache", () =>
   Effect.gen(function*() {
     const output = yield* run("agentic-retry", yield* makeDirectory)
