@@ -138,7 +138,7 @@ describe("the file", () => {
         db.close()
       }
       yield* using((store) => put(store, key, 0))
-      sql(`drop index keys_by_prompt; drop index keys_by_path; alter table keys drop column prompt_sha256;
+      sql(`drop index keys_by_prompt; alter table keys drop column prompt_sha256;
         alter table samples drop column metadata; pragma user_version = 1`)
       const before = Fs.readFileSync(file)
       const old = yield* SqliteStore.make({ file })

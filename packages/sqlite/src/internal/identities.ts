@@ -26,6 +26,7 @@ export const countIdentities = (
     const statements = countStatements(version)
     const [[hasStrays] = []] = [...Samples.arrays(query(statements.hasStrays))]
     let hasForks = false
+    let used = 0
     for (const row of Samples.arrays(query(statements.counts(hasStrays !== 0)))) {
       const [id, isRoot, keys, samples, inputTokens, outputTokens, last] = row
       let count = counts.get(id)
@@ -35,6 +36,7 @@ export const countIdentities = (
           count = { prompts: 0, samples: 0, forks: 0, inputTokens: 0, outputTokens: 0, last: undefined }
         )
       }
+      used += Number(keys)
       // Without forks, each key is another prompt.
       count.prompts += Number(keys)
       count.samples += Number(samples)
@@ -53,7 +55,8 @@ export const countIdentities = (
       count.outputTokens += Number(outputTokens)
     }
     if (!hasForks) return
-    for (const [id, prompts] of Samples.arrays(query(statements.prompts))) {
+    const [[keys] = []] = [...Samples.arrays(query(statements.keys))]
+    for (const [id, prompts] of Samples.arrays(query(statements.prompts(used === Number(keys))))) {
       const count = counts.get(id)
       if (count !== undefined) count.prompts = Number(prompts)
     }

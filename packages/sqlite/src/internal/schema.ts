@@ -62,8 +62,6 @@ export const migrations: ReadonlyArray<string> = [
   update keys set prompt_sha256 = sha256(prompt);
 
   create index keys_by_prompt on keys (prompt_sha256, identity);
-
-  create index keys_by_path on keys (identity, path);
   `
 ]
 
@@ -125,26 +123,32 @@ export const readStatements = (version: number) => {
 
 /** The statements that count what identities have. They read the whole of an index or a table. */
 export const countStatements = (version: number) => {
-  const [byPath, byPrompt] = version < 3 ? ["keys", "prompt"] : ["keys indexed by keys_by_path", "prompt_sha256"]
+  // In the order of the rows, which is that of the samples.
+  const [column, byPrompt] = version < 3 ? ["prompt", "keys"] : ["prompt_sha256", "keys indexed by keys_by_prompt"]
   return {
     hasStrays: "select exists (select 1 from samples indexed by strays where id < 0)",
     /** By identity and path: the keys, the samples, the tokens without those of shared requests, and the time of the last. */
     counts: (hasStrays: boolean) =>
-      `select identities.identity, keys.path = '[]', count(distinct keys.id), count(*),
-        sum(iif(${isShared}, 0, input_tokens)), sum(iif(${isShared}, 0, output_tokens)), max(created_at)
-      from identities cross join ${byPath} on keys.identity = identities.id cross join samples
-        on samples.id between keys.id << 20 and (keys.id << 20) | ${straysFrom - 1}
-        ${hasStrays ? "or (samples.id < 0 and samples.key = keys.id)" : ""}
-      group by identities.id, keys.path`,
+      `select identities.identity, path = '[]', keys, samples, input, output, last
+      from (select keys.identity as id, keys.path, count(distinct keys.id) as keys, count(*) as samples,
+          sum(iif(${isShared}, 0, input_tokens)) as input, sum(iif(${isShared}, 0, output_tokens)) as output,
+          max(created_at) as last
+        from keys not indexed cross join samples
+          on samples.id between keys.id << 20 and (keys.id << 20) | ${straysFrom - 1}
+          ${hasStrays ? "or (samples.id < 0 and samples.key = keys.id)" : ""}
+        group by keys.identity, keys.path)
+      join identities using (id)`,
+    keys: "select count(*) from keys",
     /** By identity: the tokens of requests with several samples. */
     sharedTokens: `select identities.identity, sum(input), sum(output)
       from (select key, max(input_tokens) as input, max(output_tokens) as output
         from samples where ${isShared} group by key, request)
       join keys on keys.id = key join identities on identities.id = keys.identity group by identities.id`,
-    /** By identity: the prompts. */
-    prompts: `select identities.identity, count(*)
-      from (select distinct ${byPrompt}, identity as id from keys ${version < 3 ? "" : "indexed by keys_by_prompt"}
-        where exists (select 1 from ${samplesOf}) or exists (select 1 from ${straysOf}))
+    /** By identity: the prompts. Looks for samples only if keys without samples exist. */
+    prompts: (areAllUsed: boolean) =>
+      `select identities.identity, count(*)
+      from (select distinct ${column}, identity as id from ${byPrompt}
+        ${areAllUsed ? "" : `where exists (select 1 from ${samplesOf}) or exists (select 1 from ${straysOf})`})
       join identities using (id) group by id`
   }
 }
