@@ -152,7 +152,7 @@ export const layerWithClient = (
  * - Fails with a `StoreError` if it cannot connect at first. Later it reconnects until its scope closes. Running commands
  *   fail with the connection, and `Persistent` puts their samples with the next draw.
  * - A command waits 5 seconds for an absent server, and then fails. A connected server counts as absent after 10 seconds
- *   of silence. Other clients have limits of their own, or none.
+ *   of silence, also while it opens, which can be interrupted. Other clients have limits of their own, or none.
  *
  * @category layers
  * @since 0.1.0

@@ -42,7 +42,7 @@ export interface Options extends SqlStore.Options {
 
 /**
  * Opens a store in a PostgreSQL database. Its tables are created or updated before the first request. The connections close
- * with the scope.
+ * with the scope. Fails with a `StoreError` if the server cannot be reached, or answers no statement for 30 seconds.
  *
  * @category constructors
  * @since 0.1.0

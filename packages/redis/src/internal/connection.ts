@@ -1,6 +1,7 @@
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
 import * as References from "effect/References"
@@ -35,14 +36,22 @@ export const connect = Effect.fnUntraced(function*(
   socketTimeout = silenceLimit
 ): Effect.fn.Return<Context.Context<Redis.Redis>, Redis.RedisError, Scope.Scope> {
   let isConnected = false
-  const context = yield* Layer.build(NodeRedis.layer({
+  const controller = new AbortController()
+  const layer = NodeRedis.layer({
     url,
     pingInterval: socketTimeout / 5,
     socket: {
+      signal: controller.signal,
       socketTimeout,
       reconnectStrategy: (retries) => isConnected && Math.min(50 * 2 ** retries, 2_000)
     }
-  })).pipe(quietly)
+  })
+  const connecting = yield* Effect.forkChild(Effect.uninterruptible(quietly(Layer.build(layer))))
+  // A client that is closed while it connects waits forever for answers: its socket ends first.
+  const context = yield* Effect.onInterrupt(Fiber.join(connecting), () => {
+    controller.abort()
+    return Fiber.await(connecting)
+  })
   isConnected = true
   const { client } = Context.get(context, NodeRedis.NodeRedis)
   // The client waits forever for the answers of a lost server.

@@ -17,6 +17,9 @@ const adviceByTag: { readonly [tag in SqlError["reason"]["_tag"]]?: string } = {
 /** The fault of a database whose encoding cannot hold every text. */
 export const narrow = (encoding: string): Fault => unavailable(`the database has the encoding ${encoding}`, utf8)
 
+/** The fault of a server that accepts the connection and answers no statement. */
+export const silent: Fault = unavailable("the server answers no statement", advice.unreachable)
+
 const utf8 = "It cannot hold all characters: use one with the encoding UTF8 " +
   "(`create database … encoding 'UTF8' template template0`)"
 

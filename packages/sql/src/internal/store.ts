@@ -14,7 +14,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { inTransaction, onItsOwn } from "./connection.ts"
-import { explain, isConflict, isMissingTable, isTaken, narrow } from "./errors.ts"
+import { explain, isConflict, isMissingTable, isTaken, narrow, silent } from "./errors.ts"
 import { countIdentities } from "./identities.ts"
 import { makeLeases } from "./leases.ts"
 import { placeEntries, type Placement } from "./placement.ts"
@@ -35,6 +35,9 @@ import * as Schema from "./schema.ts"
 
 /** How many rows one statement reads or writes: keys are longer, and a statement has a limit of parameters. */
 const pageSize = { read: 256, ids: 1000, keys: 100, written: 100, removed: 1000 }
+
+/** How long the server has to answer when the store opens. Later a statement may wait for locks. */
+const openTimeout = "30 seconds"
 
 export interface Options {
   /** Names the function in errors. */
@@ -62,9 +65,13 @@ export const openStore = Effect.fnUntraced(function*(
   // The program's client may rename columns.
   const sql = client.withoutTransforms()
   const tables = Schema.tablesOf(sql, prefix)
-  const [database, version] = yield* Effect.mapError(
-    onItsOwn(sql, Effect.all([Schema.nameOfDatabase(sql), Schema.versionOf(sql, tables)])),
-    (error) => storeError(name, "open", explain(error))
+  const [database, version] = yield* onItsOwn(
+    sql,
+    Effect.all([Schema.nameOfDatabase(sql), Schema.versionOf(sql, tables)])
+  ).pipe(
+    Effect.mapError(explain),
+    Effect.timeoutOrElse({ duration: openTimeout, orElse: () => Effect.fail(silent) }),
+    Effect.mapError((fault) => storeError(name, "open", fault))
   )
   if (version > Schema.version) {
     return yield* storeError(name, "open", laterVersion(version, Schema.version))
