@@ -141,6 +141,11 @@ describe("batch make of a run", () => {
     Effect.gen(function*() {
       const cache = newCache()
       yield* run(cache, "fill", LlmModel.sampleMany("A number?", 2))
+      // Its misses were filled by its own requests.
+      const none = yield* Effect.promise(() =>
+        cli(["batch", "make", Path.join(folder, "none.jsonl"), "--run", "fill", "--cache", cache, "--json"])
+      )
+      assert.deepStrictEqual(objects(none.stdout), [{ kind: "summary", requests: 0, present: 0, unfit: 0 }])
       const replicate = (name: string) =>
         LlmModel.sampleMany("A number?", 3).pipe(
           Effect.provide(Persistent.layerReplication({ directory: cache, model: "gpt-4o", temperature: 1 })),
