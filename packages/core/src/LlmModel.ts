@@ -29,7 +29,7 @@ import { overModel } from "./internal/model/overModel.ts"
 import { makeRequests } from "./internal/model/requests.ts"
 import { firstSample, firstSamples, sampling, text, whole } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
-import type { InvalidInput } from "./InvalidInput.ts"
+import { InvalidInput } from "./InvalidInput.ts"
 import type { Key } from "./Key.ts"
 import type { Model, SampleOptions } from "./Model.ts"
 import * as Retry from "./Retry.ts"
@@ -200,6 +200,12 @@ export const make = Effect.fnUntraced(function*<R = never>(
 ): Effect.fn.Return<Model, InvalidInput, Exclude<R, Scope.Scope>> {
   const identity = yield* Identity.make(options)
   const { concurrency, maxBatch = Infinity } = options
+  if (typeof options.generate !== "function") {
+    return yield* new InvalidInput({
+      module: "LlmModel.make",
+      description: "`generate` is no function: give one that asks the model"
+    })
+  }
   if (maxBatch !== Infinity) yield* checkCount("LlmModel.make", "maxBatch", maxBatch)
   if (concurrency !== undefined) yield* checkCount("LlmModel.make", "concurrency", concurrency)
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()

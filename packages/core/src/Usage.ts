@@ -233,10 +233,12 @@ export interface Cost {
 export const cost: {
   (prices: { readonly [model: string]: Price }): (usage: Usage) => Effect.Effect<Cost, InvalidInput>
   (usage: Usage, prices: { readonly [model: string]: Price }): Effect.Effect<Cost, InvalidInput>
-} = dual(2, ({ models }: Usage, prices: { readonly [model: string]: Price }): Effect.Effect<Cost, InvalidInput> => {
+} = dual(2, ({ models }: Usage, given: { readonly [model: string]: Price }): Effect.Effect<Cost, InvalidInput> => {
+  // Programs in JavaScript have no type check.
+  const prices = given ?? {}
   const invalid = (description: string) => Effect.fail(new InvalidInput({ module: "Usage.cost", description }))
-  for (const [name, { input, output }] of Object.entries(prices)) {
-    if (![input, output].every((price) => Number.isFinite(price) && price >= 0)) {
+  for (const [name, price] of Object.entries(prices)) {
+    if (![price?.input, price?.output].every((price) => Number.isFinite(price) && price >= 0)) {
       return invalid(
         `the price of \`${name}\` is no number of at least 0: give \`input\` and \`output\`, per million tokens`
       )

@@ -317,6 +317,8 @@ describe("InvalidInput comes before any request", () => {
   const generate = () => Effect.succeed({ samples: ["x"] })
 
   it.effect.each<readonly [string, Partial<LlmModel.Options>]>([
+    ["generate", { generate: undefined as never }],
+    ["generate", { generate: { samples: ["x"] } as never }],
     ...wrong.filter((number) => number !== Infinity).map((maxBatch) => ["maxBatch", { maxBatch }] as const),
     ...[-0.1, NaN, Infinity].map((temperature) => ["temperature", { temperature }] as const),
     ["model", { model: "" }],

@@ -124,5 +124,10 @@ describe("the cost of a usage", () => {
           assert.include(error.message, "the price of `gpt-4o` is no number")
         }
       }
+      for (const wrong of [undefined, null, 5]) {
+        const error = yield* Effect.flip(Usage.cost(usage, { "gpt-4o": wrong as never }))
+        assert.include(error.message, "the price of `gpt-4o` is no number")
+        assert.include((yield* Effect.flip(Usage.cost(usage, wrong as never))).message, "no price for `gpt-4o`")
+      }
     }))
 })

@@ -23,7 +23,7 @@ export const readGeneration = (
   const usable = given.flatMap((sample): ReadonlyArray<GeneratedSample> =>
     typeof sample === "string" ? [{ text: sample }] : typeof sample?.text === "string" ? [sample] : []
   )
-  const failures = [...generation?.failures ?? []]
+  const failures = (Array.isArray(generation?.failures) ? generation.failures : []).map(reasonOf)
   for (let i = usable.length; i < given.length; i++) {
     failures.push(new UnusableResponse({ description: "a sample of the answer has no text" }))
   }
@@ -33,16 +33,16 @@ export const readGeneration = (
     metadata: defined({
       request,
       index,
-      model,
-      finishReason,
-      refusal: refusal?.toWellFormed(),
-      reasoning: reasoning?.toWellFormed(),
-      responseId,
+      model: textOf(model),
+      finishReason: textOf(finishReason),
+      refusal: textOf(refusal),
+      reasoning: textOf(reasoning),
+      responseId: textOf(responseId),
       createdAt: end,
       elapsed: end - start,
       requestSamples: usable.length,
-      inputTokens,
-      outputTokens,
+      inputTokens: numberOf(inputTokens),
+      outputTokens: numberOf(outputTokens),
       rest: rests[index] ?? undefined
     }),
     origins: []
@@ -63,6 +63,16 @@ export const readGeneration = (
     { samples, failures }
   )
 }
+
+// Programs in JavaScript bring values that the types exclude. The samples beside them are paid for.
+const textOf = (value: unknown): string | undefined => typeof value === "string" ? value.toWellFormed() : undefined
+
+const numberOf = (value: number | undefined): number | undefined => Number.isFinite(value) ? value : undefined
+
+const reasonOf = (failure: unknown): ProviderErrorReason =>
+  Predicate.isObject(failure) && "_tag" in failure && "isRetryable" in failure
+    ? failure as unknown as ProviderErrorReason
+    : new UnusableResponse({ description: failure instanceof Error ? failure.message : "a part of the answer failed" })
 
 // As a store gives it back, without fields that are `undefined`. `null` if it is no JSON.
 const jsonOf = (rest: JsonObject | undefined): JsonObject | null | undefined => {

@@ -66,7 +66,9 @@ export const makeRequests = <R>(
       const asked = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
-        const generated = Effect.scoped(Effect.suspend(() => generate({ key, prompt: key.prompt, n, onRetry })))
+        const generated = Effect.scoped(
+          Effect.suspend(() => effectOf(generate({ key, prompt: key.prompt, n, onRetry })))
+        )
         const answer = yield* Effect.exit(interruptible(withServices(retried(fiber, generated, onRetry))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
@@ -142,6 +144,14 @@ export const makeRequests = <R>(
 
   return { requestSize, draw }
 }
+
+// Programs in JavaScript have no type check, and a value that is no effect would end the fiber past all handlers.
+const effectOf = <A, E, R>(generated: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.isEffect(generated) ? generated : Effect.die(
+    new TypeError(
+      "`generate` returned no effect: wrap an async function in `Effect.promise`, and a value in `Effect.succeed`"
+    )
+  )
 
 // The models that `generate` may draw from do not retry again.
 const retried = <A, R>(

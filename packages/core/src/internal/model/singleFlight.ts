@@ -125,23 +125,30 @@ export class SingleFlight<Request extends InFlight> {
             startImmediately: true,
             uninterruptible: true
           }),
-          () => interruptible(join(request, true))
+          (fiber) => {
+            // A value that is no effect ends a fiber past all its handlers.
+            fiber.addObserver((exit) => {
+              if (Exit.isFailure(exit)) this.#end(request, Exit.failCause(exit.cause))
+            })
+            return interruptible(join(request, true))
+          }
         )
       })
     )
   }
 
   #run(request: Request, fill: (request: Request) => Effect.Effect<Landed, SampleError>): Effect.Effect<void> {
-    return Effect.flatMap(Effect.exit(fill(request)), (exit) =>
-      Effect.sync(() => {
-        const requests = this.#requests.get(request.key)!
-        for (const position of request.positions) requests.delete(position)
-        if (requests.size === 0) this.#requests.delete(request.key)
-        this.#onEnd(request.key)
-        // The waiting draws were not interrupted: they used a model after its scope had closed.
-        const isClosed = this.isClosed && Exit.hasInterrupts(exit)
-        Deferred.doneUnsafe(request.landed, isClosed ? Exit.die(usedAfterClose()) : exit)
-      }))
+    return Effect.map(Effect.exit(fill(request)), (exit) => this.#end(request, exit))
+  }
+
+  #end(request: Request, exit: Exit.Exit<Landed, SampleError>): void {
+    const requests = this.#requests.get(request.key)!
+    for (const position of request.positions) requests.delete(position)
+    if (requests.size === 0) this.#requests.delete(request.key)
+    this.#onEnd(request.key)
+    // The waiting draws were not interrupted: they used a model after its scope had closed.
+    const isClosed = this.isClosed && Exit.hasInterrupts(exit)
+    Deferred.doneUnsafe(request.landed, isClosed ? Exit.die(usedAfterClose()) : exit)
   }
 }
 
