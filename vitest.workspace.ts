@@ -34,6 +34,7 @@ export default defineConfig(({ mode }) => ({
       // Its tests change the settings of the server, and count its commands. The long tier has a single file of them.
       project("redis", "packages/redis", { fileParallelism: mode === "long" }),
       project("scripts", "packages/scripts"),
+      project("server", "packages/server"),
       project("sql", "packages/sql"),
       project("sqlite", "packages/sqlite"),
       project("testing", "packages/testing"),

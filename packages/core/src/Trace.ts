@@ -168,8 +168,21 @@ export type Entry =
   | OfRequest & { readonly type: "failed"; readonly elapsed: number; readonly error: string }
   /** A client of a server asks for samples. */
   | At & { readonly type: "ask"; readonly key: TracedKey; readonly n: number }
-  /** The server has given them. */
-  | At & { readonly type: "given"; readonly key: TracedKey; readonly positions: ReadonlyArray<number> }
+  /** The server gives them. */
+  | At & {
+    readonly type: "given"
+    readonly key: TracedKey
+    readonly positions: ReadonlyArray<number>
+    /** The layers of the run that drew them, in the words of the server. */
+    readonly place: string | undefined
+  }
+  /** The client went away before it had them. */
+  | At & {
+    readonly type: "returned"
+    readonly key: TracedKey
+    readonly positions: ReadonlyArray<number>
+    readonly place: string | undefined
+  }
   /** The text of a prompt that the cache does not have. */
   | { readonly type: "prompt"; readonly key: TracedKey; readonly text: string }
   | At & { readonly type: "cut" }
@@ -217,8 +230,15 @@ export class Trace extends Context.Service<Trace, {
   readonly exitWith: (exit: number) => Effect.Effect<void>
   /** Notes that a client asks for samples. */
   readonly ask: (key: Key, n: number) => Effect.Effect<void>
-  /** Notes the positions that a client was given. */
-  readonly give: (key: Key, positions: ReadonlyArray<number>) => Effect.Effect<void>
+  /**
+   * Notes the positions that a client is given. With a `place`, the line is in the file when the effect is done, so that a
+   * server that is killed afterwards can go on behind them.
+   */
+  readonly give: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void>
+  /** Notes that a client went away before it had these positions. */
+  readonly takeBack: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void>
+  /** Lets the trace close without an end: the run goes on later, in another file. */
+  readonly suspend: Effect.Effect<void>
 }>()("@llm-cache/core/Trace") {}
 
 /**
@@ -240,11 +260,14 @@ export const make = ({ directory, name = "run" }: Options = {}): Effect.Effect<
     const now = yield* Clock.currentTimeMillis
     const folder = runsIn(directory)
     let exitCode: number | undefined
+    let isSuspended = false
     const recorder = yield* Effect.acquireRelease(
       attempt(failure(`trace ${folder}`, "open"), () => new Recorder(folder, fileName(now, name), name, now)),
       (recorder, exit) =>
         Effect.sync(() =>
-          recorder.end(exitCode ?? (Exit.isSuccess(exit) ? 0 : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1))
+          isSuspended
+            ? recorder.suspend()
+            : recorder.end(exitCode ?? (Exit.isSuccess(exit) ? 0 : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1))
         )
     )
     return {
@@ -253,7 +276,9 @@ export const make = ({ directory, name = "run" }: Options = {}): Effect.Effect<
       receipt: Effect.sync(() => recorder.receipt()),
       exitWith: (exit) => Effect.sync(() => void (exitCode = exit)),
       ask: (key, n) => Effect.sync(() => recorder.ask(key, n)),
-      give: (key, positions) => Effect.sync(() => recorder.give(key, positions))
+      give: (key, positions, place) => Effect.sync(() => recorder.give("given", key, positions, place)),
+      takeBack: (key, positions, place) => Effect.sync(() => recorder.give("returned", key, positions, place)),
+      suspend: Effect.sync(() => void (isSuspended = true))
     }
   })
 

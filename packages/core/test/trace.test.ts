@@ -442,6 +442,32 @@ describe("A trace", () => {
       assert.strictEqual((yield* Trace.list(root)).length, 2)
     }))
 
+  it.effect("has the positions of a place at once, and a run that is suspended has no end", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = new Key.Key(yield* Identity.make({ model: "m" }), "p", [])
+      const read = (file: string) =>
+        Effect.map(
+          Stream.runCollect(Trace.read(file)),
+          (entries) =>
+            entries.map((entry) => "positions" in entry ? [entry.type, entry.positions, entry.place] : entry.type)
+        )
+      const file = yield* Effect.scoped(Effect.gen(function*() {
+        const trace = yield* Trace.make({ directory: root })
+        yield* trace.give(key, [4, 7], "/independent")
+        yield* trace.takeBack(key, [7], "/independent")
+        assert.deepStrictEqual(yield* read(trace.run.file), [
+          "run",
+          ["given", [4, 7], "/independent"],
+          ["returned", [7], "/independent"]
+        ])
+        yield* trace.suspend
+        return trace.run.file
+      }))
+      assert.strictEqual((yield* read(file)).length, 3)
+      assert.isUndefined((yield* Trace.receipt(file)).exit)
+    }))
+
   it("is beside a directory or a file, or in the user's state", () => {
     assert.strictEqual(Trace.directoryOf("/a/cache"), "/a/cache")
     assert.strictEqual(Trace.directoryOf("/a/cache.db"), "/a")

@@ -118,9 +118,16 @@ export class Decoder {
         return { type: "failed", at, key, position, request: request ?? "", elapsed, error: text(fields["error"]) }
       case "ask":
         return { type: "ask", at, key, n: number(fields["n"]) }
-      case "given": {
-        const positions = fields["positions"]
-        return { type: "given", at, key, positions: Array.isArray(positions) ? positions.map(Number) : [] }
+      case "given":
+      case "returned": {
+        const { place, positions } = fields
+        return {
+          type: fields["t"] === "given" ? "given" : "returned",
+          at,
+          key,
+          positions: Array.isArray(positions) ? positions.map(Number) : [],
+          place: typeof place === "string" ? place : undefined
+        }
       }
       default:
         return "damaged"

@@ -64,6 +64,7 @@ export const toEvent = (entry: Entry): Event | undefined => {
     case "run":
     case "ask":
     case "given":
+    case "returned":
     case "prompt":
     case "cut":
     case "end":

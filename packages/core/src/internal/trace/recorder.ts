@@ -102,9 +102,17 @@ export class Recorder {
     this.#line("ask", this.#keyOf(key), `,"n":${n}`)
   }
 
-  /** Notes positions that a client was given. */
-  give(key: Key, positions: ReadonlyArray<number>): void {
-    this.#line("given", this.#keyOf(key), `,"positions":${JSON.stringify(positions)}`)
+  /** Notes positions that a client is given, or that it did not get. With a place they are in the file at once. */
+  give(type: "given" | "returned", key: Key, positions: ReadonlyArray<number>, place: string | undefined): void {
+    const of = place === undefined ? "" : `,"place":${JSON.stringify(place)}`
+    this.#line(type, this.#keyOf(key), `,"positions":${JSON.stringify(positions)}${of}`)
+    if (place !== undefined) this.#file.flush()
+  }
+
+  /** Closes the file of a run that goes on later. */
+  suspend(): void {
+    this.#summarized = 0
+    this.#file.close()
   }
 
   end(exit: number): void {

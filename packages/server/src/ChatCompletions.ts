@@ -1,0 +1,332 @@
+/**
+ * OpenAI's chat completions: `POST /v1/chat/completions`.
+ *
+ * **Details**
+ *
+ * A plain request has one user's text, or a system text and a user's text. Not in the key: `stream`, `stream_options`, `n`, `user`,
+ * `safety_identifier`, `metadata`, `store`, `service_tier` and `prompt_cache_*`. All other fields are in it, also those that are
+ * unknown here. `null` counts as absent.
+ *
+ * @since 0.1.0
+ */
+import * as Identity from "@llm-cache/core/Identity"
+import type { Json } from "@llm-cache/core/Identity"
+import type { GeneratedSample } from "@llm-cache/core/LlmModel"
+import type { JsonObject, Sample } from "@llm-cache/core/Sample"
+import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { ChunkJoiner } from "./internal/chunkJoiner.ts"
+import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
+import { normalMessages } from "./internal/messages.ts"
+import { answerId, piecesOf, usageOf } from "./internal/usage.ts"
+import { type Answered, BadRequest, type Call, type NormalForm, type Protocol, type StreamEvent } from "./Protocol.ts"
+
+/**
+ * The protocol.
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const protocol: Protocol = {
+  name: "chat",
+  api: "openai",
+  path: "/chat/completions",
+  hasCount: true,
+  read: (body) => readCall(body),
+  requestBody: ({ body }, { isStreamed, model, n }) => ({
+    ...body,
+    model,
+    n: n === 1 ? undefined : n,
+    stream: isStreamed ? true : undefined,
+    stream_options: isStreamed ? { ...asObject(body["stream_options"]), include_usage: true } : undefined
+  }),
+  generation: (answer, n) => readAnswer(answer, n),
+  makeJoiner: () => new ChunkJoiner(),
+  answer: (call, answered) => ({
+    ...headOf(call, answered, "chat.completion"),
+    choices: answered.samples.map((sample, index) => ({
+      index,
+      message: messageOf(sample),
+      logprobs: null,
+      ...asObject(restOf(sample)["choice"]),
+      finish_reason: finishReasonOf(sample)
+    })),
+    ...usageField(answered)
+  }),
+  events: (call, answered) => {
+    const chunk = chunkMaker(call, answered)
+    return answered.samples.flatMap((sample, index) => deltasOf(sample).map((choice) => chunk([{ index, ...choice }])))
+  },
+  lastEvents: (call, answered) => {
+    const chunk = chunkMaker(call, answered)
+    return [
+      ...answered.samples.map((sample, index) =>
+        chunk([{ index, delta: {}, logprobs: null, finish_reason: finishReasonOf(sample) }])
+      ),
+      ...includesUsage(call) ? [chunk([], usageField(answered))] : [],
+      { data: "[DONE]" }
+    ]
+  },
+  failure: ({ code = null, message, status }) => ({
+    error: { message, type: status < 500 ? "invalid_request_error" : "server_error", param: null, code }
+  }),
+  failureEvent: (failure) => ({ data: JSON.stringify(protocol.failure(failure)) })
+}
+
+// -----------------------------------------------------------------------------
+// requests
+// -----------------------------------------------------------------------------
+
+const withoutEffect = [
+  "metadata",
+  "n",
+  "prompt_cache_key",
+  "prompt_cache_retention",
+  "safety_identifier",
+  "service_tier",
+  "store",
+  "stream",
+  "stream_options",
+  "user"
+]
+
+/** Fields of requests that are more than a text for a text. */
+const wholeFields = [
+  "audio",
+  "function_call",
+  "functions",
+  "logprobs",
+  "modalities",
+  "parallel_tool_calls",
+  "system",
+  "tool_choice",
+  "tools",
+  "top_logprobs",
+  "web_search_options"
+]
+
+/** The most samples of one request. */
+const mostSamples = 1000
+
+const bad = (description: string) => Result.fail(new BadRequest({ description }))
+
+const readCall = (body: JsonObject): Result.Result<Call, BadRequest> => {
+  const { model } = body
+  const n = body["n"] ?? 1
+  const temperature = body["temperature"] ?? undefined
+  const messages = asObjects(body["messages"])
+  if (typeof model !== "string" || model === "") return bad("`model` is missing: name the model")
+  if (messages === undefined || messages.length === 0) {
+    return bad(
+      "`messages` is no list of messages: give at least one, such as `{\"role\": \"user\", \"content\": \"…\"}`"
+    )
+  }
+  if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > mostSamples) {
+    return bad(`\`n\` is ${JSON.stringify(n)}: give a whole number from 1 to ${mostSamples}`)
+  }
+  if (temperature !== undefined && typeof temperature !== "number") {
+    return bad("`temperature` is no number: give one, or leave it out")
+  }
+  if ("llm-cache" in body) return bad("`llm-cache` is a field of the cache: leave it out")
+  const fields = fieldsOf(body, "model", "messages", "temperature", ...withoutEffect)
+  const plain = wholeFields.some((name) => name in fields) ? undefined : plainForm(messages, fields)
+  return Result.map(
+    plain === undefined ? wholeForm(messages, fields) : Result.succeed(plain),
+    (form) => ({ body, model, n, isStreamed: body["stream"] === true, form: { ...form, temperature } })
+  )
+}
+
+/** The prompt of the library, with the system text as its option `system`. */
+const plainForm = (
+  messages: ReadonlyArray<JsonObject>,
+  parameters: JsonObject
+): Omit<NormalForm, "temperature"> | undefined => {
+  const texts = messages.map((message) => {
+    const { content, role, ...others } = fieldsOf(message)
+    return isEmpty(others) && typeof content === "string" ? { role, content } : undefined
+  })
+  const [first, second] = texts
+  if (texts.length === 1 && first?.role === "user") return { prompt: first.content, parameters }
+  return texts.length === 2 && first?.role === "system" && second?.role === "user"
+    ? { prompt: second.content, parameters: { ...parameters, system: first.content } }
+    : undefined
+}
+
+const wholeForm = (
+  messages: ReadonlyArray<JsonObject>,
+  parameters: JsonObject
+): Result.Result<Omit<NormalForm, "temperature">, BadRequest> => {
+  const prompt = canonicalJson(normalMessages(messages))
+  return prompt === undefined
+    ? bad("`messages` has a lone surrogate: give well-formed Unicode")
+    : Result.succeed({ prompt, parameters: { ...parameters, "llm-cache": protocol.name } })
+}
+
+/** JSON with sorted names, as identities have it. */
+const canonicalJson = (value: Json): string | undefined => {
+  const made = Effect.runSyncExit(Identity.make({ model: "any", parameters: { value } }))
+  return made._tag === "Success" ? made.value.parameters.slice(`{"value":`.length, -1) : undefined
+}
+
+// -----------------------------------------------------------------------------
+// samples of an answer
+// -----------------------------------------------------------------------------
+
+const readAnswer = (answer: JsonObject, n: number) => {
+  const choices = asObjects(answer["choices"]) ?? []
+  const usage = asObject(answer["usage"])
+  const shared = fieldsOf({
+    usage: usage && Object.keys(usage).some((name) => !tokenFields.includes(name)) ? usage : undefined,
+    ...fieldsOf(answer, "id", "object", "created", "model", "choices", "usage")
+  })
+  const [failures, samples] = Arr.partition(choices, (choice) => Result.flip(readChoice(choice, shared)))
+  if (samples.length === 0) {
+    return Result.fail(failures[0] ?? new UnusableResponse({ description: "the answer has no choices" }))
+  }
+  return Result.succeed({
+    samples,
+    failures,
+    responseId: asString(answer["id"]),
+    model: asString(answer["model"]),
+    inputTokens: asCount(usage?.["prompt_tokens"]),
+    outputTokens: asCount(usage?.["completion_tokens"]),
+    ignoresN: choices.length === 1 && n > 1
+  })
+}
+
+const tokenFields = ["prompt_tokens", "completion_tokens", "total_tokens"]
+
+// A server puts an error beside half a text, which is no answer.
+const failedFinishReasons = /^(?:error|abort|insufficient_system_resource)$/i
+
+const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<GeneratedSample, ProviderErrorReason> => {
+  const message = asObject(choice["message"])
+  const finishReason = asString(choice["finish_reason"])
+  if (choice["error"] || (finishReason !== undefined && failedFinishReasons.test(finishReason))) {
+    return Result.fail(new UnusableResponse({ description: "a choice of the answer failed" }))
+  }
+  if (message === undefined || (finishReason === undefined && asString(message["content"]) === undefined)) {
+    return Result.fail(new UnusableResponse({ description: "a choice of the answer has no message" }))
+  }
+  const { content = null } = message
+  const text = typeof content === "string"
+    ? content
+    : joinTexts(asObjects(content)?.map(({ text }) => text) ?? []) ?? ""
+  const refusal = asString(message["refusal"])
+  const reasoning = asString(message["reasoning_content"]) ?? asString(message["reasoning"])
+  const kept: Record<string, Json> = fieldsOf(message, "role", "content", "refusal")
+  if (message["reasoning"] === undefined) delete kept["reasoning_content"]
+  if (content !== contentOf(text, refusal, kept)) kept["content"] = content
+  const rest = fieldsOf({
+    message: isEmpty(kept) ? undefined : kept,
+    choice: nonEmpty(fieldsOf(choice, "index", "message", "finish_reason")),
+    ...shared
+  })
+  return Result.succeed({
+    text,
+    finishReason,
+    refusal,
+    reasoning,
+    rest: isEmpty(rest) ? undefined : { [protocol.name]: rest }
+  })
+}
+
+const nonEmpty = (object: JsonObject): JsonObject | undefined => isEmpty(object) ? undefined : object
+
+/** The content of a message, unless it is told otherwise. */
+const contentOf = (text: string, refusal: string | undefined, kept: JsonObject): string | null =>
+  text === "" && (refusal !== undefined || "tool_calls" in kept || "function_call" in kept || "audio" in kept)
+    ? null
+    : text
+
+// -----------------------------------------------------------------------------
+// the answer of samples
+// -----------------------------------------------------------------------------
+
+const restOf = ({ metadata }: Sample): JsonObject => asObject(metadata.rest?.[protocol.name]) ?? {}
+
+const messageOf = (sample: Sample): JsonObject => {
+  const { metadata: { reasoning, refusal }, text } = sample
+  const kept = asObject(restOf(sample)["message"]) ?? {}
+  return {
+    role: "assistant",
+    content: contentOf(text, refusal, kept),
+    refusal: refusal ?? null,
+    ...reasoning === undefined || "reasoning" in kept ? undefined : { reasoning_content: reasoning },
+    ...kept
+  }
+}
+
+/** Samples of other protocols are told in the words of this one. */
+const finishReasons: { readonly [reason: string]: string } = {
+  end_turn: "stop",
+  max_tokens: "length",
+  refusal: "content_filter",
+  stop_sequence: "stop",
+  tool_use: "tool_calls"
+}
+
+const finishReasonOf = ({ metadata: { finishReason = "stop" } }: Sample): string =>
+  finishReasons[finishReason] ?? finishReason
+
+const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
+  const [first] = answered.samples
+  return {
+    id: answerId(answered, "chatcmpl-"),
+    object,
+    created: Math.floor((first?.metadata.createdAt ?? 0) / 1000),
+    model: first?.metadata.model ?? call.model,
+    ...first && fieldsOf(restOf(first), "message", "choice", "usage")
+  }
+}
+
+const usageField = ({ samples }: Answered): JsonObject => {
+  const usage = usageOf(samples, protocol.name)
+  if (usage === undefined) return {}
+  const { inputTokens, outputTokens, own } = usage
+  return {
+    usage: own ?? {
+      prompt_tokens: inputTokens,
+      completion_tokens: outputTokens,
+      total_tokens: inputTokens + outputTokens
+    }
+  }
+}
+
+// -----------------------------------------------------------------------------
+// events
+// -----------------------------------------------------------------------------
+
+const includesUsage = ({ body }: Call): boolean => asObject(body["stream_options"])?.["include_usage"] === true
+
+const chunkMaker = (call: Call, answered: Answered) => {
+  const head = {
+    ...headOf(call, answered, "chat.completion.chunk"),
+    ...includesUsage(call) ? { usage: null } : undefined
+  }
+  return (choices: ReadonlyArray<Json>, fields?: JsonObject): StreamEvent => ({
+    data: JSON.stringify({ ...head, choices, ...fields })
+  })
+}
+
+const deltasOf = (sample: Sample): ReadonlyArray<JsonObject> => {
+  const { content, reasoning_content, refusal, tool_calls, ...others } = messageOf(sample)
+  const calls = asObjects(tool_calls) ?? []
+  const logprobs = asObject(restOf(sample)["choice"])?.["logprobs"] ?? null
+  const pieces = typeof content === "string" ? piecesOf(content) : []
+  const deltas: Array<JsonObject> = [
+    { ...others, content: typeof content === "string" ? "" : content ?? null },
+    ...typeof reasoning_content === "string"
+      ? piecesOf(reasoning_content).map((reasoning_content) => ({ reasoning_content }))
+      : [],
+    ...pieces.map((content) => ({ content })),
+    ...typeof refusal === "string" ? piecesOf(refusal).map((refusal) => ({ refusal })) : [],
+    ...calls.map((call, index) => ({ tool_calls: [{ index, ...call }] }))
+  ]
+  const logged = pieces.length === 0
+    ? 0
+    : deltas.findIndex(({ content }) => typeof content === "string" && content !== "")
+  return deltas.map((delta, i) => ({ delta, logprobs: i === logged ? logprobs : null, finish_reason: null }))
+}

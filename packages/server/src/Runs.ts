@@ -1,0 +1,229 @@
+/**
+ * The runs of a server: the readers that give each draw of a run a new sample, and the attempts that repeat their own.
+ *
+ * **Details**
+ *
+ * A run is one execution of a client's program. It begins with its first request, or with `start`, and ends by `end` or when it
+ * was idle for long. A name that was ended begins a new run, which reads from the first sample again.
+ *
+ * The trace of a run is its memory: a server that restarts feeds it to the new readers and attempts, so that no draw is handed
+ * out twice. Without traces, runs end with the server.
+ *
+ * @since 0.1.0
+ */
+import * as Events from "@llm-cache/core/Events"
+import * as Independent from "@llm-cache/core/Independent"
+import type { Key } from "@llm-cache/core/Key"
+import type { Model } from "@llm-cache/core/Model"
+import * as Repeatable from "@llm-cache/core/Repeatable"
+import type { Entry } from "@llm-cache/core/Sample"
+import type { SampleError, StoreError } from "@llm-cache/core/SampleError"
+import type { Store } from "@llm-cache/core/SampleStore"
+import * as Trace from "@llm-cache/core/Trace"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { type History, historyOf, keyName } from "./internal/history.ts"
+import * as Place from "./Place.ts"
+
+/**
+ * How runs are kept.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The cache beneath the readers of all runs. */
+  readonly model: Model
+  /** The store of the cache. */
+  readonly store: Store
+  /** Where traces are written, see `Trace`. `false` for none. */
+  readonly trace: Pick<Trace.Options, "directory"> | false
+  /**
+   * How long a run may have no request before it ends.
+   *
+   * @default 24 hours
+   */
+  readonly idle?: Duration.Duration | undefined
+}
+
+/**
+ * A run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Run {
+  readonly name: string
+  /** In milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly lastUsedAt: number
+  /** Absent without traces. */
+  readonly trace: Trace.Trace["Service"] | undefined
+  /** The events of its draws. */
+  readonly events: Events.Events["Service"]
+  /** The model of a place with `independent`, which goes on behind the draws of a server before. */
+  readonly model: (place: Place.Place, key: Key) => Effect.Effect<Model, SampleError>
+}
+
+/**
+ * The runs of a server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Runs {
+  /** The run of this name. Begins it if there is none, or goes on with the run of a server before. */
+  readonly use: (name: string) => Effect.Effect<Run, StoreError>
+  /** The run of this name, unless it has yet to begin. */
+  readonly get: (name: string) => Effect.Effect<Run | undefined>
+  /** The runs that go on, in the order in which they began. */
+  readonly list: Effect.Effect<ReadonlyArray<Run>>
+  /** Ends a run, and returns its receipt. `undefined` if there is no such run. */
+  readonly end: (
+    name: string,
+    exit?: number
+  ) => Effect.Effect<{ readonly receipt: Trace.Receipt | undefined } | undefined>
+}
+
+interface OpenRun extends Run {
+  lastUsedAt: number
+  readonly scope: Scope.Closeable
+}
+
+/**
+ * Makes the runs of a server. When the scope closes, they pause: a server with the same traces goes on with them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  { idle = Duration.hours(24), model, store, trace }: Options
+): Effect.fn.Return<Runs, never, Scope.Scope> {
+  const runs = new Map<string, OpenRun>()
+  const opening = Semaphore.makeUnsafe(1)
+  const outer = yield* Events.make
+
+  const close = Effect.fnUntraced(function*(run: OpenRun, exit: number) {
+    runs.delete(run.name)
+    yield* run.trace?.exitWith(exit) ?? Effect.void
+    const receipt = run.trace && (yield* run.trace.receipt)
+    yield* Scope.close(run.scope, Exit.void)
+    return { receipt: receipt && { ...receipt, exit } }
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach(
+      [...runs.values()],
+      (run) => Effect.andThen(run.trace?.suspend ?? Effect.void, Scope.close(run.scope, Exit.void)),
+      { discard: true }
+    )
+  )
+
+  const open = Effect.fnUntraced(function*(name: string): Effect.fn.Return<OpenRun, StoreError> {
+    const known = runs.get(name)
+    if (known !== undefined) return known
+    const history: History = trace === false ? new Map() : yield* historyOf(trace.directory, name)
+    const now = yield* Clock.currentTimeMillis
+    const scope = yield* Scope.make()
+    const events = yield* Effect.provideService(Events.make, Events.Events, outer)
+    const written = trace === false
+      ? undefined
+      : yield* Scope.provide(Trace.make({ directory: trace.directory, name }), scope)
+    if (written !== undefined) yield* Scope.provide(events.listen(written.listener), scope)
+    const run: OpenRun = {
+      name,
+      startedAt: now,
+      lastUsedAt: now,
+      trace: written,
+      events,
+      scope,
+      model: yield* makeModels(model, store, history, scope)
+    }
+    runs.set(name, run)
+    return run
+  })
+
+  const endIdle = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    for (const run of runs.values()) {
+      if (now - run.lastUsedAt >= Duration.toMillis(idle)) yield* close(run, 0)
+    }
+  })
+  const interval = Duration.min(idle, Duration.minutes(1))
+  yield* Effect.forkScoped(Effect.delay(Effect.repeat(endIdle, Schedule.spaced(interval)), interval))
+
+  return {
+    use: (name) =>
+      Effect.gen(function*() {
+        const run = runs.get(name) ?? (yield* Effect.uninterruptible(opening.withPermits(1)(open(name))))
+        run.lastUsedAt = yield* Clock.currentTimeMillis
+        return run
+      }),
+    get: (name) => Effect.sync(() => runs.get(name)),
+    list: Effect.sync(() => [...runs.values()]),
+    end: (name, exit = 0) =>
+      opening.withPermits(1)(Effect.suspend(() => {
+        const run = runs.get(name)
+        return run === undefined ? Effect.undefined : Effect.uninterruptible(close(run, exit))
+      }))
+  }
+})
+
+/** The reader of a run, and its attempts, which begin with their first draw. */
+const makeModels = Effect.fnUntraced(function*(
+  model: Model,
+  store: Store,
+  history: History,
+  scope: Scope.Scope
+) {
+  const reader = yield* Scope.provide(Independent.make(model), scope)
+  const attempts = new Map<string, Model>()
+  const turn = Semaphore.makeUnsafe(1)
+
+  const attemptOf = Effect.fnUntraced(function*(place: string) {
+    const known = attempts.get(place)
+    if (known !== undefined) return known
+    const attempt = yield* Scope.provide(Repeatable.make(reader), scope)
+    attempts.set(place, attempt)
+    return attempt
+  })
+
+  // Tells the reader and the attempts of a key what they had handed out before the server restarted.
+  const resume = Effect.fnUntraced(function*(key: Key): Effect.fn.Return<void, SampleError> {
+    const places = history.get(keyName(key))
+    if (places === undefined) return
+    for (const [place, positions] of places) {
+      const entries: Array<Entry> = []
+      const isAttempt = place !== readerPlace
+      for (const [position, at] of positions.entries()) {
+        const sample = isAttempt ? yield* store.get(key, at) : undefined
+        if (!isAttempt || sample !== undefined) {
+          entries.push({ position, drawn: { text: "", metadata: {}, ...sample, origins: [at] } })
+        }
+      }
+      const handedOut = isAttempt ? yield* attemptOf(place) : reader
+      yield* handedOut.restore?.(key, entries) ?? Effect.void
+    }
+    history.delete(keyName(key))
+  })
+
+  return (place: Place.Place, key: Key): Effect.Effect<Model, SampleError> => {
+    const name = placeName(place)
+    const known = name === readerPlace ? reader : attempts.get(name)
+    if (known !== undefined && history.size === 0) return Effect.succeed(known)
+    return turn.withPermits(1)(
+      Effect.andThen(resume(key), Effect.suspend(() => name === readerPlace ? Effect.succeed(reader) : attemptOf(name)))
+    )
+  }
+})
+
+/** The layers of a place in a run, as traces have them. */
+export const placeName = ({ attempt, independent }: Place.Place): string =>
+  Place.format({ ...Place.root, independent, attempt })
+
+const readerPlace = "/independent"

@@ -1,0 +1,440 @@
+/**
+ * The replaying server: repeatable, independent and persistent sampling for programs in any language, by their base URL alone.
+ *
+ * **When to use**
+ *
+ * Use `layer` to serve a cache in a program of your own. In a shell, `llm-cache serve` and `llm-cache run` do it.
+ *
+ * **Details**
+ *
+ * | path | answer |
+ * | --- | --- |
+ * | `POST {place}/v1/chat/completions` | samples, whole or as a stream |
+ * | `GET {place}/v1/models` | the aliases, and the models of the cache |
+ * | `GET /health` | `{"status":"ok"}` |
+ * | `POST /llm-cache/runs` | begins a run, with a name of yours (`{"name": …}`) or a new one |
+ * | `GET /llm-cache/runs`, `GET /llm-cache/runs/NAME` | the runs that go on, and their receipts |
+ * | `GET /llm-cache/runs/NAME/events` | the events of a run as they come |
+ * | `DELETE /llm-cache/runs/NAME` | ends a run, and returns its receipt |
+ *
+ * `Place` has the grammar of places. The samples of a response have these headers:
+ *
+ * | header | holds |
+ * | --- | --- |
+ * | `cache-status` | `llm-cache; hit`, `fwd=miss; stored`, `fwd=partial; stored` or `fwd=miss; collapsed` (RFC 9211) |
+ * | `llm-cache-positions` | the positions of the samples in the cache |
+ * | `llm-cache-prompt` | the hash of the prompt |
+ *
+ * A failure has the error object of the protocol:
+ *
+ * | what | answer |
+ * | --- | --- |
+ * | a 4xx or 5xx of the upstream, after retries | its status and body, and its `Retry-After` |
+ * | no connection, no answer in time | 502, 504 |
+ * | a miss in replication | 404, `replication_cache_miss` |
+ * | no JSON, no messages, a wrong `n`, a bad place, a name that the store cannot hold | 400 |
+ * | another error of the store | 500 |
+ * | a body over 32 MiB; more than 10,000 requests that wait | 413; 429 |
+ * | a foreign `Host` or `Origin`; no token | 403; 401 |
+ *
+ * A client that hangs up gets nothing: its positions go back to the run, the request to the upstream goes on, and a retry joins it.
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import { InvalidInput } from "@llm-cache/core/InvalidInput"
+import * as LlmModel from "@llm-cache/core/LlmModel"
+import * as Persistent from "@llm-cache/core/Persistent"
+import type { ProviderError } from "@llm-cache/core/SampleError"
+import { SampleStore } from "@llm-cache/core/SampleStore"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import type { ServeError } from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Http from "node:http"
+import * as ChatCompletions from "./ChatCompletions.ts"
+import { complete, CurrentReplication, unknownFailure } from "./internal/complete.ts"
+import { failureResponse, toFailure } from "./internal/failure.ts"
+import { isLoopback, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "./internal/guard.ts"
+import { modelList } from "./internal/modelList.ts"
+import { runsApi } from "./internal/runsApi.ts"
+import { makeSource } from "./internal/source.ts"
+import * as Place from "./Place.ts"
+import type { Protocol } from "./Protocol.ts"
+import * as Runs from "./Runs.ts"
+import * as Upstream from "./Upstream.ts"
+
+/**
+ * How the server answers.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * The servers of models. The first one of a protocol gets the requests for models without an alias.
+   *
+   * @default none: what the cache does not have is refused
+   */
+  readonly upstreams?: ReadonlyArray<Upstream.Options> | undefined
+  /** @default none */
+  readonly aliases?: ReadonlyArray<Upstream.Alias> | undefined
+  /**
+   * Never ask an upstream, whatever the place says.
+   *
+   * @default false
+   */
+  readonly replication?: boolean | undefined
+  /**
+   * Where the traces of runs are written, see `Trace`. `false` for none: then a run ends with the server.
+   *
+   * @default the folder of the user's state
+   */
+  readonly trace?: { readonly directory?: string | undefined } | false | undefined
+  /**
+   * How long a request to an upstream may take, to the last byte of its answer.
+   *
+   * @default 10 minutes
+   */
+  readonly timeout?: Duration.Input | undefined
+  /**
+   * When to send a request to an upstream again after a transient error.
+   *
+   * @default as `Retry` says, for about a minute
+   */
+  readonly retry?: Schedule.Schedule<unknown, ProviderError> | undefined
+  /**
+   * How long requests that are in flight may go on when the server stops.
+   *
+   * @default 30 seconds
+   */
+  readonly grace?: Duration.Input | undefined
+  /**
+   * How long a run may have no request before it ends.
+   *
+   * @default 24 hours
+   */
+  readonly runIdle?: Duration.Input | undefined
+  /** @default as `Persistent` */
+  readonly lease?: Persistent.StoreOptions["lease"]
+  /** @default as `Persistent` */
+  readonly excludeFinishReasons?: Persistent.StoreOptions["excludeFinishReasons"]
+  /** @default as `Persistent` */
+  readonly rescueDirectory?: Persistent.StoreOptions["rescueDirectory"]
+  /**
+   * Names of hosts, without ports, by which clients may reach the server beside those of loopback.
+   *
+   * @default none
+   */
+  readonly allowHosts?: ReadonlyArray<string> | undefined
+  /**
+   * The text that clients must send: as their API key, in the header `x-llm-cache-token`, or in the link to a page.
+   *
+   * @default none is needed
+   */
+  readonly token?: Redacted.Redacted | undefined
+}
+
+/**
+ * Where the server listens.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ListenOptions extends Options {
+  /**
+   * `0` for a free port.
+   *
+   * @default 4141
+   */
+  readonly port?: number | undefined
+  /**
+   * The address to listen at. Another one than loopback needs a `token`.
+   *
+   * @default "127.0.0.1"
+   */
+  readonly host?: string | undefined
+}
+
+/**
+ * The replaying server.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Server extends Context.Service<Server, {
+  /** Answers a request of Node's HTTP server. */
+  readonly handle: Effect.Effect<
+    HttpServerResponse.HttpServerResponse,
+    never,
+    HttpServerRequest.HttpServerRequest
+  >
+  readonly runs: Runs.Runs
+  /** Ends when the server begins to stop. Responses without an end of their own have to end then. */
+  readonly stopping: Effect.Effect<void>
+  /** Begins to stop: requests in flight go on. `layer` does so before it closes. */
+  readonly stop: Effect.Effect<void>
+}>()("@llm-cache/server/Server") {}
+
+/** The most requests that wait at once. */
+const mostWaiting = 10_000
+
+const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol]
+
+/**
+ * Makes a server over the `SampleStore` that is provided. When the scope closes, requests in flight end within `grace`, and runs
+ * pause.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.fn.Return<
+  Server["Service"],
+  InvalidInput,
+  SampleStore | HttpClient.HttpClient | Scope.Scope
+> {
+  const { aliases = [], allowHosts = [], excludeFinishReasons, lease, rescueDirectory, token, trace = {} } = options
+  const timeout = yield* durationOf("timeout", options.timeout ?? "10 minutes")
+  const grace = yield* durationOf("grace", options.grace ?? "30 seconds")
+  const idle = yield* durationOf("runIdle", options.runIdle ?? "24 hours")
+  const store = yield* SampleStore
+  const routes = yield* Upstream.makeRoutes(options.upstreams ?? [], aliases)
+  const source = yield* makeSource({ routes, timeout, retry: options.retry })
+  const replicating = yield* Persistent.make(source, store, {
+    replication: true,
+    excludeFinishReasons,
+    rescueDirectory
+  })
+  const model = options.replication ? replicating : replicatingWhenAsked(
+    yield* Persistent.make(source, store, {
+      excludeFinishReasons,
+      finishWithin: grace,
+      lease,
+      onClose: "finish",
+      rescueDirectory
+    }),
+    replicating
+  )
+  const runs = yield* Runs.make({ model, store, trace, idle })
+  const guard = {
+    hosts: new Set(allowHosts.map((host) => host.toLowerCase())),
+    token: token && Redacted.value(token)
+  }
+  const stopped = Deferred.makeUnsafe<void>()
+  const stopping = Deferred.await(stopped)
+  let waiting = 0
+
+  const answer = (
+    incoming: Http.IncomingMessage,
+    response: Http.ServerResponse
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+    const { method = "GET", url = "/" } = incoming
+    const refusal = refusalOf(incoming, guard)
+    if (refusal !== undefined) return Effect.succeed(failureResponse(ChatCompletions.protocol, refusal))
+    if (guard.token !== undefined && method === "GET" && tokenInLink(url) !== undefined) {
+      return Effect.succeed(withCookie(url, guard.token))
+    }
+    const [path] = url.split("?", 1)
+    const split = Option.getOrUndefined(placeOf(path ?? "/", incoming.headers["llm-cache-place"]))
+    if (split === undefined || split._tag === "Failure") {
+      return Effect.succeed(
+        failureResponse(
+          ChatCompletions.protocol,
+          split === undefined ? { status: 400, message: "the path is malformed" } : toFailure(split.failure)
+        )
+      )
+    }
+    const { place, rest } = split.success
+    if (rest === "/health" && method === "GET") return Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))
+    if (/^\/llm-cache\/runs(?:\/|$)/.test(rest)) {
+      return runsApi(
+        { runs, stopping },
+        incoming,
+        rest.slice("/llm-cache/runs".length),
+        `http://${incoming.headers.host}`
+      )
+    }
+    const ofApi = rest.replace(/^\/v1(?=\/)/, "")
+    if (/^\/models(?:\/|$)/.test(ofApi) && method === "GET") {
+      return modelList(store, aliases, ofApi.slice("/models/".length))
+    }
+    const protocol = protocols.find((protocol) => protocol.path === ofApi)
+    if (protocol === undefined) {
+      return Effect.succeed(failureResponse(ChatCompletions.protocol, {
+        status: 404,
+        message: `there is no ${path?.slice(0, 200)}`,
+        code: "not_found"
+      }))
+    }
+    if (method !== "POST") {
+      return Effect.succeed(
+        failureResponse(protocol, { status: 405, message: "send a POST", headers: { allow: "POST" } })
+      )
+    }
+    if (waiting >= mostWaiting) {
+      return Effect.succeed(failureResponse(protocol, {
+        status: 429,
+        message: `${mostWaiting} requests wait already: try again later`,
+        headers: { "retry-after": "1" }
+      }))
+    }
+    waiting++
+    const headers = passedHeaders(incoming.headers, guard.token)
+    return Effect.ensuring(
+      complete({ model, runs, protocol, place, headers, incoming, response }),
+      Effect.sync(() => waiting--)
+    )
+  }
+
+  return {
+    runs,
+    stopping,
+    stop: Effect.asVoid(Deferred.succeed(stopped, undefined)),
+    handle: Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.catchDefect(
+        answer(
+          NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage,
+          NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse
+        ),
+        (defect) =>
+          Effect.as(
+            Effect.logError("A request to the server died", defect),
+            failureResponse(ChatCompletions.protocol, unknownFailure)
+          )
+      ))
+  }
+})
+
+const replicatingWhenAsked = (buying: LlmModel.Model, replicating: LlmModel.Model): LlmModel.Model =>
+  LlmModel.fromDraw({
+    ...buying,
+    peek: buying.peek,
+    draw: (key, position, batch, options) =>
+      Effect.flatMap(CurrentReplication, (isReplication) => {
+        const model = isReplication ? replicating : buying
+        return model.draw(key, position, batch, options && { ...options, of: model.draw })
+      })
+  })
+
+const placeOf = (path: string, header: string | ReadonlyArray<string> | undefined) =>
+  Option.liftThrowable(() => {
+    const split = Place.split(path)
+    if (typeof header !== "string" || split._tag === "Failure") return split
+    const place = Place.parse(header, split.success.place)
+    return Result.map(place, (place) => ({ place, rest: split.success.rest }))
+  })()
+
+const withCookie = (url: string, token: string) => {
+  const link = new URL(url, "http://localhost")
+  link.searchParams.delete("token")
+  return HttpServerResponse.empty({
+    status: 303,
+    headers: {
+      location: link.pathname + link.search,
+      "set-cookie": `${tokenCookie}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/`
+    }
+  })
+}
+
+const durationOf = (name: string, input: Duration.Input): Effect.Effect<Duration.Duration, InvalidInput> =>
+  Option.match(Duration.fromInput(input), {
+    onNone: () => invalid(`\`${name}\` is no duration: give one such as "30 seconds"`),
+    onSome: Effect.succeed
+  })
+
+const invalid = (description: string) => Effect.fail(new InvalidInput({ module: "Server", description }))
+
+/**
+ * Adds the server to a router, behind the routes that are more specific.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const routes: Layer.Layer<never, never, Server | HttpRouter.HttpRouter> = HttpRouter.use((router) =>
+  Effect.flatMap(Server, ({ handle }) => router.add("*", "/*", handle))
+)
+
+const stopFirst = Layer.effectDiscard(
+  Effect.flatMap(Server, ({ stop }) => Effect.addFinalizer(() => stop))
+)
+
+/** Clients keep connections for a minute at most, so that the server never closes one that is about to be used. */
+const keepAlive = Duration.minutes(2)
+
+/**
+ * Serves the `SampleStore` that is provided, until the layer closes. `HttpServer` says at which address.
+ *
+ * **Details**
+ *
+ * Give the layers of further pages as `pages`.
+ *
+ * **Example** (A server over a directory)
+ *
+ * ```ts
+ * import { DirectoryStore } from "@llm-cache/core"
+ * import { Server } from "@llm-cache/server"
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ *
+ * const server = Server.layer({
+ *   upstreams: [{ name: "openai", url: "https://api.openai.com/v1" }],
+ *   trace: { directory: "~/.llm_cache" }
+ * }).pipe(
+ *   Layer.provide(DirectoryStore.layer("~/.llm_cache")),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <E = never, R = never>(
+  options: ListenOptions = {},
+  pages: Layer.Layer<never, E, R> = Layer.empty
+): Layer.Layer<
+  Server | HttpServer.HttpServer,
+  E | InvalidInput | ServeError,
+  SampleStore | HttpClient.HttpClient | Exclude<R, HttpRouter.HttpRouter | Server | HttpServer.HttpServer>
+> => {
+  const { host = "127.0.0.1", port = 4141 } = options
+  const listening = Layer.unwrap(
+    Effect.gen(function*() {
+      if (!isLoopback(host) && options.token === undefined) {
+        return yield* invalid(
+          `the host ${host} is reached by others: give a token (\`--token-from\`), or listen at 127.0.0.1`
+        )
+      }
+      const grace = yield* durationOf("grace", options.grace ?? "30 seconds")
+      return NodeHttpServer.layer(() => Http.createServer({ keepAliveTimeout: Duration.toMillis(keepAlive) }), {
+        host,
+        port,
+        gracefulShutdownTimeout: grace
+      })
+    })
+  )
+  const server = Layer.effect(Server, make(options))
+  return HttpRouter.serve(Layer.merge(routes, pages), {
+    disableListenLog: true,
+    disableLogger: true,
+    // Places are longer than the parameters of most routes.
+    routerConfig: { maxParamLength: 16_384 }
+  }).pipe(
+    // It closes first.
+    (served) => Layer.provideMerge(stopFirst, served),
+    Layer.provideMerge(listening),
+    Layer.provideMerge(server)
+  ) as never
+}

@@ -1,0 +1,11 @@
+/**
+ * The replaying server: caches of language models for programs in any language.
+ *
+ * @since 0.1.0
+ */
+export * as ChatCompletions from "./ChatCompletions.ts"
+export * as Place from "./Place.ts"
+export * as Protocol from "./Protocol.ts"
+export * as Runs from "./Runs.ts"
+export * as Server from "./Server.ts"
+export * as Upstream from "./Upstream.ts"

@@ -1,0 +1,172 @@
+import * as Events from "@llm-cache/core/Events"
+import * as Identity from "@llm-cache/core/Identity"
+import { Key } from "@llm-cache/core/Key"
+import type { Model } from "@llm-cache/core/Model"
+import type { SampleError } from "@llm-cache/core/SampleError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import type * as Http from "node:http"
+import type { Place } from "../Place.ts"
+import type { Answered, Call, Protocol, StreamEvent } from "../Protocol.ts"
+import { placeName, type Runs } from "../Runs.ts"
+import { type BadBody, readBody } from "./body.ts"
+import { Delivery } from "./delivery.ts"
+import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
+import { CurrentCall } from "./source.ts"
+
+export interface Completion {
+  readonly model: Model
+  readonly runs: Runs
+  readonly protocol: Protocol
+  readonly place: Place
+  /** The client's headers that go on to an upstream. */
+  readonly headers: { readonly [name: string]: string }
+  readonly incoming: Http.IncomingMessage
+  readonly response: Http.ServerResponse
+}
+
+/** Whether a draw may not ask an upstream. */
+export const CurrentReplication = Context.Reference<boolean>("@llm-cache/server/CurrentReplication", {
+  defaultValue: () => false
+})
+
+/** Answers a request for samples. */
+export const complete = (completion: Completion): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const { incoming, protocol } = completion
+  return Effect.gen(function*() {
+    const call = yield* Effect.flatMap(readBody(incoming), (body) => Effect.fromResult(protocol.read(body)))
+    const delivery = yield* makeDelivery(completion, call)
+    const respond = call.isStreamed ? stream : whole
+    return yield* respond(completion, call, delivery)
+  }).pipe(
+    Effect.catch((error) => Effect.succeed(failureResponse(protocol, toFailure(error))))
+  )
+}
+
+interface Prepared {
+  readonly delivery: Delivery
+  readonly key: Key
+  readonly draw: (onPieces?: (events: ReadonlyArray<StreamEvent>) => void) => Effect.Effect<Answered, SampleError>
+}
+
+const makeDelivery = Effect.fnUntraced(function*(
+  { headers, model, place, protocol, response, runs }: Completion,
+  call: Call
+): Effect.fn.Return<Prepared, SampleError | BadBody> {
+  const { parameters, prompt, temperature } = call.form
+  const identity = yield* Identity.make({ model: call.model, temperature, parameters })
+  const key = new Key(identity, prompt, place.forks)
+  const run = place.run === undefined ? undefined : yield* runs.use(place.run)
+  const delivery = new Delivery({
+    model: run !== undefined && place.independent ? yield* run.model(place, key) : model,
+    key,
+    n: call.n,
+    trace: run?.trace,
+    place: place.independent ? placeName(place) : undefined
+  })
+  delivery.watch(response)
+  const draw: Prepared["draw"] = (onPieces) => {
+    const drawn = delivery.draw.pipe(
+      Effect.provideService(CurrentCall, { protocol, call, headers, onPieces }),
+      place.replication ? Effect.provideService(CurrentReplication, true) : (self) => self
+    )
+    return run === undefined ? drawn : Effect.provideService(drawn, Events.Events, run.events)
+  }
+  return { delivery, key, draw }
+})
+
+const headersOf = ({ delivery, key }: Prepared): { readonly [name: string]: string } => ({
+  "cache-status": delivery.cacheStatus,
+  "llm-cache-positions": (delivery.positions.length > 0 ? delivery.positions : [delivery.asked ?? 0]).join(","),
+  "llm-cache-prompt": key.promptHash
+})
+
+const whole = ({ protocol }: Completion, call: Call, prepared: Prepared) =>
+  Effect.map(prepared.draw(), (answered) =>
+    HttpServerResponse.text(JSON.stringify(protocol.answer(call, answered)), {
+      contentType: "application/json",
+      headers: headersOf(prepared)
+    }))
+
+type Message =
+  | { readonly _tag: "Pieces"; readonly events: ReadonlyArray<StreamEvent> }
+  | { readonly _tag: "Done"; readonly exit: Exit.Exit<Answered, SampleError> }
+
+/** How long a client waits without a byte. */
+const keepAlive = Duration.seconds(10)
+
+const stream = Effect.fnUntraced(function*(
+  { protocol }: Completion,
+  call: Call,
+  prepared: Prepared
+): Effect.fn.Return<HttpServerResponse.HttpServerResponse, SampleError> {
+  const queue = yield* Queue.unbounded<Message>()
+  const drawn = Effect.exit(prepared.draw((events) => Queue.offerUnsafe(queue, { _tag: "Pieces", events })))
+  // It ends with the fiber that writes the response, which ends when the client goes away.
+  yield* Effect.forkChild(Effect.map(drawn, (exit) => Queue.offerUnsafe(queue, { _tag: "Done", exit })))
+  const next = Effect.timeoutOption(Queue.take(queue), keepAlive)
+  const first = yield* next
+  if (Option.isSome(first) && first.value._tag === "Done") {
+    const answered = yield* first.value.exit
+    return HttpServerResponse.text(
+      textOf([...protocol.events(call, answered), ...protocol.lastEvents(call, answered)]),
+      { contentType: "text/event-stream", headers: { ...streamHeaders, ...headersOf(prepared) } }
+    )
+  }
+  let hasPieces = false
+  let isDone = false
+  const write = (message: Option.Option<Message>): string => {
+    if (Option.isNone(message)) return ": keep-alive\n\n"
+    if (message.value._tag === "Pieces") {
+      hasPieces = true
+      return textOf(message.value.events)
+    }
+    isDone = true
+    return Exit.match(message.value.exit, {
+      onFailure: (cause) => {
+        const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+        const failure: ToldFailure = error === undefined ? unknownFailure : toFailure(error)
+        return textOf([failureEvent(protocol, failure)])
+      },
+      onSuccess: (answered) =>
+        textOf([...hasPieces ? [] : protocol.events(call, answered), ...protocol.lastEvents(call, answered)])
+    })
+  }
+  const texts = Stream.unfold<Option.Option<Message> | undefined, Uint8Array, never, never>(first, (begun) =>
+    isDone
+      ? Effect.succeed(undefined)
+      : Effect.map(
+        begun === undefined ? next : Effect.succeed(begun),
+        (message) => [encoder.encode(write(message)), undefined] as const
+      ))
+  return HttpServerResponse.stream(texts, {
+    contentType: "text/event-stream",
+    headers: { ...streamHeaders, ...headersOf(prepared) }
+  })
+})
+
+const encoder = new TextEncoder()
+
+const streamHeaders = { "cache-control": "no-cache", "x-accel-buffering": "no" }
+
+export const unknownFailure: ToldFailure = {
+  status: 500,
+  message: "the server failed; its log has the cause",
+  code: "internal_error",
+  headers: { "x-should-retry": "false" }
+}
+
+/** An upstream's own words go into the event, if they are an object of the protocol. */
+const failureEvent = (protocol: Protocol, failure: ToldFailure): StreamEvent => {
+  const own = protocol.failureEvent(failure)
+  return failure.told?.body.startsWith("{") ? { ...own, data: failure.told.body.replaceAll(/\r?\n/g, " ") } : own
+}
+
+const textOf = (events: ReadonlyArray<StreamEvent>): string =>
+  events.map(({ data, event }) => `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`).join("")

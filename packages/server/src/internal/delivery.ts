@@ -1,0 +1,129 @@
+import * as Events from "@llm-cache/core/Events"
+import * as Fork from "@llm-cache/core/Fork"
+import type { Key } from "@llm-cache/core/Key"
+import * as LlmModel from "@llm-cache/core/LlmModel"
+import type { Model, Samples } from "@llm-cache/core/Model"
+import type { Drawn, Sample } from "@llm-cache/core/Sample"
+import type { SampleError } from "@llm-cache/core/SampleError"
+import type { Trace } from "@llm-cache/core/Trace"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Http from "node:http"
+import type { Answered } from "../Protocol.ts"
+
+interface Options {
+  readonly model: Model
+  readonly key: Key
+  readonly n: number
+  /** Absent outside of runs, and without traces. */
+  readonly trace: Trace["Service"] | undefined
+  /** The layers of the run that draws, if its readers have a state. */
+  readonly place: string | undefined
+}
+
+/** The samples of one response: drawn, noted in the trace, and given back if the client goes away before it has them. */
+export class Delivery {
+  readonly #options: Options
+  readonly #model: Model
+  readonly #drawn: Array<Drawn> = []
+  readonly positions: Array<number> = []
+  #isGiven = false
+  /** The position that a request in flight is to fill. */
+  asked: number | undefined
+  readonly #stored = new Set<number>()
+  readonly #found = new Set<number>()
+  #hasWaited = false
+
+  constructor(options: Options) {
+    this.#options = options
+    const { key: { identity }, model } = options
+    this.#model = LlmModel.fromDraw({
+      ...model,
+      identity,
+      peek: model.peek,
+      draw: (key, position, batch, wishes) =>
+        Effect.map(
+          model.draw(key, position, batch, wishes && { ...wishes, of: model.draw }),
+          (drawn) => this.#note(position, drawn)
+        )
+    })
+  }
+
+  /** Draws the samples. A failure and an interruption give them back. */
+  get draw(): Effect.Effect<Answered, SampleError> {
+    const { key, n, place, trace } = this.#options
+    const drawn = key.path.reduceRight(
+      (effect, name) => Fork.fork(effect, name),
+      Effect.provideService(LlmModel.sampleManyWithMetadata(key.prompt, n), LlmModel.LlmModel, this.#model)
+    )
+    return Effect.uninterruptibleMask((interruptible) =>
+      Effect.gen({ self: this }, function*() {
+        yield* trace?.ask(key, n) ?? Effect.void
+        const events = Context.getOrUndefined(
+          (yield* Effect.context()) as Context.Context<Events.Events>,
+          Events.Events
+        )
+        const samples: ReadonlyArray<Sample> = yield* interruptible(
+          Effect.provideService(drawn, Events.Events, this.#listenTo(events ?? (yield* Events.make)))
+        )
+        this.#isGiven = true
+        yield* trace?.give(key, this.positions, place) ?? Effect.void
+        return { samples, positions: this.positions, promptHash: key.promptHash }
+      })
+    )
+  }
+
+  /** Gives the samples back if the response is not written to its end. */
+  watch(response: Http.ServerResponse): void {
+    const onClose = () => {
+      if (response.writableFinished || !this.#isGiven) return
+      this.#isGiven = false
+      Effect.runFork(this.#giveBack)
+    }
+    if (response.closed) onClose()
+    else response.once("close", onClose)
+  }
+
+  get #giveBack(): Effect.Effect<void> {
+    const { key, model, place, trace } = this.#options
+    return model.giveBack === undefined
+      ? Effect.void
+      : Effect.andThen(
+        model.giveBack(key, this.#drawn),
+        trace?.takeBack(key, this.positions, place) ?? Effect.void
+      )
+  }
+
+  /** What the caches did, in the words of RFC 9211. */
+  get cacheStatus(): string {
+    if (this.asked === undefined) return this.#hasWaited ? "llm-cache; fwd=miss; collapsed" : "llm-cache; hit"
+    const hasHit = [...this.#found].some((position) => !this.#stored.has(position))
+    return `llm-cache; fwd=${hasHit ? "partial" : "miss"}${this.#isGiven ? "; stored" : ""}`
+  }
+
+  #note(position: number, drawn: Samples): Samples {
+    const { n } = this.#options
+    for (const [i, sample] of drawn.entries()) {
+      if (this.#drawn.length === n) break
+      this.#drawn.push(sample)
+      this.positions.push(sample.origins[0] ?? position + i)
+    }
+    return drawn
+  }
+
+  #listenTo(outer: Events.Events["Service"]): Events.Events["Service"] {
+    return {
+      listen: outer.listen,
+      hasListeners: () => true,
+      publish: (event) => {
+        if (event._tag === "Miss" && event.asks === "provider") this.asked ??= event.position
+        else if (event._tag === "Stored") this.#stored.add(event.position)
+        else if (event._tag === "Hit") {
+          this.#found.add(event.position)
+          if (event.waited) this.#hasWaited = true
+        }
+        outer.publish(event)
+      }
+    }
+  }
+}

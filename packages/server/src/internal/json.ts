@@ -1,0 +1,51 @@
+import type { Json } from "@llm-cache/core/Identity"
+import type { JsonObject } from "@llm-cache/core/Sample"
+import * as Predicate from "effect/Predicate"
+
+/** JSON, whose integers beyond 2^53 keep their digits, in keys as in requests. */
+export const parseJson = (text: string): unknown =>
+  /\d{16}/.test(text) ? JSON.parse(text, exactly as (name: string, value: unknown) => unknown) : JSON.parse(text)
+
+declare global {
+  interface JSON {
+    rawJSON(text: string): { readonly rawJSON: string }
+  }
+}
+
+const exactly = (_: string, value: unknown, { source }: { readonly source?: string }): unknown =>
+  typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value) && source !== undefined
+    ? JSON.rawJSON(source)
+    : value
+
+export const asObject = (value: unknown): JsonObject | undefined =>
+  Predicate.isObject(value) && !Array.isArray(value) ? value as JsonObject : undefined
+
+export const asObjects = (value: unknown): ReadonlyArray<JsonObject> | undefined =>
+  Array.isArray(value) && value.every((item) => asObject(item) !== undefined)
+    ? value as ReadonlyArray<JsonObject>
+    : undefined
+
+export const asString = (value: unknown): string | undefined => typeof value === "string" ? value : undefined
+
+export const asCount = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+
+/** The fields that are neither `null` nor left out by name. */
+export const fieldsOf = (
+  object: { readonly [name: string]: Json | undefined },
+  ...without: ReadonlyArray<string>
+): Record<string, Json> => {
+  const fields: Record<string, Json> = {}
+  for (const [name, value] of Object.entries(object)) {
+    if (value !== null && value !== undefined && !without.includes(name)) fields[name] = value
+  }
+  return fields
+}
+
+export const isEmpty = (object: object): boolean => Object.keys(object).length === 0
+
+/** Joins texts, `undefined` if there is none. */
+export const joinTexts = (texts: ReadonlyArray<unknown>): string | undefined => {
+  const all = texts.filter((text) => typeof text === "string" && text !== "")
+  return all.length === 0 ? undefined : all.join("")
+}

@@ -1,0 +1,38 @@
+import type { Json } from "@llm-cache/core/Identity"
+import type { JsonObject } from "@llm-cache/core/Sample"
+import { asObject, fieldsOf } from "./json.ts"
+
+/** Fields that hold the id of a tool's call. */
+const idFields = ["id", "call_id", "tool_call_id", "tool_use_id"]
+
+/** Fields whose objects belong to the program: there, `null` and `id` are values like others. */
+const ownFields = ["input", "arguments", "parameters", "schema", "input_schema"]
+
+/**
+ * Messages as a key has them. An echoed answer has fields that are `null`, and ids of calls that are new in each run: `null`
+ * counts as absent, and ids are numbered by their first use.
+ */
+export const normalMessages = (messages: ReadonlyArray<JsonObject>): ReadonlyArray<Json> => {
+  const numbers = new Map<string, string>()
+  const numbered = (id: string): string => {
+    let number = numbers.get(id)
+    if (number === undefined) numbers.set(id, number = `call-${numbers.size + 1}`)
+    return number
+  }
+  const normal = (value: Json): Json => {
+    if (Array.isArray(value)) return value.map(normal)
+    const object = asObject(value)
+    if (object === undefined || "rawJSON" in object) return value
+    return Object.fromEntries(
+      Object.entries(fieldsOf(object, "cache_control")).map(([name, field]) => [
+        name,
+        ownFields.includes(name)
+          ? field
+          : typeof field === "string" && idFields.includes(name)
+          ? numbered(field)
+          : normal(field)
+      ])
+    )
+  }
+  return messages.map((message) => normal(message as Json))
+}

@@ -1,0 +1,170 @@
+import type { Generation } from "@llm-cache/core/LlmModel"
+import {
+  type ProviderErrorReason,
+  ServerFault,
+  Timeout,
+  Transport,
+  UntrustedCertificate,
+  UnusableResponse
+} from "@llm-cache/core/SampleError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Sse from "effect/encoding/Sse"
+import { RequestInit } from "effect/http/FetchHttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
+import type { HttpClientError } from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import { keyHeader, type Route } from "../Upstream.ts"
+import { asObject } from "./json.ts"
+import type { ClientCall } from "./source.ts"
+import { reasonOf, type UpstreamAnswer, withAnswer } from "./upstreamAnswer.ts"
+
+/** The longest answer, in bytes. */
+const longestAnswer = 32 * 1024 * 1024
+
+interface UpstreamRequest {
+  readonly route: Route
+  readonly current: ClientCall
+  readonly n: number
+  readonly timeout: Duration.Duration
+}
+
+/** Sends a request to an upstream and reads its answer. The pieces of a stream go to the client as they come. */
+export const sendRequest = (
+  client: HttpClient.HttpClient,
+  { current, n, route: { model, upstream }, timeout }: UpstreamRequest
+): Effect.Effect<Generation, ProviderErrorReason> =>
+  Effect.suspend(() => {
+    const { call, headers, onPieces, protocol } = current
+    const isStreamed = onPieces !== undefined && n === 1
+    const body = JSON.stringify(protocol.requestBody(call, { model, n, isStreamed }))
+    const sent = { ...headers, ...upstream.key && keyHeader(protocol.api, upstream.key) }
+    const request = HttpClientRequest.post(`${upstream.url}${protocol.path}`).pipe(
+      HttpClientRequest.setHeaders({ ...sent, "cache-control": "no-cache" }),
+      HttpClientRequest.bodyText(body, "application/json")
+    )
+    const redact = redactor([...Object.values(headers), upstream.key && Redacted.value(upstream.key)])
+    let hasForwarded = false
+    const answered = Effect.gen(function*() {
+      const response = yield* Effect.mapError(
+        Effect.provideService(client.execute(request), RequestInit, { redirect: "manual" }),
+        (error) => fromClientError(error, upstream.url)
+      )
+      const type = response.headers["content-type"] ?? ""
+      if (response.status === 200 && isStreamed && type.includes("event-stream")) {
+        const joiner = protocol.makeJoiner(call)
+        yield* readEvents(response, upstream.url, (event) => {
+          const events = joiner.add(event)
+          if (events.length === 0) return
+          hasForwarded = true
+          onPieces(events)
+        })
+        const whole = joiner.end()
+        if (whole === undefined) return yield* new Transport({ description: "the upstream's stream broke off" })
+        return yield* readAnswer(whole)
+      }
+      const text = yield* readText(response, upstream.url)
+      if (response.status < 200 || response.status > 299) {
+        const told = { status: response.status, body: redact(text), headers: keptHeaders(response.headers) }
+        return yield* Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(reasonOf(told, now)))
+      }
+      const parsed = yield* Effect.try({
+        try: () => asObject(JSON.parse(text)),
+        catch: () => new UnusableResponse({ description: `the upstream ${upstream.name} answers with no JSON` })
+      })
+      return yield* readAnswer(parsed ?? {})
+    })
+
+    const readAnswer = (answer: NonNullable<ReturnType<typeof asObject>>) =>
+      answer["error"]
+        ? Effect.fail(
+          errorInBody({ status: 502, body: redact(JSON.stringify({ error: answer["error"] })), headers: {} })
+        )
+        : Effect.fromResult(protocol.generation(answer, n))
+
+    return Effect.timeoutOrElse(answered, {
+      duration: timeout,
+      orElse: () =>
+        Effect.fail(new Timeout({ description: `no whole answer of ${upstream.name} in ${Duration.format(timeout)}` }))
+    }).pipe(
+      // The client has seen a part of the sample, so no other one may follow.
+      Effect.mapError((reason) => hasForwarded && reason.isRetryable ? notAgain(reason) : reason)
+    )
+  })
+
+const errorInBody = (told: UpstreamAnswer) =>
+  withAnswer(new UnusableResponse({ description: "the upstream answers with an error in a success" }), told)
+
+const notAgain = ({ message }: ProviderErrorReason) =>
+  new UnusableResponse({ description: `${message}, in the middle of a sample` })
+
+/** Headers of a failure that tell a client when to try again. */
+const keptHeaders = (headers: { readonly [name: string]: string | undefined }): { readonly [name: string]: string } =>
+  Object.fromEntries(
+    ["content-type", "retry-after", "retry-after-ms", "x-should-retry", "x-request-id", "request-id"].flatMap(
+      (name) => {
+        const value = headers[name]
+        return value === undefined ? [] : [[name, value]]
+      }
+    )
+  )
+
+/** Takes keys out of an upstream's words, which may echo them. */
+const redactor = (values: ReadonlyArray<string | undefined>) => {
+  const secrets = values.flatMap((value) => value === undefined ? [] : [value.replace(/^Bearer\s+/i, "")])
+    .filter((secret) => secret.length >= 8)
+  return (text: string): string => secrets.reduce((text, secret) => text.replaceAll(secret, "<redacted>"), text)
+}
+
+const readEvents = (
+  response: HttpClientResponse,
+  url: string,
+  onEvent: (event: Sse.Event) => void
+): Effect.Effect<void, ProviderErrorReason> => {
+  const parser = Sse.makeParser((event) => {
+    if (event._tag === "Event") onEvent(event)
+  }, { maxEventSize: longestAnswer })
+  return Stream.runForEach(Stream.decodeText(bounded(response, url)), (text) => {
+    const error = parser.feed(text)
+    return error === undefined ? Effect.void : Effect.fail(new UnusableResponse({ description: error.message }))
+  })
+}
+
+const readText = (response: HttpClientResponse, url: string): Effect.Effect<string, ProviderErrorReason> =>
+  Number(response.headers["content-length"]) <= longestAnswer
+    ? Effect.mapError(response.text, (error) => fromClientError(error, url))
+    : Stream.mkString(Stream.decodeText(bounded(response, url)))
+
+const bounded = (response: HttpClientResponse, url: string) => {
+  let length = 0
+  return Stream.mapError(response.stream, (error) => fromClientError(error, url)).pipe(
+    Stream.tap((piece) => {
+      length += piece.length
+      return length <= longestAnswer ? Effect.void : Effect.fail(
+        new UnusableResponse({ description: `the answer of ${url} is longer than ${longestAnswer / 1024 / 1024} MiB` })
+      )
+    })
+  )
+}
+
+const fromClientError = ({ reason }: HttpClientError, url: string): ProviderErrorReason => {
+  const codes = "cause" in reason ? codesOf(reason.cause) : []
+  const because = codes.length === 0 ? "" : ` (${codes.join(", ")})`
+  if (codes.some((code) => /CERT|SIGNATURE|SELF_SIGNED/.test(code))) {
+    return new UntrustedCertificate({ description: `the certificate of ${url} is not trusted${because}` })
+  }
+  return reason._tag === "TransportError"
+    ? new Transport({ description: `no answer from ${url}${because}: check the upstream's URL and the network` })
+    : new ServerFault({ description: `the answer of ${url} broke off${because}` })
+}
+
+// Only codes: errors of HTTP clients hold the request, and with it the key.
+const codesOf = (cause: unknown): ReadonlyArray<string> =>
+  cause instanceof Error
+    ? ["code" in cause && typeof cause.code === "string" ? cause.code : undefined, ...codesOf(cause.cause)]
+      .filter((code) => code !== undefined)
+    : []

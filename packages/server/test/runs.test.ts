@@ -1,0 +1,230 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DirectoryStore, MemoryStore } from "@llm-cache/core"
+import { Effect, Fiber } from "effect"
+import * as Http from "node:http"
+import { makeDirectory, makeServer, send, user } from "./support/server.ts"
+import { makeUpstream } from "./support/upstream.ts"
+
+const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+
+describe("runs", () => {
+  it.live("gives each draw of a run a new sample, and each run the same ones", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      assert.deepStrictEqual(yield* server.texts("/run/a/independent"), ["sample 0"])
+      assert.deepStrictEqual(yield* server.texts("/run/a/independent", "p", 2), ["sample 1", "sample 2"])
+      assert.deepStrictEqual(yield* server.texts("/run/b/independent", "p", 3), ["sample 0", "sample 1", "sample 2"])
+      assert.deepStrictEqual(yield* server.texts(""), ["sample 0"])
+      assert.strictEqual(upstream.received.length, 2)
+    }))
+
+  it.live("repeats the draws of an attempt, and gives each attempt others", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const attempt = (name: string) => `/run/a/independent/repeatable/${name}`
+      assert.deepStrictEqual(yield* server.texts(attempt("1")), ["sample 0"])
+      assert.deepStrictEqual(yield* server.texts(attempt("1")), ["sample 0"])
+      assert.deepStrictEqual(yield* server.texts(attempt("2"), "p", 2), ["sample 1", "sample 2"])
+      assert.deepStrictEqual(yield* server.texts(attempt("1"), "p", 2), ["sample 0", "sample 3"])
+      assert.deepStrictEqual(yield* server.texts("/run/a/independent"), ["sample 4"])
+    }))
+
+  it.live("gives each fork sequences of its own, by path or by header", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const [a] = yield* server.texts("/fork/a/fork/b")
+      const [c] = yield* server.texts("/run/r/independent/fork/c")
+      const byHeader = yield* server.chat("/fork/a", { messages: user("p") }, { "llm-cache-place": "/fork/b" })
+      assert.strictEqual(byHeader.json.choices[0].message.content, a)
+      assert.notStrictEqual(a, c)
+      assert.strictEqual(upstream.received.length, 2)
+    }))
+
+  it.live("makes one run of two first requests", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory: yield* makeDirectory } })
+      const texts = yield* Effect.all([server.texts("/run/a/independent"), server.texts("/run/a/independent")], {
+        concurrency: 2
+      })
+      assert.deepStrictEqual(texts.flat().sort(), ["sample 0", "sample 1"])
+    }))
+
+  it.live("tells draws that race in the receipt", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const directory = yield* makeDirectory
+      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory } })
+      const release = upstream.hold()
+      const both = yield* Effect.forkChild(
+        Effect.all([server.texts("/run/a/independent"), server.texts("/run/a/independent")], { concurrency: 2 })
+      )
+      yield* upstream.until(2)
+      release()
+      yield* Fiber.join(both)
+      const { json: { receipt } } = yield* server.send("/llm-cache/runs/a", { method: "DELETE" })
+      assert.deepInclude(receipt, { asked: 2, bought: 2, racing: 1, isReplay: false })
+    }))
+
+  it.live("begins, shows and ends runs, and a name can be used again", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const directory = yield* makeDirectory
+      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory } })
+      const begun = yield* server.send("/llm-cache/runs", { body: { name: "a b" } })
+      assert.strictEqual(begun.status, 201)
+      assert.strictEqual(begun.json.url, `${server.url}/run/a%20b`)
+      assert.strictEqual((yield* server.send("/llm-cache/runs", { body: { name: "a b" } })).status, 409)
+      assert.match((yield* server.send("/llm-cache/runs", { body: {} })).json.name, /^[0-9a-z]{12}$/)
+      assert.strictEqual((yield* server.send("/llm-cache/runs", { body: { name: "" } })).status, 400)
+      yield* server.texts("/run/a%20b/independent")
+      const all = yield* server.send("/llm-cache/runs")
+      assert.strictEqual(all.json.length, 2)
+      assert.deepInclude((yield* server.send("/llm-cache/runs/a%20b")).json.receipt, { asked: 1, bought: 1 })
+      const ended = yield* server.send("/llm-cache/runs/a%20b?exit=3", { method: "DELETE" })
+      assert.deepInclude(ended.json.receipt, { asked: 1, bought: 1, exit: 3 })
+      assert.strictEqual((yield* server.send("/llm-cache/runs/a%20b")).status, 404)
+      assert.strictEqual((yield* server.send("/llm-cache/runs/a%20b", { method: "DELETE" })).status, 404)
+      assert.deepStrictEqual(yield* server.texts("/run/a%20b/independent"), ["sample 0"])
+      assert.deepInclude((yield* server.send("/llm-cache/runs/a%20b")).json.receipt, { replayed: 1, isReplay: true })
+    }))
+
+  it.live("shows the events of a run as they come, without texts", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      yield* server.send("/llm-cache/runs", { body: { name: "a" } })
+      const heard = yield* Effect.callback<string>((resume) => {
+        const { hostname, port } = new URL(server.url)
+        const request = Http.get({ hostname, port, path: "/llm-cache/runs/a/events" }, (response) => {
+          let text = ""
+          response.on("data", (part) => {
+            if (text === "") Effect.runFork(server.texts("/run/a/independent", "secret text"))
+            text += part
+            if (!text.includes("event: Stored")) return
+            request.destroy()
+            resume(Effect.succeed(text))
+          })
+        })
+        return Effect.sync(() => request.destroy())
+      })
+      assert.include(heard, "event: RequestSent")
+      assert.notInclude(heard, "secret text")
+      assert.notInclude(heard, "sample 0")
+    }))
+
+  it.live("ends its streams of events when the server stops", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer({ grace: "1 hour" })
+      yield* server.send("/llm-cache/runs", { body: { name: "a" } })
+      const stream = yield* Effect.forkChild(server.send("/llm-cache/runs/a/events"))
+      yield* server.settle
+      yield* server.stop
+      assert.strictEqual((yield* Fiber.join(stream)).text, ": events\n\n")
+    }))
+
+  it.live("goes on behind its draws when the server restarts, in attempts and forks too", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const directory = yield* makeDirectory
+      const options = { ...upstreams(upstream.url), trace: { directory } }
+      const store = DirectoryStore.layer(directory)
+      const before = yield* makeServer(options, store)
+      yield* before.texts("/run/a/independent")
+      yield* before.texts("/run/a/independent/repeatable/x", "p", 2)
+      const [forked] = yield* before.texts("/run/a/independent/fork/f")
+      yield* before.stop
+      const after = yield* makeServer(options, store)
+      assert.deepStrictEqual(yield* after.texts("/run/a/independent/repeatable/x", "p", 2), ["sample 1", "sample 2"])
+      assert.notStrictEqual((yield* after.texts("/run/a/independent/fork/f"))[0], forked)
+      const [next] = yield* after.texts("/run/a/independent")
+      assert.notInclude(["sample 0", "sample 1", "sample 2"], next)
+      assert.deepStrictEqual(yield* after.texts("/run/b/independent"), ["sample 0"])
+      // Again, over the traces of two servers.
+      yield* after.stop
+      const last = yield* makeServer(options, store)
+      assert.notInclude(["sample 0", "sample 1", "sample 2", next], (yield* last.texts("/run/a/independent"))[0])
+      yield* last.send("/llm-cache/runs/a", { method: "DELETE" })
+      assert.deepStrictEqual(yield* last.texts("/run/a/independent"), ["sample 0"])
+    }))
+
+  it.live("has 1,000 runs of 1 attempt each, and gives their memory back", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url), MemoryStore.layer)
+      yield* Effect.forEach(
+        Array.from({ length: 1000 }, (_, i) => i),
+        (i) => server.texts(`/run/${i}/independent/repeatable/x`),
+        { concurrency: 8 }
+      )
+      assert.strictEqual((yield* server.runs.list).length, 1000)
+      yield* Effect.forEach(yield* server.runs.list, ({ name }) => server.runs.end(name))
+      assert.strictEqual((yield* server.runs.list).length, 0)
+      assert.strictEqual(upstream.received.length, 1)
+    }))
+})
+
+describe("a client that hangs up", () => {
+  const hangUp = (url: string, path: string, body: object, until: Effect.Effect<void>) =>
+    Effect.gen(function*() {
+      const asked = yield* Effect.forkChild(send(url, path, { body: { model: "m", ...body } }))
+      yield* until
+      yield* Fiber.interrupt(asked)
+    })
+
+  it.live("gets nothing, and its retry joins the request in flight", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const release = upstream.hold()
+      const path = "/run/a/independent/v1/chat/completions"
+      yield* hangUp(server.url, path, { messages: user("p") }, upstream.until(1))
+      yield* server.settle
+      const retry = yield* Effect.forkChild(server.texts("/run/a/independent"))
+      yield* server.settle
+      release()
+      assert.deepStrictEqual(yield* Fiber.join(retry), ["sample 0"])
+      assert.strictEqual(upstream.received.length, 1)
+      assert.deepStrictEqual(yield* server.texts("/run/a/independent"), ["sample 1"])
+    }))
+
+  it.live("gives its sample back if it goes while the answer is written", () =>
+    Effect.gen(function*() {
+      const long = "x".repeat(16 * 1024 * 1024)
+      const upstream = yield* makeUpstream()
+      const directory = yield* makeDirectory
+      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory } })
+      upstream.reply = (response, { body }) => {
+        response.writeHead(200, { "content-type": "application/json" })
+        response.end(JSON.stringify({
+          id: `long-${upstream.received.length}`,
+          choices: [{ index: 0, message: { content: body.n === undefined ? long : "short" }, finish_reason: "stop" }]
+        }))
+      }
+      // It reads the head and not the body.
+      yield* Effect.callback<void>((resume) => {
+        const { hostname, port } = new URL(server.url)
+        const request = Http.request({
+          hostname,
+          port,
+          agent: false,
+          method: "POST",
+          path: "/run/a/independent/v1/chat/completions",
+          headers: { "content-type": "application/json" }
+        }, (response) => {
+          response.destroy()
+          resume(Effect.void)
+        })
+        request.on("error", () => {})
+        request.end(JSON.stringify({ model: "m", messages: user("p") }))
+      })
+      yield* server.settle
+      const again = yield* server.chat("/run/a/independent", { messages: user("p") })
+      assert.strictEqual(again.headers["llm-cache-positions"], "0")
+      assert.strictEqual(again.json.choices[0].message.content.length, long.length)
+      assert.strictEqual(upstream.received.length, 1)
+    }))
+})
