@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, LlmModel, MemoryStore, Persistent, Repeatable, SampleStore, Usage } from "@llm-cache/core"
+import { Independent, LlmModel, MemoryStore, Persistent, Repeatable, SampleError, SampleStore, Usage } from "@llm-cache/core"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { makeDirectory } from "./support/directory.ts"
 import { makeProvider } from "./support/provider.ts"
@@ -51,13 +51,16 @@ describe("A model made from a function in JavaScript", () => {
       ])
       assert.deepStrictEqual([usage.failedSamples, usage.spent.unmetered], [1, 1])
       assert.deepStrictEqual(yield* draw, samples)
-      yield* Effect.provide(
-        LlmModel.sampleOne("q"),
-        LlmModel.layer({
-          model: "m",
-          generate: () => Effect.succeed({ samples: ["a"], failures: 5 as never })
-        })
-      )
+      const answers = (answer: unknown) =>
+        Effect.provide(
+          LlmModel.sampleOne("q"),
+          LlmModel.layer({ model: "m", generate: () => Effect.succeed(answer as never) })
+        )
+      assert.strictEqual(yield* answers({ samples: ["a"], failures: 5 }), "a")
+      const error = yield* Effect.flip(answers({ samples: [], failures: [new Error("half a sample")] }))
+      assert.instanceOf(error, SampleError.ProviderError)
+      assert.instanceOf(error.reason, SampleError.UnusableResponse)
+      assert.include(error.message, "half a sample")
     }))
 })
 
