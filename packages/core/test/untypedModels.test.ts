@@ -1,5 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, LlmModel, MemoryStore, Persistent, Repeatable, SampleError, SampleStore, Usage } from "@llm-cache/core"
+import {
+  Independent,
+  LlmModel,
+  MemoryStore,
+  Persistent,
+  Repeatable,
+  SampleError,
+  SampleStore,
+  Usage
+} from "@llm-cache/core"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { makeDirectory } from "./support/directory.ts"
 import { makeProvider } from "./support/provider.ts"

@@ -53,6 +53,7 @@ import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as ApiKey from "./internal/apiKey.ts"
+import { failInvalid } from "./internal/checkOptions.ts"
 import { makeModel } from "./internal/makeModel.ts"
 import { ownProtocol } from "./internal/protocol/ownProtocol.ts"
 import type { SamplingOptions } from "./internal/protocol/protocol.ts"
@@ -129,10 +130,21 @@ export interface Options extends Omit<ModelOptions, "request" | "maxBatch"> {
 export const make = (options: Options): Effect.Effect<LlmModel.Model, InvalidInput, HttpClient> =>
   Effect.suspend(() => {
     const { apiKey, decode, format, maxBatch = 1, name, request, url, ...model } = options
+    const protocol = ownProtocol({ decode, format, request })
+    // Programs in JavaScript have no type check, and an answer is paid for before it is decoded.
+    for (const [option, value] of Object.entries({ decode, request })) {
+      if (typeof value !== "function") return failInvalid(protocol, `\`${option}\` is no function: give one`)
+    }
+    if (format !== undefined && format !== "json" && format !== "text") {
+      return failInvalid(protocol, "`format` is unknown: give \"json\" or \"text\"")
+    }
+    if ("baseUrl" in model && model.baseUrl !== undefined) {
+      return failInvalid(protocol, "there is no option `baseUrl`: write `url`, the whole URL of a request")
+    }
     return Effect.flatMap(
       apiKey === undefined ? Effect.succeed(ApiKey.none) : ApiKey.fromOption(apiKey),
       (apiKey) =>
-        makeModel(ownProtocol({ decode, format, request }), model, {
+        makeModel(protocol, model, {
           name,
           telemetryName: name,
           baseUrl: url,

@@ -138,7 +138,17 @@ export const make = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<Limits["Service"], InvalidInput> {
   const { inFlight, requestsPerMinute, tokensPerMinute } = options
-  for (const [name, limit] of Object.entries({ inFlight, requestsPerMinute, tokensPerMinute })) {
+  const known = { inFlight, requestsPerMinute, tokensPerMinute }
+  const unknown = Object.entries(options).find(([name, value]) => value !== undefined && !Object.hasOwn(known, name))
+  if (unknown !== undefined) {
+    return yield* new InvalidInput({
+      module: "Limits.make",
+      description: `there is no limit \`${
+        unknown[0]
+      }\`: give \`inFlight\`, \`requestsPerMinute\` or \`tokensPerMinute\``
+    })
+  }
+  for (const [name, limit] of Object.entries(known)) {
     if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
       return yield* new InvalidInput({
         module: "Limits.make",

@@ -272,7 +272,7 @@ export const vendor = (facts: VendorFacts): Vendor => {
   const make = Effect.fnUntraced(function*(
     options: VendorOptions
   ): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient> {
-    if (Object.hasOwn(options, "baseUrl")) {
+    if ("baseUrl" in options && options.baseUrl !== undefined) {
       return yield* failInvalid(
         chatCompletions,
         `\`baseUrl\` is that of ${facts.name} already: leave it out, or give it to \`OpenAiCompatible.layer\``

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel, type Sample, SampleError } from "@llm-cache/core"
 import { HttpProvider } from "@llm-cache/providers"
-import { Config, ConfigProvider, Effect, Layer, Redacted, Schedule, Schema } from "effect"
+import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Redacted, Schedule, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 import * as Zlib from "node:zlib"
 import { clients, noRequests } from "./support/clients.ts"
@@ -198,6 +198,35 @@ describe("a request of a provider of one's own", () => {
       assert.notInclude(JSON.stringify(failed), secret)
       const without = yield* drawn({}, outputs())
       assert.isUndefined(without.server.received[0]!.headers.authorization)
+    }))
+
+  it.effect.each<[object, string]>([
+    [{ request: undefined }, "`request` is no function"],
+    [{ decode: { samples: [] } }, "`decode` is no function"],
+    [{ format: "xml" }, "`format` is unknown: give \"json\" or \"text\""],
+    [{ baseUrl: "http://127.0.0.1:1" }, "there is no option `baseUrl`: write `url`"]
+  ])("fails before a request for options that it cannot use: %j", ([options, message]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(
+        LlmModel.sampleOne("p").pipe(sampling("http://127.0.0.1:1", options as never, noRequests))
+      )
+      assert.include(invalidInputOf(error), message)
+    }))
+
+  it.effect.each<[string, unknown]>([
+    ["a promise", Promise.resolve({})],
+    ["an effect", Effect.succeed({})],
+    ["a text", "{}"],
+    ["nothing", undefined]
+  ])("sends no request if `request` returns %s", ([, body]) =>
+    Effect.gen(function*() {
+      const options = { request: () => body as never }
+      const draw = LlmModel.sampleOne("p").pipe(sampling("http://127.0.0.1:1", options, noRequests))
+      const exit = yield* Effect.exit(draw)
+      assert.include(
+        Exit.isFailure(exit) && String(Cause.squash(exit.cause)),
+        "`request` of HttpProvider returned no object"
+      )
     }))
 
   it.effect("names the option `url` and the provider in errors", () =>

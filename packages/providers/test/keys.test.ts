@@ -265,6 +265,18 @@ describe("an API key", () => {
       })
   )
 
+  it.effect.each(["headers", "query"])(
+    "fails the draw if it is an unset variable in a `Redacted` of `%s`",
+    (option) =>
+      Effect.gen(function*() {
+        const error = yield* LlmModel.sampleOne("p").pipe(
+          sampling(noRequests, "http://127.0.0.1:1", { [option]: { "api-key": Redacted.make(undefined as never) } }),
+          Effect.flip
+        )
+        assert.include(reasonOf(error, "BadKey").description, "the `Redacted` of `api-key` holds no text")
+      })
+  )
+
   it.effect("fails the draw if the option is left out where there is no variable", () =>
     Effect.gen(function*() {
       const options = { baseUrl: "http://127.0.0.1:1", model: "m" } as OpenAiCompatible.Options

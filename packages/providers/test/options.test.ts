@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel } from "@llm-cache/core"
 import { OpenAi, OpenAiCompatible, Xmcp } from "@llm-cache/providers"
-import { Effect, Redacted } from "effect"
+import { Config, Effect, Redacted } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { noRequests } from "./support/clients.ts"
 import { invalidInputOf } from "./support/model.ts"
 import { chatProtocols, type Protocol, protocols } from "./support/protocols.ts"
+import { makeServer, type Received } from "./support/server.ts"
 
 const parameters = [
   "max_tokens",
@@ -29,8 +31,19 @@ const others = {
   Temperature: "write `temperature`",
   max_batch: "write `maxBatch`",
   n: "ask for a `batch` when you sample",
-  user: "fields without effect on the samples in `request`"
+  user: "fields without effect on the samples in `request`",
+  toString: "give parameters of the sampling in `parameters`"
 }
+
+const wrong: ReadonlyArray<[options: object, message: string]> = [
+  [{ parameters: null }, "`parameters`"],
+  [{ headers: { "x-team": {} } }, "`headers` has a value of `x-team` that is no text"],
+  [{ headers: { "x-key": Config.Redacted("KEY") } }, "`headers` has a value of `x-key` that is no text"],
+  [{ headers: { "x-key": null } }, "`headers` has a value of `x-key` that is no text"],
+  [{ query: { version: () => "1" } }, "`query` has a value of `version` that is no text"],
+  [{ retry: 3 }, "`retry` is no `Schedule`"],
+  [{ limits: { requestPerMinute: 3 } }, "there is no limit `requestPerMinute`: give `inFlight`"]
+]
 
 const failure = <A, E>(effect: Effect.Effect<A, E>) => Effect.map(Effect.flip(effect), invalidInputOf)
 
@@ -49,7 +62,7 @@ describe.each(chatProtocols)("a model of %s", (_, { layer }) => {
   )
 })
 
-describe.each(protocols)("a model of %s", (_, { layer }) => {
+describe.each(protocols)("a model of %s", (name, { layer, success }) => {
   it.effect.each(parameters)(
     "does not ignore a sampling parameter beside the options: %s",
     (name) =>
@@ -69,11 +82,33 @@ describe.each(protocols)("a model of %s", (_, { layer }) => {
       })
   )
 
-  it.effect("takes an unknown option that is undefined for an absent one", () =>
+  it.effect.each(wrong)(
+    "fails for a value that it cannot use, before it sends a request: %j",
+    ([options, message]) =>
+      Effect.gen(function*() {
+        assert.include(yield* built(layer, { parameters: { max_tokens: 9 }, ...options }), message)
+      })
+  )
+
+  it.effect("takes an option or a field that is undefined for an absent one", () =>
     Effect.gen(function*() {
-      yield* Effect.provide(LlmModel.LlmModel, layer("http://127.0.0.1:1", { top_p: undefined } as object)).pipe(
-        Effect.provide(noRequests)
+      const server = yield* makeServer(success())
+      const limit = name === "Ollama" ? "num_predict" : "max_tokens"
+      yield* LlmModel.sampleOne("p").pipe(
+        Effect.provide(layer(server.url, {
+          temperature: 0.5,
+          top_p: undefined,
+          limits: { inFlight: undefined, other: undefined },
+          query: { version: undefined },
+          parameters: { [limit]: 9, top_p: 0.5, temperature: undefined, n: undefined },
+          request: { top_p: undefined, model: undefined, stream: undefined }
+        } as object)),
+        Effect.provide(FetchHttpClient.layer)
       )
+      const [{ body, path }] = server.received as [Received]
+      assert.notInclude(path, "version")
+      assert.include({ ...body, ...body["options"] as object }, { temperature: 0.5, top_p: 0.5 })
+      assert.isDefined(body.model)
     }))
 })
 
@@ -98,5 +133,7 @@ describe("a model from configuration, or of a vendor", () => {
         message,
         "`baseUrl` is that of OpenAI already: leave it out, or give it to `OpenAiCompatible.layer`"
       )
+      const absent: { readonly model: string } = Object.assign(options, { baseUrl: undefined })
+      yield* Effect.provide(LlmModel.LlmModel, OpenAi.layer(absent)).pipe(Effect.provide(noRequests))
     }))
 })

@@ -51,8 +51,13 @@ export const checkNames = (protocol: Protocol, options: object): Effect.Effect<v
   const advice = spelling === undefined
     ? "give parameters of the sampling in `parameters`, and fields without effect on the samples in `request`"
     : `write \`${spelling}\``
-  return failInvalid(protocol, `there is no option \`${name}\`: ${protocol.reservedParameters[name] ?? advice}`)
+  const { reservedParameters } = protocol
+  const own = Object.hasOwn(reservedParameters, name) ? reservedParameters[name] : advice
+  return failInvalid(protocol, `there is no option \`${name}\`: ${own}`)
 }
+
+const isGiven = (fields: object, name: string): boolean =>
+  Reflect.get(fields, name) !== undefined && Object.hasOwn(fields, name)
 
 /** Fails for fields of the body that have options of their own, that are given twice, or that JSON cannot hold. */
 export const checkFields = (
@@ -62,10 +67,13 @@ export const checkFields = (
 ): Effect.Effect<void, InvalidInput> => {
   const { reservedParameters } = protocol
   for (const [option, fields] of Object.entries({ parameters, request })) {
-    const name = Object.keys(reservedParameters).find((name) => Object.hasOwn(fields, name))
+    if (typeof fields !== "object" || fields === null) {
+      return failInvalid(protocol, `\`${option}\` is no object: give the fields by their names, or leave it out`)
+    }
+    const name = Object.keys(reservedParameters).find((name) => isGiven(fields, name))
     if (name !== undefined) return failInvalid(protocol, `\`${option}\` has \`${name}\`: ${reservedParameters[name]}`)
   }
-  const twice = Object.keys(request).find((name) => Object.hasOwn(parameters, name))
+  const twice = Object.keys(request).find((name) => isGiven(request, name) && isGiven(parameters, name))
   if (twice !== undefined) {
     return failInvalid(
       protocol,
@@ -89,6 +97,19 @@ export type Values = { readonly [name: string]: string | Redacted.Redacted | und
 /** The text of a header or of a parameter of the query. */
 export const textOf = (value: string | Redacted.Redacted): string =>
   Redacted.isRedacted(value) ? Redacted.value(value) : value
+
+/** Fails for values that are no text. A `Redacted` without a text fails the request, so that replays need no secret. */
+export const checkValues = (protocol: Protocol, option: string, values: Values): Effect.Effect<void, InvalidInput> => {
+  const wrong = Object.entries(values).find(([, value]) =>
+    typeof value === "function" || (typeof value === "object" && !Redacted.isRedacted(value))
+  )
+  return wrong === undefined
+    ? Effect.void
+    : failInvalid(
+      protocol,
+      `\`${option}\` has a value of \`${wrong[0]}\` that is no text: give a text, or a \`Redacted\` of one`
+    )
+}
 
 /** Fails for headers that HTTP cannot hold. Messages do not quote a value, which may be a secret. */
 export const checkHeaders = (protocol: Protocol, headers: Values): Effect.Effect<void, InvalidInput> => {

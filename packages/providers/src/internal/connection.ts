@@ -1,17 +1,18 @@
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import type { Generation, RetryWait } from "@llm-cache/core/LlmModel"
 import * as Retry from "@llm-cache/core/Retry"
-import { ProviderError, type ProviderErrorReason, type SampleError } from "@llm-cache/core/SampleError"
+import { BadKey, ProviderError, type ProviderErrorReason, type SampleError } from "@llm-cache/core/SampleError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { type HttpClientRequest, post } from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Limits from "../Limits.ts"
 import type { ModelOptions } from "../ModelOptions.ts"
 import type { ApiKey } from "./apiKey.ts"
-import { checkHeaders, checkTimeout, requestUrl, textOf } from "./checkOptions.ts"
+import { checkHeaders, checkTimeout, checkValues, failInvalid, requestUrl, textOf } from "./checkOptions.ts"
 import type { Protocol } from "./protocol/protocol.ts"
 import type { RequestDetails } from "./request/errorReason.ts"
 import { makeExcerpt } from "./request/excerpt.ts"
@@ -57,10 +58,16 @@ export const makeConnection = Effect.fnUntraced(function*(
   options: ConnectionOptions,
   { apiKey, baseUrl, name, telemetryName }: Server
 ): Effect.fn.Return<Connection, InvalidInput, HttpClient.HttpClient> {
-  const { headers = {}, query = {} } = options
+  const headers = options.headers ?? {}
+  const query = options.query ?? {}
   const url = yield* requestUrl(protocol, baseUrl)
+  yield* checkValues(protocol, "headers", headers)
+  yield* checkValues(protocol, "query", query)
   yield* checkHeaders(protocol, headers)
   const timeout = yield* checkTimeout(protocol, "timeout", options.timeout ?? "10 minutes")
+  if (options.retry !== undefined && !Schedule.isSchedule(options.retry)) {
+    return yield* failInvalid(protocol, "`retry` is no `Schedule`: give one like `Schedule.recurs(3)`, or leave it out")
+  }
   const retry = Retry.make(options.retry)
   const client = yield* HttpClient.HttpClient
   const sharedLimits = yield* Effect.serviceOption(Limits.Limits)
@@ -73,7 +80,19 @@ export const makeConnection = Effect.fnUntraced(function*(
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) target.searchParams.set(name, textOf(value))
   }
-  const secrets = [...Object.values(headers), ...Object.values(query)].filter((value) => Redacted.isRedacted(value))
+  const values = [...Object.entries(headers), ...Object.entries(query)]
+  const secrets = values.map(([, value]) => value).filter((value) => Redacted.isRedacted(value))
+  // `Redacted.make(process.env.KEY!)` of an unset variable.
+  const unset = values.find(([, value]) => Redacted.isRedacted(value) && typeof Redacted.value(value) !== "string")
+  const resolveKey = unset === undefined
+    ? apiKey.resolve
+    : Effect.fail(
+      new BadKey({
+        description: `the \`Redacted\` of \`${
+          unset[0]
+        }\` holds no text: set the environment variable that it is made of`
+      })
+    )
   const ownHeaders = Object.entries(headers).map(([name, value]) =>
     [name.toLowerCase(), value && textOf(value)] as const
   )
@@ -100,7 +119,7 @@ export const makeConnection = Effect.fnUntraced(function*(
     send: ({ estimatedTokens, model, n, onRetry, send }) => {
       const provider = `${name ?? host} (${model})`
       const toProviderError = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
-      return Effect.matchEffect(apiKey.resolve, {
+      return Effect.matchEffect(resolveKey, {
         onFailure: (reason) => Effect.fail(toProviderError(reason)),
         onSuccess: (key) => {
           if (prepared === undefined || prepared.account.key !== key) prepared = prepare(key)

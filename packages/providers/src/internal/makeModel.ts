@@ -21,7 +21,10 @@ export const makeModel = Effect.fnUntraced(function*(
   yield* checkFields(protocol, parameters, fields)
   const connection = yield* makeConnection(protocol, options, server)
   const { client, telemetryName, timeout } = connection
-  const sent = { ...parameters, ...fields }
+  // A field that is `undefined` is absent, also where the other option or the protocol has it.
+  const sent = Object.fromEntries(
+    [...Object.entries(parameters), ...Object.entries(fields)].filter(([, value]) => value !== undefined)
+  )
   const outputTokens = outputTokensOf(protocol, parameters)
 
   return yield* LlmModel.make({

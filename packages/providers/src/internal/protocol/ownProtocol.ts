@@ -23,7 +23,7 @@ export const ownProtocol = ({ decode, format, request }: Pick<Options, "decode" 
   },
   outputTokenLimits: ["max_completion_tokens", "max_tokens", "max_new_tokens", "num_predict"],
   setHeaders: (key) => key === undefined ? identity : HttpClientRequest.bearerToken(key),
-  requestBody: (options, prompt, n) => request({ ...options, prompt, n }),
+  requestBody: (options, prompt, n) => checkBody(request({ ...options, prompt, n })),
   readAnswer: (answer) => {
     const read = format === "text" ? answer.body : parseJson(answer.body)
     return read === undefined ? failNotJson(answer) : Effect.flatMap(
@@ -32,6 +32,12 @@ export const ownProtocol = ({ decode, format, request }: Pick<Options, "decode" 
     )
   }
 })
+
+// Programs in JavaScript have no type check, and the server would be paid for an answer to another body.
+const checkBody = (body: object): object => {
+  if (typeof body === "object" && body !== null && !("then" in body) && !Effect.isEffect(body)) return body
+  throw new TypeError("`request` of HttpProvider returned no object: return the body of the request itself")
+}
 
 // A server that sends another form than `decode` expects makes it throw, so an exception is a failure and no bug.
 const runDecode = (
