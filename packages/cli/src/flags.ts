@@ -34,6 +34,13 @@ export const yes = Flag.Boolean("yes").pipe(
   Flag.withDescription("Do it. Without this flag, the command only shows what it would do")
 )
 
+/** `--tokens`, for a listing of models. */
+export const tokens = Flag.Boolean("tokens").pipe(
+  Flag.withoutNegation,
+  Flag.withDefault(false),
+  Flag.withDescription("Read every sample of a large directory, for its tokens")
+)
+
 /** `--skip-damaged`, for transfers. */
 export const skipDamaged = Flag.Boolean("skip-damaged").pipe(
   Flag.withoutNegation,

@@ -38,12 +38,27 @@ describe("ls of a cache", () => {
     ])
   })
 
-  it("leaves tokens out where the store would have to read every sample", async () => {
-    const rows = objects((await cli(["ls", "--json", "--cache", directory])).stdout)
-    assert.deepStrictEqual(rows.map(({ last: _, ...row }) => row), [
-      { ...counts.gpt, inputTokens: null, outputTokens: null },
-      { ...counts.llama, inputTokens: null, outputTokens: null }
+  it("reads the samples of a directory for their tokens and times", async () => {
+    assert.deepStrictEqual(objects((await cli(["ls", "--json", "--cache", directory])).stdout), [
+      { ...counts.gpt, inputTokens: 70, outputTokens: 14, last },
+      { ...counts.llama, inputTokens: 20, outputTokens: 4, last }
     ])
+  })
+
+  it("counts the tokens of a request of several samples once, in a directory as in SQLite", async () => {
+    for (const place of [Path.join(folder, "shared"), Path.join(folder, "shared.db")]) {
+      const samples = ["92", "747", "131"].map((text, index) => ({
+        model: "gpt-4o",
+        prompt: "p",
+        samples: { [index]: text },
+        metadata: { request: "one", index, requestSamples: 3 }
+      }))
+      await makeCache(place, samples)
+      assert.deepInclude(objects((await cli(["ls", "--json", "--cache", place])).stdout)[0], {
+        inputTokens: 10,
+        outputTokens: 2
+      })
+    }
   })
 
   it("writes the fields of an object, separated by tabs, in a pipe", async () => {

@@ -1,6 +1,6 @@
 import type { Key } from "@llm-cache/core/Key"
 import type { StoreError } from "@llm-cache/core/SampleError"
-import type { Store } from "@llm-cache/core/SampleStore"
+import type { ListedIdentity, Store } from "@llm-cache/core/SampleStore"
 import * as Command from "effect/cli/Command"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { openCache } from "../cache/openCache.ts"
 import { damaged, listed } from "../cache/samples.ts"
 import { nothingSelected, selected, type Selection, selectionOf } from "../cache/selection.ts"
+import { withTokens } from "../cache/tokens.ts"
 import * as flags from "../flags.ts"
 import { type IdentityFields, identityFields } from "../output/fields.ts"
 import { ago, count, isoTime, modelLabel, ranges } from "../output/format.ts"
@@ -17,11 +18,11 @@ import { excerpt, printable } from "../output/printable.ts"
 
 export const command = Command.make(
   "ls",
-  { ...flags.selection, cache: flags.cache },
+  { ...flags.selection, cache: flags.cache, tokens: flags.tokens },
   Effect.fnUntraced(function*(input) {
     const selection = yield* selectionOf(input)
     const store = yield* openCache(input.cache, "read")
-    yield* selection.isEverything ? listModels(store) : listPrompts(store, selection)
+    yield* selection.isEverything ? listModels(store, input.tokens) : listPrompts(store, selection)
   })
 ).pipe(
   Command.withDescription("Lists the models of a cache, or the prompts of a selection"),
@@ -36,16 +37,19 @@ interface ModelRow extends IdentityFields {
   readonly prompts: number
   readonly samples: number
   readonly forks: number
-  /** `null` where the store would have to read every sample, as a directory would. */
+  /** `null` if there are too many prompts to read every sample of a store without counts, such as a directory. */
   readonly inputTokens: number | null
   readonly outputTokens: number | null
   readonly last: string | null
 }
 
-const listModels = Effect.fnUntraced(function*(store: Store) {
+const listModels = Effect.fnUntraced(function*(store: Store, hasTokens: boolean) {
   const output = yield* Output
   const now = yield* Clock.currentTimeMillis
-  const rows = yield* modelRows(store)
+  const rows = yield* modelRows(store, hasTokens)
+  if (rows.some(({ inputTokens }) => inputTokens === null)) {
+    yield* output.note("the tokens of many prompts take time here: --tokens counts them")
+  }
   if (rows.length === 0) yield* output.note(`no samples in ${store.id}`)
   yield* output.rows<ModelRow, never, never>(
     [
@@ -65,24 +69,30 @@ const listModels = Effect.fnUntraced(function*(store: Store) {
   )
 })
 
-const modelRows = (store: Store): Effect.Effect<ReadonlyArray<ModelRow>, StoreError, Output> =>
+const modelRows = (
+  store: Store,
+  hasTokens: boolean
+): Effect.Effect<ReadonlyArray<ModelRow>, StoreError, Output> =>
   store.identities.pipe(
     Stream.mapEffect((element) =>
-      Result.isSuccess(element) ? Effect.succeed([element.success]) : Effect.as(damaged(element.failure), [])
+      Result.isSuccess(element)
+        ? Effect.map(withTokens(store, element.success, hasTokens), (counts) => [rowOfModel(counts)])
+        : Effect.as(damaged(element.failure), [])
     ),
     Stream.flattenIterable,
-    Stream.map(({ identity, last, ...counts }): ModelRow => ({
-      ...identityFields(identity),
-      prompts: counts.prompts,
-      samples: counts.samples,
-      forks: counts.forks,
-      inputTokens: counts.inputTokens ?? null,
-      outputTokens: counts.outputTokens ?? null,
-      last: isoTime(last)
-    })),
     Stream.runCollect,
     Effect.map((rows) => rows.sort(byModel))
   )
+
+const rowOfModel = ({ identity, last, ...counts }: ListedIdentity): ModelRow => ({
+  ...identityFields(identity),
+  prompts: counts.prompts,
+  samples: counts.samples,
+  forks: counts.forks,
+  inputTokens: counts.inputTokens ?? null,
+  outputTokens: counts.outputTokens ?? null,
+  last: isoTime(last)
+})
 
 const byModel = (one: IdentityFields, other: IdentityFields): number => {
   const [a, b] = [modelLabel(one), modelLabel(other)]
