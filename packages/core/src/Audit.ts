@@ -36,7 +36,6 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -44,6 +43,7 @@ import type { Identity } from "./Identity.ts"
 import { IndependentModel } from "./IndependentModel.ts"
 import { KeyCounter } from "./internal/audit/keyCounter.ts"
 import { faultsOf, racesOf } from "./internal/audit/messages.ts"
+import { TaggedError } from "./internal/errors/taggedError.ts"
 import { KeyMap } from "./internal/model/keyMap.ts"
 import { asOverModel } from "./internal/model/overModel.ts"
 import { Races } from "./internal/model/races.ts"
@@ -121,17 +121,12 @@ export type Report = ReadonlyArray<KeyReport>
  * @category errors
  * @since 0.1.0
  */
-export class AuditFailure extends Data.TaggedError("AuditFailure")<{
+export class AuditFailure extends TaggedError("AuditFailure")<{
   /** The reports with such samples. */
   readonly faults: Report
 }> {
   override get message(): string {
     return this.faults.flatMap(faultsOf).join("\n")
-  }
-
-  /** The fields and the message, for logs. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
   }
 }
 

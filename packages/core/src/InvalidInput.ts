@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import * as Data from "effect/Data"
+import { TaggedError } from "./internal/errors/taggedError.ts"
 
 /**
  * An argument or an option is invalid. The message names it and gives the valid values.
@@ -16,7 +16,7 @@ import * as Data from "effect/Data"
  * @category errors
  * @since 0.1.0
  */
-export class InvalidInput extends Data.TaggedError("InvalidInput")<{
+export class InvalidInput extends TaggedError("InvalidInput")<{
   /** The function that was called, such as `LlmModel.sampleMany`. */
   readonly module: string
   /** Which argument is invalid, and its valid values. */
@@ -26,10 +26,5 @@ export class InvalidInput extends Data.TaggedError("InvalidInput")<{
 
   override get message(): string {
     return `${this.module}: ${this.description}`
-  }
-
-  /** The fields and the message, for logs. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
   }
 }

@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import { contrast, shorten } from "./internal/errors/excerpt.ts"
 import { forkSuffix } from "./internal/errors/forkSuffix.ts"
@@ -23,6 +22,7 @@ import {
   UnusableResponse
 } from "./internal/errors/providerReasons.ts"
 import type { ReplicationCacheMiss } from "./internal/errors/replicationCacheMiss.ts"
+import { TaggedError } from "./internal/errors/taggedError.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { Key } from "./Key.ts"
 
@@ -87,7 +87,7 @@ export type ProviderErrorReason =
  * @category errors
  * @since 0.1.0
  */
-export class ProviderError extends Data.TaggedError("ProviderError")<{
+export class ProviderError extends TaggedError("ProviderError")<{
   /** The provider and its model. */
   readonly provider: string
   readonly reason: ProviderErrorReason
@@ -118,11 +118,6 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
 
   override get message(): string {
     return `${this.provider}${forkSuffix(this.path)}${triesSuffix(this)}: ${this.reason.message}`
-  }
-
-  /** The fields and the message, for logs. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
   }
 }
 
@@ -194,7 +189,7 @@ const triesSuffix = ({ elapsed, tries }: ProviderError): string =>
  * @category errors
  * @since 0.1.0
  */
-export class StoreError extends Data.TaggedError("StoreError")<{
+export class StoreError extends TaggedError("StoreError")<{
   readonly kind: "Damaged" | "Unavailable" | "InvalidName"
   /** The id of the store. */
   readonly store: string
@@ -211,11 +206,6 @@ export class StoreError extends Data.TaggedError("StoreError")<{
   override get message(): string {
     return `${this.store}, ${this.operation}${forkSuffix(this.key?.path)}: ${this.description}`
   }
-
-  /** The fields and the message, for logs. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
-  }
 }
 
 // -----------------------------------------------------------------------------
@@ -228,7 +218,7 @@ export class StoreError extends Data.TaggedError("StoreError")<{
  * @category errors
  * @since 0.1.0
  */
-export class SampleConflict extends Data.TaggedError("SampleConflict")<{
+export class SampleConflict extends TaggedError("SampleConflict")<{
   readonly key: Key
   readonly position: number
   /** The text that `to` has. */
@@ -251,11 +241,10 @@ export class SampleConflict extends Data.TaggedError("SampleConflict")<{
   override toJSON(): object {
     const at = differsAt(this.ours, this.theirs)
     const { identity, path, promptHash } = this.key
-    return Object.assign({}, this, {
+    return Object.assign({}, super.toJSON(), {
       key: { identity, path, promptHash },
       ours: shorten(this.ours, at),
-      theirs: shorten(this.theirs, at),
-      message: this.message
+      theirs: shorten(this.theirs, at)
     })
   }
 }

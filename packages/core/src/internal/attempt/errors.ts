@@ -1,8 +1,8 @@
-import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import { formatJson } from "effect/Formatter"
 import { AuditFailure } from "../../Audit.ts"
 import { ProviderError, ReplicationCacheMiss, StoreError } from "../../SampleError.ts"
+import { TaggedError } from "../errors/taggedError.ts"
 
 /**
  * All attempts failed, and the limit is reached.
@@ -10,7 +10,7 @@ import { ProviderError, ReplicationCacheMiss, StoreError } from "../../SampleErr
  * @category errors
  * @since 0.1.0
  */
-export class AttemptsExhausted<E = unknown> extends Data.TaggedError("AttemptsExhausted")<{
+export class AttemptsExhausted<E = unknown> extends TaggedError("AttemptsExhausted")<{
   /** The error of each attempt, in the order of the attempts. */
   readonly errors: ReadonlyArray<E>
 }> {

@@ -1,8 +1,8 @@
-import * as Data from "effect/Data"
 import type { Identity } from "../../Identity.ts"
 import { sha256 } from "../sha256.ts"
 import { contrast, shorten } from "./excerpt.ts"
 import { forkSuffix } from "./forkSuffix.ts"
+import { TaggedError } from "./taggedError.ts"
 
 /**
  * The stored prompt that is most similar to a prompt without samples.
@@ -26,7 +26,7 @@ export interface NearestPrompt {
  * @category errors
  * @since 0.1.0
  */
-export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss")<{
+export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
   readonly identity: Identity
   readonly prompt: string
   /** SHA-256 of the prompt, hex: the name of its folder in a directory store. */
@@ -64,14 +64,13 @@ export class ReplicationCacheMiss extends Data.TaggedError("ReplicationCacheMiss
   override toJSON(): object {
     const { nearest, prompt } = this
     const at = nearest?.differsAt ?? 0
-    return Object.assign({}, this, {
+    return Object.assign({}, super.toJSON(), {
       prompt: shorten(prompt, at),
       nearest: nearest && {
         prompt: shorten(nearest.prompt, at),
         promptHash: sha256(nearest.prompt),
         differsAt: at
-      },
-      message: this.message
+      }
     })
   }
 }

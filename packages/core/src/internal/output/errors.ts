@@ -1,5 +1,5 @@
-import * as Data from "effect/Data"
 import { excerpt } from "../errors/excerpt.ts"
+import { TaggedError } from "../errors/taggedError.ts"
 import type { Failure } from "./reader.ts"
 
 /**
@@ -8,7 +8,7 @@ import type { Failure } from "./reader.ts"
  * @category errors
  * @since 0.1.0
  */
-export class OutputError extends Data.TaggedError("OutputError")<{
+export class OutputError extends TaggedError("OutputError")<{
   /** The missing part of the spec. */
   readonly expected: string
   /** The obstacle in the text. */
@@ -32,11 +32,6 @@ export class OutputError extends Data.TaggedError("OutputError")<{
     }: expected ${this.expected}, and found ${this.found}. ` +
       `The text there: ${this.excerpt}`
   }
-
-  /** The fields and the message, for logs. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
-  }
 }
 
 const at = (path: ReadonlyArray<number>): string => path.length === 0 ? "" : `, part ${path.join(".")}`
@@ -56,7 +51,7 @@ export const outputErrorAt = (text: string, failure: Failure): OutputError => {
  * @category errors
  * @since 0.1.0
  */
-export class OutputRenderError extends Data.TaggedError("OutputRenderError")<{
+export class OutputRenderError extends TaggedError("OutputRenderError")<{
   /** The indices of parts and items that lead to the faulty part, the outermost first. */
   readonly path: ReadonlyArray<number>
   /** The fault, and how to fix it. */
@@ -67,11 +62,6 @@ export class OutputRenderError extends Data.TaggedError("OutputRenderError")<{
   override get message(): string {
     return `The value${at(this.path)} cannot be rendered: ${this.description}`
   }
-
-  /** The fields and the message, for logs. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
-  }
 }
 
 /**
@@ -80,7 +70,7 @@ export class OutputRenderError extends Data.TaggedError("OutputRenderError")<{
  * @category errors
  * @since 0.1.0
  */
-export class OutputRefused extends Data.TaggedError("OutputRefused")<{
+export class OutputRefused extends TaggedError("OutputRefused")<{
   /** The reason, if `validate` gave one. */
   readonly reason: string | undefined
 }> {
@@ -95,7 +85,7 @@ export class OutputRefused extends Data.TaggedError("OutputRefused")<{
  * @category errors
  * @since 0.1.0
  */
-export class OutputRejected extends Data.TaggedError("OutputRejected")<{
+export class OutputRejected extends TaggedError("OutputRejected")<{
   readonly sample: string
   readonly error: OutputError | OutputRefused
 }> {
@@ -114,7 +104,7 @@ export class OutputRejected extends Data.TaggedError("OutputRejected")<{
  * @category errors
  * @since 0.1.0
  */
-export class OutputsExhausted extends Data.TaggedError("OutputsExhausted")<{
+export class OutputsExhausted extends TaggedError("OutputsExhausted")<{
   /** The samples in the order of the draws, each with its error. */
   readonly attempts: ReadonlyArray<OutputRejected>
 }> {
@@ -125,10 +115,5 @@ export class OutputsExhausted extends Data.TaggedError("OutputsExhausted")<{
   override get message(): string {
     const reasons = this.attempts.map(({ message }, i) => `\n  ${i + 1}. ${message}`)
     return `None of ${this.attempts.length} samples could be used:${reasons.join("")}`
-  }
-
-  /** The fields and the message, for logs. */
-  override toJSON(): object {
-    return Object.assign({}, this, { message: this.message })
   }
 }
