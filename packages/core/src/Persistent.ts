@@ -262,14 +262,14 @@ export const make = Effect.fnUntraced(function*(
   const { draw, restore, resume } = cache
   if (source.attach !== undefined) yield* source.attach(resume)
   const rescue = { cache, store: store.id, folders: rescueFolders(rescueDirectory) }
-  const rescued = yield* Effect.uninterruptible(adoptRescued(
+  const rescued = yield* adoptRescued(
     rescue,
     replication
       ? "replication writes nothing. Run once without it to store them"
       : source.sequence === "remembered"
       ? "this cache has the samples of the model beneath. Merge them into the store that they are to be in"
       : undefined
-  ))
+  )
   // The last chance for samples that the store failed to take.
   yield* Effect.addFinalizer((exit) =>
     Effect.andThen(

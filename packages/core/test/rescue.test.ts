@@ -13,7 +13,7 @@ import {
   SampleStore,
   Transfer
 } from "@llm-cache/core"
-import { Effect, Logger, Result, Stream } from "effect"
+import { Deferred, Effect, Fiber, Logger, Result, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -240,6 +240,30 @@ describe("Samples that a store refuses until the end", () => {
       assert.lengthOf(provider.requests, 1)
       assert.lengthOf(yield* listed(own), 20)
       assert.deepStrictEqual(filesIn(directory), [])
+    }).pipe(Effect.scoped))
+
+  it.effect("stay in their file if a run is interrupted while the store takes them", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const { memory, state, store } = yield* makeFlaky
+      const provider = yield* makeProvider()
+      yield* run(provider.model, store, directory, LlmModel.sampleMany("p", 2))
+      const file = onlyFile(directory)
+      const asked = yield* Deferred.make<void>()
+      const hanging = SampleStore.make({
+        ...memory,
+        put: () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
+      })
+      const starting = yield* Effect.forkChild(
+        Effect.scoped(Persistent.make(provider.model, hanging, { rescueDirectory: directory }))
+      )
+      yield* Deferred.await(asked)
+      yield* Fiber.interrupt(starting)
+      assert.strictEqual(onlyFile(directory), file)
+      state.isBroken = false
+      const again = yield* run(provider.model, store, directory, LlmModel.sampleMany("p", 2))
+      assert.deepStrictEqual(succeeded(again), provider.given)
+      assert.lengthOf(provider.requests, 1)
     }).pipe(Effect.scoped))
 
   it.effect("are in the next file once, also if two processes left them", () =>
