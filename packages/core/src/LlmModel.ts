@@ -9,33 +9,32 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { Events } from "./Events.ts"
 import * as Identity from "./Identity.ts"
 import { Listeners } from "./internal/events/listeners.ts"
-import type { AnyFiber } from "./internal/events/observe.ts"
 import { memoizeLast } from "./internal/memoizeLast.ts"
+import { type Accessors, accessors } from "./internal/model/accessors.ts"
 import { checkCount } from "./internal/model/checkCount.ts"
 import { CurrentFork } from "./internal/model/currentFork.ts"
 import { CurrentRetry } from "./internal/model/currentRetry.ts"
+import type { Options } from "./internal/model/generation.ts"
 import { overModel } from "./internal/model/overModel.ts"
 import { makeRequests } from "./internal/model/requests.ts"
-import { firstSample, firstSamples, sampling, text, whole } from "./internal/model/sampling.ts"
+import { sampling, text } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
 import { InvalidInput } from "./InvalidInput.ts"
-import type { Key } from "./Key.ts"
-import type { Model, SampleOptions } from "./Model.ts"
+import type { Model } from "./Model.ts"
 import * as Retry from "./Retry.ts"
-import type { JsonObject, Sample } from "./Sample.ts"
-import type { ProviderError, ProviderErrorReason, SampleError } from "./SampleError.ts"
+import type { ProviderError } from "./SampleError.ts"
 
+export { type Accessors, accessors } from "./internal/model/accessors.ts"
+export type { GeneratedSample, GenerateRequest, Generation, Options, RetryWait } from "./internal/model/generation.ts"
 export type { DrawOptions, Model, SampleOptions, Samples } from "./Model.ts"
 
 /**
@@ -49,124 +48,6 @@ export class LlmModel extends Context.Service<LlmModel, Model>()("@llm-cache/cor
 // -----------------------------------------------------------------------------
 // constructors
 // -----------------------------------------------------------------------------
-
-/**
- * A request to `generate`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface GenerateRequest {
-  /** The identity, the prompt and the fork of the draw, so that one function can serve models of every identity. */
-  readonly key: Key
-  readonly prompt: string
-  /** How many samples. */
-  readonly n: number
-  /** Publishes `RequestRetried`. Run it before a wait for a retry. */
-  readonly onRetry?: ((wait: RetryWait) => Effect.Effect<void>) | undefined
-}
-
-/**
- * A wait of `generate` before it asks the provider again.
- *
- * @category models
- * @since 0.1.0
- */
-export interface RetryWait {
-  /** The failure that the retry may fix. */
-  readonly error: SampleError
-  readonly delay: Duration.Duration
-}
-
-/**
- * A sample in the answer of `generate`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface GeneratedSample {
-  /** Empty if the model answered without a text. */
-  readonly text: string
-  readonly finishReason?: string | undefined
-  /** The words with which the model refused. */
-  readonly refusal?: string | undefined
-  readonly reasoning?: string | undefined
-  /** What the answer has beside its text, such as tool calls. Stores keep it with the sample. */
-  readonly rest?: JsonObject | undefined
-}
-
-/**
- * The answer of `generate`.
- *
- * **Details**
- *
- * It has at least one sample. Fewer than were asked for are fine (the rest is requested again), and so are more (all are
- * kept). The counts are those of the whole request.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Generation {
-  readonly samples: ReadonlyArray<string | GeneratedSample>
-  /**
-   * The parts of the answer that are malformed, or that the provider marks as failed. They are no samples.
-   *
-   * @default none
-   */
-  readonly failures?: ReadonlyArray<ProviderErrorReason> | undefined
-  /** The provider's id of the answer. */
-  readonly responseId?: string | undefined
-  /** The model's name as the provider gives it. */
-  readonly model?: string | undefined
-  readonly inputTokens?: number | undefined
-  readonly outputTokens?: number | undefined
-  /**
-   * Whether the provider returned one sample because it ignores `n`. From then on each request asks for one sample, and
-   * up to `concurrency` requests are sent at once.
-   *
-   * @default false
-   */
-  readonly ignoresN?: boolean | undefined
-}
-
-/**
- * How a model is made.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Options<R = never> extends Identity.Options {
-  /** Asks for `n` independent samples of a prompt. Called once per request, in a scope of its own. */
-  readonly generate: (request: GenerateRequest) => Effect.Effect<Generation, SampleError, R>
-  /**
-   * The most samples that one call of `generate` may be asked for.
-   *
-   * @default no limit
-   */
-  readonly maxBatch?: number | undefined
-  /**
-   * How many requests are sent at once for one draw of several samples, to a provider that returns one sample per
-   * request: if `maxBatch` is 1, or after an answer with `ignoresN`. The other requests of a larger batch are sent when
-   * the consumer needs them.
-   *
-   * @default 1
-   */
-  readonly concurrency?: number | undefined
-  /**
-   * The provider's name, for spans and metrics. OpenTelemetry names the well-known ones: `openai`, `anthropic`, ….
-   *
-   * @default none
-   */
-  readonly provider?: string | undefined
-  /**
-   * Whether the provider gives each response an id of its own. Then a response whose id came before for the same prompt
-   * fails with `RepeatedResponse`: a cache in between answers. Give `false` for a server that repeats its ids; its
-   * samples are recorded without them.
-   *
-   * @default true
-   */
-  readonly uniqueResponseIds?: boolean | undefined
-}
 
 /**
  * Makes a model from a function that generates samples. Every run of its `sample` is a new sequence of draws.
@@ -385,59 +266,6 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => {
 // -----------------------------------------------------------------------------
 // accessors
 // -----------------------------------------------------------------------------
-
-/**
- * Samples from the model of a service.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Accessors<Service> {
-  /** The samples of a prompt, without end. */
-  readonly sample: (prompt: string, options?: SampleOptions) => Stream.Stream<string, SampleError, Service>
-  /** The first sample of a run. */
-  readonly sampleOne: (prompt: string) => Effect.Effect<string, SampleError, Service>
-  /**
-   * The first `n` samples of a run, none for 0. Missing samples are requested in batches of `batch`, by default as many as
-   * are still missing. If it fails or is interrupted, it returns none of the samples, and under `Independent` the next
-   * draws get them.
-   */
-  readonly sampleMany: (
-    prompt: string,
-    n: number,
-    options?: SampleOptions
-  ) => Effect.Effect<Array<string>, SampleError, Service>
-  /** `sample`, with the metadata of each sample. */
-  readonly sampleWithMetadata: (prompt: string, options?: SampleOptions) => Stream.Stream<Sample, SampleError, Service>
-  /** `sampleOne`, with the metadata of the sample. */
-  readonly sampleOneWithMetadata: (prompt: string) => Effect.Effect<Sample, SampleError, Service>
-  /** `sampleMany`, with the metadata of each sample. */
-  readonly sampleManyWithMetadata: (
-    prompt: string,
-    n: number,
-    options?: SampleOptions
-  ) => Effect.Effect<Array<Sample>, SampleError, Service>
-}
-
-/**
- * Makes the accessors of a service that is a model.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const accessors = <Service>(service: Context.Key<Service, Model>): Accessors<Service> => {
-  const ofService = (fiber: AnyFiber) => Context.getUnsafe(fiber.context, service)
-  const use = <A>(f: (model: Model) => Effect.Effect<A, SampleError>) => Effect.flatMap(Effect.service(service), f)
-  return {
-    sample: (prompt, options) => sampling(ofService, prompt, options, text),
-    sampleOne: (prompt) => use((model) => firstSample(model, prompt, text)),
-    sampleMany: (prompt, n, options) => use((model) => firstSamples(model, prompt, n, options?.batch, text)),
-    sampleWithMetadata: (prompt, options) => sampling(ofService, prompt, options, whole),
-    sampleOneWithMetadata: (prompt) => use((model) => firstSample(model, prompt, whole)),
-    sampleManyWithMetadata: (prompt, n, options) =>
-      use((model) => firstSamples(model, prompt, n, options?.batch, whole))
-  }
-}
 
 const ofModel = accessors(LlmModel)
 

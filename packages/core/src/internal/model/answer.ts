@@ -2,10 +2,10 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { Identity } from "../../Identity.ts"
-import type { GeneratedSample, Generation } from "../../LlmModel.ts"
 import type { Samples } from "../../Model.ts"
 import type { Drawn, JsonObject } from "../../Sample.ts"
 import { ProviderError, type ProviderErrorReason, UnusableResponse } from "../../SampleError.ts"
+import type { GeneratedSample, Generation } from "./generation.ts"
 
 /** The samples of a provider's answer with their metadata, and its failed parts. */
 export const readGeneration = (
