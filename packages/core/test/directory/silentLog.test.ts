@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type SampleError, Transfer } from "@llm-cache/core"
-import { Effect } from "effect"
+import { Independent, LlmModel, Persistent, type SampleError, Transfer, Usage } from "@llm-cache/core"
+import { Effect, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { drawn, keyOf, originalFolder, record, replicate, sampleOne, writeOriginal } from "../support/caches.ts"
@@ -68,6 +68,27 @@ describe("a sample that its folder's metadata log does not know", () => {
       // The message has the line that accepts the file.
       Fs.appendFileSync(log, `\n${/: (\{"position".*\})/.exec(error.message)![1]!}`)
       assert.deepStrictEqual(yield* replicate(root, "p", 3), before)
+    }))
+
+  it.effect("has no metadata and no origins, whether or not someone listens to events", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const provider = yield* makeProvider()
+      yield* record(root, "p", 3, provider.model)
+      const log = Path.join(originalFolder(root, "mock", "1", "p"), "0-255.jsonl")
+      Fs.truncateSync(log, Fs.statSync(log).size - 5)
+      const replication = Persistent.layerReplication({ directory: root, model: "mock", temperature: 1 })
+      const independent = LlmModel.stack(Independent.layer, replication)
+      const reads = [
+        Effect.provide(LlmModel.sampleManyWithMetadata("p", 3), replication),
+        Effect.provide(LlmModel.sampleWithMetadata("p").pipe(Stream.take(3), Stream.runCollect), replication),
+        Effect.provide(LlmModel.sampleMany("p", 3), independent)
+      ]
+      for (const read of [...reads, ...reads.map((read) => Usage.measure(read))]) {
+        const error = yield* Effect.flip<unknown, SampleError.SampleError, never>(read)
+        assert.strictEqual((error as { kind?: string }).kind, "Damaged")
+        assert.include(error.message, "2.md")
+      }
     }))
 
   it.effect("is damaged if its part of the log is missing, and the folder has another part", () =>

@@ -55,7 +55,11 @@ export class SampleReader {
 
   #line(folder: string, position: number, content: Content): string | undefined {
     const line = this.#log.find(folder)(position, content)
-    return typeof line === "string" ? line : undefined
+    // Whoever asked for the metadata reads the sample again, and gets the description of the damage.
+    if (typeof line === "symbol" || (line !== undefined && hasDamagedRest(line))) {
+      throw new Error(`${samplePath(folder, position)} has no metadata in the log`)
+    }
+    return line
   }
 
   #check(folder: string, position: number, content: Content, find: FindLine, make: Make): Drawn | string {
