@@ -55,25 +55,21 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
-import type { ServeError } from "effect/http/HttpServerError"
+import type { HttpServerError, ServeError } from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as ChatCompletions from "./ChatCompletions.ts"
-import { complete, CurrentReplication, unknownFailure } from "./internal/complete.ts"
-import { failureResponse, toFailure } from "./internal/failure.ts"
-import { isLoopback, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "./internal/guard.ts"
-import { modelList } from "./internal/modelList.ts"
-import { runsApi } from "./internal/runsApi.ts"
+import { CurrentReplication, unknownFailure } from "./internal/complete.ts"
+import { makeDispatch } from "./internal/dispatch.ts"
+import { failureResponse } from "./internal/failure.ts"
+import { isLoopback } from "./internal/guard.ts"
 import { makeSource } from "./internal/source.ts"
-import * as Place from "./Place.ts"
-import type { Protocol } from "./Protocol.ts"
 import * as Runs from "./Runs.ts"
 import * as Upstream from "./Upstream.ts"
 
@@ -176,23 +172,16 @@ export interface ListenOptions extends Options {
  * @since 0.1.0
  */
 export class Server extends Context.Service<Server, {
-  /** Answers a request of Node's HTTP server. */
-  readonly handle: Effect.Effect<
-    HttpServerResponse.HttpServerResponse,
-    never,
-    HttpServerRequest.HttpServerRequest
-  >
+  /** Answers a request of Node's HTTP server. Paths that are not the server's are those of `pages`, behind the same guard. */
+  readonly handle: <R = never>(
+    pages?: Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerError, R>
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest>
   readonly runs: Runs.Runs
   /** Ends when the server begins to stop. Responses without an end of their own have to end then. */
   readonly stopping: Effect.Effect<void>
   /** Begins to stop: requests in flight go on. `layer` does so before it closes. */
   readonly stop: Effect.Effect<void>
 }>()("@llm-cache/server/Server") {}
-
-/** The most requests that wait at once. */
-const mostWaiting = 10_000
-
-const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol]
 
 /**
  * Makes a server over the `SampleStore` that is provided. When the scope closes, requests in flight end within `grace`, and runs
@@ -235,86 +224,28 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
   }
   const stopped = Deferred.makeUnsafe<void>()
   const stopping = Deferred.await(stopped)
-  let waiting = 0
-
-  const answer = (
-    incoming: Http.IncomingMessage,
-    response: Http.ServerResponse
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-    const { method = "GET", url = "/" } = incoming
-    const refusal = refusalOf(incoming, guard)
-    if (refusal !== undefined) return Effect.succeed(failureResponse(ChatCompletions.protocol, refusal))
-    if (guard.token !== undefined && method === "GET" && tokenInLink(url) !== undefined) {
-      return Effect.succeed(withCookie(url, guard.token))
-    }
-    const [path] = url.split("?", 1)
-    const split = Option.getOrUndefined(placeOf(path ?? "/", incoming.headers["llm-cache-place"]))
-    if (split === undefined || split._tag === "Failure") {
-      return Effect.succeed(
-        failureResponse(
-          ChatCompletions.protocol,
-          split === undefined ? { status: 400, message: "the path is malformed" } : toFailure(split.failure)
-        )
-      )
-    }
-    const { place, rest } = split.success
-    if (rest === "/health" && method === "GET") return Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))
-    if (/^\/llm-cache\/runs(?:\/|$)/.test(rest)) {
-      return runsApi(
-        { runs, stopping },
-        incoming,
-        rest.slice("/llm-cache/runs".length),
-        `http://${incoming.headers.host}`
-      )
-    }
-    const ofApi = rest.replace(/^\/v1(?=\/)/, "")
-    if (/^\/models(?:\/|$)/.test(ofApi) && method === "GET") {
-      return modelList(store, aliases, ofApi.slice("/models/".length))
-    }
-    const protocol = protocols.find((protocol) => protocol.path === ofApi)
-    if (protocol === undefined) {
-      return Effect.succeed(failureResponse(ChatCompletions.protocol, {
-        status: 404,
-        message: `there is no ${path?.slice(0, 200)}`,
-        code: "not_found"
-      }))
-    }
-    if (method !== "POST") {
-      return Effect.succeed(
-        failureResponse(protocol, { status: 405, message: "send a POST", headers: { allow: "POST" } })
-      )
-    }
-    if (waiting >= mostWaiting) {
-      return Effect.succeed(failureResponse(protocol, {
-        status: 429,
-        message: `${mostWaiting} requests wait already: try again later`,
-        headers: { "retry-after": "1" }
-      }))
-    }
-    waiting++
-    const headers = passedHeaders(incoming.headers, guard.token)
-    return Effect.ensuring(
-      complete({ model, runs, protocol, place, headers, incoming, response }),
-      Effect.sync(() => waiting--)
-    )
-  }
+  const answer = makeDispatch({ model, runs, store, aliases, guard, stopping })
 
   return {
     runs,
     stopping,
     stop: Effect.asVoid(Deferred.succeed(stopped, undefined)),
-    handle: Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      Effect.catchDefect(
+    handle: (pages) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
         answer(
           NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage,
-          NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse
-        ),
-        (defect) =>
-          Effect.as(
-            Effect.logError("A request to the server died", defect),
-            failureResponse(ChatCompletions.protocol, unknownFailure)
-          )
-      ))
+          NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse,
+          pages
+        ).pipe(
+          Effect.catchDefect((defect) =>
+            Effect.as(
+              Effect.logError("A request to the server died", defect),
+              failureResponse(ChatCompletions.protocol, unknownFailure)
+            )
+          ),
+          // A client that hangs up interrupts it.
+          Effect.interruptible
+        ))
   }
 })
 
@@ -329,26 +260,6 @@ const replicatingWhenAsked = (buying: LlmModel.Model, replicating: LlmModel.Mode
       })
   })
 
-const placeOf = (path: string, header: string | ReadonlyArray<string> | undefined) =>
-  Option.liftThrowable(() => {
-    const split = Place.split(path)
-    if (typeof header !== "string" || split._tag === "Failure") return split
-    const place = Place.parse(header, split.success.place)
-    return Result.map(place, (place) => ({ place, rest: split.success.rest }))
-  })()
-
-const withCookie = (url: string, token: string) => {
-  const link = new URL(url, "http://localhost")
-  link.searchParams.delete("token")
-  return HttpServerResponse.empty({
-    status: 303,
-    headers: {
-      location: link.pathname + link.search,
-      "set-cookie": `${tokenCookie}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/`
-    }
-  })
-}
-
 const durationOf = (name: string, input: Duration.Input): Effect.Effect<Duration.Duration, InvalidInput> =>
   Option.match(Duration.fromInput(input), {
     onNone: () => invalid(`\`${name}\` is no duration: give one such as "30 seconds"`),
@@ -356,16 +267,6 @@ const durationOf = (name: string, input: Duration.Input): Effect.Effect<Duration
   })
 
 const invalid = (description: string) => Effect.fail(new InvalidInput({ module: "Server", description }))
-
-/**
- * Adds the server to a router, behind the routes that are more specific.
- *
- * @category layers
- * @since 0.1.0
- */
-export const routes: Layer.Layer<never, never, Server | HttpRouter.HttpRouter> = HttpRouter.use((router) =>
-  Effect.flatMap(Server, ({ handle }) => router.add("*", "/*", handle))
-)
 
 const stopFirst = Layer.effectDiscard(
   Effect.flatMap(Server, ({ stop }) => Effect.addFinalizer(() => stop))
@@ -379,7 +280,7 @@ const keepAlive = Duration.minutes(2)
  *
  * **Details**
  *
- * Give the layers of further pages as `pages`.
+ * Paths that are not the server's are those of `pages`, layers that add routes to the `HttpRouter`. They have the server's guard.
  *
  * **Example** (A server over a directory)
  *
@@ -425,16 +326,17 @@ export const layer = <E = never, R = never>(
       })
     })
   )
-  const server = Layer.effect(Server, make(options))
-  return HttpRouter.serve(Layer.merge(routes, pages), {
-    disableListenLog: true,
-    disableLogger: true,
-    // Places are longer than the parameters of most routes.
-    routerConfig: { maxParamLength: 16_384 }
-  }).pipe(
-    // It closes first.
-    (served) => Layer.provideMerge(stopFirst, served),
+  const served = Layer.unwrap(Effect.gen(function*() {
+    const router = yield* HttpRouter.HttpRouter
+    const { handle } = yield* Server
+    // The router's type does not say what its routes fail with.
+    // @effect-diagnostics-next-line anyUnknownInErrorContext:off
+    return Layer.provideMerge(stopFirst, HttpServer.serve(handle(router.asHttpEffect() as Pages)))
+  }))
+  return Layer.provide(served, Layer.provideMerge(pages, HttpRouter.layer)).pipe(
     Layer.provideMerge(listening),
-    Layer.provideMerge(server)
+    Layer.provideMerge(Layer.effect(Server, make(options)))
   ) as never
 }
+
+type Pages = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerError>

@@ -57,9 +57,17 @@ const tokensOf = (headers: Http.IncomingHttpHeaders, url: string): ReadonlyArray
     headers[tokenHeader],
     headers.authorization?.replace(/^Bearer\s+/i, ""),
     headers["x-api-key"],
-    new RegExp(`(?:^|;\\s*)${tokenCookie}=([^;]*)`).exec(headers.cookie ?? "")?.[1],
+    decoded(new RegExp(`(?:^|;\\s*)${tokenCookie}=([^;]*)`).exec(headers.cookie ?? "")?.[1]),
     tokenInLink(url)
   ].filter((given) => typeof given === "string")
+
+const decoded = (encoded: string | undefined): string | undefined => {
+  try {
+    return encoded && decodeURIComponent(encoded)
+  } catch {
+    return undefined
+  }
+}
 
 /** The token of a link to a page. */
 export const tokenInLink = (url: string): string | undefined => {

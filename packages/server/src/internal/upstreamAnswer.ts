@@ -32,7 +32,9 @@ export const reasonOf = (told: UpstreamAnswer, now: number): ProviderErrorReason
   const { body, headers, status } = told
   const description = `the upstream answers ${status}`
   const retryAfter = retryAfterOf(headers, now)
-  if (status < 400) return withAnswer(new UnusableResponse({ description }), { ...told, status: 502 })
+  if (status < 400) {
+    return new UnusableResponse({ description: `${description}, which is no answer: check the upstream's URL`, status })
+  }
   if (status === 402 || (status === 429 && /insufficient_quota|billing|credit/i.test(body))) {
     return withAnswer(new QuotaExhausted({ description, status }), told)
   }

@@ -1,0 +1,119 @@
+import type { Model } from "@llm-cache/core/Model"
+import type { Store } from "@llm-cache/core/SampleStore"
+import * as Effect from "effect/Effect"
+import type { HttpServerError } from "effect/http/HttpServerError"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Result from "effect/Result"
+import type * as Http from "node:http"
+import * as ChatCompletions from "../ChatCompletions.ts"
+import * as Place from "../Place.ts"
+import type { Protocol } from "../Protocol.ts"
+import type { Runs } from "../Runs.ts"
+import type { Alias } from "../Upstream.ts"
+import { complete } from "./complete.ts"
+import { failureResponse, toFailure } from "./failure.ts"
+import { type Guard, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "./guard.ts"
+import { modelList } from "./modelList.ts"
+import { runsApi } from "./runsApi.ts"
+
+/** The most requests that wait at once. */
+const mostWaiting = 10_000
+
+const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol]
+
+interface Options {
+  readonly model: Model
+  readonly runs: Runs
+  readonly store: Store
+  readonly aliases: ReadonlyArray<Alias>
+  readonly guard: Guard
+  readonly stopping: Effect.Effect<void>
+}
+
+/** Finds the answer to a request by its path. */
+export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: Options) => {
+  let waiting = 0
+
+  return <R>(
+    incoming: Http.IncomingMessage,
+    response: Http.ServerResponse,
+    pages: Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerError, R> | undefined
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R> => {
+    const { method = "GET", url = "/" } = incoming
+    const refusal = refusalOf(incoming, guard)
+    if (refusal !== undefined) return Effect.succeed(failureResponse(ChatCompletions.protocol, refusal))
+    if (guard.token !== undefined && method === "GET" && tokenInLink(url) !== undefined) {
+      return Effect.succeed(withCookie(url, guard.token))
+    }
+    const [path] = url.split("?", 1)
+    const split = placeOf(path ?? "/", incoming.headers["llm-cache-place"])
+    if (Result.isFailure(split)) {
+      return Effect.succeed(failureResponse(ChatCompletions.protocol, toFailure(split.failure)))
+    }
+    const { place, rest } = split.success
+    if (rest === "/health" && method === "GET") return Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))
+    if (/^\/llm-cache\/runs(?:\/|$)/.test(rest)) {
+      return runsApi(
+        { runs, stopping },
+        incoming,
+        rest.slice("/llm-cache/runs".length),
+        `http://${incoming.headers.host}`
+      )
+    }
+    const ofApi = rest.replace(/^\/v1(?=\/)/, "")
+    if (/^\/models(?:\/|$)/.test(ofApi) && method === "GET") {
+      return modelList(store, aliases, ofApi.slice("/models/".length))
+    }
+    const protocol = protocols.find((protocol) => protocol.path === ofApi)
+    if (protocol === undefined) {
+      const notFound = failureResponse(ChatCompletions.protocol, {
+        status: 404,
+        message: `there is no ${path?.slice(0, 200)}`,
+        code: "not_found"
+      })
+      if (pages === undefined) return Effect.succeed(notFound)
+      return pages.pipe(
+        Effect.catch((error) => error.reason._tag === "RouteNotFound" ? Effect.succeed(notFound) : Effect.die(error))
+      )
+    }
+    if (method !== "POST") {
+      return Effect.succeed(
+        failureResponse(protocol, { status: 405, message: "send a POST", headers: { allow: "POST" } })
+      )
+    }
+    if (waiting >= mostWaiting) {
+      return Effect.succeed(failureResponse(protocol, {
+        status: 429,
+        message: `${mostWaiting} requests wait already: try again later`,
+        headers: { "retry-after": "1" }
+      }))
+    }
+    const headers = passedHeaders(incoming.headers, guard.token)
+    return Effect.suspend(() => {
+      waiting++
+      return Effect.ensuring(
+        complete({ model, runs, protocol, place, headers, incoming, response }),
+        Effect.sync(() => waiting--)
+      )
+    })
+  }
+}
+
+const placeOf = (path: string, header: string | ReadonlyArray<string> | undefined) => {
+  const split = Place.split(path)
+  return typeof header === "string"
+    ? Result.flatMap(split, ({ place, rest }) => Result.map(Place.parse(header, place), (place) => ({ place, rest })))
+    : split
+}
+
+const withCookie = (url: string, token: string) => {
+  const link = new URL(url, "http://localhost")
+  link.searchParams.delete("token")
+  return HttpServerResponse.empty({
+    status: 303,
+    headers: {
+      location: link.pathname + link.search,
+      "set-cookie": `${tokenCookie}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/`
+    }
+  })
+}

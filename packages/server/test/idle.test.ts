@@ -1,0 +1,27 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Key, LlmModel, MemoryStore } from "@llm-cache/core"
+import { Place, Runs } from "@llm-cache/server"
+import { Duration, Effect } from "effect"
+import { TestClock } from "effect/testing"
+
+const place: Place.Place = { ...Place.root, run: "a", independent: true }
+
+describe("a run without requests", () => {
+  it.effect("ends after its time, and each request begins the time anew", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const store = yield* MemoryStore.make
+      const runs = yield* Runs.make({ model, store, trace: false, idle: Duration.hours(1) })
+      yield* runs.use("a")
+      yield* TestClock.adjust("59 minutes")
+      yield* runs.use("a")
+      yield* TestClock.adjust("59 minutes")
+      const run = yield* runs.get("a")
+      assert.strictEqual(run?.name, "a")
+      const reader = yield* run!.model(place, new Key.Key(model.identity, "p", []))
+      assert.strictEqual(reader.sequence, "shared")
+      yield* TestClock.adjust("2 minutes")
+      assert.isUndefined(yield* runs.get("a"))
+      assert.deepStrictEqual(yield* runs.list, [])
+    }))
+})
