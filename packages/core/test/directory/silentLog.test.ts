@@ -79,13 +79,13 @@ describe("a sample that its folder's metadata log does not know", () => {
       Fs.truncateSync(log, Fs.statSync(log).size - 5)
       const replication = Persistent.layerReplication({ directory: root, model: "mock", temperature: 1 })
       const independent = LlmModel.stack(Independent.layer, replication)
-      const reads = [
+      const reads: ReadonlyArray<Effect.Effect<object, SampleError.SampleError>> = [
         Effect.provide(LlmModel.sampleManyWithMetadata("p", 3), replication),
         Effect.provide(LlmModel.sampleWithMetadata("p").pipe(Stream.take(3), Stream.runCollect), replication),
         Effect.provide(LlmModel.sampleMany("p", 3), independent)
       ]
       for (const read of [...reads, ...reads.map((read) => Usage.measure(read))]) {
-        const error = yield* Effect.flip<unknown, SampleError.SampleError, never>(read)
+        const error = yield* Effect.flip(read)
         assert.strictEqual((error as { kind?: string }).kind, "Damaged")
         assert.include(error.message, "2.md")
       }
