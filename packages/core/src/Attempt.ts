@@ -366,7 +366,7 @@ export const best: {
     ) {
       const scored = Effect.flatMap(
         attempt,
-        (value) => Effect.map(asEffect(options.score(value)), (score) => ({ value, score }))
+        (value) => Effect.map(asEffect("score", options.score(value)), (score) => ({ value, score }))
       )
       const results = yield* Fork.forEach(
         yield* indices("Attempt.best", options.n),

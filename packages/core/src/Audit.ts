@@ -126,7 +126,8 @@ export class AuditFailure extends TaggedError("AuditFailure")<{
   readonly faults: Report
 }> {
   override get message(): string {
-    return this.faults.flatMap(faultsOf).join("\n")
+    // A layer that is built several times has a watch each, and each has the fault.
+    return [...new Set(this.faults.flatMap(faultsOf))].join("\n")
   }
 }
 

@@ -18,6 +18,7 @@ import type { IndependentModel } from "./IndependentModel.ts"
 import { asEffect } from "./internal/asEffect.ts"
 import { countVotes } from "./internal/estimate/countVotes.ts"
 import { judge, type Source } from "./internal/estimate/judge.ts"
+import { checkCount } from "./internal/model/checkCount.ts"
 import type { LlmModel } from "./LlmModel.ts"
 import * as Output from "./Output.ts"
 import { InvalidInput, type SampleError } from "./SampleError.ts"
@@ -188,16 +189,6 @@ export type PassAtK<K extends number | ReadonlyArray<number>> = K extends number
  */
 export const passAtK: {
   <
-    const K extends number | ReadonlyArray<number>,
-    Verdict extends boolean | Effect.Effect<boolean, unknown, unknown>
-  >(
-    options: PassAtKOptions<K, Verdict>
-  ): Effect.Effect<
-    PassAtK<K>,
-    SampleError | Effect.Error<Verdict>,
-    IndependentModel | Effect.Services<Verdict>
-  >
-  <
     A,
     E,
     R,
@@ -210,6 +201,16 @@ export const passAtK: {
     E | Effect.Error<Verdict> | InvalidInput,
     IndependentModel | Exclude<R | Effect.Services<Verdict>, LlmModel>
   >
+  <
+    const K extends number | ReadonlyArray<number>,
+    Verdict extends boolean | Effect.Effect<boolean, unknown, unknown>
+  >(
+    options: PassAtKOptions<K, Verdict>
+  ): Effect.Effect<
+    PassAtK<K>,
+    SampleError | Effect.Error<Verdict>,
+    IndependentModel | Effect.Services<Verdict>
+  >
 } = Effect.fnUntraced(function*<E, R>(
   options: Source<E, R> & {
     readonly k: number | ReadonlyArray<number>
@@ -217,6 +218,7 @@ export const passAtK: {
   }
 ) {
   const { check, k, n } = options
+  yield* checkCount("Estimate.passAtK", "n", n)
   for (const one of [k].flat()) {
     if (Number.isSafeInteger(one) && one >= 1 && one <= n) continue
     return yield* new InvalidInput({
@@ -224,7 +226,11 @@ export const passAtK: {
       description: `k is ${one}: give a whole number from 1 to n, which is ${n}`
     })
   }
-  const verdicts = yield* judge("Estimate.passAtK", options, (value, index) => asEffect(check(value as never, index)))
+  const verdicts = yield* judge(
+    "Estimate.passAtK",
+    options,
+    (value, index) => asEffect("check", check(value as never, index))
+  )
   const correct = verdicts.filter(Boolean).length
   const estimate = (k: number) => passAtKOf({ n, correct, k })
   return typeof k === "number" ? estimate(k) : k.map(estimate)
@@ -277,8 +283,11 @@ export interface VoteOptions<A, V> {
    *
    * @default the whole value
    */
-  readonly by?: ((value: A, index: number) => V) | undefined
+  readonly by?: ((value: A, index: number) => V & NoPromise<V>) | undefined
 }
+
+/** Two promises are equal by content, so a vote of promises would be of one mind. */
+type NoPromise<V> = [V] extends [PromiseLike<unknown>] ? "Return an effect, as by Effect.promise" : unknown
 
 /**
  * The samples of a vote, and the answer of each.
@@ -385,7 +394,8 @@ export const majority: {
   }
 ) {
   const { answerOf = identity<string>, by = (sample: string) => answerOf(sample), spec } = options
-  const vote = (value: unknown, index: number) => asEffect(by(value as never, index)) as Effect.Effect<unknown, E, R>
+  const vote = (value: unknown, index: number) =>
+    asEffect("by", by(value as never, index)) as Effect.Effect<unknown, E, R>
   if (spec === undefined) return countVotes(yield* judge("Estimate.majority", options, vote))
   const parse = Output.parse(spec)
   const results = yield* judge("Estimate.majority", options, (value, index) => {

@@ -23,7 +23,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { IndependentModel } from "./IndependentModel.ts"
-import { overModel } from "./internal/model/overModel.ts"
+import { modelBeneath, overModel } from "./internal/model/overModel.ts"
 import { peekUnobserved } from "./internal/model/peek.ts"
 import { tellingOfRaces } from "./internal/model/races.ts"
 import { Readers } from "./internal/model/reader.ts"
@@ -176,7 +176,7 @@ export const layer: Layer.Layer<LlmModel.LlmModel | IndependentModel, never, Llm
   "Independent.layer",
   (_, scope) =>
     Effect.map(
-      Scope.provide(Effect.flatMap(LlmModel.LlmModel, make), scope),
+      Scope.provide(Effect.flatMap(modelBeneath("Independent.layer", LlmModel.LlmModel), make), scope),
       (model) => Context.make(LlmModel.LlmModel, model).pipe(Context.add(IndependentModel, model))
     )
 )

@@ -24,7 +24,7 @@ import { checkCount } from "./internal/model/checkCount.ts"
 import { CurrentFork } from "./internal/model/currentFork.ts"
 import { CurrentRetry } from "./internal/model/currentRetry.ts"
 import type { Options } from "./internal/model/generation.ts"
-import { overModel } from "./internal/model/overModel.ts"
+import { modelBeneath, overModel } from "./internal/model/overModel.ts"
 import { makeRequests } from "./internal/model/requests.ts"
 import { sampling, text } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
@@ -214,7 +214,7 @@ export const retry = (
   schedule?: Schedule.Schedule<unknown, ProviderError>
 ): Layer.Layer<LlmModel, never, LlmModel> =>
   overModel("LlmModel.retry", () =>
-    Effect.map(LlmModel, (model) => {
+    Effect.map(modelBeneath("LlmModel.retry", LlmModel), (model) => {
       const retry = Retry.make(schedule)
       // The request retries, not the draw, so that its tries are one request in events and in `Usage`.
       const draw: Model["draw"] = (key, position, batch, options) =>

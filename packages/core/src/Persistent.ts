@@ -47,7 +47,7 @@ import type {
 import { excluding } from "./internal/model/excludeFinishReasons.ts"
 import { finish } from "./internal/model/finish.ts"
 import { lookAhead } from "./internal/model/lookAhead.ts"
-import { markOverModel, notMerged } from "./internal/model/overModel.ts"
+import { markOverModel, modelBeneath, notMerged } from "./internal/model/overModel.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
 import { replicationMiss } from "./internal/model/replicationMiss.ts"
 import { adoptRescued, rescuePending, Reserve } from "./internal/rescue/rescue.ts"
@@ -223,7 +223,11 @@ export const layer: {
     inPlace(
       "Persistent.layer",
       options ?? {},
-      (store) => Effect.flatMap(LlmModel.LlmModel, (model) => make(model, store, options))
+      (store) =>
+        Effect.flatMap(
+          modelBeneath("Persistent.layer", LlmModel.LlmModel),
+          (model) => make(model, store, options)
+        )
     )
   ) as never
 

@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { makeCache } from "./internal/model/cache.ts"
-import { overModel } from "./internal/model/overModel.ts"
+import { modelBeneath, overModel } from "./internal/model/overModel.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
 import { makeAttached } from "./internal/model/resume.ts"
 import * as LlmModel from "./LlmModel.ts"
@@ -83,5 +83,9 @@ const firstRead = 128
  */
 export const layer: Layer.Layer<LlmModel.LlmModel | RepeatableModel, never, LlmModel.LlmModel> = overModel(
   "Repeatable.layer",
-  (_, scope) => Effect.map(Scope.provide(Effect.flatMap(LlmModel.LlmModel, make), scope), repeatableContext)
+  (_, scope) =>
+    Effect.map(
+      Scope.provide(Effect.flatMap(modelBeneath("Repeatable.layer", LlmModel.LlmModel), make), scope),
+      repeatableContext
+    )
 )

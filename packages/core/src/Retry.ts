@@ -54,7 +54,8 @@ export const sleepAndTell = (
   return Effect.sleep(silent).pipe(Effect.andThen(tell(inSeconds(rest))), Effect.andThen(Effect.sleep(rest)))
 }
 
-const inSeconds = (millis: number): string => Duration.format(Duration.seconds(Math.ceil(millis / 1000)))
+const inSeconds = (millis: number): string =>
+  Duration.format(Duration.millis(millis < 1000 ? Math.ceil(millis) : Math.ceil(millis / 1000) * 1000))
 
 type OnRetry = (wait: RetryWait) => Effect.Effect<void>
 

@@ -58,6 +58,8 @@ describe("An audit of an agent that runs eight times over a cache", () => {
       )
       const watched = yield* audited(Effect.provide(two, Audit.watch(Independent.layer, "agent")))
       assert.deepStrictEqual(watched.shared, [["cache", 0, 1], ...agents.map(() => ["agent", 0, 1])])
+      // The eight watches of the agent have the same fault, and the message has it once.
+      assert.deepStrictEqual(watched.failure!.message.split("\n").map((line) => line.split(":")[0]), ["cache", "agent"])
     }))
 
   it.effect("knows readers of one sequence by their samples, also through a Repeatable", () =>

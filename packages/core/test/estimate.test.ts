@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Estimate, Repeatable, SampleError } from "@llm-cache/core"
+import { Estimate, Independent, LlmModel, Repeatable, SampleError } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
 import { Data, Effect } from "effect"
 import { makeProvider } from "./support/provider.ts"
@@ -104,6 +104,17 @@ describe("Estimate.passAtK", () => {
         yield* Estimate.majority({ prompt: "p", n: 4, batch: 1 })
       }).pipe(Effect.provide(watchedIndependent), Effect.provide(provider.layer))
       assert.deepStrictEqual(provider.requests, [2, 2, 4, 1, 1, 1, 1])
+    }))
+
+  it.effect("says that n is invalid, and not k, if n is no whole number of at least 1", () =>
+    Effect.gen(function*() {
+      const { layer, requests } = yield* makeProvider()
+      for (const n of [0, -1, 1.5, NaN]) {
+        const estimate = Estimate.passAtK({ prompt: "p", n, k: 1, check: isRight })
+        const error = yield* Effect.flip(estimate.pipe(Effect.provide(LlmModel.stack(Independent.layer, layer))))
+        assert.strictEqual(error.message, `Estimate.passAtK: n is ${n}: give a whole number of at least 1`)
+      }
+      assert.deepStrictEqual(requests, [])
     }))
 
   it.effect("fails with InvalidInput before any draw if k is not a whole number from 1 to n", () =>

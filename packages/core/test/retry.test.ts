@@ -127,6 +127,25 @@ describe("LlmModel.retry", () => {
       assert.deepStrictEqual(messages, [`Warn A request failed, and is sent again in 1s: ${down.message}`])
     }))
 
+  it.effect.each([["20 millis", "20ms"], ["999 millis", "999ms"], ["1001 millis", "2s"]] as const)(
+    "warns of a wait of %s",
+    ([wait, says]) =>
+      Effect.gen(function*() {
+        const messages: Array<string> = []
+        const logger = Logger.make(({ message }) => {
+          messages.push(String(message))
+        })
+        const { model } = yield* TestModel.make({ script: [down, "a"] })
+        const program = one.pipe(
+          Effect.provide(LlmModel.retry(Schedule.spaced(wait))),
+          using(model),
+          Effect.provide(Logger.layer([logger]))
+        )
+        assert.deepStrictEqual(yield* afterAnHour(program), Result.succeed("a"))
+        assert.deepStrictEqual(messages, [`A request failed, and is sent again in ${says}: ${down.message}`])
+      })
+  )
+
   it.effect("works beneath and above caches, which keep their shortcuts", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make

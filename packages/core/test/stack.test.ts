@@ -8,6 +8,7 @@ import {
   Persistent,
   Repeatable,
   RepeatableModel,
+  type SampleError,
   SampleStore
 } from "@llm-cache/core"
 import { Cause, Context, Effect, Exit, Layer, ManagedRuntime, Scope } from "effect"
@@ -167,6 +168,28 @@ describe("Layers of models in one list", () => {
         assert.deepStrictEqual(provider.requests, [])
       }))
   }
+
+  it.effect("die over no model, also with the provider among them, with the way to nest them", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const persistent = Layer.orDie(Persistent.layer({ store: MemoryStore.layer }))
+      const layers = {
+        "Independent.layer": Independent.layer,
+        "Repeatable.layer": Repeatable.layer,
+        "Persistent.layer": persistent,
+        "LlmModel.retry": LlmModel.retry()
+      }
+      for (const [name, layer] of Object.entries(layers)) {
+        for (const list of [[layer], [layer, provider.layer], [provider.layer, layer]]) {
+          const program = Effect.provide(LlmModel.sampleOne("a"), Layer.mergeAll(Layer.empty, ...list))
+          const exit = yield* Effect.exit(program as Effect.Effect<string, SampleError.SampleError>)
+          assert.match(
+            Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "",
+            new RegExp(`There is no model beneath ${name}: give a provider as the last layer of LlmModel\\.stack`)
+          )
+        }
+      }
+    }))
 
   class A extends Context.Service<A, LlmModel.Model>()("A") {}
   class B extends Context.Service<B, LlmModel.Model>()("B") {}

@@ -1,8 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  Attempt,
+  Estimate,
+  Fork,
   Independent,
+  type IndependentModel,
   LlmModel,
   MemoryStore,
+  Output,
   Persistent,
   Repeatable,
   SampleError,
@@ -84,4 +89,50 @@ it.effect("A store that returns a promise ends the draw, and the next one too", 
     )
     for (const exit of exits) assert.isTrue(Exit.hasDies(exit))
     assert.deepStrictEqual(provider.requests, [])
+  }))
+
+const yes = (): never => Promise.resolve(true) as never
+const always: () => boolean = yes
+const one = LlmModel.sampleOne("p")
+const refused = Effect.andThen(one, Effect.fail("no"))
+
+const defectOf = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+  Effect.map(
+    Effect.exit(program),
+    (exit) => Exit.isFailure(exit) && Exit.hasDies(exit) ? String(Cause.squash(exit.cause)) : "no defect"
+  )
+
+const promises: ReadonlyArray<
+  [option: string, defect: Effect.Effect<string, never, IndependentModel.IndependentModel>]
+> = [
+  ["check", defectOf(Estimate.passAtK({ prompt: "p", n: 2, k: 1, check: yes }))],
+  ["check", defectOf(Estimate.passAtK({ sample: one, n: 2, k: 1, check: yes }))],
+  ["by", defectOf(Estimate.majority({ prompt: "p", n: 2, by: yes }))],
+  ["by", defectOf(Estimate.majority({ sample: one, n: 2, by: yes }))],
+  ["by", defectOf(Estimate.majority({ prompt: "p", n: 2, spec: Output.text, by: yes }))],
+  ["score", defectOf(Attempt.best(one, { n: 2, score: yes }))],
+  ["while", defectOf(Attempt.retry(refused, { times: 1, while: always }))],
+  ["until", defectOf(Attempt.retry(refused, { times: 1, until: always }))],
+  ["validate", defectOf(Output.query("p", Output.text, { validate: yes }))]
+]
+
+it.effect.each(promises)(
+  "A promise of `%s` is no value: it ends the program, with the way to mend it",
+  ([option, defect]) =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const message = yield* Effect.provide(defect, LlmModel.stack(Independent.layer, provider.layer))
+      assert.include(message, `\`${option}\` returned a promise: return an effect, as by \`Effect.promise\``)
+    })
+)
+
+it.effect("A fork's name that is no text is InvalidInput", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    for (const name of [3, undefined, null, {}]) {
+      const draw = Fork.fork(one, name as never).pipe(Effect.provide(provider.layer))
+      const { _tag, message } = yield* Effect.flip(draw)
+      assert.strictEqual(_tag, "InvalidInput")
+      assert.include(message, "no text")
+    }
   }))

@@ -187,6 +187,10 @@ describe("Votes over a prompt", () => {
       Effect.Effect<Estimate.Majority<boolean>, E | "no verdict", Needed | Judge>
     >()
     const spec = Output.sequence([Output.tag("a"), Output.code()])
+    const by = () => Promise.resolve(true)
+    expect(Estimate.majority).type.not.toBeCallableWith({ ...options, by })
+    expect(Estimate.majority).type.not.toBeCallableWith({ ...options, by, spec })
+    expect(Estimate.majority).type.not.toBeCallableWith({ sample: checked, n: 5, by })
     expect(Estimate.majority({ ...options, spec })).type.toBe<
       Effect.Effect<Estimate.SpecMajority<[string, string]>, E, Needed>
     >()

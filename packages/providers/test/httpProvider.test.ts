@@ -132,6 +132,23 @@ describe("`decode`", () => {
       }
     }))
 
+  it.effect("sends nothing, and says why, if `request` makes no body", () =>
+    Effect.gen(function*() {
+      const forms: ReadonlyArray<[request: unknown, says: string]> = [
+        [({ prompt }: HttpProvider.RequestInput) => ({ messages: JSON.parse(prompt) }), "is not valid JSON"],
+        [() => ({ count: 1n }), "BigInt"],
+        [() => undefined, "returned no object"]
+      ]
+      for (const [request, says] of forms) {
+        const server = yield* makeServer(outputs())
+        const draw = LlmModel.sampleOne("Hello").pipe(sampling(server.url, { request: request as never }))
+        const { description } = reasonOf(yield* Effect.flip(draw), "BadRequest")
+        assert.include(description, "`request` makes no body of the prompt")
+        assert.include(description, says)
+        assert.deepStrictEqual(server.received, [])
+      }
+    }))
+
   it.effect("gives the reason of an error in an answer that it cannot read", () =>
     Effect.gen(function*() {
       const reply = json(200, { error: { code: 429, message: "slow down" } })

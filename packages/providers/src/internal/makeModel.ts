@@ -1,5 +1,6 @@
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
+import { BadRequest } from "@llm-cache/core/SampleError"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import { bodyJsonUnsafe } from "effect/http/HttpClientRequest"
@@ -42,10 +43,22 @@ export const makeModel = Effect.fnUntraced(function*(
         n,
         onRetry,
         estimatedTokens: estimateTokens({ texts: [prompt, system ?? ""], samples: n, outputTokens }),
-        send: (request, details) => {
-          const body = protocol.requestBody({ model, temperature, system, parameters: sent }, prompt, n)
-          return sendRequest(client, protocol.readAnswer, bodyJsonUnsafe(request, body), timeout, details)
-        }
+        send: (request, details) =>
+          Effect.flatMap(
+            Effect.try({
+              try: () =>
+                bodyJsonUnsafe(
+                  request,
+                  protocol.requestBody({ model, temperature, system, parameters: sent }, prompt, n)
+                ),
+              // A `request` of one's own throws for a prompt that it cannot use.
+              catch: (error) => {
+                const words = details.excerpt(error instanceof Error ? error.message : String(error))
+                return new BadRequest({ description: `\`request\` makes no body of the prompt (${words})` })
+              }
+            }),
+            (request) => sendRequest(client, protocol.readAnswer, request, timeout, details)
+          )
       })
   })
 })

@@ -61,6 +61,6 @@ export const retryAttempt = <A, E, R, E2, R2>(
 
 const isRetried = Effect.fnUntraced(function*<E, E2, R2>(options: RetryOptions<E, E2, R2>, error: E) {
   if (!isRetryable(error)) return false
-  if (options.while !== undefined && !(yield* asEffect(options.while(error)))) return false
-  return options.until === undefined || !(yield* asEffect(options.until(error)))
+  if (options.while !== undefined && !(yield* asEffect("while", options.while(error)))) return false
+  return options.until === undefined || !(yield* asEffect("until", options.until(error)))
 })

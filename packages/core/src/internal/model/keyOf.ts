@@ -25,12 +25,12 @@ export const keyOf = (
       description:
         "the prompt has a lone surrogate, which no request and no file can hold: repair it with `prompt.toWellFormed()`"
     })
-    : path.some((name) => name === "" || !name.isWellFormed())
+    : path.some((name) => typeof name !== "string" || name === "" || !name.isWellFormed())
     ? new InvalidInput({
       module: "Fork.fork",
       description: `the fork ${
         JSON.stringify(path)
-      } has a name that is empty, or has a lone surrogate: give it another one`
+      } has a name that is no text, is empty, or has a lone surrogate: give it another one`
     })
     : new Key(identity, prompt, path)
 }

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 
 type Build<ROut, E, R> = (memoMap: Layer.MemoMap, scope: Scope.Scope) => Effect.Effect<Context.Context<ROut>, E, R>
@@ -14,6 +15,17 @@ export const notMerged = <ROut, E, R>(name: string, build: Build<ROut, E, R>): L
 /** The same, of a model over the model beneath. */
 export const overModel = <ROut, E, R>(name: string, build: Build<ROut, E, R>): Layer.Layer<ROut, E, R> =>
   markOverModel(notMerged(name, build))
+
+/** The model beneath a layer. A list of layers gives none of its elements to another, and the types allow for that. */
+export const modelBeneath = <I, M>(name: string, service: Context.Key<I, M>): Effect.Effect<M, never, I> =>
+  Effect.flatMap(
+    Effect.context<I>(),
+    (context) =>
+      Option.match(Context.getOption(context, service), {
+        onNone: () => Effect.die(new Error(noModel(name))),
+        onSome: Effect.succeed
+      })
+  )
 
 export const markOverModel = <L extends Layer.Any>(layer: L): L => Object.assign(layer, { [TypeId]: TypeId })
 
@@ -60,3 +72,7 @@ const elementScope = (scope: Scope.Scope): Scope.Scope | undefined => {
 const merged = (one: string, other: string) =>
   `${one} and ${other} are merged in one list. Each of them takes the model beneath the list, so one of them would have ` +
   `no effect. Nest them: LlmModel.stack(outermost, …, provider), or one Effect.provide for each`
+
+const noModel = (name: string) =>
+  `There is no model beneath ${name}: give a provider as the last layer of LlmModel.stack, or by an Effect.provide behind ` +
+  "this one. A list, such as Effect.provide([…]), gives none of its layers to another"

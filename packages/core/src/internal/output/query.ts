@@ -35,7 +35,7 @@ export const drawUntilAccepted = <
     const attempt = Effect.gen(function*(): Effect.fn.Return<A, Failure, R | Effect.Services<V>> {
       const sample = yield* draw
       const value = yield* Effect.mapError(parse(sample), reject(sample))
-      const verdict: Verdict = validate === undefined ? true : yield* asEffect(validate(value))
+      const verdict: Verdict = validate === undefined ? true : yield* asEffect("validate", validate(value))
       if (verdict === true || verdict === undefined) return value
       return yield* reject(sample)(new OutputRefused({ reason: verdict === false ? undefined : verdict }))
     })
