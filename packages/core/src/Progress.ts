@@ -98,9 +98,6 @@ export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, E
         description: "interval is not above zero: give a longer time, or leave it out"
       })
     }
-    const terminal = isInPlace
-      ? makeTerminalLine(output, printersBeside(output))
-      : makeLog(output)
     const counter = new UsageCounter()
     const inFlight = new Set<string>()
     const retrying = new Set<string>()
@@ -139,9 +136,11 @@ export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, E
         `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} samples/s`
       ].join(", ")
     })
+    const terminal = yield* Effect.acquireRelease(
+      Effect.sync(() => isInPlace ? makeTerminalLine(output, printersBeside(output)) : makeLog(output)),
+      (terminal) => Effect.map(line, terminal.close)
+    )
     const show = Effect.map(line, terminal.show)
-
-    yield* Effect.addFinalizer(() => Effect.map(line, terminal.close))
     yield* Effect.sleep(interval.value).pipe(
       Effect.andThen(Effect.suspend(() => isInPlace || changes !== shown ? show : Effect.void)),
       Effect.forever,
