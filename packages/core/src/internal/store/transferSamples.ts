@@ -1,134 +1,123 @@
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Key } from "../../Key.ts"
 import type { Drawn, Entry } from "../../Sample.ts"
 import { SampleConflict, type StoreError } from "../../SampleError.ts"
-import type { KeyFilter, Store } from "../../SampleStore.ts"
-import type { MergeOptions, TransferResult, VerifyOptions } from "../../Transfer.ts"
-import { progressSince } from "../progressSince.ts"
+import type { Store } from "../../SampleStore.ts"
+import type { MergeOptions, TransferResult } from "../../Transfer.ts"
 import { sha256 } from "../sha256.ts"
 import { readAll } from "./readAll.ts"
+import { chunk, concurrency, readSamples } from "./readSamples.ts"
 import { contentOf, isSameSample } from "./sameSample.ts"
 import { sampleName } from "./sampleName.ts"
 
-/** How many samples of a key are read at a time. */
-const chunk = 256
-
-/** How many samples or keys are in progress at once. */
-const concurrency = 16
-
-/**
- * Reads every sample of a store, those of a key in order and some at a time. After a sample that cannot be read it
- * continues if `onDamaged` does. Returns how many keys and samples there are.
- */
-export const readSamples = <E1, E2>(
-  store: Store,
-  { filter = () => true, leftovers, onProgress = () => Effect.void }: VerifyOptions & KeyFilter,
-  onDamaged: (error: StoreError) => Effect.Effect<void, E1>,
-  visit: (
-    key: Key,
-    samples: Stream.Stream<Arr.NonEmptyReadonlyArray<Entry>, StoreError | E1>
-  ) => Effect.Effect<void, E2>
-) =>
-  Effect.gen(function*() {
-    const listed = store.keys({ leftovers }).pipe(
-      Stream.filter((element) => Result.isFailure(element) || filter(element.success.key))
-    )
-    const total = yield* Stream.runFold(
-      listed,
-      () => ({ keys: 0, samples: 0 }),
-      (sum, element) =>
-        Result.isFailure(element) ? sum : { keys: sum.keys + 1, samples: sum.samples + element.success.samples }
-    )
-    const start = yield* Clock.currentTimeMillis
-    let done = 0
-    const progress = (some: number) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        done += some
-        return onProgress(progressSince(start, now, done, Math.max(done, total.samples)))
-      })
-    const entriesOf = (key: Key) =>
-      Stream.fromIterableEffect(Effect.map(store.positions(key), Arr.chunksOf(chunk))).pipe(
-        Stream.mapEffect((positions) =>
-          Effect.tap(readAll(store, key, positions, onDamaged), progress(positions.length))
-        ),
-        Stream.filter(Arr.isReadonlyArrayNonEmpty)
-      )
-    yield* listed.pipe(
-      Stream.mapEffect(
-        (element): Effect.Effect<void, StoreError | E1 | E2> =>
-          Result.isFailure(element)
-            ? onDamaged(element.failure)
-            : visit(element.success.key, entriesOf(element.success.key)),
-        { concurrency }
-      ),
-      Stream.runDrain
-    )
-    return total
-  })
-
 /** Puts the samples of one store into another, each at its position. */
-export const transferSamples = Effect.fnUntraced(function*(
+export const transferSamples = (
   from: Store,
   to: Store,
   options: MergeOptions = {}
-): Effect.fn.Return<TransferResult, StoreError | SampleConflict> {
-  const { damaged: ifDamaged = "fail", ifDifferent = "fail" } = options
-  const damaged: Array<StoreError> = []
-  const counts = { copied: 0, present: 0, kept: 0, replaced: 0, appended: 0 }
+): Effect.Effect<TransferResult, StoreError | SampleConflict> =>
+  Effect.suspend(() => {
+    const transfer = new Transferring(from, to, options)
+    return Effect.map(readSamples(from, options, transfer.onDamaged, transfer.visit), () => transfer.result)
+  })
 
-  const place = (target: Target, entries: Arr.NonEmptyReadonlyArray<Entry>) =>
-    Effect.gen(function*(): Effect.fn.Return<void, StoreError | SampleConflict> {
+/** A transfer in progress. */
+class Transferring {
+  readonly #from: Store
+  readonly #to: Store
+  readonly #ifDamaged: "fail" | "skip"
+  readonly #ifDifferent: "fail" | "ours" | "theirs" | "append"
+  readonly #damaged: Array<StoreError> = []
+  readonly #counts = { copied: 0, present: 0, kept: 0, replaced: 0, appended: 0 }
+
+  constructor(from: Store, to: Store, { damaged = "fail", ifDifferent = "fail" }: MergeOptions) {
+    this.#from = from
+    this.#to = to
+    this.#ifDamaged = damaged
+    this.#ifDifferent = ifDifferent
+  }
+
+  get result(): TransferResult {
+    return { ...this.#counts, damaged: this.#damaged }
+  }
+
+  readonly onDamaged = (error: StoreError): Effect.Effect<void, StoreError> =>
+    this.#ifDamaged === "fail" ? Effect.fail(error) : Effect.sync(() => void this.#damaged.push(error))
+
+  /** Puts the samples of a key. */
+  readonly visit = (
+    key: Key,
+    samples: Stream.Stream<Arr.NonEmptyReadonlyArray<Entry>, StoreError>
+  ): Effect.Effect<void, StoreError | SampleConflict> =>
+    Effect.gen({ self: this }, function*() {
+      yield* this.#to.prepare(key)
+      const held = new Set(yield* this.#to.positions(key))
+      const target: Target = { key, held, differing: [], contents: held.size === 0 ? new Map() : undefined }
+      yield* Stream.runForEach(samples, (entries) => this.#place(target, entries))
+      // Last, so that no other sample finds its position taken by an appended one.
+      yield* this.#ifDifferent === "append" ? this.#append(target) : this.#replace(target)
+    })
+
+  readonly #place = (target: Target, entries: Arr.NonEmptyReadonlyArray<Entry>) =>
+    Effect.gen({ self: this }, function*(): Effect.fn.Return<void, StoreError | SampleConflict> {
       const { differing, held, key } = target
       const isHeld = ({ position }: Entry) => held.has(position)
       const taken = entries.filter(isHeld)
-      const fresh = yield* withoutMoved(target, entries.filter((entry) => !isHeld(entry)))
+      const fresh = yield* this.#withoutMoved(target, entries.filter((entry) => !isHeld(entry)))
       if (Arr.isReadonlyArrayNonEmpty(fresh)) {
-        const positions = yield* to.put(key, fresh, "drop")
+        const positions = yield* this.#to.put(key, fresh, "drop")
         for (const { position } of fresh) held.add(position)
         const lost: Array<Entry> = []
         for (const [i, entry] of fresh.entries()) {
           if (positions[i] === undefined) lost.push(entry)
-          else if (ifDifferent === "append") addContent(target.contents, entry)
+          else if (this.#ifDifferent === "append") addContent(target.contents, entry)
         }
-        counts.copied += fresh.length - lost.length
+        this.#counts.copied += fresh.length - lost.length
         // Another writer was first.
         taken.push(...lost)
       }
-      const own = yield* Effect.forEach(taken, ({ position }) => ownSample(key, position), { concurrency })
+      const own = yield* Effect.forEach(taken, ({ position }) => this.#ownSample(key, position), { concurrency })
       for (const [i, entry] of taken.entries()) {
         const sample = own[i]
-        if (sample === "damaged") counts.kept++
-        else if (sample !== undefined && isSameSample(sample, entry.drawn)) counts.present++
-        else if (ifDifferent === "ours") counts.kept++
-        else if (ifDifferent === "fail" && sample !== undefined) {
+        if (sample === "damaged") this.#counts.kept++
+        else if (sample !== undefined && isSameSample(sample, entry.drawn)) this.#counts.present++
+        else if (this.#ifDifferent === "ours") this.#counts.kept++
+        else if (this.#ifDifferent === "fail" && sample !== undefined) {
           const [ours, theirs] = [sample.text, entry.drawn.text]
-          return yield* new SampleConflict({ key, position: entry.position, ours, theirs, from: from.id, to: to.id })
+          return yield* new SampleConflict({
+            key,
+            position: entry.position,
+            ours,
+            theirs,
+            from: this.#from.id,
+            to: this.#to.id
+          })
         } else differing.push(entry)
       }
     })
 
   // With "append": the samples that `to` does not have at another position. Samples without a name are not looked up.
-  const withoutMoved = (target: Target, entries: ReadonlyArray<Entry>) =>
-    Effect.gen(function*(): Effect.fn.Return<ReadonlyArray<Entry>, StoreError> {
-      if (ifDifferent !== "append" || !entries.some(({ drawn }) => sampleName(drawn) !== undefined)) return entries
-      const contents = yield* contentsOf(target)
+  readonly #withoutMoved = (target: Target, entries: ReadonlyArray<Entry>) =>
+    Effect.gen({ self: this }, function*(): Effect.fn.Return<ReadonlyArray<Entry>, StoreError> {
+      if (this.#ifDifferent !== "append" || !entries.some(({ drawn }) => sampleName(drawn) !== undefined)) {
+        return entries
+      }
+      const contents = yield* this.#contentsOf(target)
       const seen = new Set<string>()
       const missing = entries.filter(({ drawn }) => {
         const content = contentOf(drawn)
         if (sampleName(drawn) === undefined) return true
         return !contents.has(content) && seen.size < seen.add(content).size
       })
-      counts.present += entries.length - missing.length
+      this.#counts.present += entries.length - missing.length
       return missing
     })
 
-  const contentsOf = (target: Target): Effect.Effect<Contents, StoreError> =>
+  readonly #contentsOf = (target: Target): Effect.Effect<Contents, StoreError> =>
     target.contents !== undefined ? Effect.succeed(target.contents) : Effect.map(
-      readAll(to, target.key, [...target.held].sort((a, b) => a - b), () => Effect.void),
+      readAll(this.#to, target.key, [...target.held].sort((a, b) => a - b), () => Effect.void),
       (entries) => {
         const contents: Contents = target.contents = new Map()
         for (const entry of entries) addContent(contents, entry)
@@ -137,28 +126,28 @@ export const transferSamples = Effect.fnUntraced(function*(
     )
 
   // A damaged sample of `to` can be replaced, or skipped.
-  const ownSample = (key: Key, position: number): Effect.Effect<Drawn | "damaged" | undefined, StoreError> =>
+  readonly #ownSample = (key: Key, position: number): Effect.Effect<Drawn | "damaged" | undefined, StoreError> =>
     Effect.catchIf(
-      to.get(key, position),
-      (error) => error.kind === "Damaged" && (ifDifferent === "theirs" || ifDamaged === "skip"),
+      this.#to.get(key, position),
+      (error) => error.kind === "Damaged" && (this.#ifDifferent === "theirs" || this.#ifDamaged === "skip"),
       (error): Effect.Effect<"damaged" | undefined> =>
         Effect.sync(() => {
-          if (ifDifferent === "theirs") return undefined
-          damaged.push(error)
+          if (this.#ifDifferent === "theirs") return undefined
+          this.#damaged.push(error)
           return "damaged"
         })
     )
 
-  const append = (target: Target) =>
-    Effect.gen(function*(): Effect.fn.Return<void, StoreError> {
+  readonly #append = (target: Target) =>
+    Effect.gen({ self: this }, function*(): Effect.fn.Return<void, StoreError> {
       const { differing, held, key } = target
       // The lowest position that may be free.
       let free = 0
       for (const entries of Arr.chunksOf(differing, chunk)) {
-        const contents = yield* contentsOf(target)
-        const placed = (yield* withoutMoved(target, entries)).map((entry): Entry => {
+        const contents = yield* this.#contentsOf(target)
+        const placed = (yield* this.#withoutMoved(target, entries)).map((entry): Entry => {
           const { drawn } = entry
-          const id = idOf(from, key, entry)
+          const id = idOf(this.#from, key, entry)
           // A sample without a name may have been appended before: the store finds its id from this position on.
           const at = sampleName(drawn) === undefined &&
             contents.get(contentOf(drawn))?.find((position) => position >= entry.position)
@@ -167,11 +156,11 @@ export const transferSamples = Effect.fnUntraced(function*(
           return { drawn, id, position: free++ }
         })
         if (!Arr.isReadonlyArrayNonEmpty(placed)) continue
-        const positions = yield* to.put(key, placed, "append")
+        const positions = yield* this.#to.put(key, placed, "append")
         for (const [i, at] of positions.entries()) {
           if (at === undefined) continue
-          if (held.has(at)) counts.present++
-          else counts.appended++
+          if (held.has(at)) this.#counts.present++
+          else this.#counts.appended++
           held.add(at)
           addContent(contents, { position: at, drawn: placed[i]!.drawn })
         }
@@ -179,35 +168,20 @@ export const transferSamples = Effect.fnUntraced(function*(
     })
 
   // If the put fails, the sample that was removed is put back. Uninterruptible, so that the position has one of the two.
-  const replace = ({ differing, key }: Target) =>
+  readonly #replace = ({ differing, key }: Target) =>
     Effect.forEach(differing, (entry) =>
-      Effect.uninterruptible(Effect.gen(function*() {
+      Effect.uninterruptible(Effect.gen({ self: this }, function*() {
         const { position } = entry
-        const own = yield* ownSample(key, position)
+        const own = yield* this.#ownSample(key, position)
         const [at] = yield* Effect.onError(
-          Effect.andThen(to.remove(key, [position]), to.put(key, [entry], "drop")),
-          () => typeof own === "object" ? Effect.exit(to.put(key, [{ position, drawn: own }], "drop")) : Effect.void
+          Effect.andThen(this.#to.remove(key, [position]), this.#to.put(key, [entry], "drop")),
+          () =>
+            typeof own === "object" ? Effect.exit(this.#to.put(key, [{ position, drawn: own }], "drop")) : Effect.void
         )
-        if (at === undefined) counts.kept++
-        else counts.replaced++
+        if (at === undefined) this.#counts.kept++
+        else this.#counts.replaced++
       })), { discard: true })
-
-  yield* readSamples(
-    from,
-    options,
-    (error) => ifDamaged === "fail" ? Effect.fail(error) : Effect.sync(() => void damaged.push(error)),
-    (key, samples) =>
-      Effect.gen(function*() {
-        yield* to.prepare(key)
-        const held = new Set(yield* to.positions(key))
-        const target: Target = { key, held, differing: [], contents: held.size === 0 ? new Map() : undefined }
-        yield* Stream.runForEach(samples, (entries) => place(target, entries))
-        // Last, so that no other sample finds its position taken by an appended one.
-        yield* ifDifferent === "append" ? append(target) : replace(target)
-      })
-  )
-  return { ...counts, damaged }
-})
+}
 
 /** A key of `to`, while samples are put there. */
 interface Target {
