@@ -329,5 +329,5 @@ const listed = (
 export const format = (explanation: Explanation): string => {
   const { identity, path, position, promptHash } = explanation
   const head = `${identity.toString()}${forkSuffix(path)}, prompt ${promptHash.slice(0, 8)}, position ${position}`
-  return `${head}\n${verdictLines(explanation).map((line) => `  ${line}`).join("\n")}`
+  return `${head}\n${verdictLines(explanation).join("\n").replace(/^/gm, "  ")}`
 }

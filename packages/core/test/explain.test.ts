@@ -148,7 +148,7 @@ describe("A miss is explained as", () => {
           "stored line",
           "asked lines"
         ]]])
-        assert.include(Explain.format(explanation), "Nearest of 2000: ")
+        assert.include(Explain.format(explanation), "Nearest of 2,000: ")
         assert.include(Explain.format(explanation), "2026-11-[-24-]{+25+}")
         assert.include(Explain.format(explanation), "[-one-]{+two+} [-line-]{+lines+}")
       }),
@@ -166,6 +166,23 @@ describe("A miss is explained as", () => {
         draw(identity, "Please write a short and simple text about zygotes")
       )
       assert.strictEqual(explanation.verdict === "near" ? explanation.nearest.prompt : "", "An essay on zygotes")
+    }))
+
+  it.effect("near: the one with the words in the same order, if all prompts have the same words", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const identity = yield* identityOf()
+      const directions = ["left", "right", "up", "down", "back"]
+      // Each problem has another order of the same words.
+      const path = (i: number) =>
+        Array.from({ length: 40 }, (_, step) => directions[Math.floor(1e4 * Math.abs(Math.sin(i * 40 + step))) % 5])
+          .join(" ")
+      const on = (day: number, i: number) => `Today is 2026-11-${day}.\nProblem ${i}: go ${path(i)}.`
+      for (let i = 0; i < 60; i++) yield* put(store, identity, on(29, i))
+      // The new date has a word that one other problem has, as its number.
+      const explanation = yield* Explain.miss(store, draw(identity, on(30, 47)))
+      assert.strictEqual(explanation.verdict === "near" ? explanation.nearest.prompt : "", on(29, 47))
+      assert.match(Explain.format(explanation), /\n {2}Today is 2026-11-\[-29-\]\{\+30\+\}\.\n {2}Problem/)
     }))
 
   it.effect("near: the template, if nothing rare is shared", () =>

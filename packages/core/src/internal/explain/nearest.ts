@@ -5,8 +5,10 @@ const mostKept = 100_000
 
 interface Candidate<A> {
   readonly of: A
-  /** The words that it shares with the text. */
+  /** What it shares with the text: words, and pairs of neighbours. */
   readonly shared: Uint32Array
+  /** How many of the shared are words; they come first. */
+  readonly sharedWords: number
   readonly words: number
 }
 
@@ -20,19 +22,29 @@ export interface Nearest<A> {
 }
 
 /**
- * Finds the text that shares most words with another, each weighed by its inverse document frequency: words that all texts
- * have say nothing. (Spärck Jones, "A statistical interpretation of term specificity", 1972.)
+ * Finds the text that shares most words and pairs of neighbours with another, each weighed by its inverse document frequency:
+ * words that all texts have say nothing. (Spärck Jones, "A statistical interpretation of term specificity", 1972.) Pairs tell
+ * texts apart that have the same words in another order.
  */
 export class NearestText<A> {
-  readonly #ids: ReadonlyMap<string, number>
-  /** In how many texts each word is. */
+  readonly #words: ReadonlyMap<string, number>
+  /** A pair as the number of its first word times the count of words, plus that of its second. Their ids follow the words'. */
+  readonly #pairs = new Map<number, number>()
+  /** In how many texts each word or pair is. */
   readonly #frequencies: Float64Array
+  /** The last text that had the word or pair. */
+  readonly #lastSeen: Float64Array
   readonly #candidates: Array<Candidate<A>> = []
   #compared = 0
 
   constructor(text: string) {
-    this.#ids = new Map(Array.from(wordsOf(text), (word, id) => [word, id]))
-    this.#frequencies = new Float64Array(this.#ids.size)
+    const words = wordsOf(text)
+    this.#words = new Map(Array.from(new Set(words), (word, id) => [word, id]))
+    for (const pair of this.#pairsOf(words)) {
+      if (!this.#pairs.has(pair)) this.#pairs.set(pair, this.#words.size + this.#pairs.size)
+    }
+    this.#frequencies = new Float64Array(this.#words.size + this.#pairs.size)
+    this.#lastSeen = new Float64Array(this.#frequencies.length)
   }
 
   get compared(): number {
@@ -42,37 +54,62 @@ export class NearestText<A> {
   add(text: string, of: A): void {
     const words = wordsOf(text)
     const shared: Array<number> = []
-    for (const word of words) {
-      const id = this.#ids.get(word)
-      if (id === undefined) continue
-      shared.push(id)
-      this.#frequencies[id]!++
-    }
     this.#compared++
-    if (shared.length === 0) return
-    this.#candidates.push({ of, shared: Uint32Array.from(shared), words: words.size })
-    if (this.#candidates.length >= mostKept) this.#candidates.splice(0, Infinity, this.#best()!.candidate)
+    const see = (id: number | undefined) => {
+      if (id === undefined || this.#lastSeen[id] === this.#compared) return
+      this.#lastSeen[id] = this.#compared
+      this.#frequencies[id]!++
+      shared.push(id)
+    }
+    for (const word of words) see(this.#words.get(word))
+    const sharedWords = shared.length
+    if (sharedWords === 0) return
+    for (const pair of this.#pairsOf(words)) see(this.#pairs.get(pair))
+    this.#candidates.push({ of, shared: Uint32Array.from(shared), sharedWords, words: new Set(words).size })
+    if (this.#candidates.length >= mostKept) this.#candidates.splice(0, Infinity, this.#best()!)
   }
 
   find(): Nearest<A> | undefined {
     const best = this.#best()
     if (best === undefined) return undefined
-    const { candidate: { of, shared, words }, weighed } = best
-    return { of, similarity: shared.length / (this.#ids.size + words - shared.length), weighed }
+    const { of, shared, sharedWords, words } = best
+    const weights = this.#weights()
+    return {
+      of,
+      similarity: sharedWords / (this.#words.size + words - sharedWords),
+      weighed: sum(weights, shared.subarray(0, sharedWords)) / sum(weights, this.#words.values())
+    }
   }
 
-  #best(): { readonly candidate: Candidate<A>; readonly weighed: number } | undefined {
-    const weights = this.#frequencies.map((frequency) => Math.log((this.#compared + 1) / (frequency + 0.5)))
-    const all = weights.reduce((sum, weight) => sum + weight, 0)
+  *#pairsOf(words: ReadonlyArray<string>): Generator<number> {
+    let last: number | undefined
+    for (const word of words) {
+      const id = this.#words.get(word)
+      if (id !== undefined && last !== undefined) yield last * this.#words.size + id
+      last = id
+    }
+  }
+
+  #weights(): Float64Array {
+    return this.#frequencies.map((frequency) => Math.log((this.#compared + 1) / (frequency + 0.5)))
+  }
+
+  #best(): Candidate<A> | undefined {
+    const weights = this.#weights()
     let best: { readonly candidate: Candidate<A>; readonly score: number } | undefined
     for (const candidate of this.#candidates) {
-      let score = 0
-      for (const id of candidate.shared) score += weights[id]!
+      const score = sum(weights, candidate.shared)
       // Of equals, the one with the fewest words of its own.
       const isBetter = best === undefined || score > best.score + 1e-9 ||
         (score > best.score - 1e-9 && candidate.words < best.candidate.words)
       if (isBetter) best = { candidate, score }
     }
-    return best && { candidate: best.candidate, weighed: best.score / all }
+    return best?.candidate
   }
+}
+
+const sum = (weights: Float64Array, ids: Iterable<number>): number => {
+  let sum = 0
+  for (const id of ids) sum += weights[id]!
+  return sum
 }

@@ -38,7 +38,7 @@ export const verdictLines = (explanation: Explanation): ReadonlyArray<string> =>
     case "near": {
       const { compared, differences, nearest: { hash, samples } } = explanation
       return [
-        `The prompt is not stored. Nearest of ${compared}: ${hash.slice(0, 8)}, ${count(samples, "sample")}`,
+        `The prompt is not stored. Nearest of ${number(compared)}: ${hash.slice(0, 8)}, ${count(samples, "sample")}`,
         ...some(
           differences.map(({ edits, message, role }) =>
             `${message === undefined ? "" : `message ${message} (${role}): `}${marked(edits)}`
@@ -50,7 +50,7 @@ export const verdictLines = (explanation: Explanation): ReadonlyArray<string> =>
       const { compared, identities } = explanation
       return [
         compared > 0
-          ? `The prompt is not stored, and none of the ${compared} prompts of this model is similar.`
+          ? `The prompt is not stored, and none of the ${number(compared)} prompts of this model is similar.`
           : "Nothing is stored for this model and its parameters.",
         ...identities.length === 0 ? ["The cache is empty."] : [`Stored are: ${identities.map(String).join("; ")}`]
       ]
@@ -58,7 +58,9 @@ export const verdictLines = (explanation: Explanation): ReadonlyArray<string> =>
   }
 }
 
-const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`
+const number = (n: number): string => n.toLocaleString("en-US")
+
+const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? "" : "s"}`
 
 const some = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
   lines.length <= 5 ? lines : [...lines.slice(0, 5), `… and ${lines.length - 5} more`]

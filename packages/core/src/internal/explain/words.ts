@@ -1,8 +1,8 @@
 /** A text in pieces that give it back: words, and everything between them by character. */
 export const piecesOf = (text: string): ReadonlyArray<string> => text.match(pieces) ?? []
 
-/** The different words of a text. */
-export const wordsOf = (text: string): ReadonlySet<string> => new Set(text.match(words))
+/** The words of a text, in order. */
+export const wordsOf = (text: string): ReadonlyArray<string> => text.match(words) ?? []
 
 // Scripts without spaces have a word for each character.
 const single = String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]`
