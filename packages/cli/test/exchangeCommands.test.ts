@@ -171,6 +171,30 @@ describe("batch", () => {
     assert.deepInclude(objects(again.stdout)[0], { requests: 1, present: 12 })
   })
 
+  it("make adds up the counts of a prompt that several lines have", async () => {
+    const prompts = write("several.jsonl", lines({ prompt: "twice", count: 2 }, { prompt: "twice", count: 3 }))
+    const samples = write(
+      "two.jsonl",
+      lines(...[0, 1].map((position) => ({ model: "m", prompt: "twice", position, text: "x" })))
+    )
+    await cli(["import", samples, "--cache", at("several")])
+    const made = await cli(
+      [
+        "batch",
+        "make",
+        at("several-batch.jsonl"),
+        "--prompts",
+        prompts,
+        "--model",
+        "m",
+        "--cache",
+        at("several"),
+        "--json"
+      ]
+    )
+    assert.deepStrictEqual(objects(made.stdout), [{ kind: "summary", requests: 3, present: 2, unfit: 0 }])
+  })
+
   it("make writes no file over another, and Anthropic's form if asked", async () => {
     const prompts = write(
       "claude.jsonl",

@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as MemoryStore from "@llm-cache/core/MemoryStore"
+import * as SampleStore from "@llm-cache/core/SampleStore"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import { chat, completion, contents, file, imported, importedBatch, lines } from "./support/exchange.ts"
@@ -47,6 +49,25 @@ describe("the answers of an OpenAI batch", () => {
       })
       const again = yield* importedBatch([answers], sent, { to })
       assert.deepStrictEqual(again.counts, { copied: 0, present: 3, skipped: 0, damaged: 0 })
+    }))
+
+  it.effect("in any number are placed without reading the samples of a key again", () =>
+    Effect.gen(function*() {
+      const ids = Array.from({ length: 1000 }, (_, i) => `r${i}`)
+      const sent = yield* file("batch.jsonl", lines(...ids.map((id) => request(id, chat("A number?")))))
+      const answers = yield* file("output.jsonl", lines(...ids.map((id) => answer(id, completion(id, `n ${id}`)))))
+      const store = yield* MemoryStore.make
+      let read = 0
+      const to = SampleStore.make({
+        ...store,
+        getMany: (key, start, n) =>
+          Effect.tap(store.getMany(key, start, n), ({ length }) => Effect.sync(() => void (read += length)))
+      })
+      const { counts } = yield* importedBatch([answers], sent, { to })
+      assert.deepInclude(counts, { copied: 1000, present: 0 })
+      assert.strictEqual(read, 0)
+      assert.deepInclude((yield* importedBatch([answers], sent, { to })).counts, { copied: 0, present: 1000 })
+      assert.strictEqual(read, 1000)
     }))
 
   it.effect("that are errors, torn, foreign or missing are told, and the others imported", () =>

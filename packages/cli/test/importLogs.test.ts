@@ -282,19 +282,30 @@ describe("logs.db of llm", () => {
         node.run("n4", "n3", "m2", 4)
         node.run("n5", null, "m3", 1)
         node.run("n6", "n5", "m2", 2)
+        message.run("m4", "system", text("Be brief."))
+        node.run("n7", null, "m4", 1)
+        node.run("n8", "n7", "m1", 2)
+        node.run("n9", "n8", "m2", 3)
+        node.run("n10", "n9", "m2", 4)
         node.run("loop", "loop", "m1", 1)
         const turn = db.prepare("INSERT INTO turns VALUES (?, 'gpt-4o', '{\"temperature\":1}', ?, ?)")
         turn.run("t1", "n1", "n2")
         turn.run("t2", "n3", "n4")
         turn.run("t3", "n5", "n6")
         turn.run("t4", "loop", "loop")
+        turn.run("t5", "n8", "n9")
+        turn.run("t6", "n8", "n10")
       })
       const { problems, to } = yield* imported(path)
-      assert.deepStrictEqual(yield* contents(to), { "gpt-4o, temperature 1 | A number?": ["0: 92"] })
+      assert.deepStrictEqual(yield* contents(to), {
+        "gpt-4o, temperature 1 | A number?": ["0: 92"],
+        "gpt-4o, temperature 1, {\"system\":\"Be brief.\"} | A number?": ["0: 92"]
+      })
       assert.deepStrictEqual(problems, [
         "skipped: response t2: its messages are a conversation",
         "skipped: response t3: it has attachments or tools",
-        "skipped: response t4: its messages are a conversation"
+        "skipped: response t4: its messages are a conversation",
+        "skipped: response t6: it has attachments or tools"
       ])
     }))
 

@@ -13,6 +13,17 @@ import { entriesOf } from "./entries.ts"
 /** Recorded requests that are placed at a time. */
 const chunk = 256
 
+/** Names of samples that are kept in memory, those of the last key at least. */
+const mostNames = 200_000
+
+/** What is known of the samples of a key. */
+interface Sequence {
+  readonly held: ReadonlySet<number>
+  readonly names: Set<string>
+  /** The positions below are taken. */
+  free: number
+}
+
 export interface PlaceResult {
   readonly copied: number
   /** Samples that the store had already. */
@@ -55,28 +66,50 @@ export const place = <E>(
       sequence.drawn.push(...found.drawn)
       sequences.set(id, sequence)
     }
-    for (const { drawn, key } of sequences.values()) yield* append(key, drawn)
+    for (const [id, { drawn, key }] of sequences) yield* append(id, key, drawn)
     yield* onProgress(counts)
   })
 
-  const append = Effect.fnUntraced(function*(key: Key, drawn: ReadonlyArray<Drawn>) {
+  const known = new Map<string, Sequence>()
+  let size = 0
+  const sequenceOf = Effect.fnUntraced(function*(id: string, key: Key) {
+    const remembered = known.get(id)
+    if (remembered !== undefined) {
+      known.delete(id)
+      known.set(id, remembered)
+      return remembered
+    }
+    const names = new Set<string>()
     const held = new Set(yield* to.positions(key))
-    const known = new Set<string>()
     yield* Stream.runForEach(
       entriesOf(to, key, () => Effect.void),
-      ({ drawn }) => Effect.sync(() => namesOf(drawn).forEach((name) => known.add(name)))
+      ({ drawn }) => Effect.sync(() => namesOf(drawn).forEach((name) => names.add(name)))
     )
-    let free = 0
+    const sequence: Sequence = { held, names, free: 0 }
+    known.set(id, sequence)
+    size += names.size
+    return sequence
+  })
+
+  const append = Effect.fnUntraced(function*(id: string, key: Key, drawn: ReadonlyArray<Drawn>) {
+    const sequence = yield* sequenceOf(id, key)
+    const before = sequence.names.size
     const fresh: Array<Entry> = []
     for (const sample of drawn) {
       const names = namesOf(sample)
-      if (names.some((name) => known.has(name))) {
+      if (names.some((name) => sequence.names.has(name))) {
         counts.present++
         continue
       }
-      names.forEach((name) => known.add(name))
-      while (held.has(free)) free++
-      fresh.push({ position: free++, drawn: sample, id: Crypto.hash("sha256", names[0]!, "hex") })
+      names.forEach((name) => sequence.names.add(name))
+      while (sequence.held.has(sequence.free)) sequence.free++
+      fresh.push({ position: sequence.free++, drawn: sample, id: Crypto.hash("sha256", names[0]!, "hex") })
+    }
+    size += sequence.names.size - before
+    for (const [oldest, { names }] of known) {
+      if (size <= mostNames || oldest === id) break
+      known.delete(oldest)
+      size -= names.size
     }
     if (fresh.length === 0) return
     yield* to.prepare(key)

@@ -126,7 +126,7 @@ const chainOf = (db: DatabaseSync, node: unknown): ReadonlyArray<Message> => {
   return messages.toReversed()
 }
 
-/** A chain that is longer is damaged. */
-const longest = 10_000
+/** A first answer has three messages at most: any more make a conversation, and the others need not be read. */
+const longest = 4
 
 export const isLlmLog = (tables: ReadonlySet<unknown>): boolean => tables.has("responses") || tables.has("turns")
