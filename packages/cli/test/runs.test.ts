@@ -9,7 +9,7 @@ import * as Trace from "@llm-cache/core/Trace"
 import { Effect, Layer } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { cli, objects, temporaryFolder } from "./support/cli.ts"
+import { cli, objects, temporaryFolder, terminal } from "./support/cli.ts"
 import { completion, lines } from "./support/exchange.ts"
 
 const folder = temporaryFolder()
@@ -109,6 +109,8 @@ describe("stats and runs", () => {
       assert.deepInclude(objects(second.stdout)[0], { asked: 2, bought: 0, replayed: 2, isReplay: true, exit: 0 })
       assert.strictEqual((yield* stats(replay!.id.slice(0, 23) + replay!.id.slice(23, 25))).stdout, second.stdout)
       assert.strictEqual((yield* stats("none")).code, 2)
+      const shown = yield* Effect.promise(() => terminal(60, ["stats", "last", "--cache", cache]))
+      assert.match(shown.stdout, /^asked +2\nreplayed +2\n/)
       assert.strictEqual((yield* stats("20")).code, 2)
       const listed = yield* Effect.promise(() => cli(["runs", "--cache", cache, "--json"]))
       assert.deepStrictEqual(objects(listed.stdout).map(({ id, name }) => [id, name]), [

@@ -112,7 +112,7 @@ describe("why-miss of a run", () => {
         cli(["why-miss", "last", "--cache", traced, "--json"])
       )
       assert.strictEqual(code, 1)
-      assert.match(stderr, /1 of 3 requests missed, and 1 follow from it/)
+      assert.match(stderr, /1 of 3 requests missed, and 1 follows from it/)
       assert.lengthOf(objects(stdout), 1)
       assert.deepInclude(objects(stdout)[0], { verdict: "near", position: 0, follows: 1, model: "gpt-4o", fork: [] })
       const shown = yield* Effect.promise(() => terminal(80, ["why-miss", "yesterday", "--cache", traced]))

@@ -67,7 +67,9 @@ export const command = Command.make(
     const follow = misses.length - first.length
     const missed = `${first.length} of ${plural(asked, "request")} missed`
     yield* output.note(
-      follow === 0 ? missed : `${missed}, and ${follow} follow from ${first.length === 1 ? "it" : "them"}`
+      follow === 0
+        ? missed
+        : `${missed}, and ${follow} ${follow === 1 ? "follows" : "follow"} from ${first.length === 1 ? "it" : "them"}`
     )
     for (const miss of first.slice(0, limit)) {
       yield* tell(yield* Explain.miss(store, miss), miss.follows, `Request ${miss.number}: `)

@@ -50,9 +50,11 @@ export const layoutOf = <Row>(
   return { widths: excess > 0 ? undefined : widths, total }
 }
 
-/** The titles as a line; none if each row takes several lines, since they have the titles. */
+/** The titles as a line; none if no column has one, or if each row takes several lines, since they have the titles. */
 export const header = <Row>(columns: ReadonlyArray<Column<Row>>, { widths }: Layout): string | undefined =>
-  widths && line(columns, columns.map(({ title }) => title), widths)
+  widths && columns.some(({ title }) => title !== "")
+    ? line(columns, columns.map(({ title }) => title), widths)
+    : undefined
 
 /** A row as one line, or as several on a narrow terminal. */
 export const row = <Row>(columns: ReadonlyArray<Column<Row>>, row: Row, { total, widths }: Layout): string =>
