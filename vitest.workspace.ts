@@ -28,6 +28,7 @@ export default defineConfig(({ mode }) => ({
     // A machine may be busy with something else.
     testTimeout: mode === "long" ? 120_000 : 30_000,
     projects: [
+      project("ai", "packages/ai"),
       project("cli", "packages/cli"),
       project("core", "packages/core"),
       project("providers", "packages/providers"),

@@ -1,0 +1,94 @@
+import { InvalidInput } from "@llm-cache/core/InvalidInput"
+import type * as LlmModel from "@llm-cache/core/LlmModel"
+import type * as SampleError from "@llm-cache/core/SampleError"
+import type * as AiError from "effect/ai/AiError"
+import type * as LanguageModel from "effect/ai/LanguageModel"
+import type * as Response from "effect/ai/Response"
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as ModelAnswer from "../ModelAnswer.ts"
+import { causeOf, toAiError } from "./aiErrors.ts"
+import type { Prepared } from "./currentRequest.ts"
+import { Abandoned, LiveStream } from "./liveStream.ts"
+
+type Part = Response.StreamPartEncoded
+
+/** Makes the function that streams answers. */
+export const makeStreams = (options: {
+  readonly isLive: boolean
+  readonly whenAbandoned: "finish" | "abort"
+  /** The scope of the draws of streams that programs have left. */
+  readonly scope: Scope.Scope
+  readonly prepare: (options: LanguageModel.ProviderOptions) => Effect.Effect<Prepared, SampleError.SampleError>
+  readonly draw: (prepared: Prepared) => Effect.Effect<string, SampleError.SampleError>
+  readonly read: (model: LlmModel.Model, text: string) => Effect.Effect<ModelAnswer.Answer, InvalidInput>
+}) => {
+  const { draw, isLive, prepare, read, scope, whenAbandoned } = options
+
+  // A request that another program's stream was for may have been aborted with it.
+  const drawn = (prepared: Prepared): Effect.Effect<string, SampleError.SampleError> =>
+    draw(prepared).pipe(Effect.catch((error) => {
+      const cause = error._tag === "ProviderError" ? causeOf(error.reason) : undefined
+      return cause instanceof Abandoned && cause.stream !== prepared.request.stream
+        ? drawn(prepared)
+        : Effect.fail(error)
+    }))
+
+  /** The parts that are left to show, once the draw has its sample. */
+  const rest = (
+    model: LlmModel.Model,
+    stream: LiveStream,
+    text: string
+  ): Effect.Effect<ReadonlyArray<Part>, InvalidInput> =>
+    !stream.hasShown
+      ? Effect.map(read(model, text), ModelAnswer.toStream)
+      : stream.shown === text
+      ? Effect.succeed([])
+      : Effect.fail(notRecorded())
+
+  const fail = (error: SampleError.SampleError) => toAiError("streamText", error)
+
+  return (providerOptions: LanguageModel.ProviderOptions): Stream.Stream<Part, AiError.AiError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const { model, request } = yield* Effect.mapError(prepare(providerOptions), fail)
+      const queue = yield* Queue.make<Part, AiError.AiError | Cause.Done>()
+      const stream = new LiveStream(isLive, queue)
+      const answer = Effect.flatMap(
+        drawn({ model, request: { ...request, stream } }),
+        (text) => rest(model, stream, text)
+      )
+      const fiber = yield* Effect.forkIn(Effect.mapError(answer, fail), scope, { startImmediately: true })
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined && !stream.hasShown) {
+        return Exit.isSuccess(exit) ? Stream.fromArray(exit.value) : Stream.failCause(exit.cause)
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          if (fiber.pollUnsafe() !== undefined) return Effect.void
+          if (whenAbandoned === "abort") Deferred.doneUnsafe(stream.aborted, Effect.void)
+          // From its first part on the sample is handed out, so its draw has to end.
+          return stream.hasShown ? Effect.void : Effect.asVoid(Fiber.interrupt(fiber))
+        })
+      )
+      fiber.addObserver((exit) => {
+        if (Exit.isFailure(exit)) return void Queue.failCauseUnsafe(queue, exit.cause)
+        if (exit.value.length > 0) Queue.offerAllUnsafe(queue, exit.value)
+        Queue.endUnsafe(queue)
+      })
+      return Stream.fromQueue(queue)
+    }))
+}
+
+const notRecorded = () =>
+  new InvalidInput({
+    module: "CachedModel",
+    description:
+      "the answer that the stream has shown is not the one that is recorded: another process was first, or the " +
+      "cache excludes its finish reason. Give the cache a `lease`, or `CachedModel.layer` the option `live: false`"
+  })

@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import { CacheErrors } from "@llm-cache/ai"
+import { Attempt, Independent, MemoryStore, SampleError } from "@llm-cache/core"
+import { DateTime, Effect, Schema } from "effect"
+import { LanguageModel, OpenAiStructuredOutput, Telemetry } from "effect/ai"
+import { keysOf, samplesOf } from "./support/listed.ts"
+import { cached, finish, replayed, scripted, text } from "./support/scripted.ts"
+
+const Person = Schema.Struct({ name: Schema.String, born: Schema.Int })
+
+const person = LanguageModel.generateObject({ prompt: "Ada?", schema: Person, objectName: "person" })
+
+describe("generateObject", () => {
+  it.effect("replays the object and the content", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const provider = scripted(() => [text(`{"name":"Ada","born":1815}`), finish()])
+      const first = yield* Effect.provide(person, cached(provider.layer, { store }))
+      const second = yield* Effect.provide(person, replayed(store))
+      assert.deepStrictEqual(first.value, { name: "Ada", born: 1815 })
+      assert.deepStrictEqual(second.value, first.value)
+      assert.deepStrictEqual(second.content, first.content)
+    }))
+
+  it.effect("decodes classes and dates as the bare model does", () =>
+    Effect.gen(function*() {
+      class Event
+        extends Schema.Class<Event>("Event")({ at: Schema.DateTimeUtcFromString, tag: Schema.Option(Schema.String) })
+      {}
+      const program = LanguageModel.generateObject({ prompt: "When?", schema: Event })
+      const script = () => [text(`{"at":"2026-01-02T03:04:05.000Z","tag":{"_tag":"None"}}`), finish()]
+      const error = Effect.flip(program)
+      const store = yield* MemoryStore.make
+      const Dated = Schema.Struct({ at: Schema.DateTimeUtcFromString })
+      const dated = LanguageModel.generateObject({ prompt: "When?", schema: Dated })
+      const { value } = yield* Effect.provide(dated, cached(scripted(script).layer, { store }))
+      assert.strictEqual(DateTime.formatIso(value.at), "2026-01-02T03:04:05.000Z")
+      const again = yield* Effect.provide(dated, replayed(store))
+      assert.deepStrictEqual(again.value, value)
+      assert.deepStrictEqual(
+        (yield* Effect.provide(error, cached(scripted(script).layer))).message,
+        (yield* Effect.provide(error, scripted(script).layer)).message
+      )
+    }))
+
+  it.effect("decodes what only the provider's codec can decode, several at once", () =>
+    Effect.gen(function*() {
+      const schema = Schema.Struct({
+        scores: Schema.Record(Schema.String, Schema.Int),
+        note: Schema.optionalKey(Schema.String)
+      })
+      const { jsonSchema } = OpenAiStructuredOutput.toCodecOpenAI(schema)
+      assert.isObject(jsonSchema)
+      const provider = scripted(
+        (_, i) => [text(`{"scores":[{"0":"a","1":${i}}],"note":null}`), finish()],
+        undefined,
+        { codecTransformer: OpenAiStructuredOutput.toCodecOpenAI }
+      )
+      const ask = (prompt: string) => Effect.map(LanguageModel.generateObject({ prompt, schema }), ({ value }) => value)
+      const store = yield* MemoryStore.make
+      const program = Effect.all([ask("x"), ask("y"), ask("z")], { concurrency: "unbounded" })
+      const first = yield* Effect.provide(program, cached(provider.layer, { store }))
+      assert.deepStrictEqual(first, [{ scores: { a: 0 } }, { scores: { a: 1 } }, { scores: { a: 2 } }])
+      assert.deepStrictEqual(yield* Effect.provide(program, replayed(store)), first)
+    }))
+
+  it.effect("replays an object that cannot be decoded with the provider's message, and keeps its tokens", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const script = () => [text(`{"name":"Ada"}`), finish()]
+      const failing = Effect.flip(person)
+      const bare = yield* Effect.provide(failing, scripted(script).layer)
+      const first = yield* Effect.provide(failing, cached(scripted(script).layer, { store }))
+      const second = yield* Effect.provide(failing, replayed(store))
+      assert.strictEqual(first.message, bare.message)
+      assert.deepStrictEqual(second.reason, bare.reason)
+      const samples = yield* samplesOf(store)
+      assert.deepStrictEqual(samples.map(({ metadata }) => metadata.outputTokens), [5])
+    }))
+
+  it.effect("keeps the message of a codec that the cache does not have", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const script = () => [text(`{"name":"Ada","born":"x"}`), finish()]
+      const extra = { codecTransformer: OpenAiStructuredOutput.toCodecOpenAI }
+      const failing = Effect.flip(person)
+      const bare = yield* Effect.provide(failing, scripted(script, undefined, extra).layer)
+      yield* Effect.provide(failing, cached(scripted(script, undefined, extra).layer, { store }))
+      assert.strictEqual((yield* Effect.provide(failing, replayed(store))).message, bare.message)
+    }))
+
+  it.effect("is retried by attempts, which replay; a shorter recording is a miss at once", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const provider = scripted((_, i) => [text(i < 2 ? `{"name":${i}}` : `{"name":"Ada","born":1815}`), finish()])
+      const errors: Array<string> = []
+      const agent = person.pipe(
+        Effect.tapError((error) => Effect.sync(() => errors.push(error.message))),
+        Attempt.retry({ times: 5 }),
+        Effect.provide(Independent.layer)
+      )
+      const first = yield* Effect.provide(agent, cached(provider.layer, { store }))
+      assert.strictEqual(provider.requests.length, 3)
+      const seen = errors.splice(0)
+      const second = yield* Effect.provide(agent, replayed(store))
+      assert.deepStrictEqual(second.value, first.value)
+      assert.deepStrictEqual(errors, seen)
+      for (const key of yield* keysOf(store)) yield* store.remove(key, [2])
+      errors.length = 0
+      const miss = yield* CacheErrors.expose(agent).pipe(Effect.provide(replayed(store)), Effect.flip)
+      assert.instanceOf(miss, SampleError.ReplicationCacheMiss)
+      assert.strictEqual(errors.length, 3)
+    }))
+
+  it.effect("calls the transformer of the span once, and adds no attributes of usage to a hit", () =>
+    Effect.gen(function*() {
+      const calls: Array<number> = []
+      const program = person.pipe(
+        Effect.provideService(Telemetry.CurrentSpanTransformer, ({ response }) => void calls.push(response.length))
+      )
+      yield* Effect.provide(
+        Effect.all([program, program]),
+        cached(scripted(() => [text(`{"name":"Ada","born":1815}`), finish()]).layer)
+      )
+      assert.deepStrictEqual(calls, [2, 2])
+    }))
+})
