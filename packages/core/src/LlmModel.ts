@@ -156,7 +156,12 @@ export const layer = <R = never>(
  * It takes any number of layers, also the same one several times. `LlmModel` is the model of the outermost layer, and
  * `IndependentModel` and `RepeatableModel` are those of the outermost layers that provide them. All but the last must take
  * a model. If the last one is a provider, or a replication, Effect shares the stack by reference, as any composed layer;
- * if it takes a model too, the stack is built anew each time it is provided.
+ * if it is a layer of this package that takes a model too, the stack is built anew each time it is provided.
+ *
+ * **Gotchas**
+ *
+ * A stack that ends with a layer of your own that takes a model is shared by reference as well: provided twice, one around
+ * the other, both are the same. Wrap it in `Layer.fresh`.
  *
  * **Example** (Independent samples of a cache)
  *

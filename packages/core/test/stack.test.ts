@@ -81,6 +81,16 @@ describe("LlmModel.stack", () => {
       }
     }))
 
+  it.effect("is built anew in `Layer.fresh` if it ends with a layer of one's own that takes a model", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const own = Layer.effect(LlmModel.LlmModel, Effect.map(LlmModel.LlmModel, (model) => LlmModel.fromDraw(model)))
+      const model = Layer.fresh(LlmModel.stack(Repeatable.layer, own))
+      const attempt = Effect.provide(two, model)
+      const program = Effect.all([attempt, attempt]).pipe(Effect.provide(LlmModel.stack(Independent.layer, model)))
+      assert.deepStrictEqual(yield* Effect.provide(program, provider.layer), [["a #0", "a #0"], ["a #1", "a #1"]])
+    }))
+
   it.effect("is shared by reference with its provider, as Effect shares layers", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
