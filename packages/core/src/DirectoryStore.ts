@@ -62,7 +62,7 @@ import { KeyFolders } from "./internal/directory/keyFolders.ts"
 import { listIdentities } from "./internal/directory/listIdentities.ts"
 import { listKeys } from "./internal/directory/listKeys.ts"
 import { MetadataLog } from "./internal/directory/metadataLog.ts"
-import { positionOf, samplePath } from "./internal/directory/samplePath.ts"
+import { isPromptFolder, positionOf, samplePath } from "./internal/directory/samplePath.ts"
 import { SampleReader } from "./internal/directory/sampleReader.ts"
 import { SampleWriter } from "./internal/directory/sampleWriter.ts"
 import { WriteAheadLog } from "./internal/directory/writeAheadLog.ts"
@@ -198,7 +198,7 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
 
   return SampleStore.make({
     id: `directory ${realPath(root)}`,
-    describe: (key) => `${describe(key)}${missingFolder(root)}`,
+    describe: (key) => `${describe(key)}${wrongFolder(root)}`,
     getMany: (key, from, count) =>
       inFolder("get", key, from, (folder, failed) => {
         if (writeAheadLog.isForced(folder)) return read(folder, failed, from, count)
@@ -299,9 +299,19 @@ const isFull = (folder: string): boolean => {
 /** The space that a request needs, in bytes. */
 const leastSpace = 2 ** 16
 
-const missingFolder = (root: string): string => {
+const wrongFolder = (root: string): string => {
+  if (hasPrompts(root)) return ` (${root} is the folder of one model: give the folder of the cache, above it)`
   if (Fs.existsSync(root)) return ""
   let above = Path.dirname(Path.resolve(root))
   while (!Fs.existsSync(above) && above !== Path.dirname(above)) above = Path.dirname(above)
   return ` (there is no folder ${root}; the nearest one above it is ${above})`
+}
+
+// A description of a place never fails: the folder may be unreadable.
+const hasPrompts = (root: string): boolean => {
+  try {
+    return Fs.readdirSync(root).some(isPromptFolder)
+  } catch {
+    return false
+  }
 }

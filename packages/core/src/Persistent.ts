@@ -47,7 +47,7 @@ import type {
 import { excluding } from "./internal/model/excludeFinishReasons.ts"
 import { finish } from "./internal/model/finish.ts"
 import { lookAhead } from "./internal/model/lookAhead.ts"
-import { markOverModel, modelBeneath, notMerged } from "./internal/model/overModel.ts"
+import { markOverModel, modelBeneath, notMerged, serviceOr } from "./internal/model/overModel.ts"
 import { repeatableContext } from "./internal/model/repeatableContext.ts"
 import { replicationMiss } from "./internal/model/replicationMiss.ts"
 import { adoptRescued, rescuePending, Reserve } from "./internal/rescue/rescue.ts"
@@ -290,7 +290,9 @@ const inPlace = <E, R, E2, R2>(
         : directory !== undefined
         ? DirectoryStore.make(directory, options)
         : store === undefined
-        ? Effect.service(SampleStore)
+        ? serviceOr(SampleStore, `${name} has no store: give \`directory\` or \`store\`, or provide a SampleStore`)
+        : Effect.isEffect(store)
+        ? Effect.fail(invalid("`store` is an effect: give the `layer` of the store's module in place of its `make`"))
         : isLayer(store)
         ? Effect.map(Layer.buildWithMemoMap(store, memoMap, scope), Context.get(SampleStore))
         : Effect.succeed(store)

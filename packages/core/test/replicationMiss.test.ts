@@ -75,6 +75,26 @@ describe("a miss of a model that is not in the cache", () => {
     }))
 })
 
+it.effect("a miss in the folder of a model names it, and says that the cache is above it", () =>
+  Effect.gen(function*() {
+    const root = yield* makeDirectory
+    const replicated = (directory: string) =>
+      Effect.provide(LlmModel.sampleOne("p"), Persistent.layerReplication({ directory, model: "m", temperature: 1 }))
+    const { model } = yield* TestModel.make({ model: "m", temperature: 1 })
+    const recorded = yield* LlmModel.sampleOne("p").pipe(
+      Effect.provide(Persistent.layer({ directory: root })),
+      using(model)
+    )
+    assert.strictEqual(yield* replicated(root), recorded)
+    const { message } = yield* Effect.flip(replicated(Path.join(root, "m_1")))
+    assert.include(message, `(${root}/m_1 is the folder of one model: give the folder of the cache, above it)`)
+    const other = yield* Effect.flip(Effect.provide(
+      LlmModel.sampleOne("other"),
+      Persistent.layerReplication({ directory: root, model: "m", temperature: 1 })
+    ))
+    assert.notInclude(other.message, "the folder of one model")
+  }))
+
 describe("a miss in a directory that does not exist", () => {
   it.effect("names it and the nearest folder above it that does", () =>
     Effect.gen(function*() {

@@ -136,3 +136,18 @@ it.effect("A fork's name that is no text is InvalidInput", () =>
       assert.include(message, "no text")
     }
   }))
+
+it.effect("A cache without a store says what to give", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    const wrong = [
+      [{ dir: "cache" }, "Persistent.layer has no store: give `directory` or `store`"],
+      [{ store: MemoryStore.make }, "`store` is an effect: give the `layer` of the store's module"]
+    ] as const
+    for (const [options, message] of wrong) {
+      const layer = Persistent.layer(options as unknown as Persistent.Options)
+      const exit = yield* Effect.exit(one.pipe(Effect.provide(layer), Effect.provide(provider.layer)))
+      assert.include(Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "", message)
+    }
+    assert.deepStrictEqual(provider.requests, [])
+  }))

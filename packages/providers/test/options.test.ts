@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LlmModel } from "@llm-cache/core"
-import { OpenAi, OpenAiCompatible, Xmcp } from "@llm-cache/providers"
+import { Anthropic, Ollama, OpenAi, OpenAiCompatible, Xmcp } from "@llm-cache/providers"
 import { Config, Effect, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { noRequests } from "./support/clients.ts"
@@ -111,6 +111,28 @@ describe.each(protocols)("a model of %s", (name, { layer, success }) => {
       assert.isDefined(body.model)
     }))
 })
+
+it.effect("a base URL that ends in the path of a request is told before a request", () =>
+  Effect.gen(function*() {
+    const base = "http://127.0.0.1:1/v1"
+    const paths = {
+      "/chat/completions": (baseUrl: string) =>
+        OpenAiCompatible.layer({ model: "m", baseUrl, apiKey: Redacted.make("k") }),
+      "/api/chat": (baseUrl: string) => Ollama.layer({ model: "m", baseUrl }),
+      "/v1/messages": (baseUrl: string) =>
+        Anthropic.layer({ model: "m", baseUrl, apiKey: Redacted.make("k"), parameters: { max_tokens: 9 } })
+    }
+    for (const [path, layer] of Object.entries(paths)) {
+      for (const baseUrl of [`${base}${path}`, `${base}${path}/`]) {
+        const build = Effect.provide(LlmModel.LlmModel, layer(baseUrl)).pipe(Effect.provide(noRequests))
+        assert.include(
+          invalidInputOf(yield* Effect.flip(build)),
+          `\`baseUrl\` ends in \`${path}\`, which each request adds: leave it out`
+        )
+      }
+      yield* Effect.provide(LlmModel.LlmModel, layer(base)).pipe(Effect.provide(noRequests))
+    }
+  }))
 
 describe("a model from configuration, or of a vendor", () => {
   it.effect("does not ignore a sampling parameter beside the options", () =>

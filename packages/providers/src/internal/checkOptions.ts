@@ -20,6 +20,9 @@ export const requestUrl = (protocol: Protocol, baseUrl: string): Effect.Effect<U
         "`apiKey`, and parameters of the query as `query`"
     )
   }
+  if (path !== "" && url.pathname.replace(/\/+$/, "").endsWith(path)) {
+    return failInvalid(protocol, `\`${urlOption}\` ends in \`${path}\`, which each request adds: leave it out`)
+  }
   return Effect.succeed(path === "" ? url : new URL(`${url.origin}${url.pathname.replace(/\/+$/, "")}${path}`))
 }
 

@@ -18,11 +18,15 @@ export const overModel = <ROut, E, R>(name: string, build: Build<ROut, E, R>): L
 
 /** The model beneath a layer. A list of layers gives none of its elements to another, and the types allow for that. */
 export const modelBeneath = <I, M>(name: string, service: Context.Key<I, M>): Effect.Effect<M, never, I> =>
+  serviceOr(service, noModel(name))
+
+/** A service, whose absence dies with this message. */
+export const serviceOr = <I, S>(service: Context.Key<I, S>, message: string): Effect.Effect<S, never, I> =>
   Effect.flatMap(
     Effect.context<I>(),
     (context) =>
       Option.match(Context.getOption(context, service), {
-        onNone: () => Effect.die(new Error(noModel(name))),
+        onNone: () => Effect.die(new Error(message)),
         onSome: Effect.succeed
       })
   )
