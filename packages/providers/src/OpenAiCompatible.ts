@@ -69,12 +69,13 @@
  */
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as ApiKey from "./internal/apiKey.ts"
 import { failInvalid } from "./internal/checkOptions.ts"
+import { fromConfig } from "./internal/fromConfig.ts"
 import { makeModel } from "./internal/makeModel.ts"
 import { chatCompletions } from "./internal/protocol/chatCompletions.ts"
 import type { ApiKey as Key, ModelOptions } from "./ModelOptions.ts"
@@ -134,6 +135,18 @@ export interface VendorFacts {
    * @default the host of `baseUrl`
    */
   readonly telemetryName?: string | undefined
+  /**
+   * The way in which `ChatCompletionsModel` asks the vendor for structured output.
+   *
+   * @default "json_schema"
+   */
+  readonly structuredOutput?: "json_schema" | "json_object" | "tool" | "prompt" | undefined
+  /**
+   * Whether the vendor takes `stream_options`, which `ChatCompletionsModel` sends to get the usage of a stream.
+   *
+   * @default true
+   */
+  readonly streamUsage?: boolean | undefined
 }
 
 /**
@@ -158,6 +171,8 @@ export interface VendorOptions extends ModelOptions {
  * @since 0.1.0
  */
 export interface Vendor {
+  /** The facts that it was made of. */
+  readonly facts: VendorFacts
   /** Makes a model. Fails with an `InvalidInput` for invalid options. */
   readonly make: (options: VendorOptions) => Effect.Effect<LlmModel.Model, InvalidInput, HttpClient>
   /** Provides a model. */
@@ -235,21 +250,11 @@ export const layerConfig = (
 ): Layer.Layer<LlmModel.LlmModel, InvalidInput | Config.ConfigError, HttpClient> =>
   Layer.effect(
     LlmModel.LlmModel,
-    Effect.gen(function*() {
-      const baseUrl = yield* fromValueOrConfig(options.baseUrl ?? Config.NonEmptyString("LLM_BASE_URL"))
-      const configured = {
-        ...options,
-        model: yield* fromValueOrConfig(options.model ?? Config.NonEmptyString("LLM_MODEL")),
-        temperature: yield* fromValueOrConfig(
-          options.temperature ?? Config.Finite("LLM_TEMPERATURE").pipe(Config.withDefault(undefined))
-        )
-      }
-      return yield* makeModel(chatCompletions, configured, {
-        baseUrl,
-        maxBatch: options.maxBatch,
-        apiKey: yield* ApiKey.fromOptionOrVariable(options.apiKey, "LLM_API_KEY")
-      })
-    })
+    Effect.flatMap(
+      fromConfig(options),
+      ({ apiKey, baseUrl, model, temperature }) =>
+        makeModel(chatCompletions, { ...options, model, temperature }, { baseUrl, maxBatch: options.maxBatch, apiKey })
+    )
   )
 
 /**
@@ -286,8 +291,5 @@ export const vendor = (facts: VendorFacts): Vendor => {
       apiKey: yield* ApiKey.fromOptionOrVariable(options.apiKey, facts.keyVariable)
     })
   })
-  return { make, layer: (options) => Layer.effect(LlmModel.LlmModel, make(options)) }
+  return { facts, make, layer: (options) => Layer.effect(LlmModel.LlmModel, make(options)) }
 }
-
-const fromValueOrConfig = <A>(value: A | Config.Config<A>): Effect.Effect<A, Config.ConfigError> =>
-  Config.isConfig(value) ? value : Effect.succeed(value)

@@ -54,7 +54,7 @@ export const CloseAi = vendor({
 })
 
 /**
- * DeepSeek, with models such as `deepseek-chat`. It takes no `n`.
+ * DeepSeek, with models such as `deepseek-chat`. It takes no `n`, and no JSON Schema for structured output.
  *
  * https://api-docs.deepseek.com/api/create-chat-completion
  *
@@ -66,7 +66,8 @@ export const DeepSeek = vendor({
   telemetryName: "deepseek",
   baseUrl: "https://api.deepseek.com",
   keyVariable: "DEEPSEEK_API_KEY",
-  maxBatch: 1
+  maxBatch: 1,
+  structuredOutput: "json_object"
 })
 
 /**
@@ -83,7 +84,7 @@ export const FireworksAi = vendor({
 })
 
 /**
- * Groq, with models such as `llama-3.1-8b-instant`. It rejects an `n` above 1.
+ * Groq, with models such as `llama-3.1-8b-instant`. It rejects an `n` above 1, and only some of its models take a JSON Schema.
  *
  * https://console.groq.com/docs/openai
  *
@@ -95,7 +96,8 @@ export const Groq = vendor({
   telemetryName: "groq",
   baseUrl: "https://api.groq.com/openai/v1",
   keyVariable: "GROQ_API_KEY",
-  maxBatch: 1
+  maxBatch: 1,
+  structuredOutput: "json_object"
 })
 
 /**
@@ -110,7 +112,8 @@ export const Mistral = vendor({
   name: "Mistral",
   telemetryName: "mistral_ai",
   baseUrl: "https://api.mistral.ai/v1",
-  keyVariable: "MISTRAL_API_KEY"
+  keyVariable: "MISTRAL_API_KEY",
+  streamUsage: false
 })
 
 /**

@@ -48,6 +48,9 @@ export interface Connection {
   readonly client: HttpClient.HttpClient
   readonly telemetryName: string
   readonly timeout: Duration.Duration
+  readonly url: string
+  /** The error of a request of a model. */
+  readonly toError: (model: string, reason: ProviderErrorReason) => ProviderError
   /** Sends a request with the key and the headers, once the limits allow it, and again after a transient failure. */
   readonly send: <A extends Partial<Generation>>(outgoing: Outgoing<A>) => Effect.Effect<A, SampleError>
 }
@@ -112,13 +115,17 @@ export const makeConnection = Effect.fnUntraced(function*(
   // Kept for the next request, which mostly has the same key: the headers cost the benchmark's rows `request*`.
   let prepared: ReturnType<typeof prepare> | undefined
 
+  const toError = (model: string, reason: ProviderErrorReason) =>
+    new ProviderError({ provider: `${name ?? host} (${model})`, reason })
+
   return {
     client,
     telemetryName: telemetryName ?? hostname,
     timeout,
+    url: href,
+    toError,
     send: ({ estimatedTokens, model, n, onRetry, send }) => {
-      const provider = `${name ?? host} (${model})`
-      const toProviderError = (reason: ProviderErrorReason) => new ProviderError({ provider, reason })
+      const toProviderError = (reason: ProviderErrorReason) => toError(model, reason)
       return Effect.matchEffect(resolveKey, {
         onFailure: (reason) => Effect.fail(toProviderError(reason)),
         onSuccess: (key) => {

@@ -86,27 +86,36 @@ const readChoice = (choice: JsonObject, answer: Answer): Result.Result<Generated
     : Result.succeed({ text: text ?? "", finishReason, refusal, reasoning: reasoningOf(message) })
 }
 
+/** The finish reasons of choices that are no answers. */
 // OpenRouter and Mistral: `error`. vLLM and SGLang: `abort`. DeepSeek: `insufficient_system_resource`.
-const failedFinishReasons = /^(?:error|abort|insufficient_system_resource)$/i
+export const failedFinishReasons = /^(?:error|abort|insufficient_system_resource)$/i
 
 /** The text of a message, `null` if it has none, and `undefined` if it is malformed. */
-const textOf = ({ content = null }: JsonObject): string | null | undefined => {
+export const textOf = ({ content = null }: JsonObject): string | null | undefined => {
   if (content === null) return null
   const parts = asObjects(content)
   return parts === undefined ? asString(content) : joinTextParts(parts)
 }
 
-const refusalOf = ({ content, refusal }: JsonObject): string | undefined =>
+export const refusalOf = ({ content, refusal }: JsonObject): string | undefined =>
   joinTexts([refusal, ...asObjects(content)?.map(({ refusal }) => refusal) ?? []])
 
+const reasoningOf = (message: JsonObject): string | undefined => reasoningFieldOf(message)?.text
+
+/** The reasoning of a message, and the field that holds it, if one does. */
 // `reasoning_content` of DeepSeek, vLLM and llama.cpp, `reasoning` of OpenRouter and Groq, parts of type `thinking` of Mistral.
-const reasoningOf = ({ content, reasoning, reasoning_content, reasoning_details }: JsonObject): string | undefined =>
-  joinTexts([reasoning_content]) ??
-    joinTexts([reasoning]) ??
-    joinTexts(asObjects(reasoning_details)?.map(({ summary, text }) => text ?? summary) ?? []) ??
+export const reasoningFieldOf = (
+  { content, reasoning, reasoning_content, reasoning_details }: JsonObject
+): { readonly text: string; readonly field: string | undefined } | undefined => {
+  for (const [field, value] of Object.entries({ reasoning_content, reasoning })) {
+    if (typeof value === "string" && value !== "") return { text: value, field }
+  }
+  const text = joinTexts(asObjects(reasoning_details)?.map(({ summary, text }) => text ?? summary) ?? []) ??
     joinTexts(
       asObjects(content)?.flatMap(({ thinking }) => asObjects(thinking)?.map(({ text }) => text) ?? [thinking]) ?? []
     )
+  return text === undefined ? undefined : { text, field: undefined }
+}
 
 // https://platform.openai.com/docs/api-reference/chat-streaming/streaming
 const joinChunks: JoinEvents = (chunks, isDone) => {
