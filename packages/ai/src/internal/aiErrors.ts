@@ -56,7 +56,11 @@ const classOf: {
 }
 
 /** The error of a program: the inner model's own, or a new error with the error of sampling in it. */
-export const toAiError = (method: string, error: SampleError.SampleError): AiError.AiError => {
+export const toAiError = (
+  method: string,
+  error: SampleError.SampleError,
+  module = "LanguageModel"
+): AiError.AiError => {
   const own = error._tag === "ProviderError" ? causeOf(error.reason) : undefined
   if (AiError.isAiError(own)) return own
   // Not `InvalidRequestError`: on that, `LanguageModel` asks a second time.
@@ -64,7 +68,7 @@ export const toAiError = (method: string, error: SampleError.SampleError): AiErr
     description: error.message,
     metadata: { [metadataName]: jsonOf(error) }
   })
-  return AiError.make({ module: "LanguageModel", method, reason: caused(reason, error) })
+  return AiError.make({ module, method, reason: caused(reason, error) })
 }
 
 export const metadataName = "@llm-cache"
