@@ -121,6 +121,8 @@ describe("`decode`", () => {
         [Schema.decodeUnknownEffect(Schema.Array(Schema.String)), "`decode` cannot read the answer (Expected array"],
         [() => [], "`decode` found no sample"],
         [() => ({ samples: [] }), "`decode` found no sample"],
+        [() => ({ samples: [], failures: [new Error("no reason") as never] }), "`decode` found no sample"],
+        [() => Promise.resolve(["text"]) as never, "`decode` returned a promise: return an effect"],
         [() => [7 as unknown as string], "`decode` found no sample"],
         [() => undefined as unknown as Array<string>, "`decode` found no sample"],
         [() => "text" as unknown as Array<string>, "`decode` found no sample"]

@@ -3,6 +3,7 @@ import { ProviderError, type ProviderErrorReason } from "@llm-cache/core/SampleE
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Predicate from "effect/Predicate"
 import type { Decoded, Options } from "../../HttpProvider.ts"
 import type { Excerpt } from "../request/excerpt.ts"
 import { asName, parseJson } from "./json.ts"
@@ -53,6 +54,12 @@ const runDecode = (
   }
   try {
     const decoded = decode(read)
+    if (Predicate.isPromiseLike(decoded)) {
+      return failWithoutAnswer(
+        "`decode` returned a promise: return an effect, as by `Effect.tryPromise`, or samples",
+        answer
+      )
+    }
     return Effect.isEffect(decoded) ? Effect.catch(failed)(decoded) : Effect.succeed(decoded)
   } catch (error) {
     return failed(error)
@@ -67,7 +74,8 @@ const toGeneration = (decoded: Decoded, answer: Answer): Effect.Effect<Generatio
   const { excerpt, n } = answer.request
   const samples = Array.isArray(generation?.samples) ? generation.samples.map(withSafeName(excerpt)) : []
   if (!samples.some((sample) => typeof (typeof sample === "string" ? sample : sample?.text) === "string")) {
-    return generation?.failures?.[0] ?? failWithoutAnswer("`decode` found no sample in the answer", answer)
+    const failure = Array.isArray(generation?.failures) ? generation.failures[0] : undefined
+    return isReason(failure) ? failure : failWithoutAnswer("`decode` found no sample in the answer", answer)
   }
   return Effect.succeed({
     ...generation,
