@@ -66,7 +66,7 @@ export const main = (args: ReadonlyArray<string>): void => {
   })
 }
 
-// Some waits cannot be interrupted, as that for a server which never answers.
+// Some waits outlast an interruption: a silent PostgreSQL gets five seconds to cancel a statement.
 const exitSoon = Effect.andThen(Effect.sleep("2 seconds"), Effect.sync(() => process.exit(codes.interrupted)))
 
 const version = (): string => JSON.parse(Fs.readFileSync(new URL("../package.json", import.meta.url), "utf8")).version

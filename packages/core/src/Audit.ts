@@ -199,7 +199,7 @@ export const make: Effect.Effect<Audit["Service"]> = Effect.sync(() => {
           }
           // One sample at a time, so that the report has only samples that the consumer took.
           const draw = Effect.provideService(
-            model.draw(key, position, batch, { of: model.draw, onTaken: options?.onTaken }),
+            model.draw(key, position, batch, { ...options, most: 1, of: model.draw }),
             CurrentDraw,
             current
           )

@@ -359,7 +359,7 @@ const traced = <E, R>(
         // A program with `Events` of its own still has them.
         draw: (key, position, batch, options) =>
           Effect.updateService(
-            model.draw(key, position, batch, options && { of: model.draw, onTaken: options.onTaken }),
+            model.draw(key, position, batch, options && { ...options, most: 1, of: model.draw }),
             Listeners,
             (outer) => [...outer, listener]
           )

@@ -62,6 +62,18 @@ describe("An audit of an agent that runs eight times over a cache", () => {
       assert.deepStrictEqual(watched.failure!.message.split("\n").map((line) => line.split(":")[0]), ["cache", "agent"])
     }))
 
+  it.effect("fails for each watch of a cache that is watched twice", () =>
+    Effect.gen(function*() {
+      const { shared } = yield* audited(
+        Effect.scoped(Effect.gen(function*() {
+          const audit = yield* Audit.Audit
+          const twice = audit.watch(yield* LlmModel.LlmModel, "again")
+          return yield* two.pipe(using(yield* Independent.make(twice)))
+        }))
+      )
+      assert.deepStrictEqual(shared, [["cache", 0, 1], ["again", 0, 1]])
+    }))
+
   it.effect("knows readers of one sequence by their samples, also through a Repeatable", () =>
     Effect.gen(function*() {
       const layer = Audit.watch(Independent.layer, "agent").pipe(Layer.provide(Repeatable.layer))
