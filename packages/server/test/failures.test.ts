@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DirectoryStore, MemoryStore, SampleError, SampleStore } from "@llm-cache/core"
 import { Effect, Layer, Redacted, Schedule } from "effect"
+import { FetchHttpClient } from "effect/http"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
@@ -89,6 +90,20 @@ describe("a failure of the upstream", () => {
       // No draw was used up.
       upstream.reply = numbered()
       assert.deepStrictEqual(yield* server.texts("/run/a/independent"), ["sample 0"])
+    }))
+
+  it.live("is a redirect, which would take the key to another server", () =>
+    Effect.gen(function*() {
+      const other = yield* makeUpstream()
+      const upstream = yield* makeUpstream((response) =>
+        json(response, "", 307, { location: `${other.url}/chat/completions` })
+      )
+      const options = upstreams(upstream.url)
+      const server = yield* makeServer(options, MemoryStore.layer, Layer.empty, FetchHttpClient.layer)
+      const answer = yield* server.chat("", { messages: user("p") })
+      assert.strictEqual(answer.status, 502)
+      assert.include(answer.json.error.message, "307")
+      assert.strictEqual(other.received.length, 0)
     }))
 
   it.live("that is a web page does not run as one", () =>

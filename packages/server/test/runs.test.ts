@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DirectoryStore, MemoryStore } from "@llm-cache/core"
 import { Effect, Fiber } from "effect"
+import * as Fs from "node:fs"
 import * as Http from "node:http"
-import { makeDirectory, makeServer, send, user } from "./support/server.ts"
+import { type Client, makeDirectory, makeServer, send, user } from "./support/server.ts"
 import { makeUpstream } from "./support/upstream.ts"
 
 const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
@@ -46,11 +47,20 @@ describe("runs", () => {
   it.live("makes one run of two first requests", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
-      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory: yield* makeDirectory } })
-      const texts = yield* Effect.all([server.texts("/run/a/independent"), server.texts("/run/a/independent")], {
-        concurrency: 2
-      })
-      assert.deepStrictEqual(texts.flat().sort(), ["sample 0", "sample 1"])
+      const directory = yield* makeDirectory
+      const options = { ...upstreams(upstream.url), trace: { directory } }
+      const store = DirectoryStore.layer(directory)
+      for (const expected of [["sample 0", "sample 1"], ["sample 2", "sample 3"]]) {
+        const server = yield* makeServer(options, store)
+        const texts = yield* Effect.all([server.texts("/run/a/independent"), server.texts("/run/a/independent")], {
+          concurrency: 2
+        })
+        assert.deepStrictEqual(texts.flat().sort(), expected)
+        assert.strictEqual((yield* server.runs.list).length, 1)
+        yield* server.stop
+      }
+      // Each server has written one trace.
+      assert.strictEqual(Fs.globSync(".runs/*.jsonl", { cwd: directory }).length, 2)
     }))
 
   it.live("tells draws that race in the receipt", () =>
@@ -191,40 +201,58 @@ describe("a client that hangs up", () => {
       assert.deepStrictEqual(yield* server.texts("/run/a/independent"), ["sample 1"])
     }))
 
+  /** A server whose first client has the head of an answer of 16 MiB, and not its body. */
+  const whileWritten = Effect.gen(function*() {
+    const long = "x".repeat(16 * 1024 * 1024)
+    const upstream = yield* makeUpstream()
+    const directory = yield* makeDirectory
+    const options = { ...upstreams(upstream.url), trace: { directory } }
+    const store = DirectoryStore.layer(directory)
+    const server = yield* makeServer(options, store)
+    upstream.reply = (response, { body }) => {
+      response.writeHead(200, { "content-type": "application/json" })
+      response.end(JSON.stringify({
+        id: `long-${upstream.received.length}`,
+        choices: [{ index: 0, message: { content: body.n === undefined ? long : "short" }, finish_reason: "stop" }]
+      }))
+    }
+    // It reads the head and not the body.
+    yield* Effect.callback<void>((resume) => {
+      const { hostname, port } = new URL(server.url)
+      const request = Http.request({
+        hostname,
+        port,
+        agent: false,
+        method: "POST",
+        path: "/run/a/independent/v1/chat/completions",
+        headers: { "content-type": "application/json" }
+      }, (response) => {
+        response.destroy()
+        resume(Effect.void)
+      })
+      request.on("error", () => {})
+      request.end(JSON.stringify({ model: "m", messages: user("p") }))
+    })
+    yield* server.settle
+    const again = (server: Client) =>
+      Effect.map(server.chat("/run/a/independent", { messages: user("p") }), ({ headers, json }) => {
+        assert.strictEqual(headers["llm-cache-positions"], "0")
+        assert.strictEqual(json.choices[0].message.content.length, long.length)
+        assert.strictEqual(upstream.received.length, 1)
+      })
+    return { again, options, server, store }
+  })
+
   it.live("gives its sample back if it goes while the answer is written", () =>
     Effect.gen(function*() {
-      const long = "x".repeat(16 * 1024 * 1024)
-      const upstream = yield* makeUpstream()
-      const directory = yield* makeDirectory
-      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory } })
-      upstream.reply = (response, { body }) => {
-        response.writeHead(200, { "content-type": "application/json" })
-        response.end(JSON.stringify({
-          id: `long-${upstream.received.length}`,
-          choices: [{ index: 0, message: { content: body.n === undefined ? long : "short" }, finish_reason: "stop" }]
-        }))
-      }
-      // It reads the head and not the body.
-      yield* Effect.callback<void>((resume) => {
-        const { hostname, port } = new URL(server.url)
-        const request = Http.request({
-          hostname,
-          port,
-          agent: false,
-          method: "POST",
-          path: "/run/a/independent/v1/chat/completions",
-          headers: { "content-type": "application/json" }
-        }, (response) => {
-          response.destroy()
-          resume(Effect.void)
-        })
-        request.on("error", () => {})
-        request.end(JSON.stringify({ model: "m", messages: user("p") }))
-      })
-      yield* server.settle
-      const again = yield* server.chat("/run/a/independent", { messages: user("p") })
-      assert.strictEqual(again.headers["llm-cache-positions"], "0")
-      assert.strictEqual(again.json.choices[0].message.content.length, long.length)
-      assert.strictEqual(upstream.received.length, 1)
+      const { again, server } = yield* whileWritten
+      yield* again(server)
+    }))
+
+  it.live("gives its sample back also to the run in the next server", () =>
+    Effect.gen(function*() {
+      const { again, options, server, store } = yield* whileWritten
+      yield* server.stop
+      yield* again(yield* makeServer(options, store))
     }))
 })

@@ -75,7 +75,7 @@ const begin = Effect.fnUntraced(function*(runs: Runs, incoming: Http.IncomingMes
 })
 
 const randomName = Effect.map(
-  Effect.replicateEffect(Random.nextIntBetween(0, 36), 12),
+  Effect.replicateEffect(Random.nextIntBetween(0, 35), 12),
   (digits) => digits.map((digit) => digit.toString(36)).join("")
 )
 

@@ -4,7 +4,7 @@ import type { StoreError } from "@llm-cache/core/SampleError"
 import type { SampleStore } from "@llm-cache/core/SampleStore"
 import { Server } from "@llm-cache/server"
 import { Context, Effect, Layer, Schedule, type Scope } from "effect"
-import { type HttpRouter, HttpServer } from "effect/http"
+import { type HttpClient, type HttpRouter, HttpServer } from "effect/http"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
 import * as Os from "node:os"
@@ -77,7 +77,8 @@ export const send = (url: string, path: string, { body, headers, method }: Reque
 export const makeServer = (
   options: Server.ListenOptions = {},
   store: Layer.Layer<SampleStore, StoreError> = MemoryStore.layer,
-  pages: Layer.Layer<never, never, HttpRouter.HttpRouter> = Layer.empty
+  pages: Layer.Layer<never, never, HttpRouter.HttpRouter> = Layer.empty,
+  client: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUndici
 ): Effect.Effect<Client, never, Scope.Scope> =>
   Effect.gen(function*() {
     const stopping = yield* Effect.callback<
@@ -93,7 +94,7 @@ export const makeServer = (
             const context = yield* Layer.build(
               Server.layer({ port: 0, retry: Schedule.recurs(0), trace: false, ...options }, pages).pipe(
                 Layer.provide(Layer.orDie(store)),
-                Layer.provide(NodeHttpClient.layerUndici)
+                Layer.provide(client)
               )
             )
             resume(Effect.succeed({

@@ -1,10 +1,29 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Key, LlmModel, MemoryStore } from "@llm-cache/core"
+import { Key, LlmModel, MemoryStore, Trace } from "@llm-cache/core"
 import { Place, Runs } from "@llm-cache/server"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { makeDirectory } from "./support/server.ts"
 
 const place: Place.Place = { ...Place.root, run: "a", independent: true }
+
+describe("a run with long traces", () => {
+  it.live("begins once for two first requests", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const key = new Key.Key(model.identity, "p", [])
+      const directory = yield* makeDirectory
+      yield* Effect.scoped(Effect.gen(function*() {
+        const trace = yield* Trace.make({ directory, name: "a" })
+        yield* Effect.forEach(Array.from({ length: 5000 }, (_, i) => i), (i) => trace.give(key, [i], "/independent"))
+        yield* trace.suspend
+      }))
+      const runs = yield* Runs.make({ model, store: yield* MemoryStore.make, trace: { directory } })
+      const [one, other] = yield* Effect.all([runs.use("a"), runs.use("a")], { concurrency: 2 })
+      assert.strictEqual(one, other)
+      assert.strictEqual((yield* Trace.list(directory)).length, 2)
+    }))
+})
 
 describe("a run without requests", () => {
   it.effect("ends after its time, and each request begins the time anew", () =>
