@@ -24,6 +24,11 @@ describe("chat completions", () => {
       assert.strictEqual(upstream.received[0]!.body.n, 3)
       assert.strictEqual(cold.headers["cache-status"], "llm-cache; fwd=miss; stored")
       assert.strictEqual(warm.headers["cache-status"], "llm-cache; hit")
+      const [first, second] = [
+        yield* server.chat("", { messages: user("p") }),
+        yield* server.chat("", { messages: user("p"), n: 2 })
+      ]
+      assert.deepStrictEqual([first, second].map(({ json }) => json.usage.completion_tokens), [3, 6])
       assert.strictEqual(warm.headers["llm-cache-positions"], "0,1,2")
       assert.match(String(warm.headers["llm-cache-prompt"]), /^[0-9a-f]{64}$/)
     }))

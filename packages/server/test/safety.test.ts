@@ -1,11 +1,11 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryStore } from "@llm-cache/core"
+import { DirectoryStore, MemoryStore } from "@llm-cache/core"
 import { Server } from "@llm-cache/server"
 import { Effect, Fiber, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import * as Zlib from "node:zlib"
-import { makeServer, user } from "./support/server.ts"
+import { makeDirectory, makeServer, user } from "./support/server.ts"
 import { makeUpstream } from "./support/upstream.ts"
 
 const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
@@ -139,9 +139,31 @@ describe("safety", () => {
       const bomb = Zlib.gzipSync(long)
       assert.isBelow(bomb.length, 100_000)
       assert.strictEqual((yield* post(bomb, "gzip")).status, 413)
+      const chunked = { "transfer-encoding": "chunked" }
+      const sent = yield* server.send("/v1/chat/completions", { body: long, headers: chunked })
+      assert.strictEqual(sent.status, 413)
       const announced = { "content-length": String(long.length) }
       assert.strictEqual((yield* server.send("/v1/chat/completions", { body: "", headers: announced })).status, 413)
       assert.strictEqual((yield* server.send("/health")).status, 200)
+    }))
+
+  it.live("stops when a request whose client has gone is stored", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const store = DirectoryStore.layer(yield* makeDirectory)
+      const server = yield* makeServer(upstreams(upstream.url), store)
+      const release = upstream.hold()
+      const asked = yield* Effect.forkChild(server.texts("/run/a/independent"))
+      yield* upstream.until(1)
+      yield* Fiber.interrupt(asked)
+      yield* server.settle
+      const stop = yield* Effect.forkChild(server.stop)
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      release()
+      yield* Fiber.join(stop)
+      const next = yield* makeServer({ replication: true }, store)
+      assert.deepStrictEqual(yield* next.texts("/run/a/independent"), ["sample 0"])
+      assert.strictEqual(upstream.received.length, 1)
     }))
 
   it.live("stops when the requests in flight are answered and stored", () =>

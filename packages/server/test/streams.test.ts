@@ -150,6 +150,37 @@ describe("streams", () => {
       assert.isFalse(eventsOf((yield* stream(server, "p")).text).some(({ usage }) => usage))
     }))
 
+  it.live("hold the end back, also where it comes with a piece, and join log probabilities", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const logprobs = (token: string) => ({ content: [{ token, logprob: -1 }], refusal: null })
+      const chunk = (content: string, finish_reason: string | null) =>
+        `data: ${
+          JSON.stringify({
+            id: "x",
+            choices: [{ index: 0, delta: { content }, logprobs: logprobs(content), finish_reason }]
+          })
+        }\r\n\r\n`
+      upstream.reply = (response) => {
+        startStream(response)
+        response.end(`${chunk("a", null)}: a comment\r\n\r\n${chunk("b", "stop")}`)
+      }
+      const { text } = yield* stream(server, "p", { logprobs: true })
+      const choices = eventsOf(text).flatMap((event) => event === "[DONE]" ? [] : event.choices)
+      assert.deepStrictEqual(choices.map(({ delta, finish_reason }) => [delta.content, finish_reason]), [
+        ["a", null],
+        ["b", null],
+        [undefined, "stop"]
+      ])
+      const warm = yield* server.chat("", { messages: user("p"), logprobs: true })
+      assert.deepStrictEqual(warm.json.choices[0].logprobs.content, [
+        ...logprobs("a").content,
+        ...logprobs("b").content
+      ])
+      assert.strictEqual(warm.json.choices[0].finish_reason, "stop")
+    }))
+
   it.live("take several samples whole", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
