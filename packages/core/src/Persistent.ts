@@ -118,6 +118,9 @@ export const make = Effect.fnUntraced(function*(
   if (rescueDirectory === "" || rescueDirectory?.includes("\0")) {
     return yield* invalid("`rescueDirectory` is empty, or has a NUL character: name a folder, or leave it out")
   }
+  if (!Array.isArray(excludeFinishReasons)) {
+    return yield* invalid("`excludeFinishReasons` is no array: give one, such as [\"length\"]")
+  }
   const scope = yield* Effect.scope
   const requestScope = onClose === "finish" ? yield* Scope.make() : undefined
   const reserve = new Reserve()

@@ -169,7 +169,12 @@ export type ProviderErrorOptions<Tag extends ProviderErrorReason["_tag"]> =
 const triesSuffix = ({ elapsed, tries }: ProviderError): string =>
   tries === undefined
     ? ""
-    : `, ${tries} tries${elapsed === undefined ? "" : ` in ${Math.round(Duration.toSeconds(elapsed))} s`}`
+    : `, ${tries} tries${elapsed === undefined ? "" : ` in ${timeOf(elapsed)}`}`
+
+const timeOf = (elapsed: Duration.Duration): string => {
+  const millis = Math.round(Duration.toMillis(elapsed))
+  return millis < 1000 ? `${millis} ms` : `${Math.round(millis / 1000)} s`
+}
 
 // -----------------------------------------------------------------------------
 // StoreError

@@ -405,3 +405,15 @@ describe("Samples excluded by finish reason", () => {
       assert.deepStrictEqual(yield* prefetch, { samples: 1, failed: [] }, `${state.requests} requests`)
     }))
 })
+
+it.effect("A text or null in place of the finish reasons is told when the cache is built", () =>
+  Effect.forEach(["stop", null], (excludeFinishReasons) =>
+    Effect.gen(function*() {
+      const model = yield* Effect.flatMap(makeEnding({}), (made) => made.model)
+      const cache = Persistent.layer({ store: MemoryStore.layer, excludeFinishReasons: excludeFinishReasons as never })
+      const error = yield* Effect.flip(
+        LlmModel.sampleOne("p").pipe(Effect.provide(cache), Effect.provideService(LlmModel.LlmModel, model))
+      )
+      assert.strictEqual(error._tag, "InvalidInput")
+      assert.include(error.message, "excludeFinishReasons")
+    })))

@@ -55,6 +55,7 @@ describe("a ProviderError", () => {
     assert.strictEqual(message({}), "acme: down")
     assert.strictEqual(message({ tries: 3 }), "acme, 3 tries: down")
     assert.strictEqual(message({ tries: 7, elapsed: Duration.millis(66_400) }), "acme, 7 tries in 66 s: down")
+    assert.strictEqual(message({ tries: 2, elapsed: Duration.millis(15) }), "acme, 2 tries in 15 ms: down")
   })
 
   it.effect("fails the draw of a test model as it is", () =>

@@ -1,7 +1,7 @@
 import { Crypto } from "./node.ts"
 
 /** The SHA-256 of a text's UTF-8 bytes, in lower-case hex. */
-export const sha256 = (text: string): string => Crypto?.hash("sha256", text, "hex") ?? portableSha256(text)
+export const sha256 = (text: string): string => Crypto?.hash?.("sha256", text, "hex") ?? portableSha256(text)
 
 /** The same without `node:crypto`: the hashes of a browser are asynchronous. FIPS 180-4, section 6.2. */
 export const portableSha256 = (text: string): string => {
