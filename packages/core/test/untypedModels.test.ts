@@ -151,3 +151,14 @@ it.effect("A cache without a store says what to give", () =>
     }
     assert.deepStrictEqual(provider.requests, [])
   }))
+
+it.effect("A `sample` that is no effect is InvalidInput", () =>
+  Effect.gen(function*() {
+    const provider = yield* makeProvider()
+    const sample = (() => one) as unknown as typeof one
+    const { _tag, message } = yield* Effect.flip(Estimate.passAtK({ sample, n: 2, k: 1, check: () => true })).pipe(
+      Effect.provide(LlmModel.stack(Independent.layer, provider.layer))
+    )
+    assert.strictEqual(_tag, "InvalidInput")
+    assert.include(message, "`sample` is no effect")
+  }))

@@ -26,6 +26,11 @@ export const judge = <B, E, R, E2, R2>(
       new InvalidInput({ module, description: "both `prompt` and `sample` are given: leave one out" })
     )
   }
+  if (source.sample !== undefined) {
+    return Effect.fail(
+      new InvalidInput({ module, description: "`sample` is no effect: give the effect itself, and no function" })
+    )
+  }
   const { batch, concurrency, n, prompt } = source as Options
   return Effect.flatMap(
     IndependentModel.sampleMany(prompt, n, { batch }),
