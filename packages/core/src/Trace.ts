@@ -33,7 +33,7 @@ import { UsageCounter } from "./internal/events/usageCounter.ts"
 import { Fs, Path } from "./internal/node.ts"
 import { Decoder } from "./internal/trace/decode.ts"
 import { toEvent } from "./internal/trace/events.ts"
-import { fileName, readSummary, runsIn, summaryPath } from "./internal/trace/folders.ts"
+import { fileName, mayBeOf, readSummary, runsIn, summaryPath } from "./internal/trace/folders.ts"
 import { readEntries } from "./internal/trace/readEntries.ts"
 import { Recorder } from "./internal/trace/recorder.ts"
 import type { Key } from "./Key.ts"
@@ -322,14 +322,23 @@ export const directoryOf = (cache: string): string | undefined => {
 /**
  * The runs that have a trace, the oldest first. None if there is no folder `.runs`.
  *
+ * **Details**
+ *
+ * Given a name, it leaves out files of other names. Names that are long or have unusual characters may share the names of their
+ * files: the line `run` of a trace has the whole name.
+ *
  * @category reading
  * @since 0.1.0
  */
-export const list = (directory?: string): Effect.Effect<ReadonlyArray<Run>, StoreError> =>
+export const list = (directory?: string, name?: string): Effect.Effect<ReadonlyArray<Run>, StoreError> =>
   Effect.suspend(() => {
     const folder = runsIn(directory)
-    return attempt(failure(`trace ${folder}`, "open"), () =>
-      namesIn(folder).filter((name) => name.endsWith(".jsonl")).sort().map((name) => runOf(Path.join(folder, name))))
+    return attempt(
+      failure(`trace ${folder}`, "open"),
+      () =>
+        namesIn(folder).filter((file) => file.endsWith(".jsonl")).sort().map((file) => runOf(Path.join(folder, file)))
+          .filter(({ id }) => name === undefined || mayBeOf(id, name))
+    )
   })
 
 /**

@@ -440,6 +440,8 @@ describe("A trace", () => {
       assert.deepInclude(entries[2], { type: "given", positions: [4, 7] })
       assert.strictEqual((yield* Trace.receipt(file)).exit, 3)
       assert.strictEqual((yield* Trace.list(root)).length, 2)
+      assert.strictEqual((yield* Trace.list(root, "../ a*b\u{1F600}")).length, 2)
+      assert.deepStrictEqual(yield* Trace.list(root, "a*b"), [])
     }))
 
   it.effect("has the positions of a place at once, and a run that is suspended has no end", () =>

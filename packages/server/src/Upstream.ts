@@ -116,7 +116,9 @@ export const make = (options: Options): Effect.Effect<Upstream, InvalidInput> =>
     return invalid(`the URL of upstream ${name} is no http or https URL: give one like \`https://api.openai.com/v1\``)
   }
   if (parsed.username + parsed.password + parsed.search + parsed.hash !== "") {
-    return invalid(`the URL of upstream ${name} has a user name, a password, a query or a fragment: leave them out`)
+    return invalid(
+      `the URL of upstream ${name} has a user name, a password, a query or a fragment: leave them out, and give the key as \`key\``
+    )
   }
   if (!(inFlight >= 1)) return invalid(`\`inFlight\` of upstream ${name} is ${inFlight}: give at least 1`)
   if (!(maxBatch >= 1)) return invalid(`\`maxBatch\` of upstream ${name} is ${maxBatch}: give at least 1`)
@@ -136,7 +138,7 @@ export const make = (options: Options): Effect.Effect<Upstream, InvalidInput> =>
 export const parse = (text: string): Effect.Effect<Upstream, InvalidInput> => {
   const [, name, url] = /^([^=/]+)=(.+)$/s.exec(text) ?? []
   return name === undefined || url === undefined
-    ? invalid(`${JSON.stringify(text)} is no upstream: give NAME=URL, such as \`openai=https://api.openai.com/v1\``)
+    ? invalid(`an upstream has no name or no URL: give NAME=URL, such as \`openai=https://api.openai.com/v1\``)
     : make({ name, url })
 }
 

@@ -94,7 +94,7 @@ export class Delivery {
       )
   }
 
-  /** What the caches did, in the words of RFC 9211. */
+  /** The header `Cache-Status` of RFC 9211. */
   get cacheStatus(): string {
     if (this.asked === undefined) return this.#hasWaited ? "llm-cache; fwd=miss; collapsed" : "llm-cache; hit"
     const hasHit = [...this.#found].some((position) => !this.#stored.has(position))

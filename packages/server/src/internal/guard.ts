@@ -1,7 +1,7 @@
 import * as Crypto from "node:crypto"
 import type * as Http from "node:http"
 
-/** Who may ask the server. */
+/** The clients of the server. */
 export interface Guard {
   /** Names of hosts, without ports, beside those of loopback. */
   readonly hosts: ReadonlySet<string>
@@ -17,7 +17,7 @@ export interface Refusal {
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i
 
-/** Whether a server with this address is reached from its own machine alone. */
+/** Whether only its own machine reaches a server with this address. */
 export const isLoopback = (host: string): boolean => loopback.test(host) || host === "::1"
 
 export const tokenHeader = "x-llm-cache-token"

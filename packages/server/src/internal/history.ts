@@ -3,20 +3,20 @@ import * as Trace from "@llm-cache/core/Trace"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
-/** The positions that the places of a run have handed out, by key and place, in the order of an attempt's draws. */
+/** The positions that a run has handed out, by key and place, in the order of its draws. */
 export type History = Map<string, Map<string, Array<number>>>
 
 export const keyName = (
   { identity, path, promptHash }: Trace.TracedKey
 ): string => JSON.stringify([identity.id, promptHash, path])
 
-/** What a run handed out in servers before this one: its traces since the last one that ended. */
+/** The draws of a run in earlier servers, from its traces since the last one with an end. */
 export const historyOf = Effect.fnUntraced(function*(
   directory: string | undefined,
   name: string
 ): Effect.fn.Return<History, StoreError> {
   const traces: Array<ReadonlyArray<Trace.Entry>> = []
-  for (const { file } of (yield* Trace.list(directory)).toReversed()) {
+  for (const { file } of (yield* Trace.list(directory, name)).toReversed()) {
     const entries: Array<Trace.Entry> = []
     let isOfRun = false
     let hasEnded = false

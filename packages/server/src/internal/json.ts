@@ -2,7 +2,7 @@ import type { Json } from "@llm-cache/core/Identity"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import * as Predicate from "effect/Predicate"
 
-/** JSON, whose integers beyond 2^53 keep their digits, in keys as in requests. */
+/** Parses JSON. Integers beyond 2^53 keep their digits, in keys and in requests. */
 export const parseJson = (text: string): unknown =>
   /\d{16}/.test(text) ? JSON.parse(text, exactly as (name: string, value: unknown) => unknown) : JSON.parse(text)
 
@@ -30,7 +30,7 @@ export const asString = (value: unknown): string | undefined => typeof value ===
 export const asCount = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
-/** The fields that are neither `null` nor left out by name. */
+/** The fields with a value, without some names. */
 export const fieldsOf = (
   object: { readonly [name: string]: Json | undefined },
   ...without: ReadonlyArray<string>

@@ -9,8 +9,8 @@ const idFields = ["id", "call_id", "tool_call_id", "tool_use_id"]
 const ownFields = ["input", "arguments", "parameters", "schema", "input_schema"]
 
 /**
- * Messages as a key has them. An echoed answer has fields that are `null`, and ids of calls that are new in each run: `null`
- * counts as absent, and ids are numbered by their first use.
+ * The messages of a key. An echoed answer has fields with `null`, and each run gives its calls new ids: `null` counts as
+ * absent, and ids are numbered by their first use.
  */
 export const normalMessages = (messages: ReadonlyArray<JsonObject>): ReadonlyArray<Json> => {
   const numbers = new Map<string, string>()

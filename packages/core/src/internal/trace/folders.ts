@@ -23,8 +23,16 @@ export const runsIn = (root: string | undefined): string => {
 export const fileName = (start: number, name: string): string =>
   // @effect-diagnostics-next-line globalDate:off
   `${new Date(start).toISOString().replaceAll(":", "-").replace(/\.\d+Z$/, (end) => `-${end.slice(1, -1)}`)}-${
-    encodeURIComponent(name.toWellFormed()).replace(/[*%.~'()!]/g, "_").slice(0, 100)
+    namePart(name)
   }`
+
+/** The part of a file's name that tells the name of its run. Long names may share it. */
+const namePart = (name: string): string =>
+  encodeURIComponent(name.toWellFormed()).replace(/[*%.~'()!]/g, "_").slice(0, 100)
+
+/** Whether a file, without its ending, may be that of a run with this name. */
+export const mayBeOf = (file: string, name: string): boolean =>
+  file.endsWith(`-${namePart(name)}`) || file.replace(/-\d+$/, "").endsWith(`-${namePart(name)}`)
 
 export const summaryPath = (file: string): string => file.replace(/\.jsonl$/, ".json")
 
