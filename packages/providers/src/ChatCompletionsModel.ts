@@ -96,13 +96,12 @@ import type { ApiKey as Key, ModelOptions } from "./ModelOptions.ts"
 import type { Vendor, VendorFacts } from "./OpenAiCompatible.ts"
 
 /**
- * The fields of a request: the model, its sampling parameters, and any other field that the server takes.
+ * The fields of a request beside the model: its sampling parameters, and any other field that the server takes.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ConfigFields {
-  readonly model?: string | undefined
+export interface RequestFields {
   readonly temperature?: number | undefined
   readonly top_p?: number | undefined
   readonly max_tokens?: number | undefined
@@ -114,6 +113,16 @@ export interface ConfigFields {
   readonly reasoning_effort?: string | undefined
   readonly parallel_tool_calls?: boolean | undefined
   readonly [field: string]: Json | undefined
+}
+
+/**
+ * The fields of a request, the model included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConfigFields extends RequestFields {
+  readonly model?: string | undefined
 }
 
 /**
@@ -134,7 +143,7 @@ export class Config extends Context.Service<Config, ConfigFields>()(
  */
 export interface CommonOptions extends Pick<ModelOptions, "headers" | "limits" | "query" | "retry" | "timeout"> {
   /** The fields of each request, beside the model. */
-  readonly config?: Omit<ConfigFields, "model"> | undefined
+  readonly config?: RequestFields | undefined
   /**
    * How long a stream may be silent: before its first byte, and between two pieces of it. `timeout` is for whole answers.
    *

@@ -323,6 +323,18 @@ describe("parts of a stream", () => {
       assert.strictEqual(finishOf(yield* collect(chunk({ content: "a" })))!.reason, "unknown")
     }))
 
+  it.effect("the usage counts, whatever chunk it comes in", () =>
+    Effect.gen(function*() {
+      const { choices: [choice], ...fields } = chunk({ content: "a" })
+      const early = yield* collect({ ...fields, choices: [choice], usage: usageChunk.usage }, chunk({}, "stop"))
+      assert.strictEqual(finishOf(early)!.usage.outputTokens.total, 3)
+      const inChoice = yield* collect(
+        { ...fields, choices: [{ ...choice, usage: usageChunk.usage }] },
+        chunk({}, "stop")
+      )
+      assert.strictEqual(finishOf(inChoice)!.usage.outputTokens.total, 3)
+    }))
+
   it.effect("images and sources are parts, and a source without a URL is left out", () =>
     Effect.gen(function*() {
       const annotation = (url: string) => ({ type: "url_citation", url_citation: { url, title: "T" } })

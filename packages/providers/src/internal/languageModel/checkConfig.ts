@@ -48,6 +48,9 @@ export const checkOptions = (options: object): Effect.Effect<void, InvalidInput>
   if (config !== undefined && (typeof config !== "object" || config === null)) {
     return Effect.fail(invalid("`config` is no object: give the fields of the request by their names"))
   }
+  if (config !== undefined && Object.hasOwn(config, "model")) {
+    return Effect.fail(invalid("`config` has `model`: give the option `model`"))
+  }
   return structuredOutput === undefined || structuredOutputs.some((name) => name === structuredOutput)
     ? Effect.void
     : Effect.fail(invalid(`\`structuredOutput\` is none of ${structuredOutputs.join(", ")}`))
