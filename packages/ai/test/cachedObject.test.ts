@@ -81,10 +81,13 @@ describe("generateObject", () => {
   it.effect("keeps the message of a codec that the cache does not have", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make
-      const script = () => [text(`{"name":"Ada","born":"x"}`), finish()]
+      const script = () => [text(`{"scores":5}`), finish()]
+      const schema = Schema.Struct({ scores: Schema.Record(Schema.String, Schema.Int) })
       const extra = { codecTransformer: OpenAiStructuredOutput.toCodecOpenAI }
-      const failing = Effect.flip(person)
+      const failing = Effect.flip(LanguageModel.generateObject({ prompt: "x", schema }))
       const bare = yield* Effect.provide(failing, scripted(script, undefined, extra).layer)
+      const other = yield* Effect.provide(failing, scripted(script).layer)
+      assert.notStrictEqual(other.message, bare.message)
       yield* Effect.provide(failing, cached(scripted(script, undefined, extra).layer, { store }))
       assert.strictEqual((yield* Effect.provide(failing, replayed(store))).message, bare.message)
     }))

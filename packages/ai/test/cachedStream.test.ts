@@ -202,13 +202,39 @@ describe("streamText", () => {
 
   it.effect("counts a sample as handed out from its first part on, under Independent", () =>
     Effect.gen(function*() {
+      const goOn = Latch.makeUnsafe()
+      const provider = scripted(undefined, (_, i) =>
+        Stream.fromIterable(deltas(`first of ${i}`, "rest")).pipe(
+          Stream.rechunk(1),
+          Stream.tap(({ type }) => type === "text-end" ? goOn.await : Effect.void)
+        ))
       const answers = yield* Effect.gen(function*() {
-        yield* Stream.runDrain(Stream.take(stream, 1))
+        yield* Stream.runDrain(Stream.take(stream, 2))
+        yield* goOn.open
         yield* settled
         const parts = yield* partsOf(stream)
         return parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])
-      }).pipe(Effect.provide(Independent.layer), Effect.provide(cached(scripted().layer)))
-      assert.deepStrictEqual(answers, ["an", "swer ", "1"])
+      }).pipe(Effect.provide(Independent.layer), Effect.provide(cached(provider.layer)))
+      assert.deepStrictEqual(answers, ["first of 1", "rest"])
+    }))
+
+  it.effect("draws again for a program that left before the first part, under Independent", () =>
+    Effect.gen(function*() {
+      const goOn = Latch.makeUnsafe()
+      const provider = scripted(
+        undefined,
+        (_, i) => Stream.concat(Stream.fromEffectDrain(goOn.await), Stream.fromIterable(deltas(`answer ${i}`)))
+      )
+      const answers = yield* Effect.gen(function*() {
+        const left = yield* Effect.forkChild(partsOf(stream), { startImmediately: true })
+        yield* settled
+        yield* Fiber.interrupt(left)
+        yield* goOn.open
+        const parts = yield* partsOf(stream)
+        return parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])
+      }).pipe(Effect.provide(Independent.layer), Effect.provide(cached(provider.layer)))
+      assert.deepStrictEqual(answers, ["answer 0"])
+      assert.strictEqual(provider.requests.length, 1)
     }))
 
   it.effect("ends with an error if another process recorded another answer first", () =>

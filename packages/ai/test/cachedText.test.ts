@@ -182,4 +182,20 @@ describe("generateText", () => {
       ]
       assert.isBelow(sizes.reduce((sum, size) => sum + size, 0), 1_500_000)
     }))
+
+  it.effect("keeps no headers of responses, which may hold secrets", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const response = { status: 200, headers: { "set-cookie": "secret" } }
+      const parts = [{ ...finish(), response }]
+      const provider = scripted(() => [text("a"), ...parts], () => Stream.fromIterable(parts))
+      yield* Effect.provide(ask("x"), cached(provider.layer, { store }))
+      yield* Effect.provide(
+        Stream.runDrain(LanguageModel.streamText({ prompt: "y" })),
+        cached(provider.layer, { store })
+      )
+      const samples = yield* samplesOf(store)
+      assert.strictEqual(samples.length, 2)
+      assert.notInclude(JSON.stringify(samples), "secret")
+    }))
 })
