@@ -1,4 +1,5 @@
 import type { Row } from "../harness/row.ts"
+import { command, commandDirectory } from "./command.ts"
 import { directoryPrompts, directoryPromptsLong } from "./directoryPrompts.ts"
 import { directory100, directory1000 } from "./directorySequence.ts"
 import { fibers, forks } from "./fibers.ts"
@@ -13,6 +14,7 @@ import { requestAlone, requestTogether } from "./request.ts"
 import { sqlitePrompts, sqlitePromptsLong } from "./sqlitePrompts.ts"
 import { sqliteSequence } from "./sqliteSequence.ts"
 import { startUp } from "./startUp.ts"
+import { tracingHits, tracingRecords } from "./tracing.ts"
 
 /** All rows, in the order of the table. */
 export const rows: ReadonlyArray<Row> = [
@@ -34,6 +36,10 @@ export const rows: ReadonlyArray<Row> = [
   requestAlone,
   requestTogether,
   listeners,
+  tracingHits,
+  tracingRecords,
+  command,
+  commandDirectory,
   fibers,
   forks
 ]
