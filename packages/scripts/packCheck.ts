@@ -7,10 +7,14 @@ import * as Path from "node:path"
 import { bin, type Packed, run, withTarballs } from "./pack.ts"
 import { root } from "./published.ts"
 
+/** Modules that a barrel leaves out, since every program that imports the barrel would load `effect/ai`. */
+const outsideBarrels = ["@llm-cache/providers/ChatCompletionsModel"]
+
 const modulesOf = ({ files, name }: Packed) => {
   const modules = files.flatMap((file) => /^dist\/(.+)\.js$/.exec(file)?.[1] ?? []).sort()
   const closed = modules.filter((module) => module === "index" || module.startsWith("internal/"))
-  return { name, open: modules.filter((module) => !closed.includes(module)), closed }
+  const open = modules.filter((module) => !closed.includes(module) && !outsideBarrels.includes(`${name}/${module}`))
+  return { name, open, closed }
 }
 
 const testing = "@llm-cache/testing"
@@ -50,6 +54,8 @@ ${
     check(code === "ERR_PACKAGE_PATH_NOT_EXPORTED", "${name}/" + module + " is not refused, " + code)
   }
 }`).join("\n")}
+
+for (const module of ${JSON.stringify(outsideBarrels)}) check("layer" in await import(module), module)
 
 const mock = LlmModel.layer({ model: "mock", generate: ({ prompt }) => Effect.succeed({ samples: [prompt] }) })
 const sampled = LlmModel.sampleOne("Hello").pipe(Effect.provide(Repeatable.layer), Effect.provide(mock))
