@@ -76,7 +76,23 @@ describe("slice", () => {
       )
       assert.deepStrictEqual([code, objects(stdout)], [1, [{ kind: "summary", copied: 6, present: 0, missing: 1 }]])
       assert.match(stderr, /gpt-4o, temperature 1, prompt [0-9a-f]{8} @0/)
+      assert.match(stderr, /drew from directory .*, and the slice is made of the same positions of directory /)
     }), 60_000)
+
+  it.live(
+    "is refused for a run that drew from several caches, and none of them is given",
+    () =>
+      Effect.gen(function*() {
+        const [cache, nested, other] = [newCache(), newCache(), newCache()]
+        yield* run(cache, "both", program, nested)
+        const made = newCache()
+        Fs.cpSync(cache, other, { recursive: true })
+        const { code, stderr } = yield* Effect.promise(() => cli(["slice", "both", made, "--cache", other]))
+        assert.strictEqual(code, 2)
+        assert.include(stderr, "give one of them as --cache")
+      }),
+    60_000
+  )
 })
 
 describe("stats and runs", () => {

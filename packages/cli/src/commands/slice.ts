@@ -3,7 +3,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { openTwo } from "../cache/openCache.ts"
 import { sentence } from "../cache/transfer.ts"
-import { ConflictError } from "../errors.ts"
+import { ConflictError, UsageError } from "../errors.ts"
 import * as flags from "../flags.ts"
 import { ranges } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
@@ -18,7 +18,15 @@ export const command = Command.make(
     const output = yield* Output
     const run = yield* findRun(input.cache, input.run)
     const [from, to] = yield* openTwo(input.cache, input.to, "write")
-    const { missing, store } = yield* usedStore(from, run)
+    const { missing, others, store } = yield* usedStore(from, run)
+    if (others.length > 1) {
+      return yield* new UsageError({
+        message: `${run.id} drew from ${others.join(" and ")}, and not from ${from.id}: give one of them as --cache`
+      })
+    }
+    if (others.length === 1) {
+      yield* output.note(`${run.id} drew from ${others[0]}, and the slice is made of the same positions of ${from.id}`)
+    }
     const result = yield* Transfer.copy(store, to, { onProgress: progressOf(output, "copied") }).pipe(
       Effect.catchTag("SampleConflict", ({ key, position }) =>
         new ConflictError({

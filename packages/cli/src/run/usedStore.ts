@@ -10,6 +10,8 @@ import * as Stream from "effect/Stream"
 export interface UsedSamples {
   /** The store as if it had only these samples. */
   readonly store: SampleStore.Store
+  /** The other stores that the run drew from, if it drew nothing from this one. */
+  readonly others: ReadonlyArray<string>
   /** Drawn samples that the store has no more. */
   readonly missing: ReadonlyArray<Trace.TracedKey & { readonly positions: ReadonlyArray<number> }>
 }
@@ -35,6 +37,7 @@ export const usedStore = (store: SampleStore.Store, run: Trace.Run): Effect.Effe
     }
     const byKey = new Map(found.map((one) => [nameOf(one.key), one]))
     return {
+      others: here.length > 0 ? [] : [...caches],
       missing,
       store: SampleStore.make({
         ...store,
