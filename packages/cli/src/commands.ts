@@ -27,12 +27,15 @@ interface Entry {
   /** One line for the list of commands. */
   readonly summary: string
   readonly load: () => Promise<{ readonly command: AnyCommand }>
+  /** Whether the command itself says what SIGINT and SIGTERM do. Otherwise they interrupt it. */
+  readonly takesSignals: boolean
 }
 
 const entry = <Name extends string, Input, ContextInput, E extends CommandError, R extends CommandServices>(
   summary: string,
-  load: () => Promise<{ readonly command: Command.Command<Name, Input, ContextInput, E, R> }>
-): Entry => ({ summary, load: load as () => Promise<never> })
+  load: () => Promise<{ readonly command: Command.Command<Name, Input, ContextInput, E, R> }>,
+  takesSignals = false
+): Entry => ({ summary, load: load as () => Promise<never>, takesSignals })
 
 /** The commands, in the order of the help. Each is loaded when it is chosen. */
 export const commands: { readonly [name: string]: Entry } = {
@@ -45,6 +48,8 @@ export const commands: { readonly [name: string]: Entry } = {
   "why-miss": entry("Explains why a replication missed", () => import("./commands/whyMiss.ts")),
   stats: entry("Says what a run asked, replayed, requested and missed", () => import("./commands/stats.ts")),
   slice: entry("Copies the samples that a run drew", () => import("./commands/slice.ts")),
+  run: entry("Runs a program with the cache beneath its model", () => import("./commands/run.ts"), true),
+  serve: entry("Serves a cache to programs in any language", () => import("./commands/serve.ts"), true),
   runs: entry("Lists runs that have a trace, or deletes old traces", () => import("./commands/runs.ts")),
   import: entry("Puts the samples of other programs into a cache", () => import("./commands/import.ts")),
   export: entry("Writes the samples of a cache as JSON lines", () => import("./commands/export.ts")),

@@ -10,6 +10,8 @@ import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Runtime from "effect/Runtime"
 import * as Fs from "node:fs"
 import { type AnyCommand, commands } from "./commands.ts"
 import { errorCode, isSilent, UsageError } from "./errors.ts"
@@ -20,7 +22,7 @@ import { printable } from "./output/printable.ts"
 const name = "llm-cache"
 
 /** The exit codes of every command. */
-const codes = { done: 0, found: 1, usage: 2, bug: 70, interrupted: 130 } as const
+const codes = { done: 0, usage: 2, bug: 70, interrupted: 130 } as const
 
 export const main = (args: ReadonlyArray<string>): void => {
   // Arguments behind `--` are operands.
@@ -32,7 +34,7 @@ export const main = (args: ReadonlyArray<string>): void => {
     // With `--help`, the parser would not say that the command does not exist.
     const parsed = isUnknown ? args.filter((arg) => arg !== "--help" && arg !== "-h") : args
     yield* Command.runWith(root, { version: version() })(parsed)
-    return (yield* Output).hasFindings() ? codes.found : codes.done
+    return (yield* Output).exitCode()
   }).pipe(
     Effect.catchCause((cause) =>
       Effect.flatMap(Output, (output) => {
@@ -42,7 +44,7 @@ export const main = (args: ReadonlyArray<string>): void => {
         }
         const error = Cause.squash(cause)
         // The reader of the pipe needs no more.
-        if (isSilent(error)) return Effect.succeed(output.hasFindings() ? codes.found : codes.done)
+        if (isSilent(error)) return Effect.succeed(output.exitCode())
         const message = error instanceof Error ? error.message : String(error)
         const hint = error instanceof UsageError && chosen !== undefined ? `\nSee ${name} ${chosen} --help` : ""
         return Effect.as(
@@ -54,17 +56,25 @@ export const main = (args: ReadonlyArray<string>): void => {
     Effect.scoped,
     Effect.provide([
       layerOutput(flags.includes("--json")),
+      Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
       CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
       CliOutput.layerPresenter(presenter),
       Layer.provideMerge(TerminalCapabilities.layer, NodeServices.layer)
     ])
   )
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void Effect.runFork(exitSoon))
-  NodeRuntime.runMain(program, {
+  const options = {
     disableErrorReporting: true,
-    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? Number(exit.value) : codes.interrupted)
-  })
+    teardown: (exit: Exit.Exit<unknown, unknown>, onExit: (code: number) => void) =>
+      onExit(Exit.isSuccess(exit) ? Number(exit.value) : codes.interrupted)
+  }
+  if (chosen !== undefined && commands[chosen]?.takesSignals) return runWithoutSignals(program, options)
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void Effect.runFork(exitSoon))
+  NodeRuntime.runMain(program, options)
 }
+
+const runWithoutSignals = Runtime.makeRunMain(({ fiber, teardown }) =>
+  fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
+)
 
 // Some waits outlast an interruption: a silent PostgreSQL gets five seconds to cancel a statement.
 const exitSoon = Effect.andThen(Effect.sleep("2 seconds"), Effect.sync(() => process.exit(codes.interrupted)))

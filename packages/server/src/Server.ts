@@ -275,6 +275,15 @@ const stopFirst = Layer.effectDiscard(
 /** Clients keep connections for a minute at most, so that the server never closes one that is about to be used. */
 const keepAlive = Duration.minutes(2)
 
+const createHttpServer = (): Http.Server => {
+  const server = Http.createServer({ keepAliveTimeout: Duration.toMillis(keepAlive) })
+  // Node closes the connections that are idle when the server stops, and not those that become idle later.
+  return server.on("request", (_, response) =>
+    response.on("close", () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections())
+    }))
+}
+
 /**
  * Serves the `SampleStore` that is provided, until the layer closes. `HttpServer` says at which address.
  *
@@ -319,7 +328,7 @@ export const layer = <E = never, R = never>(
         )
       }
       const grace = yield* durationOf("grace", options.grace ?? "30 seconds")
-      return NodeHttpServer.layer(() => Http.createServer({ keepAliveTimeout: Duration.toMillis(keepAlive) }), {
+      return NodeHttpServer.layer(createHttpServer, {
         host,
         port,
         gracefulShutdownTimeout: grace

@@ -6,30 +6,14 @@ import * as flags from "../flags.ts"
 import { count } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
 import { findRun, runArgument } from "../run/findRun.ts"
+import { receiptFields } from "../run/receipt.ts"
 
 export const command = Command.make(
   "stats",
   { run: runArgument, cache: flags.cache },
   Effect.fnUntraced(function*({ cache, run }) {
     const output = yield* Output
-    const receipt = yield* Trace.receipt((yield* findRun(cache, run)).file)
-    const row = {
-      asked: receipt.asked,
-      replayed: receipt.replayed,
-      bought: receipt.bought,
-      missed: receipt.missed,
-      bypassed: receipt.bypassed,
-      racing: receipt.racing,
-      reread: receipt.reread,
-      inputTokens: receipt.inputTokens,
-      outputTokens: receipt.outputTokens,
-      replayedInputTokens: receipt.replayedInputTokens,
-      replayedOutputTokens: receipt.replayedOutputTokens,
-      isReplay: receipt.isReplay,
-      exit: receipt.exit ?? null,
-      failed: receipt.failed,
-      isCut: receipt.isCut
-    }
+    const row = receiptFields(yield* Trace.receipt((yield* findRun(cache, run)).file))
     if (!output.isTerminal) return yield* output.rows<object, never, never>([], Stream.succeed(row))
     yield* output.rows<readonly [string, string], never, never>(
       [{ title: "", text: ([name]) => name }, { title: "", text: ([, value]) => value, align: "right" }],

@@ -38,9 +38,12 @@ export class Output extends Context.Service<Output, {
   readonly note: (text: string) => Effect.Effect<void>
   /** Shows how far long work has come, in the last line of a terminal. `undefined` removes it. */
   readonly progress: (text: string | undefined) => Effect.Effect<void>
+  /** Writes the last line of a command whose stdout belongs to another program: to stderr, with `--json` as an object. */
+  readonly report: (fields: object, sentence: string) => Effect.Effect<void>
   /** Makes the exit code 1: there are differences, damage or misses. */
   readonly found: Effect.Effect<void>
-  readonly hasFindings: () => boolean
+  readonly exitWith: (code: number) => Effect.Effect<void>
+  readonly exitCode: () => number
 }>()("@llm-cache/cli/output/Output") {}
 
 /** Rows that decide the widths of columns, and the longest time to wait for them. */
@@ -55,7 +58,7 @@ export const layerOutput = (isJson: boolean): Layer.Layer<Output> =>
     const { stderr, stdout } = process
     const isTerminal = stdout.isTTY && !isJson
     const width = stdout.columns || 80
-    let hasFindings = false
+    let exitCode = 0
     let isClosed = false
     let shownAt: number | undefined
     let isShown = false
@@ -115,8 +118,11 @@ export const layerOutput = (isJson: boolean): Layer.Layer<Output> =>
           isShown = true
           stderr.write(`\r${printable(text).slice(0, (stderr.columns || 80) - 1)}\x1b[K`)
         }),
-      found: Effect.sync(() => void (hasFindings = true)),
-      hasFindings: () => hasFindings
+      report: (fields, sentence) =>
+        isJson ? Effect.sync(() => void stderr.write(`${jsonLine(fields)}\n`)) : note(sentence),
+      found: Effect.sync(() => void (exitCode = 1)),
+      exitWith: (code) => Effect.sync(() => void (exitCode = code)),
+      exitCode: () => exitCode
     }
 
     function note(text: string): Effect.Effect<void> {

@@ -1,0 +1,30 @@
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { SampleStore } from "@llm-cache/core/SampleStore"
+import * as Server from "@llm-cache/server/Server"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import { openCache } from "../cache/openCache.ts"
+import { UsageError } from "../errors.ts"
+
+/** Starts the server over a cache, until the scope closes. */
+export const startServer = Effect.fnUntraced(function*(cache: string, options: Server.ListenOptions) {
+  const store = yield* openCache(cache, options.replication ? "read" : "write")
+  const layer = Layer.provide(Server.layer(options), [Layer.succeed(SampleStore, store), NodeHttpClient.layerUndici])
+  const context = yield* Layer.build(layer).pipe(
+    Effect.catchTag("ServeError", ({ cause }) => new UsageError({ message: cannotListen(options, cause) }))
+  )
+  return {
+    store,
+    runs: Context.get(context, Server.Server).runs,
+    url: HttpServer.formatAddress(Context.get(context, HttpServer.HttpServer).address)
+  }
+})
+
+const cannotListen = ({ host = "127.0.0.1", port = 4141 }: Server.ListenOptions, cause: unknown): string => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : cause
+  return code === "EADDRINUSE"
+    ? `port ${port} of ${host} is in use: give another one with --port, or --port 0 for a free one`
+    : `the server cannot listen at port ${port} of ${host} (${String(code)}): give others with --port and --host`
+}

@@ -1,0 +1,75 @@
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import { afterAll } from "vitest"
+
+export interface Upstream {
+  /** A base URL, with `/v1`. */
+  readonly url: string
+  /** The prompts that it was asked, in order. */
+  readonly prompts: Array<string>
+  /** The keys that it was sent. */
+  readonly keys: Array<string | undefined>
+  /** Holds the answers to later requests back until the returned function is called. */
+  readonly hold: () => () => void
+  /** Waits for a number of requests. */
+  readonly until: (requests: number) => Promise<void>
+  readonly close: () => void
+}
+
+/** A server of chat completions on loopback. Its answers are `answers` in turn, and then `more 1`, `more 2`, … */
+export const startUpstream = async (answers: ReadonlyArray<string> = []): Promise<Upstream> => {
+  const prompts: Array<string> = []
+  const keys: Array<string | undefined> = []
+  const waiting: Array<() => void> = []
+  let held: Array<() => void> | undefined
+  const server = Http.createServer(async (request, response) => {
+    const parts: Array<Buffer> = []
+    for await (const part of request) parts.push(part)
+    const { messages, model } = JSON.parse(Buffer.concat(parts).toString())
+    const index = prompts.push(messages.at(-1).content) - 1
+    keys.push(request.headers.authorization)
+    for (const check of waiting) check()
+    const answer = () =>
+      response.setHeader("content-type", "application/json").end(JSON.stringify({
+        id: `chatcmpl-${index}`,
+        object: "chat.completion",
+        created: 1_700_000_000,
+        model,
+        choices: [{
+          index: 0,
+          message: { role: "assistant", content: answers[index] ?? `more ${index - answers.length + 1}` },
+          finish_reason: "stop"
+        }],
+        usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 }
+      }))
+    if (held === undefined) answer()
+    else held.push(answer)
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const close = () => {
+    server.close()
+    server.closeAllConnections()
+  }
+  afterAll(close)
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    prompts,
+    keys,
+    close,
+    hold: () => {
+      const answers: Array<() => void> = held = []
+      return () => {
+        held = undefined
+        for (const answer of answers) answer()
+      }
+    },
+    until: (requests) =>
+      new Promise((resolve) => {
+        const check = () => {
+          if (prompts.length >= requests) resolve()
+        }
+        waiting.push(check)
+        check()
+      })
+  }
+}
