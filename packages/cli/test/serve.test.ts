@@ -168,7 +168,7 @@ describe("llm-cache serve", () => {
 
   it("says which flag is wrong", async () => {
     const wrong: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-      [["--upstream", "ftp://a"], "no upstream"],
+      [["--upstream", "ftp://a"], "NAME=URL"],
       [["--upstream", "a=http://x", "--alias", "m"], "no alias"],
       [["--upstream", "a=http://x", "--key-from", "b=HOME"], "--upstream b=URL"],
       [["--upstream", "a=http://x", "--upstream", "b=http://y", "--key-from", "HOME"], "--key-from a=VARIABLE"],

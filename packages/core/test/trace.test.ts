@@ -236,6 +236,20 @@ describe("A trace", () => {
       assert.deepInclude(yield* receiptOf(Effect.interrupt), { exit: 130 })
     }))
 
+  it.effect("counts a sample that an attempt draws again as bought once", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const source = yield* makeMetered()
+      const program = Effect.gen(function*() {
+        const attempt = yield* Repeatable.make(yield* Persistent.make(source, yield* MemoryStore.make))
+        yield* Effect.replicateEffect(LlmModel.sampleOne("p"), 3).pipe(using(attempt))
+      })
+      const { file, live } = yield* traced(root, Effect.scoped(program))
+      assert.deepInclude(live, { asked: 3, bought: 1, replayed: 2, reread: 2 })
+      Fs.rmSync(file.replace(/l$/, ""))
+      assert.deepStrictEqual(yield* Trace.receipt(file), { ...live, exit: 0 })
+    }))
+
   it.effect("tells draws of a shared reader that race, and none with a fork for each", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory

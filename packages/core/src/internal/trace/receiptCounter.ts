@@ -31,6 +31,8 @@ export class ReceiptCounter {
   #misses = 0
   #hits = 0
   readonly #handed: Array<Array<Handed>> = []
+  /** Draws that missed a cache above another one, as `Repeatable` is, and that the other one answers. */
+  readonly #passed = new Set<string>()
   readonly #sent = new Set<string>()
   readonly #replayed = new Set<string>()
   /** How many samples each request brought that no cache stored. */
@@ -54,7 +56,7 @@ export class ReceiptCounter {
   }
 
   miss(key: number, store: number, position: number, asks: string): void {
-    if (asks === "cache") return
+    if (asks === "cache") return void this.#passed.add(`${key} ${store} ${position}`)
     this.#misses++
     if (asks === "nothing") this.#counts.missed++
     else (this.#at(key, store).missing ??= new Set()).add(position)
@@ -68,6 +70,8 @@ export class ReceiptCounter {
     const handed = this.#at(key, store)
     // The draw that missed it gets it.
     if (handed.missing?.delete(position) && this.#handOut(handed, position)) this.#counts.bought++
+    // The cache below counted it.
+    if (this.#passed.delete(`${key} ${store} ${position}`)) this.#handOut(handed, position)
   }
 
   done(request: string, samples: number, input: number, output: number): void {
