@@ -17,6 +17,13 @@ import * as Path from "node:path"
 const number = "Choose a number between 1 and 1000."
 const poem = "Write a poem of one line about the sea."
 
+/** A program that asks a model. */
+const program = `curl -s $OPENAI_BASE_URL/chat/completions -H 'content-type: application/json' -d "{
+  \\"model\\": \\"gpt-4o\\", \\"temperature\\": 1,
+  \\"messages\\": [{\\"role\\": \\"user\\", \\"content\\": \\"$1\\"}]
+}" | grep -o '"content":"[^"]*"\\|"code":"[^"]*"'
+`
+
 /** The time of all samples: too long ago to be told in days. */
 const time = Date.UTC(2026, 0, 2, 3, 4, 5)
 
@@ -80,6 +87,7 @@ export const makeExampleCaches = (home: string): Promise<void> =>
     yield* put(old, number, ["92", "747"])
     const [file] = Fs.globSync(Path.join(home, "old_cache/**/1.md"))
     Fs.writeFileSync(file!, "7477")
+    Fs.writeFileSync(Path.join(home, "ask.sh"), program)
     // A directory's last sample is as old as its files.
     for (const path of Fs.readdirSync(home, { encoding: "utf8", recursive: true })) {
       Fs.utimesSync(Path.join(home, path), time / 1000, time / 1000)
