@@ -22,14 +22,11 @@ export const startUpstream = async (answers: ReadonlyArray<string> = []): Promis
   const keys: Array<string | undefined> = []
   const waiting: Array<() => void> = []
   let held: Array<() => void> | undefined
-  const server = Http.createServer(async (request, response) => {
-    const parts: Array<Buffer> = []
-    for await (const part of request) parts.push(part)
-    const { messages, model } = JSON.parse(Buffer.concat(parts).toString())
+  const answer = (response: Http.ServerResponse, text: string) => {
+    const { messages, model } = JSON.parse(text)
     const index = prompts.push(messages.at(-1).content) - 1
-    keys.push(request.headers.authorization)
     for (const check of waiting) check()
-    const answer = () =>
+    const send = () =>
       response.setHeader("content-type", "application/json").end(JSON.stringify({
         id: `chatcmpl-${index}`,
         object: "chat.completion",
@@ -42,8 +39,16 @@ export const startUpstream = async (answers: ReadonlyArray<string> = []): Promis
         }],
         usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 }
       }))
-    if (held === undefined) answer()
-    else held.push(answer)
+    if (held === undefined) send()
+    else held.push(send)
+  }
+  const server = Http.createServer((request, response) => {
+    let text = ""
+    keys.push(request.headers.authorization)
+    request.setEncoding("utf8").on("data", (part: string) => void (text += part)).on(
+      "end",
+      () => answer(response, text)
+    )
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const close = () => {
