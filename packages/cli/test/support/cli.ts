@@ -21,7 +21,8 @@ export const temporaryFolder = (): string => {
 }
 
 const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
-  const { COLUMNS: _, FORCE_COLOR: __, LLM_CACHE_DIRECTORY: ___, ...env } = process.env
+  // Node.js gives a terminal no colors where `CI` is set.
+  const { CI: _, COLUMNS: __, FORCE_COLOR: ___, LLM_CACHE_DIRECTORY: ____, ...env } = process.env
   return { ...env, TZ: "UTC", NO_COLOR: "1", ...extra }
 }
 
