@@ -125,10 +125,11 @@ const onlyProviderErrors = <A, R>(
     onSuccess: (value) => Effect.succeed(Result.succeed(value))
   })
 
-const warn = ({ delay, error }: RetryWait) =>
-  Effect.logWarning(
-    `A request failed, and is sent again in ${inSeconds(Duration.toMillis(delay))}: ${error.message}`
-  )
+const warn = ({ delay, error }: RetryWait) => {
+  const millis = Duration.toMillis(delay)
+  const when = millis === 0 ? "at once" : `in ${inSeconds(millis)}`
+  return Effect.logWarning(`A request failed, and is sent again ${when}: ${error.message}`)
+}
 
 const afterTries = ({ provider, reason }: ProviderError, tries: number, elapsed: number): ProviderError =>
   new ProviderError({ provider, reason, tries, elapsed: Duration.millis(elapsed) })

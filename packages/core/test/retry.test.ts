@@ -127,7 +127,14 @@ describe("LlmModel.retry", () => {
       assert.deepStrictEqual(messages, [`Warn A request failed, and is sent again in 1s: ${down.message}`])
     }))
 
-  it.effect.each([["20 millis", "20ms"], ["999 millis", "999ms"], ["1001 millis", "2s"]] as const)(
+  it.effect.each(
+    [
+      ["0 millis", "at once"],
+      ["20 millis", "in 20ms"],
+      ["999 millis", "in 999ms"],
+      ["1001 millis", "in 2s"]
+    ] as const
+  )(
     "warns of a wait of %s",
     ([wait, says]) =>
       Effect.gen(function*() {
@@ -142,7 +149,7 @@ describe("LlmModel.retry", () => {
           Effect.provide(Logger.layer([logger]))
         )
         assert.deepStrictEqual(yield* afterAnHour(program), Result.succeed("a"))
-        assert.deepStrictEqual(messages, [`A request failed, and is sent again in ${says}: ${down.message}`])
+        assert.deepStrictEqual(messages, [`A request failed, and is sent again ${says}: ${down.message}`])
       })
   )
 
