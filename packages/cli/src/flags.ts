@@ -3,6 +3,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
 
 const kinds = "a directory, a file x.db, postgres://…, or redis://…"
 
@@ -22,6 +23,18 @@ export const cache = Flag.String("cache").pipe(
   Flag.withMetavar("CACHE"),
   Flag.withDescription(`The cache: ${kinds} (default: LLM_CACHE_DIRECTORY, or else ~/.llm_cache)`)
 )
+
+/** The flag that a later command needs to read the same cache. The URL of a server may have a password, and is left out. */
+export const sameCache = (cache: string): Effect.Effect<string> =>
+  Effect.map(
+    Effect.orElseSucceed(Config.NonEmptyString("LLM_CACHE_DIRECTORY"), () => "~/.llm_cache"),
+    (usual) =>
+      cache === usual
+        ? ""
+        : ` --cache ${
+          /:\/\//.test(cache) ? "…" : /^[\w./~:@+-]+$/.test(cache) ? cache : `'${cache.replaceAll("'", "'\\''")}'`
+        }`
+  )
 
 /** A cache as an argument, such as FROM or TO. */
 export const cacheArgument = (name: string, description: string) =>

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { afterAll } from "vitest"
 import { bin, cli, objects, type Ran, temporaryFolder } from "./support/cli.ts"
 import { agenticRetry, asking, swallowing, vote } from "./support/programs.ts"
 import { startUpstream } from "./support/upstream.ts"
@@ -74,7 +75,7 @@ describe("llm-cache run", () => {
     assert.deepStrictEqual(missed, {
       code: 1,
       stdout: "yes\nfailed 404\nno\n",
-      stderr: "llm-cache: first miss at request 2: llm-cache why-miss last\n" +
+      stderr: `llm-cache: first miss at request 2: llm-cache why-miss last --cache ${cache}\n` +
         "llm-cache: 3 asked, 2 replayed, 0 bought, 1 missed; 0 spent and 14 replayed tokens\n"
     })
     assert.lengthOf(upstream.prompts, 3)
@@ -166,6 +167,7 @@ describe("llm-cache run", () => {
       [bin, "run", "--cache", cache, "--upstream", upstream.url, "--", "python3", "-c", asking, "Slow?"],
       { env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"] }
     )
+    afterAll(() => void child.kill("SIGKILL"))
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
     const told = new Promise<void>((resolve) =>
       child.stderr.on("data", (text) => String(text).includes("asked,") && resolve())
@@ -196,6 +198,7 @@ describe("llm-cache run", () => {
       [bin, "run", "--cache", newCache(), "--", process.execPath, "-e", script],
       { env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"] }
     )
+    afterAll(() => void child.kill("SIGKILL"))
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
     const next: { readonly [line: string]: NodeJS.Signals } = { ready: "SIGINT", SIGINT: "SIGTERM", SIGTERM: "SIGHUP" }
     const lines: Array<string> = []

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Path from "node:path"
 import { UsageError } from "../errors.ts"
+import { sameCache } from "../flags.ts"
 import { keyFields } from "../output/fields.ts"
 import { forkLabel } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
@@ -63,7 +64,8 @@ export const command = Command.make(
     const first = missed > 0 ? (yield* Explain.misses(store, trace.run.file))[0] : undefined
     if (first !== undefined) {
       const fork = first.path.length === 0 ? "" : `, fork ${forkLabel(first.path)}`
-      yield* output.note(`first miss at request ${first.number}${fork}: llm-cache why-miss last`)
+      const again = `llm-cache why-miss last${yield* sameCache(input.cache)}`
+      yield* output.note(`first miss at request ${first.number}${fork}: ${again}`)
     }
     if (receipt.asked === 0 && receipt.failed === 0 && problem === undefined) {
       yield* output.note(`${file} asked nothing through llm-cache: its client has to use OPENAI_BASE_URL`)
