@@ -49,7 +49,6 @@ export const command = Command.make(
       file,
       args,
       // The program gets the whole environment of this process.
-      // @effect-diagnostics-next-line processEnv:off
       environmentFor(process.env, {
         root: url + Place.format({ ...Place.root, run: name }),
         withKey: input.replication || options.upstreams.some(({ key }) => key !== undefined)
