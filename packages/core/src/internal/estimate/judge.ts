@@ -31,7 +31,7 @@ export const judge = <B, E, R, E2, R2>(
       new InvalidInput({ module, description: "`sample` is no effect: give the effect itself, and no function" })
     )
   }
-  const { batch, concurrency, n, prompt } = source as Options
+  const { batch, concurrency, n, prompt } = source
   return Effect.flatMap(
     IndependentModel.sampleMany(prompt, n, { batch }),
     (samples) => Effect.forEach(samples, verdictOf, { concurrency })
