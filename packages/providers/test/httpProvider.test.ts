@@ -117,6 +117,7 @@ describe("`decode`", () => {
       const reply = json(200, { other: "form" })
       const forms: ReadonlyArray<[decode: HttpProvider.Options["decode"], says: string]> = [
         [(answer) => (answer as { a: { b: Array<string> } }).a.b, "`decode` cannot read the answer (Cannot read prop"],
+        // @effect-diagnostics-next-line globalErrorInEffectFailure:off
         [() => Effect.fail(new Error("no samples there")), "`decode` cannot read the answer (no samples there)"],
         [Schema.decodeUnknownEffect(Schema.Array(Schema.String)), "`decode` cannot read the answer (Expected array"],
         [() => [], "`decode` found no sample"],
@@ -211,6 +212,7 @@ describe("a request of a provider of one's own", () => {
         model: "<redacted>",
         responseId: "<redacted>"
       })
+      // @effect-diagnostics-next-line globalErrorInEffectFailure:off
       const throwing = () => Effect.fail(new Error(`no ${secret}`))
       const failed = yield* failing({ apiKey, decode: throwing }, json(200, secret)).pipe(Effect.provide(configured))
       assert.include(reasonOf(failed, "UnusableResponse").description, "no <redacted>")
