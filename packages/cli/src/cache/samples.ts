@@ -26,7 +26,15 @@ export const samplesAt = (
   store: Store,
   key: Key,
   positions: ReadonlyArray<number>
-): Stream.Stream<Entry, StoreError, Output> =>
+): Stream.Stream<Entry, StoreError, Output> => readAt(store, key, positions, damaged)
+
+/** The samples at ascending positions, some at a time. Continues behind a damaged sample. */
+export const readAt = <E, R>(
+  store: Store,
+  key: Key,
+  positions: ReadonlyArray<number>,
+  onDamaged: (error: StoreError) => Effect.Effect<void, E, R>
+): Stream.Stream<Entry, StoreError | E, R> =>
   Stream.unfold(0, (i) => {
     if (i >= positions.length) return Effect.void as Effect.Effect<undefined>
     const first = positions[i]!
@@ -36,7 +44,7 @@ export const samplesAt = (
       Effect.catchIf(
         store.getMany(key, first, length),
         ({ kind }) => kind === "Damaged",
-        (error) => Effect.as(damaged(error), [])
+        (error) => Effect.as(onDamaged(error), [])
       ),
       (samples) =>
         [
