@@ -1,6 +1,6 @@
 import { isFault } from "../directory/errors.ts"
 import { ifPresent, list, makeFolder } from "../directory/files.ts"
-import { fromHome, homeFolder } from "../homeFolder.ts"
+import { fromHome, stateFolder } from "../homeFolder.ts"
 import { Fs, Os, Path } from "../node.ts"
 import { sha256 } from "../sha256.ts"
 import { decode, encode, type Pending, type Rescued } from "./rescueLines.ts"
@@ -23,11 +23,8 @@ export const rescueFolders = (directory: string | undefined): RescueFolders => {
   // A browser has no files.
   if (Fs === undefined) return { paths: [], isNamed: false }
   if (directory !== undefined) return { paths: [Path.resolve(fromHome(directory) ?? directory)], isNamed: true }
-  const { XDG_STATE_HOME: state = "" } = process.env
-  const home = homeFolder()
-  // A relative path there is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
-  const above = Path.isAbsolute(state) ? state : home === undefined ? undefined : Path.join(home, ".local", "state")
-  return { paths: [...above === undefined ? [] : [Path.join(above, "llm-cache")], sharedFolder()], isNamed: false }
+  const state = stateFolder()
+  return { paths: state === undefined ? [sharedFolder()] : [state, sharedFolder()], isNamed: false }
 }
 
 /** Reads the rescue files of a store. Calls `onFault` with a named folder that cannot be read. */

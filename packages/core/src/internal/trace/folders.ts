@@ -1,6 +1,7 @@
 import type { Receipt } from "../../Trace.ts"
 import { runsFolder } from "../directory/samplePath.ts"
-import { Fs, Os, Path } from "../node.ts"
+import { fromHome, stateFolder } from "../homeFolder.ts"
+import { Fs, Path } from "../node.ts"
 
 /** The receipt of a trace that had so many bytes. */
 export interface Summary {
@@ -10,13 +11,8 @@ export interface Summary {
 
 /** The folder of the traces below a root. Without one, it is in the folder in which the user's programs keep state. */
 export const runsIn = (root: string | undefined): string => {
-  // `Config` would load all of Schema.
-  // @effect-diagnostics-next-line processEnv:off
-  const state = () => process.env["XDG_STATE_HOME"] || Path.join(Os.homedir(), ".local", "state")
-  const above = root === undefined
-    ? Path.join(state(), "llm-cache")
-    : Path.resolve(root.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
-  return Path.join(above, runsFolder)
+  const above = root === undefined ? stateFolder() ?? Path.join(".local", "state", "llm-cache") : fromHome(root) ?? root
+  return Path.join(Path.resolve(above), runsFolder)
 }
 
 /** The name of a run's file, without its ending. It sorts by time. */
