@@ -31,6 +31,7 @@ export default defineConfig(({ mode }) => ({
       project("ai", "packages/ai"),
       project("cli", "packages/cli"),
       project("core", "packages/core"),
+      project("inspector", "packages/inspector"),
       project("providers", "packages/providers"),
       // Its tests change the settings of the server, and count its commands. The long tier has a single file of them.
       project("redis", "packages/redis", { fileParallelism: mode === "long" }),
