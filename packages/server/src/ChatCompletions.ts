@@ -9,19 +9,30 @@
  *
  * @since 0.1.0
  */
-import * as Identity from "@llm-cache/core/Identity"
 import type { Json } from "@llm-cache/core/Identity"
 import type { GeneratedSample } from "@llm-cache/core/LlmModel"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Arr from "effect/Array"
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { ChunkJoiner } from "./internal/chunkJoiner.ts"
 import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
 import { normalMessages } from "./internal/messages.ts"
-import { answerId, piecesOf, usageOf } from "./internal/usage.ts"
-import { type Answered, BadRequest, type Call, type NormalForm, type Protocol, type StreamEvent } from "./Protocol.ts"
+import {
+  bad,
+  canonicalJson,
+  failedFinishReasons,
+  failure,
+  finishReasonOf,
+  includesUsage,
+  ownUsage,
+  readSettings,
+  streamFields,
+  usageField,
+  withoutEffect
+} from "./internal/openAi.ts"
+import { answerId, piecesOf } from "./internal/usage.ts"
+import type { Answered, BadRequest, Call, NormalForm, Protocol, StreamEvent } from "./Protocol.ts"
 
 /**
  * The protocol.
@@ -39,8 +50,7 @@ export const protocol: Protocol = {
     ...body,
     model,
     n: n === 1 ? undefined : n,
-    stream: isStreamed ? true : undefined,
-    stream_options: isStreamed ? { ...asObject(body["stream_options"]), include_usage: true } : undefined
+    ...streamFields(body, isStreamed)
   }),
   generation: (answer, n) => readAnswer(answer, n),
   makeJoiner: () => new ChunkJoiner(),
@@ -51,9 +61,9 @@ export const protocol: Protocol = {
       message: messageOf(sample),
       logprobs: null,
       ...asObject(restOf(sample)["choice"]),
-      finish_reason: finishReasonOf(sample)
+      finish_reason: finishReasonOf(sample.metadata.finishReason)
     })),
-    ...usageField(answered)
+    ...usageField(answered, protocol.name)
   }),
   events: (call, answered) => {
     const chunk = chunkMaker(call, answered)
@@ -63,34 +73,19 @@ export const protocol: Protocol = {
     const chunk = chunkMaker(call, answered)
     return [
       ...answered.samples.map((sample, index) =>
-        chunk([{ index, delta: {}, logprobs: null, finish_reason: finishReasonOf(sample) }])
+        chunk([{ index, delta: {}, logprobs: null, finish_reason: finishReasonOf(sample.metadata.finishReason) }])
       ),
-      ...includesUsage(call) ? [chunk([], usageField(answered))] : [],
+      ...includesUsage(call) ? [chunk([], usageField(answered, protocol.name))] : [],
       { data: "[DONE]" }
     ]
   },
-  failure: ({ code = null, message, status }) => ({
-    error: { message, type: status < 500 ? "invalid_request_error" : "server_error", param: null, code }
-  }),
-  failureEvent: (failure) => ({ data: JSON.stringify(protocol.failure(failure)) })
+  failure,
+  failureEvent: (told) => ({ data: JSON.stringify(failure(told)) })
 }
 
 // -----------------------------------------------------------------------------
 // requests
 // -----------------------------------------------------------------------------
-
-const withoutEffect = [
-  "metadata",
-  "n",
-  "prompt_cache_key",
-  "prompt_cache_retention",
-  "safety_identifier",
-  "service_tier",
-  "store",
-  "stream",
-  "stream_options",
-  "user"
-]
 
 /** Fields of requests that are more than a text for a text. */
 const wholeFields = [
@@ -107,35 +102,20 @@ const wholeFields = [
   "web_search_options"
 ]
 
-/** The most samples of one request. */
-const mostSamples = 1000
-
-const bad = (description: string) => Result.fail(new BadRequest({ description }))
-
 const readCall = (body: JsonObject): Result.Result<Call, BadRequest> => {
-  const { model } = body
-  const n = body["n"] ?? 1
-  const temperature = body["temperature"] ?? undefined
   const messages = asObjects(body["messages"])
-  if (typeof model !== "string" || model === "") return bad("`model` is missing: name the model")
   if (messages === undefined || messages.length === 0) {
     return bad(
       "`messages` is no list of messages: give at least one, such as `{\"role\": \"user\", \"content\": \"…\"}`"
     )
   }
-  if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > mostSamples) {
-    return bad(`\`n\` is ${JSON.stringify(n)}: give a whole number from 1 to ${mostSamples}`)
-  }
-  if (temperature !== undefined && typeof temperature !== "number") {
-    return bad("`temperature` is no number: give one, or leave it out")
-  }
-  if ("llm-cache" in body) return bad("`llm-cache` is a field of the cache: leave it out")
   const fields = fieldsOf(body, "model", "messages", "temperature", ...withoutEffect)
   const plain = wholeFields.some((name) => name in fields) ? undefined : plainForm(messages, fields)
-  return Result.map(
-    plain === undefined ? wholeForm(messages, fields) : Result.succeed(plain),
-    (form) => ({ body, model, n, isStreamed: body["stream"] === true, form: { ...form, temperature } })
-  )
+  return Result.flatMap(readSettings(body), ({ temperature, ...settings }) =>
+    Result.map(
+      plain === undefined ? wholeForm(messages, fields) : Result.succeed(plain),
+      (form) => ({ body, ...settings, isStreamed: body["stream"] === true, form: { ...form, temperature } })
+    ))
 }
 
 /** The prompt of the library, with the system text as its option `system`. */
@@ -164,12 +144,6 @@ const wholeForm = (
     : Result.succeed({ prompt, parameters: { ...parameters, "llm-cache": protocol.name } })
 }
 
-/** JSON with sorted names, as identities have it. */
-const canonicalJson = (value: Json): string | undefined => {
-  const made = Effect.runSyncExit(Identity.make({ model: "any", parameters: { value } }))
-  return made._tag === "Success" ? made.value.parameters.slice(`{"value":`.length, -1) : undefined
-}
-
 // -----------------------------------------------------------------------------
 // samples of an answer
 // -----------------------------------------------------------------------------
@@ -178,7 +152,7 @@ const readAnswer = (answer: JsonObject, n: number) => {
   const choices = asObjects(answer["choices"]) ?? []
   const usage = asObject(answer["usage"])
   const shared = fieldsOf({
-    usage: usage && Object.keys(usage).some((name) => !tokenFields.includes(name)) ? usage : undefined,
+    usage: ownUsage(answer),
     ...fieldsOf(answer, "id", "object", "created", "model", "choices", "usage")
   })
   const [failures, samples] = Arr.partition(choices, (choice) => Result.flip(readChoice(choice, shared)))
@@ -195,11 +169,6 @@ const readAnswer = (answer: JsonObject, n: number) => {
     ignoresN: choices.length === 1 && n > 1
   })
 }
-
-const tokenFields = ["prompt_tokens", "completion_tokens", "total_tokens"]
-
-// A server puts an error beside half a text, which is no answer.
-const failedFinishReasons = /^(?:error|abort|insufficient_system_resource)$/i
 
 const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<GeneratedSample, ProviderErrorReason> => {
   const message = asObject(choice["message"])
@@ -259,18 +228,6 @@ const messageOf = (sample: Sample): JsonObject => {
   }
 }
 
-/** Samples of other protocols are told in the words of this one. */
-const finishReasons: { readonly [reason: string]: string } = {
-  end_turn: "stop",
-  max_tokens: "length",
-  refusal: "content_filter",
-  stop_sequence: "stop",
-  tool_use: "tool_calls"
-}
-
-const finishReasonOf = ({ metadata: { finishReason = "stop" } }: Sample): string =>
-  finishReasons[finishReason] ?? finishReason
-
 const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
   const [first] = answered.samples
   return {
@@ -282,24 +239,9 @@ const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
   }
 }
 
-const usageField = ({ samples }: Answered): JsonObject => {
-  const usage = usageOf(samples, protocol.name)
-  if (usage === undefined) return {}
-  const { inputTokens, outputTokens, own } = usage
-  return {
-    usage: own ?? {
-      prompt_tokens: inputTokens,
-      completion_tokens: outputTokens,
-      total_tokens: inputTokens + outputTokens
-    }
-  }
-}
-
 // -----------------------------------------------------------------------------
 // events
 // -----------------------------------------------------------------------------
-
-const includesUsage = ({ body }: Call): boolean => asObject(body["stream_options"])?.["include_usage"] === true
 
 const chunkMaker = (call: Call, answered: Answered) => {
   const head = {

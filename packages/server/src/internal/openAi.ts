@@ -1,0 +1,102 @@
+/** What the protocols of OpenAI with choices share. */
+import * as Identity from "@llm-cache/core/Identity"
+import type { Json } from "@llm-cache/core/Identity"
+import type { JsonObject } from "@llm-cache/core/Sample"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { type Answered, BadRequest, type Call, type Failure } from "../Protocol.ts"
+import { asObject } from "./json.ts"
+import { usageOf } from "./usage.ts"
+
+/** Fields of requests that change no sample. */
+export const withoutEffect = [
+  "metadata",
+  "n",
+  "prompt_cache_key",
+  "prompt_cache_retention",
+  "safety_identifier",
+  "service_tier",
+  "store",
+  "stream",
+  "stream_options",
+  "user"
+]
+
+/** The most samples of one request. */
+const mostSamples = 1000
+
+export const bad = (description: string) => Result.fail(new BadRequest({ description }))
+
+/** Checks the fields that every request has. */
+export const readSettings = (
+  body: JsonObject
+): Result.Result<
+  { readonly model: string; readonly n: number; readonly temperature: number | undefined },
+  BadRequest
+> => {
+  const { model } = body
+  const n = body["n"] ?? 1
+  const temperature = body["temperature"] ?? undefined
+  if (typeof model !== "string" || model === "") return bad("`model` is missing: name the model")
+  if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > mostSamples) {
+    return bad(`\`n\` is ${JSON.stringify(n)}: give a whole number from 1 to ${mostSamples}`)
+  }
+  if (temperature !== undefined && typeof temperature !== "number") {
+    return bad("`temperature` is no number: give one, or leave it out")
+  }
+  if ("llm-cache" in body) return bad("`llm-cache` is a field of the cache: leave it out")
+  return Result.succeed({ model, n, temperature })
+}
+
+/** JSON with sorted names, as identities have it. `undefined` if it has a lone surrogate. */
+export const canonicalJson = (value: Json): string | undefined => {
+  const made = Effect.runSyncExit(Identity.make({ model: "any", parameters: { value } }))
+  return made._tag === "Success" ? made.value.parameters.slice(`{"value":`.length, -1) : undefined
+}
+
+const tokenFields = ["prompt_tokens", "completion_tokens", "total_tokens"]
+
+/** The part of the usage that the metadata of a sample has no field for. */
+export const ownUsage = (answer: JsonObject): JsonObject | undefined => {
+  const usage = asObject(answer["usage"])
+  return usage && Object.keys(usage).some((name) => !tokenFields.includes(name)) ? usage : undefined
+}
+
+// A server puts an error beside half a text, which is no answer.
+export const failedFinishReasons = /^(?:error|abort|insufficient_system_resource)$/i
+
+/** Samples of other protocols are told in the words of this one. */
+const finishReasons: { readonly [reason: string]: string } = {
+  end_turn: "stop",
+  max_tokens: "length",
+  refusal: "content_filter",
+  stop_sequence: "stop",
+  tool_use: "tool_calls"
+}
+
+export const finishReasonOf = (finishReason = "stop"): string => finishReasons[finishReason] ?? finishReason
+
+export const usageField = ({ samples }: Answered, protocol: string): JsonObject => {
+  const usage = usageOf(samples, protocol)
+  if (usage === undefined) return {}
+  const { inputTokens, outputTokens, own } = usage
+  return {
+    usage: own ?? {
+      prompt_tokens: inputTokens,
+      completion_tokens: outputTokens,
+      total_tokens: inputTokens + outputTokens
+    }
+  }
+}
+
+export const includesUsage = ({ body }: Call): boolean => asObject(body["stream_options"])?.["include_usage"] === true
+
+/** The options of a stream that an upstream is asked for. */
+export const streamFields = (body: JsonObject, isStreamed: boolean) => ({
+  stream: isStreamed ? true : undefined,
+  stream_options: isStreamed ? { ...asObject(body["stream_options"]), include_usage: true } : undefined
+})
+
+export const failure = ({ code, message, status }: Failure): JsonObject => ({
+  error: { message, type: status < 500 ? "invalid_request_error" : "server_error", param: null, code: code ?? null }
+})
