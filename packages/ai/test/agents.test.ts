@@ -1,63 +1,34 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Fork, Independent, MemoryStore } from "@llm-cache/core"
-import { Effect, Random, Schema, Stream } from "effect"
-import { Chat, LanguageModel, Tool, Toolkit } from "effect/ai"
-import { cached, call, deltas, finish, replayed, scripted, text } from "./support/scripted.ts"
-
-const Weather = Tool.make("weather", { parameters: Schema.Struct({ city: Schema.String }), success: Schema.Int })
-
-const toolkit = Toolkit.make(Weather)
-
-/** Handlers that take any time. */
-const handlers = toolkit.toLayer({
-  weather: ({ city }) =>
-    Effect.gen(function*() {
-      const times = yield* Random.nextIntBetween(0, 50)
-      for (let i = 0; i < times; i++) yield* Effect.yieldNow
-      return city.length
-    })
-})
-
-/** Every answer of the provider is another one. */
-const provider = () =>
-  scripted((options, i) =>
-    options.responseFormat.type === "json"
-      ? [text(`{"best":"city ${i}"}`), finish()]
-      : options.prompt.content.at(-1)?.role === "user"
-      ? [
-        call(`${i}-1`, "weather", { city: "Rome" }),
-        call(`${i}-2`, "weather", { city: `Oslo ${i}` }),
-        finish("tool-calls")
-      ]
-      : [text(`answer ${i}`), finish()], (_, i) => Stream.fromIterable(deltas("streamed ", String(i))))
-
-const agent = Effect.gen(function*() {
-  const chat = yield* Chat.empty
-  const texts: Array<string> = []
-  for (const prompt of ["Weather?", "And tomorrow?"]) {
-    yield* chat.generateText({ prompt, toolkit })
-    texts.push((yield* chat.generateText({ prompt: [], toolkit })).text)
-  }
-  const { value } = yield* LanguageModel.generateObject({
-    prompt: "Best?",
-    schema: Schema.Struct({ best: Schema.String })
-  })
-  const parts = yield* Stream.runCollect(LanguageModel.streamText({ prompt: "Report" }))
-  return [...texts, value.best, ...parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])]
-}).pipe(Effect.provide(handlers))
+import { Effect } from "effect"
+import { agent, agentProvider, agentRequests } from "./support/agent.ts"
+import { makeAimock, overHttp, replicatedOverHttp } from "./support/http.ts"
+import { cached, replayed } from "./support/scripted.ts"
 
 describe("agents", () => {
   it.effect("record once and send nothing again: chats with tools at once, objects and streams", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make
-      const first = provider()
-      const outputs = yield* Effect.provide(agent, cached(first.layer, { store }))
-      assert.strictEqual(first.requests.length, 6)
-      const second = provider()
-      assert.deepStrictEqual(yield* Effect.provide(agent, cached(second.layer, { store })), outputs)
+      const first = agentProvider()
+      const output = yield* Effect.provide(agent, cached(first.layer, { store }))
+      assert.strictEqual(first.requests.length, agentRequests)
+      const second = agentProvider()
+      assert.strictEqual(yield* Effect.provide(agent, cached(second.layer, { store })), output)
       assert.strictEqual(second.requests.length, 0)
-      assert.deepStrictEqual(yield* Effect.provide(agent, replayed(store)), outputs)
+      assert.strictEqual(yield* Effect.provide(agent, replayed(store)), output)
     }))
+
+  it.effect("record over HTTP, and replay after the server has stopped", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const mock = yield* makeAimock
+      const { url } = mock
+      const output = yield* Effect.provide(agent, overHttp(url, { store }))
+      assert.lengthOf(mock.getRequests(), agentRequests)
+      yield* Effect.promise(() => mock.stop())
+      assert.strictEqual(yield* Effect.provide(agent, overHttp(url, { store })), output)
+      assert.strictEqual(yield* Effect.provide(agent, replicatedOverHttp({ store })), output)
+    }).pipe(Effect.scoped))
 
   it.effect("replay when ten run at once in forks, 100 times", () =>
     Effect.gen(function*() {
@@ -65,8 +36,10 @@ describe("agents", () => {
       const ten = Fork.forEach(Array.from({ length: 10 }), () => agent, { concurrency: 10 }).pipe(
         Effect.provide(Independent.layer)
       )
-      const outputs = yield* Effect.provide(ten, cached(provider().layer, { store }))
-      assert.strictEqual(new Set(outputs.map((output) => output.join())).size, 10)
+      const first = agentProvider()
+      const outputs = yield* Effect.provide(ten, cached(first.layer, { store }))
+      assert.strictEqual(new Set(outputs).size, 10)
+      assert.strictEqual(first.requests.length, 10 * agentRequests)
       for (let i = 0; i < 100; i++) assert.deepStrictEqual(yield* Effect.provide(ten, replayed(store)), outputs)
     }))
 })

@@ -1,5 +1,5 @@
 import { CachedModel, RequestModel } from "@llm-cache/ai"
-import { MemoryStore, Persistent, type SampleStore } from "@llm-cache/core"
+import { MemoryStore, Persistent } from "@llm-cache/core"
 import { Effect, Layer, Stream } from "effect"
 import { type AiError, LanguageModel, type Response } from "effect/ai"
 
@@ -72,10 +72,10 @@ export const identity = { model: "scripted", temperature: 1 }
 export type Provider = ReturnType<typeof scripted>
 
 /** A cached model over a provider, with its `LlmModel` in a store. */
-export const cached = <E>(
+export const cached = <E, S = never>(
   provider: Layer.Layer<LanguageModel.LanguageModel, E>,
   options: CachedModel.Options & {
-    readonly store?: SampleStore.Store
+    readonly store?: Persistent.InStore<S>["store"]
     readonly request?: Partial<RequestModel.Options>
     readonly cache?: Persistent.StoreOptions
   } = {}
@@ -89,7 +89,7 @@ export const cached = <E>(
 }
 
 /** A model that replays a store, without a provider. */
-export const replayed = (store: SampleStore.Store, options: CachedModel.Options = {}) =>
+export const replayed = <S = never>(store: Persistent.InStore<S>["store"], options: CachedModel.Options = {}) =>
   CachedModel.layer(options).pipe(
     Layer.provideMerge(Persistent.layerReplication({ store, ...RequestModel.identity(identity) }))
   )
