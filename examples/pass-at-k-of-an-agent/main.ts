@@ -1,47 +1,69 @@
 /**
- * Estimates how often an agent of two steps is right at least once in k trials, with five trials at a time. The second run
- * replays them, however its fibers are scheduled.
+ * Estimates how often an agent with a tool is right at least once in k trials, with five trials at a time. Run it twice: the
+ * second run sends no request, and has the same trials, however its fibers are scheduled.
  */
-import { NodeFileSystem, NodeRuntime } from "@effect/platform-node"
-import { Estimate, Independent, LlmModel, Persistent } from "@llm-cache/core"
-import { Console, Effect, FileSystem } from "effect"
-import * as Provider from "../shared/Provider.ts"
+import { NodeRuntime } from "@effect/platform-node"
+import { CachedModel } from "@llm-cache/ai"
+import { Estimate, Independent, Persistent } from "@llm-cache/core"
+import { Console, Effect, Layer, Schema } from "effect"
+import { Chat, Tool, Toolkit } from "effect/ai"
+import { runInNewContext } from "node:vm"
+import * as LanguageProvider from "../shared/LanguageProvider.ts"
 
+const numbers = [4, 7, 8, 8]
+
+/** The value of an arithmetic expression, `NaN` if it is none. */
+const evaluate = (expression: string): number => {
+  try {
+    return /^[-+*/() \d]+$/.test(expression) ? Number(runInNewContext(expression)) : NaN
+  } catch {
+    return NaN
+  }
+}
+
+const Expression = Schema.Struct({ expression: Schema.String })
+
+const toolkit = Toolkit.make(Tool.make("evaluate", {
+  description: "The value of an expression of numbers, +, -, *, / and brackets.",
+  parameters: Expression,
+  success: Schema.String
+}))
+
+const handlers = toolkit.toLayer({ evaluate: ({ expression }) => Effect.succeed(String(evaluate(expression))) })
+
+/** Tries an expression by its tool, and then answers. */
 const agent = Effect.gen(function*() {
-  const number = yield* LlmModel.sampleOne("Choose a number between 1 and 1000. Answer with the number alone.")
-  return yield* LlmModel.sampleOne(
-    `Choose a number between 1 and 1000, but not ${number}. Answer with the number alone.`
-  )
-})
+  const chat = yield* Chat.empty
+  yield* chat.generateText({
+    prompt: `Make 24 of the numbers ${numbers.join(", ")}, each used once, by +, -, *, / and brackets. ` +
+      "Try your first idea with the tool.",
+    toolkit
+  })
+  const { value } = yield* chat.generateObject({ prompt: "Answer with your best expression.", schema: Expression })
+  return value.expression
+}).pipe(Effect.provide(handlers))
 
-/** A trial passes when its answer is even: about every other one of random numbers is. */
-const isEven = (answer: string) => Number(answer) % 2 === 0
+const isRight = (expression: string) =>
+  evaluate(expression) === 24 && (expression.match(/\d+/g) ?? []).sort().join() === numbers.join()
 
 const ks = [1, 3, 5]
 
 const program = Effect.gen(function*() {
-  // each trial in a fork of its own
-  const estimates = yield* Estimate.passAtK({ sample: agent, n: 10, k: ks, check: isEven, concurrency: 5 })
-  yield* Effect.forEach(ks, (k, i) => Console.log(`  pass@${k}: ${estimates[i]!.toFixed(3)}`))
-  const { answer, votes } = yield* Estimate.majority({
-    sample: agent,
-    n: 9,
-    by: (answer) => Effect.succeed(isEven(answer) ? "even" : "odd"), // or a run of the program in the answer
-    concurrency: 5,
-    name: "vote"
-  })
-  yield* Console.log(`  the majority of 9 says ${answer}, with ${votes} votes`)
+  // Each trial has a fork of its own.
+  const estimates = yield* Estimate.passAtK({ sample: agent, n: 10, k: ks, check: isRight, concurrency: 5 })
+  yield* Effect.forEach(ks, (k, i) => Console.log(`pass@${k}: ${estimates[i]!.toFixed(3)}`))
+  const { answer, counts, votes } = yield* Estimate.majority({ sample: agent, n: 9, concurrency: 5, name: "vote" })
+  yield* Console.log(`The majority: ${answer} by ${votes} of 9 votes, among ${counts.size} answers`)
 }).pipe(Effect.provide(Independent.layer))
 
 const main = Effect.gen(function*() {
-  const provider = yield* Provider.make
-  const directory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
-  for (const run of ["First", "Second"]) {
-    const before = yield* provider.requestsSent
-    yield* Console.log(`${run} run`)
-    yield* program.pipe(Effect.provide(Persistent.layer({ directory })), Effect.provide(provider.layer))
-    yield* Console.log(`  requests: ${(yield* provider.requestsSent) - before}`)
-  }
-}).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  const provider = yield* LanguageProvider.make
+  const model = CachedModel.layer().pipe(
+    Layer.provideMerge(Persistent.layer({ directory: ".llm_cache/pass-at-k-of-an-agent" })),
+    Layer.provide(provider.layer)
+  )
+  yield* Effect.provide(program, model)
+  yield* Console.log(`Requests sent: ${yield* provider.requestsSent}`)
+})
 
-NodeRuntime.runMain(main)
+NodeRuntime.runMain(Effect.scoped(main))

@@ -20,15 +20,9 @@ import { Config, Console, Effect, Layer, Option, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import * as ChatServer from "./ChatServer.ts"
 
-const anthropic = {
-  layer: ({ model, temperature }: { readonly model: string; readonly temperature: number }) =>
-    Anthropic.layer({ model, temperature, parameters: { max_tokens: 1024 } })
-}
-
-/** The vendors, the variables of their keys, and a model of each for where `LLM_MODEL` names none. */
-const vendors = [
+/** The vendors of OpenAI's protocol, the variables of their keys, and a model of each for where `LLM_MODEL` names none. */
+export const chatVendors = [
   { name: "OpenAI", key: "OPENAI_API_KEY", vendor: OpenAi, model: "gpt-4o-mini" },
-  { name: "Anthropic", key: "ANTHROPIC_API_KEY", vendor: anthropic, model: "claude-haiku-4-5" },
   { name: "OpenRouter", key: "OPENROUTER_API_KEY", vendor: OpenRouter, model: "meta-llama/llama-3.1-8b-instruct" },
   { name: "DeepSeek", key: "DEEPSEEK_API_KEY", vendor: DeepSeek, model: "deepseek-chat" },
   { name: "Together AI", key: "TOGETHER_API_KEY", vendor: Together, model: "meta-llama/Llama-3.3-70B-Instruct-Turbo" },
@@ -45,6 +39,39 @@ const vendors = [
   { name: "XMCP", key: "XMCP_API_KEY", vendor: Xmcp, model: "ali/qwen2.5-7b-instruct" }
 ]
 
+const anthropic = {
+  layer: ({ model, temperature }: { readonly model: string; readonly temperature: number }) =>
+    Anthropic.layer({ model, temperature, parameters: { max_tokens: 1024 } })
+}
+
+const vendors = [
+  ...chatVendors,
+  { name: "Anthropic", key: "ANTHROPIC_API_KEY", vendor: anthropic, model: "claude-haiku-4-5" }
+]
+
+const configured = (name: string) => Config.option(Config.NonEmptyString(name))
+
+/** Whether the environment names a server. It prints that. */
+export const isServerNamed = Effect.tap(
+  Effect.map(configured("LLM_BASE_URL"), Option.isSome),
+  (isNamed) => isNamed ? Console.log("Provider: the server that LLM_BASE_URL names") : Effect.void
+)
+
+/** The first vendor whose key the environment has, with the model to ask. It prints which one that is. */
+export const findVendor = Effect.fnUntraced(
+  function*<V extends { readonly name: string; readonly key: string; readonly model: string }>(
+    vendors: ReadonlyArray<V>
+  ) {
+    for (const vendor of vendors) {
+      if (Option.isNone(yield* configured(vendor.key))) continue
+      const model = Option.getOrElse(yield* configured("LLM_MODEL"), () => vendor.model)
+      yield* Console.log(`Provider: ${vendor.name}, by the key in ${vendor.key}, with the model ${model}`)
+      return { ...vendor, model }
+    }
+    return undefined
+  }
+)
+
 /** A model of the server that the example starts. */
 export const loopback = Layer.unwrap(
   Effect.map(
@@ -56,30 +83,24 @@ export const loopback = Layer.unwrap(
 
 /** The provider that the environment names. It prints which one that is. */
 export const provider = Layer.unwrap(Effect.gen(function*() {
-  const configured = (name: string) => Config.option(Config.NonEmptyString(name))
-  if (Option.isSome(yield* configured("LLM_BASE_URL"))) {
-    yield* Console.log("Provider: the server that LLM_BASE_URL names")
-    return OpenAiCompatible.layerConfig()
-  }
-  for (const { key, model: usual, name, vendor } of vendors) {
-    if (Option.isSome(yield* configured(key))) {
-      const model = Option.getOrElse(yield* configured("LLM_MODEL"), () => usual)
-      yield* Console.log(`Provider: ${name}, by the key in ${key}, with the model ${model}`)
-      return vendor.layer({ model, temperature: 1 })
-    }
-  }
+  if (yield* isServerNamed) return OpenAiCompatible.layerConfig()
+  const found = yield* findVendor(vendors)
+  if (found !== undefined) return found.vendor.layer({ model: found.model, temperature: 1 })
   yield* Console.log("Provider: no API key is set, so a small server on loopback answers, with random numbers.")
   yield* Console.log("          LLM_BASE_URL, LLM_API_KEY and LLM_MODEL, or a vendor's key, name a real one.")
   return Layer.provide(loopback, ChatServer.layer())
 }))
 
-/** The provider, ready for use until the scope closes, and a count of the requests that are sent to it. */
-export const make = Effect.gen(function*() {
+/** A layer, built until the scope closes, and a count of the requests that it sends. */
+export const counted = Effect.fnUntraced(function*<A, E>(layer: Layer.Layer<A, E, HttpClient.HttpClient>) {
   let sent = 0
   const client = Layer.effect(
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, HttpClient.tapRequest(() => Effect.sync(() => sent++)))
   )
-  const context = yield* Layer.build(Layer.provide(provider, Layer.provide(client, NodeHttpClient.layerUndici)))
+  const context = yield* Layer.build(Layer.provide(layer, Layer.provide(client, NodeHttpClient.layerUndici)))
   return { layer: Layer.succeedContext(context), requestsSent: Effect.sync(() => sent) }
 })
+
+/** The provider, ready for use until the scope closes, and a count of the requests that are sent to it. */
+export const make = counted(provider)

@@ -148,21 +148,60 @@ it.effect(
   60_000
 )
 
+/** The output of two runs in one folder, without what they say of requests and time. */
+const runTwice = Effect.fnUntraced(function*(name: string) {
+  const directory = yield* makeDirectory
+  const first = yield* run(name, directory)
+  const second = yield* run(name, directory)
+  const same = (output: string) => output.replace(/Requests sent: \d+| in \d+ ms/g, "")
+  assert.strictEqual(same(second), same(first))
+  assert.deepStrictEqual(lines(second, "Requests sent: "), ["0"])
+  return { first, sent: lines(first, "Requests sent: ")[0] }
+})
+
 it.effect(
   "pass-at-k-of-an-agent: a second run gives the same estimates and sends no request",
   () =>
     Effect.gen(function*() {
-      const output = yield* run("pass-at-k-of-an-agent", yield* makeDirectory)
-      // 19 trials of two steps
-      assert.deepStrictEqual(lines(output, "requests: "), ["38", "0"])
-      for (const start of ["pass@1: ", "pass@3: ", "pass@5: ", "the majority of 9 says "]) {
-        const [first, second] = lines(output, start)
-        assert.isDefined(first)
-        assert.strictEqual(second, first)
-      }
+      const { first, sent } = yield* runTwice("pass-at-k-of-an-agent")
+      // 19 trials of two requests
+      assert.strictEqual(sent, "38")
+      for (const k of [1, 3, 5]) assert.match(lines(first, `pass@${k}: `)[0]!, /^[01]\.\d{3}$/)
+      assert.match(lines(first, "The majority: ")[0]!, /^.+ by [2-9] of 9 votes, among [1-6] answers$/)
     }),
   60_000
 )
+
+it.effect(
+  "chat-agent: a second run looks up the same, says the same, and sends no request",
+  () =>
+    Effect.gen(function*() {
+      const { first, sent } = yield* runTwice("chat-agent")
+      assert.strictEqual(sent, "4")
+      assert.deepStrictEqual(lines(first, "The agent looks up "), ["Oslo", "Rome", "Oslo", "Bergen"])
+      assert.deepStrictEqual(lines(first, "Rome: "), ["it is sunny there, and Oslo has rain."])
+    }),
+  60_000
+)
+
+it.effect(
+  "structured-extraction: a second run makes the same attempts and sends no request",
+  () =>
+    Effect.gen(function*() {
+      const { first, sent } = yield* runTwice("structured-extraction")
+      assert.strictEqual(sent, "4")
+      assert.deepStrictEqual(lines(first, "Book Cellar, "), ["2050 cents, in attempt 2"])
+      assert.deepStrictEqual(lines(first, "The reading before was off by "), ["99"])
+    }),
+  60_000
+)
+
+it.effect("streaming: a second run shows the same parts and sends no request", () =>
+  Effect.gen(function*() {
+    const { first, sent } = yield* runTwice("streaming")
+    assert.strictEqual(sent, "1")
+    assert.match(first, /\n27 parts in \d+ ms\n161 characters, for 20 tokens\n/)
+  }), 60_000)
 
 it.effect(
   "best-of-n: the best of the same attempts in a second run",
