@@ -80,7 +80,7 @@ export const protocol: Protocol = {
     ]
   },
   failure,
-  failureEvent: (told) => ({ data: JSON.stringify(failure(told)) })
+  failureEvent: (failed, told = failure(failed)) => ({ data: JSON.stringify(told) })
 }
 
 // -----------------------------------------------------------------------------

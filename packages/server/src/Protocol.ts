@@ -153,6 +153,12 @@ export interface Protocol {
   readonly lastEvents: (call: Call, answered: Answered) => ReadonlyArray<StreamEvent>
   /** The body of a failure. */
   readonly failure: (failure: Failure) => JsonObject
-  /** The event of a failure in a stream that has begun. */
-  readonly failureEvent: (failure: Failure) => StreamEvent
+  /** The event of a failure in a stream that has begun. `told` are the upstream's own words. */
+  readonly failureEvent: (failure: Failure, told?: JsonObject) => StreamEvent
+  /**
+   * Puts the number of an event in its stream, from 0, into its data.
+   *
+   * @default events have no number
+   */
+  readonly withNumber?: ((data: string, number: number) => string) | undefined
 }

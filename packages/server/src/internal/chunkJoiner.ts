@@ -1,7 +1,7 @@
 import type { Json } from "@llm-cache/core/Identity"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import type { Joiner, StreamEvent } from "../Protocol.ts"
-import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty } from "./json.ts"
+import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, objectOf } from "./json.ts"
 
 interface JoinedChoice {
   readonly fields: Record<string, Json>
@@ -19,7 +19,7 @@ export class ChunkJoiner implements Joiner {
       this.#isDone = true
       return []
     }
-    const chunk = asObject(parsed(data))
+    const chunk = objectOf(data)
     if (chunk === undefined) return []
     const choices = asObjects(chunk["choices"]) ?? []
     this.#head = { ...this.#head, ...fieldsOf(chunk, "choices") }
@@ -54,14 +54,6 @@ export class ChunkJoiner implements Joiner {
         ? joinCalls(asObjects(message[name]), asObjects(value))
         : joined(message[name], value)
     }
-  }
-}
-
-const parsed = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
   }
 }
 

@@ -18,6 +18,7 @@ import { placeName, type Runs } from "../Runs.ts"
 import { type BadBody, readBody } from "./body.ts"
 import { Delivery } from "./delivery.ts"
 import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
+import { objectOf } from "./json.ts"
 import { CurrentCall } from "./source.ts"
 
 export interface Completion {
@@ -107,6 +108,7 @@ const stream = Effect.fnUntraced(function*(
   prepared: Prepared
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, SampleError> {
   const queue = yield* Queue.unbounded<Message>()
+  const textOf = writer(protocol)
   const drawn = Effect.exit(prepared.draw((events) => Queue.offerUnsafe(queue, { _tag: "Pieces", events })))
   // It ends with the fiber that writes the response, which ends when the client goes away.
   yield* Effect.forkChild(Effect.map(drawn, (exit) => Queue.offerUnsafe(queue, { _tag: "Done", exit })))
@@ -163,10 +165,14 @@ export const unknownFailure: ToldFailure = {
 }
 
 /** An upstream's own words go into the event, if they are an object of the protocol. */
-const failureEvent = (protocol: Protocol, failure: ToldFailure): StreamEvent => {
-  const own = protocol.failureEvent(failure)
-  return failure.told?.body.startsWith("{") ? { ...own, data: failure.told.body.replaceAll(/\r?\n/g, " ") } : own
-}
+const failureEvent = (protocol: Protocol, failure: ToldFailure): StreamEvent =>
+  protocol.failureEvent(failure, objectOf(failure.told?.body ?? ""))
 
-const textOf = (events: ReadonlyArray<StreamEvent>): string =>
-  events.map(({ data, event }) => `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`).join("")
+/** Writes the events of one stream. */
+const writer = ({ withNumber = (data) => data }: Protocol) => {
+  let number = 0
+  return (events: ReadonlyArray<StreamEvent>): string =>
+    events.map(({ data, event }) =>
+      `${event === undefined ? "" : `event: ${event}\n`}data: ${withNumber(data, number++)}\n\n`
+    ).join("")
+}

@@ -6,6 +6,15 @@ import * as Predicate from "effect/Predicate"
 export const parseJson = (text: string): unknown =>
   /\d{16}/.test(text) ? JSON.parse(text, exactly as (name: string, value: unknown) => unknown) : JSON.parse(text)
 
+/** The object that a text is the JSON of. `undefined` if it is none. */
+export const objectOf = (text: string): JsonObject | undefined => {
+  try {
+    return asObject(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
 declare global {
   interface JSON {
     rawJSON(text: string): { readonly rawJSON: string }

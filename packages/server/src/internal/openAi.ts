@@ -13,6 +13,7 @@ export const withoutEffect = [
   "metadata",
   "n",
   "prompt_cache_key",
+  "prompt_cache_options",
   "prompt_cache_retention",
   "safety_identifier",
   "service_tier",
