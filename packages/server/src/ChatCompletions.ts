@@ -13,10 +13,9 @@ import type { Json } from "@llm-cache/core/Identity"
 import type { GeneratedSample } from "@llm-cache/core/LlmModel"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
-import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import { ChunkJoiner } from "./internal/chunkJoiner.ts"
-import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
+import { asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
 import { normalMessages } from "./internal/messages.ts"
 import {
   bad,
@@ -25,7 +24,7 @@ import {
   failure,
   finishReasonOf,
   includesUsage,
-  ownUsage,
+  readChoices,
   readSettings,
   streamFields,
   usageField,
@@ -52,7 +51,7 @@ export const protocol: Protocol = {
     n: n === 1 ? undefined : n,
     ...streamFields(body, isStreamed)
   }),
-  generation: (answer, n) => readAnswer(answer, n),
+  generation: (answer, n) => readChoices(answer, n, readChoice),
   makeJoiner: () => new ChunkJoiner(),
   answer: (call, answered) => ({
     ...headOf(call, answered, "chat.completion"),
@@ -147,28 +146,6 @@ const wholeForm = (
 // -----------------------------------------------------------------------------
 // samples of an answer
 // -----------------------------------------------------------------------------
-
-const readAnswer = (answer: JsonObject, n: number) => {
-  const choices = asObjects(answer["choices"]) ?? []
-  const usage = asObject(answer["usage"])
-  const shared = fieldsOf({
-    usage: ownUsage(answer),
-    ...fieldsOf(answer, "id", "object", "created", "model", "choices", "usage")
-  })
-  const [failures, samples] = Arr.partition(choices, (choice) => Result.flip(readChoice(choice, shared)))
-  if (samples.length === 0) {
-    return Result.fail(failures[0] ?? new UnusableResponse({ description: "the answer has no choices" }))
-  }
-  return Result.succeed({
-    samples,
-    failures,
-    responseId: asString(answer["id"]),
-    model: asString(answer["model"]),
-    inputTokens: asCount(usage?.["prompt_tokens"]),
-    outputTokens: asCount(usage?.["completion_tokens"]),
-    ignoresN: choices.length === 1 && n > 1
-  })
-}
 
 const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<GeneratedSample, ProviderErrorReason> => {
   const message = asObject(choice["message"])

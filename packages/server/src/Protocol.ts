@@ -57,6 +57,12 @@ export interface Call {
   readonly n: number
   readonly isStreamed: boolean
   readonly form: NormalForm
+  /**
+   * The calls for the prompts of a list. The answer has their samples in this order.
+   *
+   * @default the call has one prompt
+   */
+  readonly parts?: ReadonlyArray<Call> | undefined
 }
 
 /**

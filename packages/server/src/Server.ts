@@ -10,6 +10,7 @@
  * | path | answer |
  * | --- | --- |
  * | `POST {place}/v1/chat/completions` | samples, whole or as a stream |
+ * | `POST {place}/v1/completions` | the same, for the legacy protocol |
  * | `GET {place}/v1/models` | the aliases, and the models of the cache |
  * | `GET /health` | `{"status":"ok"}` |
  * | `POST /llm-cache/runs` | begins a run, with a name of yours (`{"name": …}`) or a new one |

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as ChatCompletions from "./ChatCompletions.ts"
+export * as Completions from "./Completions.ts"
 export * as Place from "./Place.ts"
 export * as Protocol from "./Protocol.ts"
 export * as Runs from "./Runs.ts"

@@ -58,7 +58,7 @@ export class ChunkJoiner implements Joiner {
 }
 
 /** Texts and lists grow from piece to piece, and so do the fields of objects. */
-const joined = (before: Json | undefined, piece: Json): Json => {
+export const joined = (before: Json | undefined, piece: Json): Json => {
   if (typeof before === "string" && typeof piece === "string") return before + piece
   if (Array.isArray(before) && Array.isArray(piece)) return [...before, ...piece]
   const [one, other] = [asObject(before), asObject(piece)]

@@ -42,21 +42,25 @@ export const complete = (completion: Completion): Effect.Effect<HttpServerRespon
   const { incoming, protocol } = completion
   return Effect.gen(function*() {
     const call = yield* Effect.flatMap(readBody(incoming), (body) => Effect.fromResult(protocol.read(body)))
-    const delivery = yield* makeDelivery(completion, call)
+    const prepared =
+      yield* (call.parts === undefined ? prepare(completion, call) : prepareParts(completion, call.parts))
     const respond = call.isStreamed ? stream : whole
-    return yield* respond(completion, call, delivery)
+    return yield* respond(completion, call, prepared)
   }).pipe(
     Effect.catch((error) => Effect.succeed(failureResponse(protocol, toFailure(error))))
   )
 }
 
 interface Prepared {
-  readonly delivery: Delivery
-  readonly key: Key
   readonly draw: (onPieces?: (events: ReadonlyArray<StreamEvent>) => void) => Effect.Effect<Answered, SampleError>
+  /** Gives the samples back that were drawn. */
+  readonly giveBack: Effect.Effect<void>
+  readonly cacheStatus: () => string
+  /** The headers of the response so far. */
+  readonly headers: () => { readonly [name: string]: string }
 }
 
-const makeDelivery = Effect.fnUntraced(function*(
+const prepare = Effect.fnUntraced(function*(
   { headers, model, place, protocol, response, runs }: Completion,
   call: Call
 ): Effect.fn.Return<Prepared, SampleError | BadBody> {
@@ -79,20 +83,72 @@ const makeDelivery = Effect.fnUntraced(function*(
     )
     return run === undefined ? drawn : Effect.provideService(drawn, Events.Events, run.events)
   }
-  return { delivery, key, draw }
+  return {
+    draw,
+    giveBack: delivery.giveBack,
+    cacheStatus: () => delivery.cacheStatus,
+    headers: () => ({
+      "cache-status": delivery.cacheStatus,
+      "llm-cache-positions": (delivery.positions.length > 0 ? delivery.positions : [delivery.asked ?? 0]).join(","),
+      "llm-cache-prompt": key.promptHash
+    })
+  }
 })
 
-const headersOf = ({ delivery, key }: Prepared): { readonly [name: string]: string } => ({
-  "cache-status": delivery.cacheStatus,
-  "llm-cache-positions": (delivery.positions.length > 0 ? delivery.positions : [delivery.asked ?? 0]).join(","),
-  "llm-cache-prompt": key.promptHash
+/** Draws for a list of prompts. Equal prompts are one draw of more samples, so that all of them are independent. */
+const prepareParts = Effect.fnUntraced(function*(
+  completion: Completion,
+  calls: ReadonlyArray<Call>
+): Effect.fn.Return<Prepared, SampleError | BadBody> {
+  const byPrompt = Map.groupBy(calls, ({ form }) => form.prompt)
+  const prepared = yield* Effect.forEach(
+    byPrompt.values(),
+    (equal) =>
+      Effect.map(
+        prepare(completion, { ...equal[0]!, n: equal.length * equal[0]!.n }),
+        (prepared) => [equal, prepared] as const
+      )
+  )
+  const giveBack = Effect.forEach(prepared, ([, { giveBack }]) => giveBack, { discard: true })
+  const draw = Effect.forEach(
+    prepared,
+    ([equal, { draw }]) =>
+      Effect.map(draw(), ({ positions, promptHash, samples }) =>
+        equal.map((call, i): [Call, Answered] => {
+          const range = [i * call.n, (i + 1) * call.n] as const
+          return [call, { samples: samples.slice(...range), positions: positions.slice(...range), promptHash }]
+        })),
+    { concurrency: "unbounded" }
+  ).pipe(
+    Effect.map((drawn) => {
+      const answers = new Map(drawn.flat())
+      const inOrder = calls.map((call) => answers.get(call)!)
+      return {
+        samples: inOrder.flatMap(({ samples }) => samples),
+        positions: inOrder.flatMap(({ positions }) => positions),
+        promptHash: inOrder[0]!.promptHash
+      }
+    }),
+    Effect.onError(() => giveBack)
+  )
+  const cacheStatus = () => cacheStatusOf(prepared.map(([, { cacheStatus }]) => cacheStatus()))
+  return { draw: () => draw, giveBack, cacheStatus, headers: () => ({ "cache-status": cacheStatus() }) }
 })
+
+/** The status of several draws together. */
+const cacheStatusOf = (all: ReadonlyArray<string>): string => {
+  const [first = ""] = all
+  const missed = all.find((status) => /fwd=/.test(status))
+  return missed === undefined || all.every((status) => status === first)
+    ? first
+    : missed.replace(/fwd=\w+/, "fwd=partial")
+}
 
 const whole = ({ protocol }: Completion, call: Call, prepared: Prepared) =>
   Effect.map(prepared.draw(), (answered) =>
     HttpServerResponse.text(JSON.stringify(protocol.answer(call, answered)), {
       contentType: "application/json",
-      headers: headersOf(prepared)
+      headers: prepared.headers()
     }))
 
 type Message =
@@ -118,7 +174,7 @@ const stream = Effect.fnUntraced(function*(
     const answered = yield* first.value.exit
     return HttpServerResponse.text(
       textOf([...protocol.events(call, answered), ...protocol.lastEvents(call, answered)]),
-      { contentType: "text/event-stream", headers: { ...streamHeaders, ...headersOf(prepared) } }
+      { contentType: "text/event-stream", headers: { ...streamHeaders, ...prepared.headers() } }
     )
   }
   let hasPieces = false
@@ -149,7 +205,7 @@ const stream = Effect.fnUntraced(function*(
       ))
   return HttpServerResponse.stream(texts, {
     contentType: "text/event-stream",
-    headers: { ...streamHeaders, ...headersOf(prepared) }
+    headers: { ...streamHeaders, ...prepared.headers() }
   })
 })
 

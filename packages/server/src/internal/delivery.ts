@@ -76,22 +76,25 @@ export class Delivery {
   /** Gives the samples back if the response is not written to its end. */
   watch(response: Http.ServerResponse): void {
     const onClose = () => {
-      if (response.writableFinished || !this.#isGiven) return
-      this.#isGiven = false
-      Effect.runFork(this.#giveBack)
+      if (!response.writableFinished) Effect.runFork(this.giveBack)
     }
     if (response.closed) onClose()
     else response.once("close", onClose)
   }
 
-  get #giveBack(): Effect.Effect<void> {
+  /** Gives the samples back that were drawn and that the client does not get. */
+  get giveBack(): Effect.Effect<void> {
     const { key, model, place, trace } = this.#options
-    return model.giveBack === undefined
-      ? Effect.void
-      : Effect.andThen(
-        model.giveBack(key, this.#drawn),
-        trace?.takeBack(key, this.positions, place) ?? Effect.void
-      )
+    return Effect.suspend(() => {
+      if (!this.#isGiven) return Effect.void
+      this.#isGiven = false
+      return model.giveBack === undefined
+        ? Effect.void
+        : Effect.andThen(
+          model.giveBack(key, this.#drawn),
+          trace?.takeBack(key, this.positions, place) ?? Effect.void
+        )
+    })
   }
 
   /** The header `Cache-Status` of RFC 9211. */

@@ -6,6 +6,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import type * as Http from "node:http"
 import * as ChatCompletions from "../ChatCompletions.ts"
+import * as Completions from "../Completions.ts"
 import * as Place from "../Place.ts"
 import type { Protocol } from "../Protocol.ts"
 import type { Runs } from "../Runs.ts"
@@ -19,7 +20,7 @@ import { runsApi } from "./runsApi.ts"
 /** The most requests that wait at once. */
 const mostWaiting = 10_000
 
-const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol]
+const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol, Completions.protocol]
 
 interface Options {
   readonly model: Model

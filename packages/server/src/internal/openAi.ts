@@ -1,11 +1,14 @@
 /** What the protocols of OpenAI with choices share. */
 import * as Identity from "@llm-cache/core/Identity"
 import type { Json } from "@llm-cache/core/Identity"
+import type { GeneratedSample, Generation } from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
+import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type Answered, BadRequest, type Call, type Failure } from "../Protocol.ts"
-import { asObject } from "./json.ts"
+import { asCount, asObject, asObjects, asString, fieldsOf } from "./json.ts"
 import { usageOf } from "./usage.ts"
 
 /** Fields of requests that change no sample. */
@@ -57,10 +60,31 @@ export const canonicalJson = (value: Json): string | undefined => {
 
 const tokenFields = ["prompt_tokens", "completion_tokens", "total_tokens"]
 
-/** The part of the usage that the metadata of a sample has no field for. */
-export const ownUsage = (answer: JsonObject): JsonObject | undefined => {
+/** The samples of an answer, made of its choices. A choice gets what the answer has beside them. */
+export const readChoices = (
+  answer: JsonObject,
+  n: number,
+  readChoice: (choice: JsonObject, shared: JsonObject) => Result.Result<GeneratedSample, ProviderErrorReason>
+): Result.Result<Generation, ProviderErrorReason> => {
+  const choices = asObjects(answer["choices"]) ?? []
   const usage = asObject(answer["usage"])
-  return usage && Object.keys(usage).some((name) => !tokenFields.includes(name)) ? usage : undefined
+  const shared = fieldsOf({
+    usage: usage && Object.keys(usage).some((name) => !tokenFields.includes(name)) ? usage : undefined,
+    ...fieldsOf(answer, "id", "object", "created", "model", "choices", "usage")
+  })
+  const [failures, samples] = Arr.partition(choices, (choice) => Result.flip(readChoice(choice, shared)))
+  if (samples.length === 0) {
+    return Result.fail(failures[0] ?? new UnusableResponse({ description: "the answer has no choices" }))
+  }
+  return Result.succeed({
+    samples,
+    failures,
+    responseId: asString(answer["id"]),
+    model: asString(answer["model"]),
+    inputTokens: asCount(usage?.["prompt_tokens"]),
+    outputTokens: asCount(usage?.["completion_tokens"]),
+    ignoresN: choices.length === 1 && n > 1
+  })
 }
 
 // A server puts an error beside half a text, which is no answer.

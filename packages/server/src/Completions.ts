@@ -1,0 +1,189 @@
+/**
+ * OpenAI's legacy completions: `POST /v1/completions`.
+ *
+ * **Details**
+ *
+ * All requests are whole: the model goes on with the text of the prompt, which is another distribution than its answers to a
+ * user. A list of prompts is one request for each prompt, and shares the samples of requests for one. Not in the key: the fields
+ * that `ChatCompletions` leaves out. With `best_of` the samples of one request depend on each other, so `n` is in the key.
+ *
+ * @since 0.1.0
+ */
+import type { Json } from "@llm-cache/core/Identity"
+import type { GeneratedSample } from "@llm-cache/core/LlmModel"
+import type { JsonObject, Sample } from "@llm-cache/core/Sample"
+import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
+import * as Result from "effect/Result"
+import { asCount, asObject, asString, fieldsOf, isEmpty } from "./internal/json.ts"
+import {
+  bad,
+  canonicalJson,
+  failedFinishReasons,
+  failure,
+  includesUsage,
+  readChoices,
+  readSettings,
+  streamFields,
+  usageField,
+  withoutEffect
+} from "./internal/openAi.ts"
+import { TextJoiner } from "./internal/textJoiner.ts"
+import { answerId, piecesOf } from "./internal/usage.ts"
+import type { Answered, BadRequest, Call, Protocol, StreamEvent } from "./Protocol.ts"
+
+/**
+ * The protocol.
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const protocol: Protocol = {
+  name: "completions",
+  api: "openai",
+  path: "/completions",
+  hasCount: true,
+  read: (body) => readCall(body),
+  requestBody: ({ body }, { isStreamed, model, n }) => ({
+    ...body,
+    model,
+    n: n === 1 ? undefined : n,
+    ...streamFields(body, isStreamed)
+  }),
+  generation: (answer, n) => readChoices(answer, n, readChoice),
+  makeJoiner: () => new TextJoiner(),
+  answer: (call, answered) => ({
+    ...headOf(call, answered),
+    choices: answered.samples.map((sample, index) => ({
+      text: sample.text,
+      index,
+      logprobs: null,
+      ...choiceOf(sample),
+      finish_reason: finishReasonOf(sample)
+    })),
+    ...usageField(answered, protocol.name)
+  }),
+  events: (call, answered) => {
+    const chunk = chunkMaker(call, answered)
+    return answered.samples.flatMap((sample, index) =>
+      piecesOfChoice(sample).map((piece) => chunk([{ index, ...piece }]))
+    )
+  },
+  lastEvents: (call, answered) => {
+    const chunk = chunkMaker(call, answered)
+    return [
+      ...answered.samples.map((sample, index) =>
+        chunk([{ index, text: "", logprobs: null, finish_reason: finishReasonOf(sample) }])
+      ),
+      ...includesUsage(call) ? [chunk([], usageField(answered, protocol.name))] : [],
+      { data: "[DONE]" }
+    ]
+  },
+  failure,
+  failureEvent: (failed, told = failure(failed)) => ({ data: JSON.stringify(told) })
+}
+
+// -----------------------------------------------------------------------------
+// requests
+// -----------------------------------------------------------------------------
+
+const readCall = (body: JsonObject): Result.Result<Call, BadRequest> =>
+  Result.flatMap(readSettings(body), ({ model, n, temperature }) => {
+    const prompts = promptsOf(body["prompt"])
+    if (prompts === undefined) {
+      return bad("`prompt` is no prompt: give a text, a list of tokens, or a list that is not empty of one of them")
+    }
+    if (
+      typeof body["best_of"] === "number" &&
+      new Set(prompts.map((prompt) => JSON.stringify(prompt))).size < prompts.length
+    ) {
+      return bad("`prompt` has equal prompts, of which `best_of` would choose together: send a request for each")
+    }
+    const parameters = {
+      ...fieldsOf(body, "model", "prompt", "temperature", ...withoutEffect),
+      ...typeof body["best_of"] === "number" && n > 1 ? { n } : undefined,
+      "llm-cache": protocol.name
+    }
+    const calls: Array<Call> = []
+    for (const given of prompts) {
+      const prompt = canonicalJson(given)
+      if (prompt === undefined) return bad("`prompt` has a lone surrogate: give well-formed Unicode")
+      const form = { prompt, temperature, parameters }
+      calls.push({ body: { ...body, prompt: given }, model, n, isStreamed: body["stream"] === true, form })
+    }
+    const [first] = calls
+    return Result.succeed(calls.length === 1 ? first! : { ...first!, body, parts: calls })
+  })
+
+/** The prompts of a request: texts, or lists of tokens. */
+const promptsOf = (given: Json | undefined): ReadonlyArray<Json> | undefined => {
+  if (typeof given === "string" || isTokens(given)) return [given]
+  return Array.isArray(given) && given.length > 0 &&
+      given.every((prompt) => typeof prompt === "string" || isTokens(prompt))
+    ? given
+    : undefined
+}
+
+const isTokens = (value: Json | undefined): value is ReadonlyArray<number> =>
+  Array.isArray(value) && value.length > 0 && value.every((token) => asCount(token) !== undefined)
+
+// -----------------------------------------------------------------------------
+// samples of an answer
+// -----------------------------------------------------------------------------
+
+const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<GeneratedSample, ProviderErrorReason> => {
+  const text = asString(choice["text"])
+  const finishReason = asString(choice["finish_reason"])
+  if (choice["error"] || (finishReason !== undefined && failedFinishReasons.test(finishReason))) {
+    return Result.fail(new UnusableResponse({ description: "a choice of the answer failed" }))
+  }
+  if (text === undefined) {
+    return Result.fail(new UnusableResponse({ description: "a choice of the answer has no text" }))
+  }
+  const kept = fieldsOf(choice, "index", "text", "finish_reason")
+  const rest = fieldsOf({ choice: isEmpty(kept) ? undefined : kept, ...shared })
+  return Result.succeed({ text, finishReason, rest: isEmpty(rest) ? undefined : { [protocol.name]: rest } })
+}
+
+// -----------------------------------------------------------------------------
+// the answer of samples
+// -----------------------------------------------------------------------------
+
+const restOf = ({ metadata }: Sample): JsonObject => asObject(metadata.rest?.[protocol.name]) ?? {}
+
+const choiceOf = (sample: Sample): JsonObject => asObject(restOf(sample)["choice"]) ?? {}
+
+const finishReasonOf = ({ metadata: { finishReason = "stop" } }: Sample): string => finishReason
+
+const headOf = (call: Call, answered: Answered): JsonObject => {
+  const [first] = answered.samples
+  return {
+    id: answerId(answered, "cmpl-"),
+    object: "text_completion",
+    created: Math.floor((first?.metadata.createdAt ?? 0) / 1000),
+    model: first?.metadata.model ?? call.model,
+    ...first && fieldsOf(restOf(first), "choice", "usage")
+  }
+}
+
+// -----------------------------------------------------------------------------
+// events
+// -----------------------------------------------------------------------------
+
+const chunkMaker = (call: Call, answered: Answered) => {
+  const head = { ...headOf(call, answered), ...includesUsage(call) ? { usage: null } : undefined }
+  return (choices: ReadonlyArray<Json>, fields?: JsonObject): StreamEvent => ({
+    data: JSON.stringify({ ...head, choices, ...fields })
+  })
+}
+
+/** The first piece has the log probabilities of all. */
+const piecesOfChoice = (sample: Sample): ReadonlyArray<JsonObject> => {
+  const pieces = piecesOf(sample.text)
+  const { logprobs = null, ...others } = choiceOf(sample)
+  return (pieces.length === 0 && logprobs !== null ? [""] : pieces).map((text, i) => ({
+    text,
+    ...others,
+    logprobs: i === 0 ? logprobs : null,
+    finish_reason: null
+  }))
+}
