@@ -144,12 +144,21 @@ export interface Protocol {
   readonly path: string
   /** Whether a request can ask for several samples. */
   readonly hasCount: boolean
-  /** Reads a request. */
-  readonly read: (body: JsonObject) => Result.Result<Call, BadRequest>
+  /** Reads a request, with the headers that go on to an upstream. */
+  readonly read: (
+    body: JsonObject,
+    headers: { readonly [name: string]: string }
+  ) => Result.Result<Call, BadRequest>
   /** The body of a request to an upstream. */
   readonly requestBody: (call: Call, options: RequestOptions) => object
   /** The samples of an answer. */
   readonly generation: (answer: JsonObject, n: number) => Result.Result<Generation, ProviderErrorReason>
+  /**
+   * The status of an error in the body of a success, or in a stream.
+   *
+   * @default 502
+   */
+  readonly statusOf?: ((error: JsonObject) => number | undefined) | undefined
   readonly makeJoiner: (call: Call) => Joiner
   /** The answer of samples. */
   readonly answer: (call: Call, answered: Answered) => JsonObject

@@ -11,6 +11,7 @@
  * | --- | --- |
  * | `POST {place}/v1/chat/completions` | samples, whole or as a stream |
  * | `POST {place}/v1/completions` | the same, for the legacy protocol |
+ * | `POST {place}/v1/messages` | the same, for Anthropic's protocol |
  * | `GET {place}/v1/models` | the aliases, and the models of the cache |
  * | `GET /health` | `{"status":"ok"}` |
  * | `POST /llm-cache/runs` | begins a run, with a name of yours (`{"name": …}`) or a new one |
@@ -65,9 +66,8 @@ import * as Redacted from "effect/Redacted"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
-import * as ChatCompletions from "./ChatCompletions.ts"
 import { CurrentReplication, unknownFailure } from "./internal/complete.ts"
-import { makeDispatch } from "./internal/dispatch.ts"
+import { makeDispatch, vendorOf } from "./internal/dispatch.ts"
 import { failureResponse } from "./internal/failure.ts"
 import { isLoopback } from "./internal/guard.ts"
 import { makeSource } from "./internal/source.ts"
@@ -232,21 +232,20 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
     stopping,
     stop: Effect.asVoid(Deferred.succeed(stopped, undefined)),
     handle: (pages) =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        answer(
-          NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage,
-          NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse,
-          pages
-        ).pipe(
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const incoming = NodeHttpServerRequest.toIncomingMessage(request) as Http.IncomingMessage
+        const response = NodeHttpServerRequest.toServerResponse(request) as Http.ServerResponse
+        return answer(incoming, response, pages).pipe(
           Effect.catchDefect((defect) =>
             Effect.as(
               Effect.logError("A request to the server died", defect),
-              failureResponse(ChatCompletions.protocol, unknownFailure)
+              failureResponse(vendorOf(incoming), unknownFailure)
             )
           ),
           // A client that hangs up interrupts it.
           Effect.interruptible
-        ))
+        )
+      })
   }
 })
 

@@ -18,6 +18,7 @@ import { placeName, type Runs } from "../Runs.ts"
 import { type BadBody, readBody } from "./body.ts"
 import { Delivery } from "./delivery.ts"
 import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
+import { passedQuery } from "./guard.ts"
 import { objectOf } from "./json.ts"
 import { CurrentCall } from "./source.ts"
 
@@ -41,7 +42,10 @@ export const CurrentReplication = Context.Reference<boolean>("@llm-cache/server/
 export const complete = (completion: Completion): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const { incoming, protocol } = completion
   return Effect.gen(function*() {
-    const call = yield* Effect.flatMap(readBody(incoming), (body) => Effect.fromResult(protocol.read(body)))
+    const call = yield* Effect.flatMap(
+      readBody(incoming),
+      (body) => Effect.fromResult(protocol.read(body, completion.headers))
+    )
     const prepared =
       yield* (call.parts === undefined ? prepare(completion, call) : prepareParts(completion, call.parts))
     const respond = call.isStreamed ? stream : whole
@@ -61,7 +65,7 @@ interface Prepared {
 }
 
 const prepare = Effect.fnUntraced(function*(
-  { headers, model, place, protocol, response, runs }: Completion,
+  { headers, incoming, model, place, protocol, response, runs }: Completion,
   call: Call
 ): Effect.fn.Return<Prepared, SampleError | BadBody> {
   const { parameters, prompt, temperature } = call.form
@@ -78,7 +82,7 @@ const prepare = Effect.fnUntraced(function*(
   delivery.watch(response)
   const draw: Prepared["draw"] = (onPieces) => {
     const drawn = delivery.draw.pipe(
-      Effect.provideService(CurrentCall, { protocol, call, headers, onPieces }),
+      Effect.provideService(CurrentCall, { protocol, call, headers, query: passedQuery(incoming.url), onPieces }),
       place.replication ? Effect.provideService(CurrentReplication, true) : (self) => self
     )
     return run === undefined ? drawn : Effect.provideService(drawn, Events.Events, run.events)

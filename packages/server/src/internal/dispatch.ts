@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import type * as Http from "node:http"
 import * as ChatCompletions from "../ChatCompletions.ts"
 import * as Completions from "../Completions.ts"
+import * as Messages from "../Messages.ts"
 import * as Place from "../Place.ts"
 import type { Protocol } from "../Protocol.ts"
 import type { Runs } from "../Runs.ts"
@@ -20,7 +21,7 @@ import { runsApi } from "./runsApi.ts"
 /** The most requests that wait at once. */
 const mostWaiting = 10_000
 
-const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol, Completions.protocol]
+const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol, Completions.protocol, Messages.protocol]
 
 interface Options {
   readonly model: Model
@@ -42,14 +43,15 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R> => {
     const { method = "GET", url = "/" } = incoming
     const refusal = refusalOf(incoming, guard)
-    if (refusal !== undefined) return Effect.succeed(failureResponse(ChatCompletions.protocol, refusal))
+    const told = vendorOf(incoming)
+    if (refusal !== undefined) return Effect.succeed(failureResponse(told, refusal))
     if (guard.token !== undefined && method === "GET" && tokenInLink(url) !== undefined) {
       return Effect.succeed(withCookie(url, guard.token))
     }
     const [path] = url.split("?", 1)
     const split = placeOf(path ?? "/", incoming.headers["llm-cache-place"])
     if (Result.isFailure(split)) {
-      return Effect.succeed(failureResponse(ChatCompletions.protocol, toFailure(split.failure)))
+      return Effect.succeed(failureResponse(told, toFailure(split.failure)))
     }
     const { place, rest } = split.success
     if (rest === "/health" && method === "GET") return Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))
@@ -67,7 +69,7 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
     }
     const protocol = protocols.find((protocol) => protocol.path === ofApi)
     if (protocol === undefined) {
-      const notFound = failureResponse(ChatCompletions.protocol, {
+      const notFound = failureResponse(told, {
         status: 404,
         message: `there is no ${path?.slice(0, 200)}`,
         code: "not_found"
@@ -99,6 +101,12 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
     })
   }
 }
+
+/** The protocol that says how a failure looks, where the path names none. */
+export const vendorOf = ({ headers, url = "" }: Http.IncomingMessage): Protocol =>
+  headers["anthropic-version"] !== undefined || /\/v1\/messages(?:[/?]|$)/.test(url)
+    ? Messages.protocol
+    : ChatCompletions.protocol
 
 const placeOf = (path: string, header: string | ReadonlyArray<string> | undefined) => {
   const split = Place.split(path)

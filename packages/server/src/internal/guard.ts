@@ -75,6 +75,15 @@ export const tokenInLink = (url: string): string | undefined => {
   return query < 0 ? undefined : new URLSearchParams(url.slice(query)).get("token") ?? undefined
 }
 
+/** The query of a URL that goes on to an upstream: without the token, with its question mark. */
+export const passedQuery = (url = ""): string => {
+  const query = url.indexOf("?")
+  if (query < 0) return ""
+  const fields = new URLSearchParams(url.slice(query))
+  fields.delete("token")
+  return fields.size === 0 ? "" : `?${fields}`
+}
+
 const isEqual = (one: string, other: string): boolean => Crypto.timingSafeEqual(digest(one), digest(other))
 
 const digest = (text: string) => Crypto.createHash("sha256").update(text).digest()

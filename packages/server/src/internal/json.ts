@@ -9,7 +9,7 @@ export const parseJson = (text: string): unknown =>
 /** The object that a text is the JSON of. `undefined` if it is none. */
 export const objectOf = (text: string): JsonObject | undefined => {
   try {
-    return asObject(JSON.parse(text))
+    return asObject(parseJson(text))
   } catch {
     return undefined
   }

@@ -3,10 +3,13 @@ import type { JsonObject } from "@llm-cache/core/Sample"
 import { asObject, fieldsOf } from "./json.ts"
 
 /** Fields that hold the id of a tool's call. */
-const idFields = ["id", "call_id", "tool_call_id", "tool_use_id"]
+const idFields = ["id", "call_id", "tool_call_id", "tool_id", "tool_use_id"]
 
 /** Fields whose objects belong to the program: there, `null` and `id` are values like others. */
-const ownFields = ["input", "arguments", "parameters", "schema", "input_schema"]
+const ownFields = ["input", "arguments", "parameters", "schema", "input_schema", "input_examples"]
+
+/** Fields that change no sample: hints for a provider's cache and for streams, and a key. */
+const withoutEffect = ["authorization_token", "cache_control", "eager_input_streaming"]
 
 /**
  * The messages of a key. An echoed answer has fields with `null`, and each run gives its calls new ids: `null` counts as
@@ -24,7 +27,7 @@ export const normalMessages = (messages: ReadonlyArray<JsonObject>): ReadonlyArr
     const object = asObject(value)
     if (object === undefined || "rawJSON" in object) return value
     return Object.fromEntries(
-      Object.entries(fieldsOf(object, "cache_control")).map(([name, field]) => [
+      Object.entries(fieldsOf(object, ...withoutEffect)).map(([name, field]) => [
         name,
         ownFields.includes(name)
           ? field

@@ -94,6 +94,7 @@ export const failedFinishReasons = /^(?:error|abort|insufficient_system_resource
 const finishReasons: { readonly [reason: string]: string } = {
   end_turn: "stop",
   max_tokens: "length",
+  model_context_window_exceeded: "length",
   refusal: "content_filter",
   stop_sequence: "stop",
   tool_use: "tool_calls"

@@ -1,4 +1,5 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
+import type { JsonObject } from "@llm-cache/core/Sample"
 import {
   type ProviderErrorReason,
   ServerFault,
@@ -18,10 +19,11 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import * as Struct from "effect/Struct"
 import { keyHeader, type Route } from "../Upstream.ts"
-import { asObject } from "./json.ts"
+import { asObject, parseJson } from "./json.ts"
 import type { ClientCall } from "./source.ts"
-import { reasonOf, type UpstreamAnswer, withAnswer } from "./upstreamAnswer.ts"
+import { reasonOf, type UpstreamAnswer, upstreamAnswerOf, withAnswer } from "./upstreamAnswer.ts"
 
 /** The longest answer, in bytes. */
 const longestAnswer = 32 * 1024 * 1024
@@ -39,15 +41,20 @@ export const sendRequest = (
   { current, n, route: { model, upstream }, timeout }: UpstreamRequest
 ): Effect.Effect<Generation, ProviderErrorReason> =>
   Effect.suspend(() => {
-    const { call, headers, onPieces, protocol } = current
+    const { call, headers, onPieces, protocol, query } = current
     const isStreamed = onPieces !== undefined && n === 1
     const body = JSON.stringify(protocol.requestBody(call, { model, n, isStreamed }))
-    const sent = { ...headers, ...upstream.key && keyHeader(protocol.api, upstream.key) }
-    const request = HttpClientRequest.post(`${upstream.url}${protocol.path}`).pipe(
+    const sent = upstream.key === undefined
+      ? headers
+      : { ...Struct.omit(headers, secretHeaders), ...keyHeader(protocol.api, upstream.key) }
+    const request = HttpClientRequest.post(`${upstream.url}${protocol.path}${query}`).pipe(
       HttpClientRequest.setHeaders({ ...sent, "cache-control": "no-cache" }),
       HttpClientRequest.bodyText(body, "application/json")
     )
-    const redact = redactor([...Object.values(headers), upstream.key && Redacted.value(upstream.key)])
+    const redact = redactor([
+      ...secretHeaders.map((name) => headers[name]),
+      upstream.key && Redacted.value(upstream.key)
+    ])
     let hasForwarded = false
     const answered = Effect.gen(function*() {
       const response = yield* Effect.mapError(
@@ -73,18 +80,23 @@ export const sendRequest = (
         return yield* Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(reasonOf(told, now)))
       }
       const parsed = yield* Effect.try({
-        try: () => asObject(JSON.parse(text)),
+        try: () => asObject(parseJson(text)),
         catch: () => new UnusableResponse({ description: `the upstream ${upstream.name} answers with no JSON` })
       })
       return yield* readAnswer(parsed ?? {})
     })
 
-    const readAnswer = (answer: NonNullable<ReturnType<typeof asObject>>) =>
-      answer["error"]
-        ? Effect.fail(
-          errorInBody({ status: 502, body: redact(JSON.stringify({ error: answer["error"] })), headers: {} })
-        )
-        : Effect.fromResult(protocol.generation(answer, n))
+    const readAnswer = (answer: JsonObject) => {
+      const { error, type } = answer
+      if (!error) return Effect.fromResult(protocol.generation(answer, n))
+      const body = redact(JSON.stringify({ type: type === "error" ? type : undefined, error }))
+      const status = protocol.statusOf?.(asObject(error) ?? {})
+      return Effect.fail(
+        status === undefined
+          ? errorInBody({ status: 502, body, headers: {} })
+          : reasonOf({ status, body, headers: {} }, 0)
+      )
+    }
 
     return Effect.timeoutOrElse(answered, {
       duration: timeout,
@@ -99,8 +111,14 @@ export const sendRequest = (
 const errorInBody = (told: UpstreamAnswer) =>
   withAnswer(new UnusableResponse({ description: "the upstream answers with an error in a success" }), told)
 
-const notAgain = ({ message }: ProviderErrorReason) =>
-  new UnusableResponse({ description: `${message}, in the middle of a sample` })
+const notAgain = (reason: ProviderErrorReason) => {
+  const broken = new UnusableResponse({ description: `${reason.message}, in the middle of a sample` })
+  const told = upstreamAnswerOf(reason)
+  return told === undefined ? broken : withAnswer(broken, told)
+}
+
+/** Headers that hold a key. */
+const secretHeaders = ["authorization", "x-api-key", "api-key"]
 
 /** Headers of a failure that tell a client when to try again. */
 const keptHeaders = (headers: { readonly [name: string]: string | undefined }): { readonly [name: string]: string } =>

@@ -19,6 +19,8 @@ export interface ClientCall {
   readonly call: Call
   /** The client's headers that go on to the upstream. */
   readonly headers: { readonly [name: string]: string }
+  /** The client's query that goes on, with its question mark. */
+  readonly query: string
   /** Gets the pieces of a streamed sample. */
   readonly onPieces?: ((events: ReadonlyArray<StreamEvent>) => void) | undefined
 }
