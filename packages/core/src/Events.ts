@@ -122,6 +122,8 @@ export interface Hit extends Fields {
   readonly _tag: "Hit"
   /** The id of the cache's store, or `Repeatable` for the samples of a `Repeatable`. */
   readonly store: string
+  /** The same object for all events of one cache: it tells a `Repeatable` from another. */
+  readonly cache?: object | undefined
   readonly sample: Sample
   /** Whether the draw waited for another draw's request, in this process or, with a lease, in another process. */
   readonly waited: boolean
@@ -137,6 +139,8 @@ export interface Miss extends Fields {
   readonly _tag: "Miss"
   /** The id of the cache's store, or `Repeatable` for the samples of a `Repeatable`. */
   readonly store: string
+  /** The same object for all events of one cache: it tells a `Repeatable` from another. */
+  readonly cache?: object | undefined
   /** The next source of the sample: another cache, a provider or, in replication, nothing. */
   readonly asks: "cache" | "provider" | "nothing"
 }
@@ -151,6 +155,8 @@ export interface Stored extends Fields {
   readonly _tag: "Stored"
   /** The id of the cache's store, or `Repeatable` for the samples of a `Repeatable`. */
   readonly store: string
+  /** The same object for all events of one cache: it tells a `Repeatable` from another. */
+  readonly cache?: object | undefined
   readonly sample: Sample
 }
 

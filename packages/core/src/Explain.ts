@@ -299,6 +299,14 @@ export const misses = (store: Store, file: string): Effect.Effect<ReadonlyArray<
     return found
   })
 
+/**
+ * How two texts differ, word by word. Chats are compared message by message.
+ *
+ * @category explaining
+ * @since 0.1.0
+ */
+export const differences = (stored: string, asked: string): ReadonlyArray<Difference> => differencesOf(stored, asked)
+
 // A text may be in a prompt as a string of JSON.
 const contains = (prompt: string, text: string): boolean =>
   prompt.includes(text) || prompt.includes(JSON.stringify(text).slice(1, -1))

@@ -120,6 +120,8 @@ interface Draw extends At {
 interface OfStore extends Draw {
   /** The id of the cache's store, or `Repeatable`. */
   readonly store: string
+  /** Which `Repeatable` of the run it is, from 1: each attempt and each vote has its own. */
+  readonly reader: number | undefined
 }
 
 interface OfSample extends OfStore {

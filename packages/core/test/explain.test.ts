@@ -320,4 +320,15 @@ describe("The misses of a run", () => {
       assert.deepInclude(yield* Explain.miss(store, misses[0]!), { verdict: "follows", from: 1 })
       assert.deepStrictEqual(yield* Explain.misses(store, yield* runOf(root, Effect.void)), [])
     }))
+
+  it("compares any two texts by word", () => {
+    assert.deepStrictEqual(Explain.differences("It is 92.", "It was 92."), [{
+      edits: [
+        { kind: "same", text: "It " },
+        { kind: "stored", text: "is" },
+        { kind: "asked", text: "was" },
+        { kind: "same", text: " 92." }
+      ]
+    }])
+  })
 })

@@ -80,7 +80,8 @@ export const makeCache = (
   const tellStored = (key: Key, landed: Landed): Effect.Effect<void> =>
     Effect.forEach(
       landed,
-      ([position, sample]) => publishIfObserved(() => ({ _tag: "Stored", key, position, store: name, sample })),
+      ([position, sample]) =>
+        publishIfObserved(() => ({ _tag: "Stored", key, position, store: name, cache: store, sample })),
       { discard: true }
     )
   const warnOfModelChange = makeModelChangeWarning(store)
@@ -135,10 +136,12 @@ export const makeCache = (
     })
 
   const hit = (key: Key, position: number, sample: Drawn, waited: boolean): Effect.Effect<Samples> =>
-    Effect.as(publishIfObserved(() => ({ _tag: "Hit", key, position, store: name, sample, waited })), [sample])
+    Effect.as(publishIfObserved(() => ({ _tag: "Hit", key, position, store: name, cache: store, sample, waited })), [
+      sample
+    ])
 
   const tellMiss = (key: Key, position: number): Effect.Effect<void> =>
-    publishIfObserved(() => ({ _tag: "Miss", key, position, store: name, asks: missAsks }))
+    publishIfObserved(() => ({ _tag: "Miss", key, position, store: name, cache: store, asks: missAsks }))
 
   const whenMissing: Model["draw"] = failMissing !== undefined
     ? (key, position) => Effect.andThen(tellMiss(key, position), failMissing(key, position))

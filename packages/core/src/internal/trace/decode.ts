@@ -2,17 +2,41 @@ import * as Predicate from "effect/Predicate"
 import { fromId, type Identity } from "../../Identity.ts"
 import { parseJson } from "../../StoreRow.ts"
 import type { Entry, TracedKey } from "../../Trace.ts"
-import { ReceiptCounter } from "./receiptCounter.ts"
+import { type HitKind, ReceiptCounter } from "./receiptCounter.ts"
 
 type Fields = Readonly<Record<string, unknown>>
+
+/** The keys of a trace by their numbers. */
+export interface KeyTable {
+  readonly get: (number: number) => TracedKey | undefined
+  readonly set: (number: number, key: TracedKey) => void
+}
+
+/** What lines refer to. */
+export class Tables {
+  readonly keys: KeyTable
+  readonly identities: Array<Identity>
+  readonly stores: Array<string> = []
+  start = 0
+
+  constructor(keys: KeyTable = new Map<number, TracedKey>(), identities: Array<Identity> = []) {
+    this.keys = keys
+    this.identities = identities
+  }
+}
 
 /** Turns the lines of a trace into entries, and counts them. */
 export class Decoder {
   readonly counter = new ReceiptCounter()
-  readonly #keys: Array<TracedKey> = []
-  readonly #identities: Array<Identity> = []
-  readonly #stores: Array<string> = []
-  #start = 0
+  readonly #tables: Tables
+  /** The numbers of the last line's key and store, and what it counted as. */
+  key = 0
+  store = 0
+  hit: HitKind | undefined
+
+  constructor(tables = new Tables()) {
+    this.#tables = tables
+  }
 
   /** The entry of a line, `undefined` for a line that only explains others; `"damaged"` if it is no line of a trace. */
   decode(line: string): Entry | undefined | "damaged" {
@@ -22,21 +46,23 @@ export class Decoder {
 
   #decode(fields: Fields): Entry | undefined | "damaged" {
     const { counter } = this
-    const at = this.#start + number(fields["ms"])
+    const tables = this.#tables
+    const at = tables.start + number(fields["ms"])
     switch (fields["t"]) {
       case "run":
-        this.#start = number(fields["at"])
-        return { type: "run", at: this.#start, name: text(fields["name"]), pid: number(fields["pid"]) }
+        tables.start = number(fields["at"])
+        return { type: "run", at: tables.start, name: text(fields["name"]), pid: number(fields["pid"]) }
       case "store":
-        this.#stores[number(fields["store"])] = text(fields["id"])
+        tables.stores[number(fields["store"])] = text(fields["id"])
         return undefined
       case "key": {
         const given = typeof fields["id"] === "string" ? fromId(fields["id"]) : undefined
-        if (given !== undefined) this.#identities[number(fields["identity"])] = given
-        const identity = this.#identities[number(fields["identity"])]
+        if (given !== undefined) tables.identities[number(fields["identity"])] = given
+        const identity = tables.identities[number(fields["identity"])]
         const fork = fields["fork"]
         if (identity === undefined || !Array.isArray(fork)) return "damaged"
-        this.#keys[number(fields["key"])] = { identity, path: fork.map(String), promptHash: text(fields["hash"]) }
+        this.key = number(fields["key"])
+        tables.keys.set(this.key, { identity, path: fork.map(String), promptHash: text(fields["hash"]) })
         return undefined
       }
       case "cut":
@@ -46,12 +72,13 @@ export class Decoder {
         counter.end(number(fields["exit"]))
         return { type: "end", at, exit: number(fields["exit"]) }
     }
-    const keyNumber = number(fields["key"])
-    const key = this.#keys[keyNumber]
+    const keyNumber = this.key = number(fields["key"])
+    const key = tables.keys.get(keyNumber)
     if (key === undefined) return "damaged"
     if (fields["t"] === "prompt") return { type: "prompt", key, text: text(fields["text"]) }
-    const storeNumber = number(fields["store"])
-    const store = this.#stores[storeNumber] ?? ""
+    const storeNumber = this.store = number(fields["store"])
+    const store = tables.stores[storeNumber] ?? ""
+    const reader = typeof fields["reader"] === "number" ? fields["reader"] : undefined
     const position = number(fields["position"])
     const request = typeof fields["request"] === "string" ? fields["request"] : undefined
     const index = typeof fields["index"] === "number" ? fields["index"] : undefined
@@ -59,13 +86,16 @@ export class Decoder {
     const elapsed = number(fields["elapsed"])
     switch (fields["t"]) {
       case "hit":
-        if (counter.hit(keyNumber, storeNumber, position, request)) counter.replayedTokens(inputTokens, outputTokens)
+        this.hit = counter.hit(keyNumber, storeNumber, position, request)
+        // The first hit of a past request alone has them.
+        counter.replayedTokens(inputTokens, outputTokens)
         return {
           type: "hit",
           at,
           key,
           position,
           store,
+          reader,
           waited: fields["waited"] === true,
           request,
           index,
@@ -74,13 +104,13 @@ export class Decoder {
       case "miss": {
         const asks = text(fields["asks"]) as "cache" | "provider" | "nothing"
         counter.miss(keyNumber, storeNumber, position, asks)
-        return { type: "miss", at, key, position, store, asks }
+        return { type: "miss", at, key, position, store, reader, asks }
       }
       case "stored":
         counter.stored(keyNumber, storeNumber, position, request)
-        return { type: "stored", at, key, position, store, request, index }
+        return { type: "stored", at, key, position, store, reader, request, index }
       case "refused":
-        return { type: "refused", at, key, position, store, request, index }
+        return { type: "refused", at, key, position, store, reader, request, index }
       case "raced":
         counter.raced()
         return { type: "raced", at, key, position }

@@ -1,14 +1,16 @@
 import type { Receipt } from "../../Trace.ts"
+import { Numbers } from "./numbers.ts"
 
 type Mutable<A> = { -readonly [name in keyof A]: A[name] }
 
-/** The positions of a key in one store that the run was handed. */
-interface Handed {
-  /** All positions below were handed out. */
-  next: number
-  /** Positions from `next` on that were handed out. */
+/** What a hit is: the first draw of a sample that the run requested, or that it did not, or a later draw. */
+export type HitKind = "bought" | "replayed" | "reread"
+
+/** Positions of a key in one store, beside those that were handed out from 0 on. */
+interface Others {
+  /** Handed out, behind a position that was not. */
   later: Set<number> | undefined
-  /** Positions that were missing and are requested. */
+  /** Missing, and requested. */
   missing: Set<number> | undefined
 }
 
@@ -30,26 +32,29 @@ export class ReceiptCounter {
   }
   #misses = 0
   #hits = 0
-  readonly #handed: Array<Array<Handed>> = []
+  /** By store and key: one more than the number of positions from 0 on that were handed out, 0 for a key without draws. */
+  readonly #handed: Array<Numbers> = []
+  readonly #others = new Map<string, Others>()
   /** Draws that missed a cache above another one, as `Repeatable` is, and that the other one answers. */
   readonly #passed = new Set<string>()
   readonly #sent = new Set<string>()
-  readonly #replayed = new Set<string>()
   /** How many samples each request brought that no cache stored. */
   readonly #unstored = new Map<string, number>()
   #bypassed = 0
 
-  /** Returns whether the tokens of the hit's request count: they do once, unless the run sent the request. */
-  hit(key: number, store: number, position: number, request: string | undefined): boolean {
+  hit(key: number, store: number, position: number, request: string | undefined): HitKind {
     this.#hits++
-    const isFirst = this.#handOut(this.#at(key, store), position)
-    const isOwn = request !== undefined && this.#sent.has(request)
+    const isFirst = this.#handOut(key, store, position)
+    if (isFirst && request !== undefined && this.#sent.has(request)) {
+      this.#counts.bought++
+      return "bought"
+    }
     if (!isFirst) this.#counts.reread++
-    if (isFirst && isOwn) this.#counts.bought++
-    else this.#counts.replayed++
-    return !isOwn && request !== undefined && this.#replayed.size < this.#replayed.add(request).size
+    this.#counts.replayed++
+    return isFirst ? "replayed" : "reread"
   }
 
+  /** The tokens of a past request. */
   replayedTokens(input: number, output: number): void {
     this.#counts.replayedInputTokens += input
     this.#counts.replayedOutputTokens += output
@@ -58,8 +63,14 @@ export class ReceiptCounter {
   miss(key: number, store: number, position: number, asks: string): void {
     if (asks === "cache") return void this.#passed.add(`${key} ${store} ${position}`)
     this.#misses++
-    if (asks === "nothing") this.#counts.missed++
-    else (this.#at(key, store).missing ??= new Set()).add(position)
+    if (asks === "nothing") {
+      this.#counts.missed++
+      return
+    }
+    this.#touch(key, store)
+    const others = this.#othersOf(key, store)
+    const missing = others.missing ??= new Set()
+    missing.add(position)
   }
 
   stored(key: number, store: number, position: number, request: string | undefined): void {
@@ -67,11 +78,16 @@ export class ReceiptCounter {
       this.#bypassed -= this.#unstored.get(request) ?? 0
       this.#unstored.delete(request)
     }
-    const handed = this.#at(key, store)
+    this.#touch(key, store)
+    const others = this.#others.get(`${key} ${store}`)
     // The draw that missed it gets it.
-    if (handed.missing?.delete(position) && this.#handOut(handed, position)) this.#counts.bought++
+    if (others?.missing?.delete(position)) {
+      if (others.missing.size === 0) others.missing = undefined
+      this.#drop(key, store, others)
+      if (this.#handOut(key, store, position)) this.#counts.bought++
+    }
     // The cache below counted it.
-    if (this.#passed.delete(`${key} ${store} ${position}`)) this.#handOut(handed, position)
+    if (this.#passed.delete(`${key} ${store} ${position}`)) this.#handOut(key, store, position)
   }
 
   done(request: string, samples: number, input: number, output: number): void {
@@ -98,9 +114,14 @@ export class ReceiptCounter {
     this.#counts.isCut = true
   }
 
-  /** Whether a draw missed this position in some cache, which asked further. */
+  /** Whether the run sent this request itself, and it brought samples. */
+  hasSent(request: string): boolean {
+    return this.#sent.has(request)
+  }
+
+  /** Whether a cache was asked for a sample of this key, and went on to ask for it or to hand it out. */
   isMissing(key: number): boolean {
-    return this.#handed[key] !== undefined
+    return this.#handed.some((handed) => handed.get(key) > 0)
   }
 
   receipt(): Receipt {
@@ -111,22 +132,47 @@ export class ReceiptCounter {
     return { asked, ...counts, bypassed: this.#bypassed, isReplay, exit, isCut }
   }
 
-  #at(key: number, store: number): Handed {
-    const stores = this.#handed[key] ??= []
-    return stores[store] ??= { next: 0, later: undefined, missing: undefined }
+  #ofStore(store: number): Numbers {
+    while (this.#handed.length <= store) this.#handed.push(new Numbers())
+    return this.#handed[store]!
+  }
+
+  #touch(key: number, store: number): void {
+    const handed = this.#ofStore(store)
+    if (handed.get(key) === 0) handed.set(key, 1)
+  }
+
+  #othersOf(key: number, store: number): Others {
+    const name = `${key} ${store}`
+    let others = this.#others.get(name)
+    if (others === undefined) this.#others.set(name, others = { later: undefined, missing: undefined })
+    return others
+  }
+
+  #drop(key: number, store: number, { later, missing }: Others): void {
+    if (later === undefined && missing === undefined) this.#others.delete(`${key} ${store}`)
   }
 
   /** Returns whether it is handed out for the first time. */
-  #handOut(handed: Handed, position: number): boolean {
-    if (position === handed.next && handed.later === undefined) {
-      handed.next++
+  #handOut(key: number, store: number, position: number): boolean {
+    const handed = this.#ofStore(store)
+    const next = Math.max(0, handed.get(key) - 1)
+    const others = this.#others.size === 0 ? undefined : this.#others.get(`${key} ${store}`)
+    if (position === next && others?.later === undefined) {
+      handed.set(key, next + 2)
       return true
     }
-    if (position < handed.next) return false
-    const later = handed.later ??= new Set()
+    if (position < next) return false
+    const known = others ?? this.#othersOf(key, store)
+    const later = known.later ??= new Set()
     const isFirst = later.size < later.add(position).size
-    while (later.delete(handed.next)) handed.next++
-    if (later.size === 0) handed.later = undefined
+    let end = next
+    while (later.delete(end)) end++
+    handed.set(key, end + 1)
+    if (later.size === 0) {
+      known.later = undefined
+      this.#drop(key, store, known)
+    }
     return isFirst
   }
 }

@@ -1,4 +1,4 @@
-import type { Event, Hit, RequestDone, Stored } from "../../Events.ts"
+import type { Event, Hit, Miss, RequestDone, Stored } from "../../Events.ts"
 import type { Key } from "../../Key.ts"
 import type { Metadata } from "../../Sample.ts"
 import type { Receipt } from "../../Trace.ts"
@@ -25,6 +25,11 @@ export class Recorder {
   readonly #identities = new Map<string, number>()
   readonly #stores = new Map<string, number>()
   readonly #toldPrompts = new Set<number>()
+  /** The numbers of attempts and votes, each of which has a `Repeatable`. */
+  readonly #readers = new WeakMap<object, number>()
+  #readerCount = 0
+  /** The past requests whose tokens count already. */
+  readonly #replayed = new Set<string>()
   /** The store of the last event: most events have the same. */
   #lastStore: string | undefined
   #lastStoreNumber = 0
@@ -57,7 +62,11 @@ export class Recorder {
         const store = this.#storeOf(event.store)
         this.#counter.miss(key, store, position, asks)
         if (asks === "nothing") this.#tellPrompt(key, event.key)
-        return this.#line("miss", key, `,"store":${store},"position":${position},"asks":"${asks}"`)
+        return this.#line(
+          "miss",
+          key,
+          `,"store":${store}${this.#readerOf(event)},"position":${position},"asks":"${asks}"`
+        )
       }
       case "Stored":
         return this.#stored(key, event)
@@ -122,11 +131,14 @@ export class Recorder {
     this.#file.close()
   }
 
-  #hit(key: number, { position, sample, store: name, waited }: Hit): void {
-    const { metadata } = sample
-    const store = this.#storeOf(name)
+  #hit(key: number, hit: Hit): void {
+    const { position, sample: { metadata }, waited } = hit
+    const { request } = metadata
+    const store = this.#storeOf(hit.store)
     let tokens = ""
-    if (this.#counter.hit(key, store, position, metadata.request)) {
+    this.#counter.hit(key, store, position, request)
+    const isPast = request !== undefined && !this.#counter.hasSent(request)
+    if (isPast && this.#replayed.size < this.#replayed.add(request).size) {
       const { elapsed, inputTokens = 0, outputTokens = 0 } = metadata
       this.#counter.replayedTokens(inputTokens, outputTokens)
       tokens = `,"input":${inputTokens},"output":${outputTokens},"elapsed":${elapsed ?? 0}`
@@ -134,14 +146,28 @@ export class Recorder {
     this.#line(
       "hit",
       key,
-      `,"store":${store},"position":${position}${waited ? `,"waited":true` : ""}${sampleFields(metadata)}${tokens}`
+      `,"store":${store}${this.#readerOf(hit)},"position":${position}${waited ? `,"waited":true` : ""}` +
+        `${sampleFields(metadata)}${tokens}`
     )
   }
 
-  #stored(key: number, { position, sample: { metadata }, store: name }: Stored): void {
-    const store = this.#storeOf(name)
+  #stored(key: number, stored: Stored): void {
+    const { position, sample: { metadata } } = stored
+    const store = this.#storeOf(stored.store)
     this.#counter.stored(key, store, position, metadata.request)
-    this.#line("stored", key, `,"store":${store},"position":${position}${sampleFields(metadata)}`)
+    this.#line(
+      "stored",
+      key,
+      `,"store":${store}${this.#readerOf(stored)},"position":${position}${sampleFields(metadata)}`
+    )
+  }
+
+  /** The number of a `Repeatable`. Stores have their id. */
+  #readerOf({ cache, store }: Hit | Miss | Stored): string {
+    if (store !== "Repeatable" || cache === undefined) return ""
+    let number = this.#readers.get(cache)
+    if (number === undefined) this.#readers.set(cache, number = ++this.#readerCount)
+    return `,"reader":${number}`
   }
 
   #done(key: number, { elapsed, failures, position, request, samples }: RequestDone): void {
