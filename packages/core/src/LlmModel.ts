@@ -26,10 +26,11 @@ import { CurrentRetry } from "./internal/model/currentRetry.ts"
 import type { Options } from "./internal/model/generation.ts"
 import { modelBeneath, overModel } from "./internal/model/overModel.ts"
 import { makeRequests } from "./internal/model/requests.ts"
-import { sampling, text } from "./internal/model/sampling.ts"
+import { peekSamples, sampling, text } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
 import { InvalidInput } from "./InvalidInput.ts"
-import type { Model } from "./Model.ts"
+import type { Key } from "./Key.ts"
+import type { Model, Samples } from "./Model.ts"
 import * as Retry from "./Retry.ts"
 import type { ProviderError } from "./SampleError.ts"
 
@@ -267,6 +268,19 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => {
   }
   return Object.defineProperty(made, "peek", { value: model.peek, enumerable: false })
 }
+
+/**
+ * The first `n` samples of a key in one step, if the model has them all at hand: the shortest way to recorded samples.
+ *
+ * **Details**
+ *
+ * It reads by `Model.peek`, which raises no events. So it returns `undefined` in programs that observe events, and wherever a
+ * sample has to be drawn.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const peek: (model: Model, key: Key, n: number) => Effect.Effect<Samples | undefined> = peekSamples
 
 // -----------------------------------------------------------------------------
 // accessors

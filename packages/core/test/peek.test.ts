@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   DirectoryStore,
+  Events,
   Independent,
   Key,
   LlmModel,
@@ -101,6 +102,42 @@ describe("Model.peek", () => {
       const independent = yield* Independent.make(yield* Repeatable.make(provider.model))
       assert.isUndefined(independent.peek)
       assert.isUndefined((yield* Persistent.make(independent, yield* MemoryStore.make)).peek)
+    }).pipe(Effect.scoped))
+})
+
+describe("LlmModel.peek", () => {
+  it.effect("reads the first samples if all are recorded, and none otherwise", () =>
+    Effect.gen(function*() {
+      for (const open of Object.values(stores)) {
+        const provider = yield* makeProvider()
+        const model = yield* Persistent.make(provider.model, yield* open)
+        const drawn = yield* LlmModel.sampleManyWithMetadata("p", 2).pipe(using(model))
+        const key = new Key.Key(model.identity, "p", [])
+        const peeked = yield* LlmModel.peek(model, key, 2)
+        assert.deepStrictEqual(peeked?.map(({ metadata, text }) => ({ text, metadata })), drawn)
+        assert.isUndefined(yield* LlmModel.peek(model, key, 3))
+        assert.isUndefined(yield* LlmModel.peek(model, new Key.Key(model.identity, "p", ["fork"]), 1))
+        assert.lengthOf(provider.requests, 1)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("reads nothing while events are observed, because it raises none", () =>
+    Effect.gen(function*() {
+      const model = yield* Repeatable.make((yield* makeProvider()).model)
+      const key = new Key.Key(model.identity, "p", [])
+      yield* LlmModel.sampleOne("p").pipe(using(model))
+      const heard = yield* Events.make
+      const peek = Effect.provideService(LlmModel.peek(model, key, 1), Events.Events, heard)
+      assert.isDefined(yield* peek)
+      yield* heard.listen(() => {})
+      assert.isUndefined(yield* peek)
+    }).pipe(Effect.scoped))
+
+  it.effect("reads nothing for a prompt that no request can hold", () =>
+    Effect.gen(function*() {
+      const model = yield* Repeatable.make((yield* makeProvider()).model)
+      yield* LlmModel.sampleOne("\ufffd").pipe(using(model))
+      assert.isUndefined(yield* LlmModel.peek(model, new Key.Key(model.identity, "\ud800", []), 1))
     }).pipe(Effect.scoped))
 })
 

@@ -70,6 +70,7 @@ import { CurrentReplication, unknownFailure } from "./internal/complete.ts"
 import { makeDispatch, vendorOf } from "./internal/dispatch.ts"
 import { failureResponse } from "./internal/failure.ts"
 import { isLoopback } from "./internal/guard.ts"
+import { makeShortcut } from "./internal/shortcut.ts"
 import { makeSource } from "./internal/source.ts"
 import * as Runs from "./Runs.ts"
 import * as Upstream from "./Upstream.ts"
@@ -177,6 +178,11 @@ export class Server extends Context.Service<Server, {
   readonly handle: <R = never>(
     pages?: Effect.Effect<HttpServerResponse.HttpServerResponse, HttpServerError, R>
   ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest>
+  /**
+   * Answers a request for recorded samples before `handle`, which takes longer. It calls `next` if it does not answer: give a
+   * function that leads to `handle`. Requests in runs are never answered here.
+   */
+  readonly shortcut: (incoming: Http.IncomingMessage, response: Http.ServerResponse, next: () => void) => void
   readonly runs: Runs.Runs
   /** Ends when the server begins to stop. Responses without an end of their own have to end then. */
   readonly stopping: Effect.Effect<void>
@@ -229,6 +235,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
 
   return {
     runs,
+    shortcut: yield* makeShortcut({ model, guard }),
     stopping,
     stop: Effect.asVoid(Deferred.succeed(stopped, undefined)),
     handle: (pages) =>
@@ -275,13 +282,27 @@ const stopFirst = Layer.effectDiscard(
 /** Clients keep connections for a minute at most, so that the server never closes one that is about to be used. */
 const keepAlive = Duration.minutes(2)
 
-const createHttpServer = (): Http.Server => {
-  const server = Http.createServer({ keepAliveTimeout: Duration.toMillis(keepAlive) })
-  // Node closes the connections that are idle when the server stops, and not those that become idle later.
-  return server.on("request", (_, response) =>
+type Shortcut = Server["Service"]["shortcut"]
+
+/** Leads each request to a shortcut, before the listener of Effect's server gets it. */
+class HttpServerWithShortcut extends Http.Server {
+  readonly #shortcut: Shortcut
+
+  constructor(shortcut: Shortcut) {
+    super({ keepAliveTimeout: Duration.toMillis(keepAlive) })
+    this.#shortcut = shortcut
+  }
+
+  override emit(event: string, ...values: ReadonlyArray<unknown>): boolean {
+    if (event !== "request") return super.emit(event, ...values)
+    const [incoming, response] = values as [Http.IncomingMessage, Http.ServerResponse]
+    // Node closes the connections that are idle when the server stops, and not those that become idle later.
     response.on("close", () => {
-      if (!server.listening) setImmediate(() => server.closeIdleConnections())
-    }))
+      if (!this.listening) setImmediate(() => this.closeIdleConnections())
+    })
+    this.#shortcut(incoming, response, () => super.emit(event, incoming, response))
+    return true
+  }
 }
 
 /**
@@ -328,7 +349,8 @@ export const layer = <E = never, R = never>(
         )
       }
       const grace = yield* durationOf("grace", options.grace ?? "30 seconds")
-      return NodeHttpServer.layer(createHttpServer, {
+      const { shortcut } = yield* Server
+      return NodeHttpServer.layer(() => new HttpServerWithShortcut(shortcut), {
         host,
         port,
         gracefulShutdownTimeout: grace

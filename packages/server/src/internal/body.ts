@@ -24,7 +24,9 @@ export const readBody = (request: Http.IncomingMessage): Effect.Effect<JsonObjec
       return fail(415, "the body is no `application/json`: set the header `content-type`")
     }
     if (Number(request.headers["content-length"]) > longestBody) return tooLong
-    return Effect.flatMap(Effect.flatMap(readBytes(request), (bytes) => unpack(bytes, request)), (bytes) => {
+    const readAhead = bytesAhead.get(request)
+    const read = readAhead === undefined ? readBytes(request) : Effect.succeed(readAhead)
+    return Effect.flatMap(Effect.flatMap(read, (bytes) => unpack(bytes, request)), (bytes) => {
       try {
         const body = asObject(parseJson(bytes.toString()))
         return body === undefined ? fail(400, "the body is no JSON object") : Effect.succeed(body)
@@ -33,6 +35,14 @@ export const readBody = (request: Http.IncomingMessage): Effect.Effect<JsonObjec
       }
     })
   })
+
+/** Bodies that were read before `readBody`. */
+const bytesAhead = new WeakMap<Http.IncomingMessage, Buffer>()
+
+/** Hands bytes to `readBody` that were read already. */
+export const keepBytes = (request: Http.IncomingMessage, bytes: Buffer): void => {
+  bytesAhead.set(request, bytes)
+}
 
 const fail = (status: number, description: string) => Effect.fail(new BadBody({ status, description }))
 

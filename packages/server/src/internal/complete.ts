@@ -91,12 +91,18 @@ const prepare = Effect.fnUntraced(function*(
     draw,
     giveBack: delivery.giveBack,
     cacheStatus: () => delivery.cacheStatus,
-    headers: () => ({
-      "cache-status": delivery.cacheStatus,
-      "llm-cache-positions": (delivery.positions.length > 0 ? delivery.positions : [delivery.asked ?? 0]).join(","),
-      "llm-cache-prompt": key.promptHash
-    })
+    headers: () => {
+      const { asked = 0, cacheStatus, positions } = delivery
+      return cacheHeaders(cacheStatus, positions.length > 0 ? positions : [asked], key.promptHash)
+    }
   }
+})
+
+/** The headers that tell where samples come from. */
+export const cacheHeaders = (cacheStatus: string, positions: ReadonlyArray<number>, promptHash: string) => ({
+  "cache-status": cacheStatus,
+  "llm-cache-positions": positions.join(","),
+  "llm-cache-prompt": promptHash
 })
 
 /** Draws for a list of prompts. Equal prompts are one draw of more samples, so that all of them are independent. */
@@ -149,11 +155,24 @@ const cacheStatusOf = (all: ReadonlyArray<string>): string => {
 }
 
 const whole = ({ protocol }: Completion, call: Call, prepared: Prepared) =>
-  Effect.map(prepared.draw(), (answered) =>
-    HttpServerResponse.text(JSON.stringify(protocol.answer(call, answered)), {
-      contentType: "application/json",
-      headers: prepared.headers()
-    }))
+  Effect.map(prepared.draw(), (answered) => response(protocol, call, answered, prepared))
+
+const response = (protocol: Protocol, call: Call, answered: Answered, prepared: Prepared) => {
+  const { headers, text } = answerOf(protocol, call, answered)
+  return HttpServerResponse.text(text, { headers: { ...headers, ...prepared.headers() } })
+}
+
+/** The text and the headers of an answer with all its samples. */
+export const answerOf = (protocol: Protocol, call: Call, answered: Answered) =>
+  call.isStreamed
+    ? {
+      text: writer(protocol)([...protocol.events(call, answered), ...protocol.lastEvents(call, answered)]),
+      headers: { "content-type": "text/event-stream", ...streamHeaders }
+    }
+    : {
+      text: JSON.stringify(protocol.answer(call, answered)),
+      headers: { "content-type": "application/json" }
+    }
 
 type Message =
   | { readonly _tag: "Pieces"; readonly events: ReadonlyArray<StreamEvent> }
@@ -175,11 +194,7 @@ const stream = Effect.fnUntraced(function*(
   const next = Effect.timeoutOption(Queue.take(queue), keepAlive)
   const first = yield* next
   if (Option.isSome(first) && first.value._tag === "Done") {
-    const answered = yield* first.value.exit
-    return HttpServerResponse.text(
-      textOf([...protocol.events(call, answered), ...protocol.lastEvents(call, answered)]),
-      { contentType: "text/event-stream", headers: { ...streamHeaders, ...prepared.headers() } }
-    )
+    return response(protocol, call, yield* first.value.exit, prepared)
   }
   let hasPieces = false
   let isDone = false

@@ -48,8 +48,8 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
     if (guard.token !== undefined && method === "GET" && tokenInLink(url) !== undefined) {
       return Effect.succeed(withCookie(url, guard.token))
     }
-    const [path] = url.split("?", 1)
-    const split = placeOf(path ?? "/", incoming.headers["llm-cache-place"])
+    const path = pathOf(url)
+    const split = placeOf(path, incoming.headers["llm-cache-place"])
     if (Result.isFailure(split)) {
       return Effect.succeed(failureResponse(told, toFailure(split.failure)))
     }
@@ -63,15 +63,15 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
         `http://${incoming.headers.host}`
       )
     }
-    const ofApi = rest.replace(/^\/v1(?=\/)/, "")
+    const ofApi = withoutVersion(rest)
     if (/^\/models(?:\/|$)/.test(ofApi) && method === "GET") {
       return modelList(store, aliases, ofApi.slice("/models/".length))
     }
-    const protocol = protocols.find((protocol) => protocol.path === ofApi)
+    const protocol = protocolOf(ofApi)
     if (protocol === undefined) {
       const notFound = failureResponse(told, {
         status: 404,
-        message: `there is no ${path?.slice(0, 200)}`,
+        message: `there is no ${path.slice(0, 200)}`,
         code: "not_found"
       })
       if (pages === undefined) return Effect.succeed(notFound)
@@ -107,6 +107,21 @@ export const vendorOf = ({ headers, url = "" }: Http.IncomingMessage): Protocol 
   headers["anthropic-version"] !== undefined || /\/v1\/messages(?:[/?]|$)/.test(url)
     ? Messages.protocol
     : ChatCompletions.protocol
+
+/** The place of a request for samples, and its protocol. `undefined` for every other request. */
+export const completionOf = ({ headers, method, url = "/" }: Http.IncomingMessage) => {
+  const split = method === "POST" ? placeOf(pathOf(url), headers["llm-cache-place"]) : undefined
+  if (split === undefined || Result.isFailure(split)) return undefined
+  const { place, rest } = split.success
+  const protocol = protocolOf(withoutVersion(rest))
+  return protocol && { place, protocol }
+}
+
+const pathOf = (url: string): string => url.split("?", 1)[0]!
+
+const withoutVersion = (path: string): string => path.replace(/^\/v1(?=\/)/, "")
+
+const protocolOf = (path: string): Protocol | undefined => protocols.find((protocol) => protocol.path === path)
 
 const placeOf = (path: string, header: string | ReadonlyArray<string> | undefined) => {
   const split = Place.split(path)

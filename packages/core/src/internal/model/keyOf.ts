@@ -11,8 +11,13 @@ export const keyOf = (
   prompt: string
 ): Key | InvalidInput => {
   const { path } = fiber.getRef(CurrentFork)
+  return faultOf(prompt, path) ?? new Key(identity, prompt, path)
+}
+
+/** Why a prompt in a fork has no key. */
+export const faultOf = (prompt: string, path: ReadonlyArray<string>): InvalidInput | undefined =>
   // Programs in JavaScript have no type check.
-  return typeof prompt !== "string"
+  typeof prompt !== "string"
     ? new InvalidInput({
       module: "LlmModel.sample",
       description:
@@ -32,8 +37,7 @@ export const keyOf = (
         JSON.stringify(path)
       } has a name that is no text, is empty, or has a lone surrogate: give it another one`
     })
-    : new Key(identity, prompt, path)
-}
+    : undefined
 
 const typeName = (value: unknown): string =>
   Array.isArray(value) ? "an array" : value === null || value === undefined ? `${value}` : `of the type ${typeof value}`

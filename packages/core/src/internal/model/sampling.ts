@@ -7,7 +7,7 @@ import type { Drawn, Sample } from "../../Sample.ts"
 import type { SampleError } from "../../SampleError.ts"
 import type { AnyFiber } from "../events/observe.ts"
 import { checkCount, invalidCount } from "./checkCount.ts"
-import { keyOf } from "./keyOf.ts"
+import { faultOf, keyOf } from "./keyOf.ts"
 import { lookAhead } from "./lookAhead.ts"
 import { CurrentOwed, type Owed, owedBy } from "./owed.ts"
 import { peekUnobserved } from "./peek.ts"
@@ -63,6 +63,19 @@ export const firstSample = <A>(model: Source, prompt: string, part: Part<A>): Ef
     return Arr.isReadonlyArrayNonEmpty(atHand) && part.isAtHand(atHand)
       ? Effect.succeed(part.of(atHand[0]))
       : Effect.map(model.draw(key, 0, 1), (samples) => part.of(samples[0]))
+  })
+
+/** The first `n` samples of a key if all are at hand and nobody observes events. */
+export const peekSamples = (
+  model: Source,
+  key: Key,
+  n: number
+): Effect.Effect<Samples | undefined> =>
+  Effect.withFiber((fiber) => {
+    const atHand = faultOf(key.prompt, key.path) === undefined ? peekUnobserved(fiber, model, key, 0, n) : []
+    return Effect.succeed(
+      atHand.length === n && Arr.isReadonlyArrayNonEmpty(atHand) && whole.isAtHand(atHand) ? atHand : undefined
+    )
   })
 
 /** The first `n` samples of a prompt. Gives them all back if it fails or is interrupted. */

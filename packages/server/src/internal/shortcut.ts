@@ -1,0 +1,102 @@
+import * as Identity from "@llm-cache/core/Identity"
+import { Key } from "@llm-cache/core/Key"
+import * as LlmModel from "@llm-cache/core/LlmModel"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type * as Http from "node:http"
+import type { Place } from "../Place.ts"
+import type { Answered, Call, Protocol } from "../Protocol.ts"
+import { keepBytes } from "./body.ts"
+import { answerOf, cacheHeaders } from "./complete.ts"
+import { completionOf } from "./dispatch.ts"
+import { type Guard, passedHeaders, refusalOf } from "./guard.ts"
+import { asObject, parseJson } from "./json.ts"
+
+/** The longest body that is read before `next`, in bytes. */
+const longest = 1024 * 1024
+
+/** How many identities are kept. */
+const mostIdentities = 1000
+
+interface Options {
+  readonly model: LlmModel.Model
+  readonly guard: Guard
+}
+
+/**
+ * Makes the short way of recorded samples: it answers in the step in which the body of a request ends, without a fiber and
+ * Effect's HTTP server, which take longer than all the rest (rows `server` and `server-64` of the benchmark). Every other
+ * request goes to `next`, which tells of errors too.
+ */
+export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Options) {
+  const runSync = Effect.runSyncExitWith(yield* Effect.context())
+
+  // Stores keep what they know of an identity by its object.
+  const identities = new Map<string, Identity.Identity>()
+  const known = (identity: Identity.Identity): Identity.Identity => {
+    const first = identities.get(identity.id)
+    if (first !== undefined) return first
+    if (identities.size === mostIdentities) identities.clear()
+    identities.set(identity.id, identity)
+    return identity
+  }
+
+  const recorded = ({ form, model: name, n }: Call, { forks }: Place): Answered | undefined => {
+    const { parameters, prompt, temperature } = form
+    const exit = runSync(Effect.flatMap(Identity.make({ model: name, temperature, parameters }), (identity) => {
+      const key = new Key(known(identity), prompt, forks)
+      return Effect.map(LlmModel.peek(model, key, n), (samples) => samples && answered(key, samples))
+    }))
+    return Exit.isSuccess(exit) ? exit.value : undefined
+  }
+
+  const answerTo = (bytes: Buffer, headers: Http.IncomingHttpHeaders, protocol: Protocol, place: Place) => {
+    try {
+      const body = asObject(parseJson(bytes.toString()))
+      const call = body && Result.getOrUndefined(protocol.read(body, passedHeaders(headers, guard.token)))
+      if (call === undefined || call.parts !== undefined) return undefined
+      const found = recorded(call, place)
+      if (found === undefined) return undefined
+      const { headers: ofAnswer, text } = answerOf(protocol, call, found)
+      return { text, headers: { ...ofAnswer, ...cacheHeaders("llm-cache; hit", found.positions, found.promptHash) } }
+    } catch {
+      return undefined
+    }
+  }
+
+  return (incoming: Http.IncomingMessage, response: Http.ServerResponse, next: () => void): void => {
+    const { headers } = incoming
+    const completion = completionOf(incoming)
+    if (
+      // A run notes what it gives.
+      completion === undefined || completion.place.run !== undefined ||
+      headers["content-encoding"] !== undefined ||
+      !/^application\/json\b/.test(headers["content-type"] ?? "") ||
+      !(Number(headers["content-length"]) <= longest) ||
+      refusalOf(incoming, guard) !== undefined
+    ) {
+      return next()
+    }
+    const { place, protocol } = completion
+    const chunks: Array<Buffer> = []
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
+    incoming.on("end", () => {
+      const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+      const answer = answerTo(bytes, headers, protocol, place)
+      if (answer === undefined) {
+        keepBytes(incoming, bytes)
+        return next()
+      }
+      response.writeHead(200, { ...answer.headers, "content-length": Buffer.byteLength(answer.text) })
+      // As a text it goes out with the head, in one piece.
+      response.end(answer.text)
+    })
+  }
+})
+
+const answered = ({ promptHash }: Key, samples: LlmModel.Samples): Answered => ({
+  samples,
+  positions: samples.map(({ origins }, i) => origins[0] ?? i),
+  promptHash
+})
