@@ -10,6 +10,7 @@
  * | path | answer |
  * | --- | --- |
  * | `POST {place}/v1/chat/completions` | samples, whole or as a stream |
+ * | `POST {place}/v1/responses` | a sample, whole or as a stream |
  * | `POST {place}/v1/completions` | the same, for the legacy protocol |
  * | `POST {place}/v1/messages` | the same, for Anthropic's protocol |
  * | `GET {place}/v1/models` | the aliases, and the models of the cache |

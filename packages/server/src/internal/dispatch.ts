@@ -10,6 +10,7 @@ import * as Completions from "../Completions.ts"
 import * as Messages from "../Messages.ts"
 import * as Place from "../Place.ts"
 import type { Protocol } from "../Protocol.ts"
+import * as Responses from "../Responses.ts"
 import type { Runs } from "../Runs.ts"
 import type { Alias } from "../Upstream.ts"
 import { complete } from "./complete.ts"
@@ -21,7 +22,12 @@ import { runsApi } from "./runsApi.ts"
 /** The most requests that wait at once. */
 const mostWaiting = 10_000
 
-const protocols: ReadonlyArray<Protocol> = [ChatCompletions.protocol, Completions.protocol, Messages.protocol]
+const protocols: ReadonlyArray<Protocol> = [
+  ChatCompletions.protocol,
+  Responses.protocol,
+  Completions.protocol,
+  Messages.protocol
+]
 
 interface Options {
   readonly model: Model

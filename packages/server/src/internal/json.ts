@@ -54,7 +54,7 @@ export const fieldsOf = (
 export const isEmpty = (object: object): boolean => Object.keys(object).length === 0
 
 /** Joins texts, `undefined` if there is none. */
-export const joinTexts = (texts: ReadonlyArray<unknown>): string | undefined => {
-  const all = texts.filter((text) => typeof text === "string" && text !== "")
-  return all.length === 0 ? undefined : all.join("")
+export const joinTexts = (texts: ReadonlyArray<unknown>, separator = ""): string | undefined => {
+  const all = texts.filter((text): text is string => typeof text === "string" && text !== "")
+  return all.length === 0 ? undefined : all.join(separator)
 }

@@ -8,16 +8,28 @@ const idFields = ["id", "call_id", "tool_call_id", "tool_id", "tool_use_id"]
 /** Fields whose objects belong to the program: there, `null` and `id` are values like others. */
 const ownFields = ["input", "arguments", "parameters", "schema", "input_schema", "input_examples"]
 
-/** Fields that change no sample: hints for a provider's cache and for streams, and a key. */
-const withoutEffect = ["authorization_token", "cache_control", "eager_input_streaming"]
+/** Fields that change no sample: hints for a provider's cache and for streams, and keys of tools. */
+const withoutEffect = [
+  "authorization",
+  "authorization_token",
+  "cache_control",
+  "domain_secrets",
+  "eager_input_streaming",
+  "headers",
+  "prompt_cache_breakpoint"
+]
 
 /**
  * The messages of a key. An echoed answer has fields with `null`, and each run gives its calls new ids: `null` counts as
  * absent, and ids are numbered by their first use.
  */
-export const normalMessages = (messages: ReadonlyArray<JsonObject>): ReadonlyArray<Json> => {
+export const normalMessages = (
+  messages: ReadonlyArray<JsonObject>,
+  isNumbered: (id: string) => boolean = () => true
+): ReadonlyArray<Json> => {
   const numbers = new Map<string, string>()
   const numbered = (id: string): string => {
+    if (!isNumbered(id)) return id
     let number = numbers.get(id)
     if (number === undefined) numbers.set(id, number = `call-${numbers.size + 1}`)
     return number
