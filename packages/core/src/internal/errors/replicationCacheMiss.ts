@@ -43,13 +43,15 @@ export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
   readonly nearest: NearestPrompt | undefined
   /** The identities in the store, the most similar first, if it has no prompt of this identity. */
   readonly stored?: ReadonlyArray<Identity> | undefined
+  /** How to record the sample, in place of the usual advice. */
+  readonly advice?: string | undefined
 }> {
   override get message(): string {
     const sequence = `${this.identity.toString()}${forkSuffix(this.path)}`
     if (this.present.length > 0) {
       return `No sample at position ${this.position} for prompt ${this.promptHash} (${sequence}): ` +
         `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}. ` +
-        "Replication does not ask the model: take fewer samples, or record the rest without replication"
+        (this.advice ?? "Replication does not ask the model: take fewer samples, or record the rest without replication")
     }
     const near = this.nearest?.prompt === this.prompt
       ? "The prompt is stored, but not for this fork"
@@ -57,7 +59,7 @@ export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
       ? withoutPrompts(this.stored)
       : differs(this.nearest, this.prompt)
     return `Nothing is stored for prompt ${this.promptHash} (${sequence}) in ${this.store}. ${near}. ` +
-      "Replication does not ask the model: record the prompt without replication"
+      (this.advice ?? "Replication does not ask the model: record the prompt without replication")
   }
 
   /** The fields and the message, for logs. Of a long prompt it has the part around the difference. Hashes name both prompts. */

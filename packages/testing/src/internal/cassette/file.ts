@@ -1,0 +1,72 @@
+import type { Key } from "@llm-cache/core/Key"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { decode, encode, type Line } from "./line.ts"
+
+/** A line that is no sample, or that contradicts another line. */
+export class BadLine extends Error {}
+
+/** The samples of a file, none if there is no file. */
+export const readLines = (file: string): ReadonlyArray<Line> => {
+  let content: string
+  try {
+    content = Fs.readFileSync(file, "utf8")
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return []
+    throw cause
+  }
+  return content.split(/\r?\n/).flatMap((json, index) => {
+    if (json.trim() === "") return []
+    const line = decode(json)
+    if (typeof line === "string") throw new BadLine(`line ${index + 1}: ${line}`)
+    return [line]
+  })
+}
+
+/** The lines by their places. A line that is there twice is kept once: git may keep the lines of both sides. */
+export const unite = (lines: ReadonlyArray<Line>): Map<string, Line> => {
+  const byPlace = new Map<string, Line>()
+  for (const line of lines) {
+    const { entry: { drawn, position }, key } = line
+    const place = placeOf(key, position)
+    const other = byPlace.get(place)
+    if (other !== undefined && other.entry.drawn.text !== drawn.text) {
+      throw new BadLine(
+        `it has two samples at position ${position} of the prompt ${excerpt(key.prompt)}: keep one of the lines. ` +
+          "If two tests record it, give each a cassette of its own name"
+      )
+    }
+    if (other === undefined) byPlace.set(place, line)
+  }
+  return byPlace
+}
+
+/** Adds lines, each whole. */
+export const appendLines = (file: string, lines: ReadonlyArray<Line>): void => {
+  Fs.mkdirSync(Path.dirname(file), { recursive: true })
+  Fs.appendFileSync(file, lines.map((line) => `${encode(line)}\n`).join(""))
+}
+
+/** Writes a file whole or not at all. */
+export const writeLines = (file: string, lines: ReadonlyArray<Line>): void => {
+  const content = lines.toSorted(inOrder).map((line) => `${encode(line)}\n`).join("")
+  const temporary = `${file}.${process.pid}.${crypto.randomUUID().slice(0, 8)}.tmp`
+  Fs.writeFileSync(temporary, content)
+  Fs.renameSync(temporary, file)
+}
+
+export const excerpt = (prompt: string): string =>
+  JSON.stringify(prompt.length > 100 ? `${prompt.slice(0, 100)}…` : prompt)
+
+/** Names a position of a key. */
+export const placeOf = ({ identity, path, prompt }: Key, position: number): string =>
+  JSON.stringify([identity.id, path, prompt, position])
+
+// By prompt, so that a chat's turns follow each other, each beside its neighbours in the next recording too.
+const inOrder = (one: Line, other: Line): number =>
+  compare(one.key.prompt, other.key.prompt) ||
+  compare(one.key.identity.id, other.key.identity.id) ||
+  compare(JSON.stringify(one.key.path), JSON.stringify(other.key.path)) ||
+  one.entry.position - other.entry.position
+
+const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)

@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+
+const folder = "__cassettes__"
+
+const testFile = /\.(?:test|spec)\.[cm]?[jt]sx?$/
+
+/** The source of this package. */
+const own = Path.join(import.meta.dirname, "../..") + Path.sep
+
+/** The file of the test that calls: the nearest one with a name of tests, or the nearest outside of this package. */
+export const callerFile = (): string | undefined => {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 50
+  const { stack = "" } = new Error()
+  Error.stackTraceLimit = stackTraceLimit
+  const files = stack.split("\n").flatMap((line) => {
+    const [, place] = /(?:\(|at |async )((?:file:\/\/|\/|[A-Za-z]:[\\/])[^()]*?)(?:\?[^:]*)?:\d+:\d+\)?$/.exec(line) ?? []
+    if (place === undefined) return []
+    const file = place.startsWith("file://") ? fileURLToPath(place) : place
+    return file.startsWith(own) || file.includes(`${Path.sep}node_modules${Path.sep}`) ? [] : [file]
+  })
+  return files.find((file) => testFile.test(file)) ?? files[0]
+}
+
+/** The file of a cassette: in a folder beside the test, which has a folder for each file of tests. */
+export const cassetteFile = (name: string, test: string | undefined, directory: string | undefined): string =>
+  Path.resolve(
+    directory ??
+      (test === undefined
+        ? folder
+        : Path.join(Path.dirname(test), folder, Path.basename(test).replace(testFile, ""))),
+    `${fileName(name)}.jsonl`
+  )
+
+/** The name, as far as every file system can have it. A name that was changed has a hash, so that no two share a file. */
+const fileName = (name: string): string => {
+  const plain = name.toLowerCase().replaceAll(/[^a-z0-9_.-]+/g, "-").replaceAll(/^[-.]+|[-.]+$/g, "").slice(0, 80)
+  return plain === name ? name : `${plain}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`
+}
+
+/** The command that runs the tests of a file with a variable of the environment. */
+export const command = (test: string | undefined, variable: string): string => {
+  const { VITEST } = process.env
+  return [
+    variable,
+    VITEST === undefined ? "node --test" : "npx vitest run",
+    test === undefined ? "" : Path.relative(process.cwd(), test)
+  ].filter((part) => part !== "").join(" ")
+}

@@ -1,0 +1,35 @@
+/** What looks like a secret, and its name. */
+export const patterns: ReadonlyArray<RegExp> = [
+  // Keys of OpenAI, Anthropic, OpenRouter and others.
+  /\bsk-[\w-]{16,}/,
+  /\bBearer\s+[\w.~+/-]{16,}/i,
+  // Keys of Google, Groq, Hugging Face and xAI.
+  /\bAIza[\w-]{30,}/,
+  /\b(?:gsk_|hf_|xai-)\w{16,}/,
+  // Tokens of GitHub, GitLab and Slack, and keys of AWS.
+  /\b(?:gh[opsu]_|github_pat_|glpat-)[\w-]{16,}/,
+  /\bxox[abposr]-[\w-]{10,}/,
+  /\bAKIA[0-9A-Z]{16}\b/,
+  // A JSON web token, and a private key.
+  /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}/,
+  /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/
+]
+
+/** The variables of the environment whose values are secrets. */
+const secretVariable = /(?:KEY|TOKEN|SECRET|PASSWORD)$/i
+
+/** Shorter values are in a text by chance. */
+const leastSecret = 12
+
+/** Names what is secret in a line, without the secret itself. */
+export const makeFindSecret = (patterns: ReadonlyArray<RegExp>): (line: string) => string | undefined => {
+  const values = Object.entries(process.env).filter(([name, value]) =>
+    secretVariable.test(name) && value !== undefined && value.length >= leastSecret
+  )
+  return (line) => {
+    const variable = values.find(([, value]) => line.includes(JSON.stringify(value).slice(1, -1)))
+    if (variable !== undefined) return `the value of the environment's ${variable[0]}`
+    const pattern = patterns.find((pattern) => line.search(pattern) !== -1)
+    return pattern === undefined ? undefined : `a match of ${pattern}`
+  }
+}

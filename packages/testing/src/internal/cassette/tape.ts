@@ -1,0 +1,106 @@
+import type { Key } from "@llm-cache/core/Key"
+import * as MemoryStore from "@llm-cache/core/MemoryStore"
+import type { Entry } from "@llm-cache/core/Sample"
+import type { StoreError } from "@llm-cache/core/SampleError"
+import * as SampleStore from "@llm-cache/core/SampleStore"
+import * as StoreFault from "@llm-cache/core/StoreFault"
+import * as Effect from "effect/Effect"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { appendLines, BadLine, excerpt, placeOf, readLines, unite, writeLines } from "./file.ts"
+import { encode, type Line } from "./line.ts"
+import type { Mode } from "./mode.ts"
+import { makeFindSecret } from "./secrets.ts"
+
+/** The samples of a cassette in memory, and which of them the test used. */
+export interface Tape {
+  readonly store: SampleStore.Store
+  readonly use: (key: Key, position: number) => void
+  /** The samples that the test did not use, without those of requests that brought used ones too. */
+  readonly unused: () => ReadonlyArray<Line>
+  /** Why samples are in no file. */
+  readonly refused: ReadonlyArray<string>
+  /** Writes the file of a recording whose test succeeded. */
+  readonly finish: Effect.Effect<void, StoreError>
+}
+
+/** Reads the file of a cassette, and what an unfinished recording left beside it. */
+export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): Effect.Effect<Tape, StoreError> => {
+  const name = Path.relative(process.cwd(), file)
+  const partial = `${file}.partial`
+  const findSecret = makeFindSecret(secrets)
+  const run = <A>(operation: StoreError["operation"], evaluate: () => A): Effect.Effect<A, StoreError> =>
+    Effect.try({ try: evaluate, catch: (cause) => StoreFault.storeError(name, operation, faultOf(cause)) })
+  return Effect.gen(function*() {
+    const lines = yield* run(
+      "open",
+      () => unite([...readLines(file), ...mode === "replay" ? [] : readLines(partial)])
+    )
+    const memory = yield* MemoryStore.make
+    for (const { entry, key } of lines.values()) yield* memory.put(key, [entry], "drop")
+
+    const refused: Array<string> = []
+    const add = (key: Key, entries: ReadonlyArray<Entry>) => {
+      const added: Array<Line> = []
+      for (const { drawn, position } of entries) {
+        const line: Line = { key, entry: { drawn, position } }
+        const secret = findSecret(encode(line))
+        if (secret === undefined) added.push(line)
+        else refused.push(`the sample at position ${position} of the prompt ${excerpt(key.prompt)} has ${secret}`)
+      }
+      if (added.length > 0) appendLines(partial, added)
+      for (const line of added) lines.set(placeOf(line.key, line.entry.position), line)
+    }
+    const store = SampleStore.make({
+      ...memory,
+      id: `cassette ${file}`,
+      describe: () => name,
+      prepare: (key) => {
+        const secret = findSecret(encode({ key, entry: nothing }))
+        return secret === undefined ? Effect.void : Effect.fail(StoreFault.storeError(name, "prepare", {
+          kind: "InvalidName",
+          description: `the prompt has ${secret}. Take it out of the prompt, or give the patterns of your secrets: \`secrets\``
+        }, key))
+      },
+      put: (key, entries, ifTaken) =>
+        Effect.flatMap(memory.put(key, entries, ifTaken), (positions) => {
+          const kept = entries.flatMap((entry, i) => {
+            const position = positions[i]
+            return position === undefined ? [] : [{ ...entry, position }]
+          })
+          return Effect.as(run("put", () => add(key, kept)), positions)
+        })
+    })
+
+    const used = new Set<string>()
+    const unused = () => {
+      const all = [...lines]
+      const requests = new Set(all.flatMap(([place, line]) => used.has(place) ? requestOf(line) ?? [] : []))
+      return all.flatMap(([place, line]) => used.has(place) || requests.has(requestOf(line) ?? "") ? [] : [line])
+    }
+    return {
+      store,
+      use: (key, position) => void used.add(placeOf(key, position)),
+      unused,
+      refused,
+      finish: run("put", () => {
+        const dropped = new Set(mode === "update" ? unused().map(({ entry, key }) => placeOf(key, entry.position)) : [])
+        // Another test may have recorded it at the same time.
+        const all = unite([...lines.values(), ...readLines(file), ...readLines(partial)])
+        const kept = [...all].flatMap(([place, line]) => dropped.has(place) ? [] : [line])
+        if (kept.length > 0) writeLines(file, kept)
+        else Fs.rmSync(file, { force: true })
+        Fs.rmSync(partial, { force: true })
+      })
+    }
+  })
+}
+
+const nothing: Entry = { position: 0, drawn: { text: "", metadata: {}, origins: [] } }
+
+const requestOf = ({ entry }: Line): string | undefined => entry.drawn.metadata.request
+
+const faultOf = (cause: unknown): StoreFault.Fault =>
+  cause instanceof BadLine
+    ? { kind: "Damaged", description: cause.message }
+    : StoreFault.unavailable(String(cause), "Check the folder of the cassette, and who may write there", cause)
