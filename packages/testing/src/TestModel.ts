@@ -32,7 +32,9 @@ import * as SampleError from "@llm-cache/core/SampleError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import { fromList } from "./internal/scripts.ts"
 
 /**
  * A request that the test model received.
@@ -63,7 +65,25 @@ export type Answer = Response | Effect.Effect<Response, SampleError.SampleError>
 
 type Response = ReadonlyArray<Sample> | LlmModel.Generation
 
-type Entry = Sample | SampleError.SampleError
+/**
+ * An entry of a list: a sample, or an error that fails one request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Entry = Sample | SampleError.SampleError
+
+/**
+ * A function that answers each request. It also gets the number of requests before this one. `prompts` and `random` make some.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Script {
+  (request: Request, index: number): Answer
+  /** What no request has used so far, for people. */
+  readonly unused?: (() => ReadonlyArray<string>) | undefined
+}
 
 /**
  * Options of a test model.
@@ -87,7 +107,7 @@ export interface Options extends Partial<Omit<LlmModel.Options, "generate">> {
    *
    * @default samples that all differ: the prompt, `#`, and the number of samples before
    */
-  readonly script?: ReadonlyArray<Entry> | ((request: Request, index: number) => Answer)
+  readonly script?: ReadonlyArray<Entry> | Script
   /**
    * The number of samples that a list or the default script gives to a request for `n`: fewer make a short answer, more
    * a surplus.
@@ -96,11 +116,17 @@ export interface Options extends Partial<Omit<LlmModel.Options, "generate">> {
    */
   readonly size?: (n: number) => number
   /**
-   * The time that every request takes, on the clock of the test.
+   * The time that every request takes, on the clock of the test, or a function of the request.
    *
    * @default no time
    */
-  readonly latency?: Duration.Input
+  readonly latency?: Duration.Input | ((request: Request, index: number) => Duration.Input)
+  /**
+   * Whether `layer` dies when it closes after a success, if the program did not use the whole script.
+   *
+   * @default "ignore"
+   */
+  readonly unused?: "fail" | "ignore"
 }
 
 /**
@@ -119,18 +145,31 @@ export class TestModel extends Context.Service<TestModel, {
   readonly inFlight: number
   /** The largest `inFlight` so far. */
   readonly mostInFlight: number
+  /** What no request has used of the script: the entries that are left, and the patterns that no prompt matched. */
+  readonly unused: ReadonlyArray<string>
 }>()("@llm-cache/testing/TestModel") {}
 
 /**
- * An error for scripts: the provider is down. A retry may succeed.
+ * A sample of a model that refuses: no text, the words of the refusal, and the finish reason `content_filter`.
  *
- * @category errors
+ * @category answers
  * @since 0.1.0
  */
-export const serverFault: SampleError.ProviderError = new SampleError.ProviderError({
-  provider: "test",
-  reason: new SampleError.ServerFault({ description: "the test model is down" })
+export const refusal = (words: string): LlmModel.GeneratedSample => ({
+  text: "",
+  refusal: words,
+  finishReason: "content_filter"
 })
+
+/**
+ * A sample that was cut short: its text, and the finish reason `length`.
+ *
+ * @category answers
+ * @since 0.1.0
+ */
+export const cutShort = (text: string): LlmModel.GeneratedSample => ({ text, finishReason: "length" })
+
+export { prompts, random, type RandomOptions, serverFault } from "./internal/scripts.ts"
 
 /**
  * Makes a test model.
@@ -152,12 +191,12 @@ export const serverFault: SampleError.ProviderError = new SampleError.ProviderEr
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
-  { latency, script, size = (n) => n, ...options }: Options = {}
+  { latency, script, size = (n) => n, unused: _, ...options }: Options = {}
 ): Effect.fn.Return<TestModel["Service"], InvalidInput> {
   const requests: Array<Request> = []
   const samples: Array<string> = []
   const inFlight = { now: 0, most: 0 }
-  const answerTo = typeof script === "function"
+  const answerTo: Script = typeof script === "function"
     ? script
     : script === undefined
     ? ({ n, prompt }: Request) => Array.from({ length: size(n) }, (_, i) => `${prompt} #${samples.length + i}`)
@@ -166,7 +205,9 @@ export const make = Effect.fnUntraced(function*(
   const generate = Effect.fnUntraced(function*({ n, prompt }: LlmModel.GenerateRequest) {
     const request = { prompt, n, path: yield* Fork.path }
     const index = requests.push(request) - 1
-    if (latency !== undefined) yield* Effect.sleep(latency)
+    if (latency !== undefined) {
+      yield* Effect.sleep(typeof latency === "function" ? latency(request, index) : latency)
+    }
     const answer = answerTo(request, index)
     const response = Effect.isEffect(answer) ? yield* answer : answer
     const generation = "samples" in response ? response : { samples: response }
@@ -192,34 +233,12 @@ export const make = Effect.fnUntraced(function*(
     },
     get mostInFlight() {
       return inFlight.most
+    },
+    get unused() {
+      return answerTo.unused?.() ?? []
     }
   }
 })
-
-const fromList = (script: ReadonlyArray<Entry>, size: (n: number) => number) => {
-  let next = 0
-  return ({ n, prompt }: Request): Answer => {
-    const head = script[next]
-    if (head === undefined) {
-      return Effect.die(
-        new Error(`The script of the test model has ${next} entries, all used: add one for the prompt ${prompt}`)
-      )
-    }
-    if (isError(head)) {
-      next++
-      return Effect.fail(head)
-    }
-    const samples: Array<Sample> = []
-    for (let entry: Entry | undefined = head; samples.length < size(n); entry = script[next]) {
-      if (entry === undefined || isError(entry)) break
-      samples.push(entry)
-      next++
-    }
-    return samples
-  }
-}
-
-const isError = (entry: Entry): entry is SampleError.SampleError => typeof entry !== "string" && "_tag" in entry
 
 /**
  * Provides a test model: `LlmModel` for the program, `TestModel` for the assertions.
@@ -241,6 +260,16 @@ export const layer = (
   options?: Options
 ): Layer.Layer<LlmModel.LlmModel | TestModel, InvalidInput> =>
   Layer.effectContext(
-    Effect.map(make(options), (testModel) =>
-      Context.make(TestModel, testModel).pipe(Context.add(LlmModel.LlmModel, testModel.model)))
+    Effect.map(
+      Effect.tap(make(options), (testModel) =>
+        Effect.addFinalizer((exit) => {
+          const { unused } = testModel
+          return options?.unused === "fail" && Exit.isSuccess(exit) && unused.length > 0
+            ? Effect.die(
+              new Error(`The program did not use all of the test model's script: ${unused.join(", ")} is left`)
+            )
+            : Effect.void
+        })),
+      (testModel) => Context.make(TestModel, testModel).pipe(Context.add(LlmModel.LlmModel, testModel.model))
+    )
   )

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Cassette from "./Cassette.ts"
+export * as NoRequests from "./NoRequests.ts"
 export * as ProcessTest from "./ProcessTest.ts"
 export * as SampleStoreTest from "./SampleStoreTest.ts"
 export * as TestModel from "./TestModel.ts"

@@ -129,3 +129,100 @@ describe("a test model", () => {
       assert.strictEqual(error._tag, "InvalidInput")
     }))
 })
+
+describe("a script by prompts", () => {
+  const script = () =>
+    TestModel.prompts([
+      ["Which city?", "Paris"],
+      [/weather in (\w+)/, [serverFault, "sunny", "rainy"]],
+      [/^Sum up/, ({ n, prompt }) => Array<string>(n).fill(`${prompt.length} characters`)]
+    ])
+
+  it.effect("answers by the first pattern that matches", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* textsOf("Which city? The weather in Rome", 2), ["Paris", "Paris"])
+      assert.strictEqual(yield* Effect.flip(textsOf("The weather in Paris", 1)), serverFault)
+      assert.deepStrictEqual(yield* textsOf("The weather in Rome", 1), ["sunny"])
+      const { unused } = yield* TestModel.TestModel
+      assert.deepStrictEqual(unused, ["\"rainy\"", "/^Sum up/"])
+      assert.deepStrictEqual(yield* textsOf("Sum up", 1), ["6 characters"])
+    }).pipe(Effect.provide(TestModel.layer({ script: script() }))))
+
+  it.effect("dies for a prompt without a pattern, and names both", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(textsOf("Hello", 1))
+      assert.include(Cause.pretty((exit as Exit.Failure<never, never>).cause), "no pattern for the prompt Hello")
+      assert.include(Cause.pretty((exit as Exit.Failure<never, never>).cause), "Which city?")
+    }).pipe(Effect.provide(TestModel.layer({ script: script() }))))
+
+  it.effect("does not depend on the state of a global pattern", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* textsOf("a b", 1), ["c"])
+      assert.deepStrictEqual(yield* textsOf("a", 1), ["c"])
+    }).pipe(Effect.provide(TestModel.layer({ script: TestModel.prompts([[/a/g, "c"]]) }))))
+})
+
+describe("a random script", () => {
+  const votes = Fork.forEach(["a", "b", "c"], () => textsOf("p", 20), { concurrency: 3 })
+  const drawn = (seed: number, latency: TestModel.Options["latency"] = 0) =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(
+        Effect.provide(
+          votes,
+          TestModel.layer({ latency, script: TestModel.random({ seed, samples: ["0", "1"] }), size: () => 1 })
+        )
+      )
+      yield* TestClock.adjust("1 minute")
+      return (yield* Fiber.join(fiber)).map((texts) => texts.join(""))
+    })
+
+  it.effect("gives each fork the same samples, whatever the order of the requests", () =>
+    Effect.gen(function*() {
+      const first = yield* drawn(1)
+      const reversed = yield* drawn(1, ({ path }) => path[0] === "a" ? "2 seconds" : "1 second")
+      assert.deepStrictEqual(reversed, first)
+      assert.notDeepEqual(yield* drawn(2), first)
+      assert.strictEqual(new Set(first).size, 3)
+    }))
+
+  it.effect("fails as often as it says", () =>
+    Effect.gen(function*() {
+      const script = TestModel.random({ seed: 1, samples: ["x"], failures: 0.3 })
+      const { model } = yield* TestModel.make({ script })
+      const exits = yield* Effect.replicateEffect(
+        Effect.exit(Effect.provideService(textsOf("p", 1), LlmModel.LlmModel, model)),
+        1000
+      )
+      const failed = exits.filter(Exit.isFailure).length
+      assert.isTrue(failed > 250 && failed < 350, `${failed} failed`)
+    }))
+})
+
+describe("a script that has to be used", () => {
+  it.effect("fails the program that leaves some of it", () =>
+    Effect.gen(function*() {
+      const run = (n: number) =>
+        Effect.exit(
+          Effect.provide(textsOf("p", n), TestModel.layer({ script: ["a", "b", serverFault], unused: "fail" }))
+        )
+      const exit = yield* run(1)
+      assert.include(
+        Cause.pretty((exit as Exit.Failure<never, never>).cause),
+        "did not use all of the test model's script: \"b\", test: "
+      )
+      const used = textsOf("p", 1).pipe(Effect.provide(TestModel.layer({ script: ["a"], unused: "fail" })))
+      assert.deepStrictEqual(yield* used, ["a"])
+    }))
+})
+
+it.effect("refusals and cut answers are samples with a finish reason", () =>
+  Effect.gen(function*() {
+    const [refused, cut] = yield* LlmModel.sampleManyWithMetadata("p", 2)
+    assert.deepStrictEqual(
+      [refused!.text, refused!.metadata.refusal, refused!.metadata.finishReason],
+      ["", "I can't help with that.", "content_filter"]
+    )
+    assert.deepStrictEqual([cut!.text, cut!.metadata.finishReason], ["Once upon", "length"])
+  }).pipe(Effect.provide(TestModel.layer({
+    script: [TestModel.refusal("I can't help with that."), TestModel.cutShort("Once upon")]
+  }))))

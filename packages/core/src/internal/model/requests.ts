@@ -16,6 +16,7 @@ import { type AnyFiber, isObserved, isTraced, publishEvent } from "../events/obs
 import { defined, readGeneration } from "./answer.ts"
 import { CurrentRetry } from "./currentRetry.ts"
 import type { Generation, Options, RetryWait } from "./generation.ts"
+import { RequestCheck } from "./requestCheck.ts"
 import { ReceivedResponses, repeatedResponse } from "./responseIds.ts"
 
 /** Lets an effect be interrupted where the caller can be. */
@@ -63,7 +64,9 @@ export const makeRequests = <R>(
       const fields = { key, position, request, provider, model }
       const onRetry = ({ delay, error }: RetryWait) =>
         publish((fields) => ({ ...fields, _tag: "RequestRetried", error, delay: Duration.toMillis(delay) }))
+      const check = fiber.getRef(RequestCheck)
       const asked = Effect.gen(function*(): Effect.fn.Return<Samples, SampleError> {
+        if (check !== undefined && provider !== undefined) yield* check({ key, n, provider })
         yield* publish((fields) => ({ ...fields, _tag: "RequestSent", n }))
         const start = yield* Clock.currentTimeMillis
         const generated = Effect.scoped(

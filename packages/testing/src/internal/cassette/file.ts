@@ -55,8 +55,9 @@ export const writeLines = (file: string, lines: ReadonlyArray<Line>): void => {
   Fs.renameSync(temporary, file)
 }
 
-export const excerpt = (prompt: string): string =>
-  JSON.stringify(prompt.length > 100 ? `${prompt.slice(0, 100)}…` : prompt)
+/** The beginning of a text, quoted. */
+export const excerpt = (text: string, length = 100): string =>
+  JSON.stringify(text.length > length ? `${text.slice(0, length)}…` : text)
 
 /** Names a position of a key. */
 export const placeOf = ({ identity, path, prompt }: Key, position: number): string =>
