@@ -68,6 +68,7 @@ import { excerpt } from "./internal/cassette/file.ts"
 import { type Mode, modeOf, variable } from "./internal/cassette/mode.ts"
 import { callerFile, cassetteFile, command } from "./internal/cassette/place.ts"
 import { patterns } from "./internal/cassette/secrets.ts"
+import { tallies, type Tally, tokensOf } from "./internal/cassette/tally.ts"
 import { open } from "./internal/cassette/tape.ts"
 
 /**
@@ -197,6 +198,9 @@ const make = Effect.fnUntraced(function*(
 
   yield* Effect.addFinalizer((exit) =>
     Effect.gen(function*() {
+      const { before, now } = tape.recorded()
+      const replayed = draws.filter(({ from }) => from === "cassette").length
+      tallies.publish({ replayed, spent: tokensOf(now), avoided: tokensOf(before) } satisfies Tally)
       if (Exit.isFailure(exit)) return
       const [miss] = misses
       if (miss !== undefined) return yield* Effect.die(miss)

@@ -18,6 +18,8 @@ export interface Tape {
   readonly use: (key: Key, position: number) => void
   /** The samples that the test did not use, without those of requests that brought used ones too. */
   readonly unused: () => ReadonlyArray<Line>
+  /** The samples that the test used and that the cassette had, and those that the test requested. */
+  readonly recorded: () => { readonly before: ReadonlyArray<Line>; readonly now: ReadonlyArray<Line> }
   /** Why samples are in no file. */
   readonly refused: ReadonlyArray<string>
   /** Writes the file of a recording whose test succeeded. */
@@ -72,6 +74,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
         })
     })
 
+    const before = new Set(lines.keys())
     const used = new Set<string>()
     const unused = () => {
       const all = [...lines]
@@ -82,6 +85,13 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
       store,
       use: (key, position) => void used.add(placeOf(key, position)),
       unused,
+      recorded: () => {
+        const all = [...lines]
+        return {
+          before: all.flatMap(([place, line]) => before.has(place) && used.has(place) ? [line] : []),
+          now: all.flatMap(([place, line]) => before.has(place) ? [] : [line])
+        }
+      },
       refused,
       finish: run("put", () => {
         const dropped = new Set(mode === "update" ? unused().map(({ entry, key }) => placeOf(key, entry.position)) : [])

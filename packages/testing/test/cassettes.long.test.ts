@@ -1,0 +1,83 @@
+// Cassettes in runs of Vitest: recorded once, and replayed in other orders, time zones and numbers of workers.
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as ChildProcess from "node:child_process"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { folder } from "./support/disk.ts"
+
+const repeats = Number(process.env["LLM_CACHE_CASSETTE_RUNS"] ?? 4)
+
+const fixture = Path.join(import.meta.dirname, "fixture")
+
+/** Runs Vitest on the fixture, and returns its output without colours. */
+const vitest = (variables: Record<string, string | undefined>, ...flags: ReadonlyArray<string>) =>
+  Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
+    const { CI: _, VITEST: __, ...environment } = process.env
+    const child = ChildProcess.spawn(
+      Path.join(import.meta.dirname, "../node_modules/.bin/vitest"),
+      ["run", "--config", Path.join(fixture, "vitest.config.ts"), ...flags],
+      { cwd: fixture, env: { ...environment, NO_COLOR: "1", ...variables } }
+    )
+    let output = ""
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => output += data)
+    child.on("close", (code) => resume(Effect.succeed({ code, output })))
+    return Effect.sync(() => child.kill())
+  })
+
+const contentsOf = (directory: string) =>
+  Fs.readdirSync(directory).sort().map((file) => [file, Fs.readFileSync(Path.join(directory, file), "utf8")])
+
+it.live("replay in other orders, time zones and numbers of workers, and change no file", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const place = { CASSETTE_FOLDER: directory }
+    const recording = yield* vitest(place)
+    assert.strictEqual(recording.code, 0, recording.output)
+    assert.match(recording.output, /llm-cache {2}\d+ requests, \d+ replayed; [\d,]+ tokens spent, \d+ avoided; cost \$/)
+    const recorded = contentsOf(directory)
+    assert.strictEqual(recorded.length, 7)
+
+    const replay = { ...place, CASSETTE_MODE: "replay", CASSETTE_REPEATS: String(repeats - 1), CI: "true" }
+    for (
+      const [zone, ...flags] of [
+        ["Asia/Tokyo", "--sequence.shuffle", "--sequence.seed=1"],
+        ["America/New_York", "--sequence.shuffle", "--sequence.seed=2", "--maxWorkers=1"],
+        ["UTC", "--sequence.concurrent", "--maxWorkers=4"],
+        ["Pacific/Apia", "--no-isolate", "--sequence.shuffle", "--sequence.seed=3"],
+        ["Asia/Kolkata", "--pool=threads"]
+      ]
+    ) {
+      const { code, output } = yield* vitest({ ...replay, TZ: zone }, ...flags)
+      assert.strictEqual(code, 0, output)
+      assert.include(output, "llm-cache  0 requests, ")
+      assert.deepStrictEqual(contentsOf(directory), recorded)
+    }
+  }).pipe(Effect.scoped))
+
+it.live("that are missing in CI fail the run, with the command that records them", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const { code, output } = yield* vitest({ CASSETTE_FOLDER: directory, CI: "true" })
+    assert.strictEqual(code, 1)
+    assert.match(output, /retry-one-\w+\.jsonl, open: there is no such cassette/)
+    assert.match(output, /LLM_CACHE_CASSETTES=update npx vitest run .*agents\.cases\.ts/)
+    assert.deepStrictEqual(contentsOf(directory), [])
+  }).pipe(Effect.scoped))
+
+it.live("work under Node's own test runner", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const run = (from: string) =>
+      Effect.sync(() => {
+        const { CI: _, NODE_TEST_CONTEXT: __, VITEST: ___, ...environment } = process.env
+        return ChildProcess.spawnSync(process.execPath, ["--test", Path.join(fixture, "agent.node.ts")], {
+          encoding: "utf8",
+          env: { ...environment, CASSETTE_FOLDER: directory, CASSETTE_FROM: from }
+        })
+      })
+    for (const from of ["model", "cassette"]) {
+      const { status, stderr, stdout } = yield* run(from)
+      assert.strictEqual(status, 0, stdout + stderr)
+    }
+  }).pipe(Effect.scoped))

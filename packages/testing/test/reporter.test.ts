@@ -1,0 +1,37 @@
+import { assert, describe, it } from "@effect/vitest"
+import Reporter, { lineOf } from "../src/Reporter.ts"
+
+const tally = {
+  replayed: 41,
+  spent: { small: { requests: 2, inputTokens: 1000, outputTokens: 204 } },
+  avoided: {
+    small: { requests: 20, inputTokens: 18_000, outputTokens: 0 },
+    large: { requests: 1, inputTokens: 0, outputTokens: 204 }
+  }
+}
+
+describe("the line of the reporter", () => {
+  it("has the cost if it knows all prices", () => {
+    assert.strictEqual(
+      lineOf(tally, { small: { input: 1, output: 2 }, large: { input: 10, output: 10 } }),
+      "llm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided; cost $0.0014, $0.0200 avoided"
+    )
+    assert.strictEqual(
+      lineOf(tally, { small: { input: 1, output: 2 } }),
+      "llm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided"
+    )
+  })
+
+  it("is not there without cassettes", () => {
+    const write = process.stdout.write
+    const written: Array<unknown> = []
+    process.stdout.write = (text: unknown) => written.push(text) > 0
+    try {
+      new Reporter().onTestRunEnd([{ meta: () => ({}) }, { task: { meta: {} } }])
+      new Reporter().onTestRunEnd([{ meta: () => ({ llmCache: tally }) }])
+    } finally {
+      process.stdout.write = write
+    }
+    assert.deepStrictEqual(written, ["\nllm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided\n"])
+  })
+})
