@@ -4,7 +4,7 @@
  *
  * **When to use**
  *
- * Use it in the tests of a program whose answers should be real. For answers of your own use `TestModel`.
+ * Use it to test a program with the answers of a real model. For answers of your own use `TestModel`.
  *
  * **Details**
  *
@@ -18,8 +18,8 @@
  * | is not there | records it, with the provider's key |
  * | is not there, `CI` is `true` | fails with a `StoreError` and the command to record it |
  *
- * With `LLM_CACHE_CASSETTES=update` in its environment, a test requests the samples that are missing, and drops those that it does
- * not use. For new answers, delete the file. Until a test succeeds, its recording is in a file `.partial` and goes on there: no
+ * With `LLM_CACHE_CASSETTES=update` in its environment, a test requests the samples that are missing, and drops unused
+ * ones. For new answers, delete the file. Until a test succeeds, its recording is in a file `.partial` and goes on there: no
  * request is paid for twice.
  *
  * **Example** (Record once, then replay)
@@ -87,14 +87,14 @@ export interface Options {
   /**
    * - `auto`: replays the cassette if it is there. Otherwise records it, but in CI fails.
    * - `replay`: never sends a request.
-   * - `update`: requests the missing samples, and drops those that the test does not use.
+   * - `update`: requests the missing samples, and drops unused ones.
    *
    * @default the environment's `LLM_CACHE_CASSETTES`, else `auto`
    */
   readonly mode?: "auto" | "replay" | "update" | undefined
   /**
-   * Whether a replay fails if the test did not use all samples. The samples of one request belong together: one that the test
-   * uses is enough.
+   * Whether a replay fails if the test did not use all samples. The samples of one request belong together: they are used
+   * if the test uses any of them.
    *
    * @default "ignore"
    */
@@ -221,8 +221,17 @@ const make = Effect.fnUntraced(function*(
 
   const explain = (miss: ReplicationCacheMiss) =>
     Effect.map(Explain.miss(tape.store, miss), (explanation) => {
+      const { identity, nearest, path, position, present, prompt, promptHash, store, stored } = miss
       const explained = new ReplicationCacheMiss({
-        ...miss,
+        identity,
+        nearest,
+        path,
+        position,
+        present,
+        prompt,
+        promptHash,
+        store,
+        stored,
         advice: `In detail:\n${Explain.format(explanation)}\nTo record what is missing: ${update}`
       })
       misses.push(explained)

@@ -3,7 +3,7 @@
  *
  * **When to use**
  *
- * Provide it to tests that must not cost anything, such as those of CI. A test whose program asks a provider then fails, and the
+ * Provide it to tests that must not cost anything, such as those of CI. A request to a provider then fails the test, and the
  * message names the prompt, and the test where Vitest runs it. Test models, caches and cassettes that have the sample are free to answer.
  *
  * **Example** (A test that never pays)

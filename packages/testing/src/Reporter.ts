@@ -1,5 +1,5 @@
 /**
- * A reporter for Vitest: one line at the end of a run, with what the cassettes of all tests replayed and what they cost.
+ * A reporter for Vitest: one line at the end of a run, with the requests, the tokens and the cost of all cassettes.
  *
  * **When to use**
  *

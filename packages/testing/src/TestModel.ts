@@ -81,7 +81,7 @@ export type Entry = Sample | SampleError.SampleError
  */
 export interface Script {
   (request: Request, index: number): Answer
-  /** What no request has used so far, for people. */
+  /** The unused parts, for people. */
   readonly unused?: (() => ReadonlyArray<string>) | undefined
 }
 
@@ -145,7 +145,7 @@ export class TestModel extends Context.Service<TestModel, {
   readonly inFlight: number
   /** The largest `inFlight` so far. */
   readonly mostInFlight: number
-  /** What no request has used of the script: the entries that are left, and the patterns that no prompt matched. */
+  /** The unused parts of the script: the entries that are left, and the patterns that no prompt matched. */
   readonly unused: ReadonlyArray<string>
 }>()("@llm-cache/testing/TestModel") {}
 

@@ -1,9 +1,10 @@
 /**
- * A scripted model and test suites for `@llm-cache/core`, for Vitest.
+ * Scripted models, cassettes and test suites for `@llm-cache/core`.
  *
  * @since 0.1.0
  */
 export * as Cassette from "./Cassette.ts"
+export * as Matchers from "./Matchers.ts"
 export * as NoRequests from "./NoRequests.ts"
 export * as ProcessTest from "./ProcessTest.ts"
 export * as SampleStoreTest from "./SampleStoreTest.ts"

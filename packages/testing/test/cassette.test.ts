@@ -205,7 +205,7 @@ describe("a replay", () => {
     Effect.gen(function*() {
       const directory = yield* folder
       yield* outsideCi(recorded({ directory })(LlmModel.sampleOne(prompt("Monday"))))
-      const hides = Effect.catch(LlmModel.sampleOne(prompt("Friday")), () => Effect.succeed("fine"))
+      const hides = LlmModel.sampleOne(prompt("Friday")).pipe(Effect.orElseSucceed(() => "fine"))
       const defect = yield* defectOf(outsideCi(recorded({ directory })(hides)))
       assert.include(defect?.message, "[-Monday-]{+Friday+}.")
     }))

@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Events, LlmModel, MemoryStore, Persistent, Trace } from "@llm-cache/core"
 import { Effect, Layer } from "effect"
-import { expect } from "vitest"
-import { Cassette, TestModel } from "../src/index.ts"
-import "../src/vitest.ts"
+import * as Vitest from "vitest"
+import { Cassette, Matchers, TestModel } from "../src/index.ts"
 import { folder } from "./support/disk.ts"
+
+// The setup of a project extends it by name. The tests of `it.effect` have it too.
+const { expect: expected } = Vitest
+expected.extend(Matchers.matchers)
 
 const failure = (check: () => void): string => {
   try {
@@ -20,28 +23,28 @@ describe("the matchers of a test model", () => {
     Effect.gen(function*() {
       const model = yield* TestModel.TestModel
       assert.strictEqual(
-        failure(() => expect(model).toHaveAsked("6 * 7?")),
+        failure(() => expected(model).toHaveAsked("6 * 7?")),
         "expected it to have asked \"6 * 7?\", but it asked nothing"
       )
       yield* LlmModel.sampleMany("6 * 7?", 3)
-      expect(model).toHaveAsked("6 * 7?")
-      expect(model).toHaveAsked(/\* 7/g)
-      expect(model).toHaveAsked(/\* 7/g)
-      expect(model).not.toHaveAsked("6 * 7")
-      expect(model).toHaveDrawn(3)
+      expected(model).toHaveAsked("6 * 7?")
+      expected(model).toHaveAsked(/\* 7/g)
+      expected(model).toHaveAsked(/\* 7/g)
+      expected(model).not.toHaveAsked("6 * 7")
+      expected(model).toHaveDrawn(3)
       assert.strictEqual(
-        failure(() => expect(model).toHaveAsked("6 * 8?")),
+        failure(() => expected(model).toHaveAsked("6 * 8?")),
         "expected it to have asked \"6 * 8?\", but it asked \"6 * 7?\""
       )
       assert.strictEqual(
-        failure(() => expect(model).not.toHaveAsked("6 * 7?")),
+        failure(() => expected(model).not.toHaveAsked("6 * 7?")),
         "expected it not to have asked \"6 * 7?\", but it asked \"6 * 7?\""
       )
       assert.strictEqual(
-        failure(() => expect(model).toHaveDrawn(2)),
+        failure(() => expected(model).toHaveDrawn(2)),
         "expected it to have drawn 2 samples, but it has drawn 3"
       )
-      assert.include(failure(() => expect(model).toBeReplay()), "needs a Cassette")
+      assert.include(failure(() => expected(model).toBeReplay()), "needs a Cassette")
     }).pipe(Effect.provide(TestModel.layer())))
 })
 
@@ -57,13 +60,13 @@ describe("the matchers of a cassette", () => {
           Effect.provide(Cassette.layer("run", { directory, mode }).pipe(Layer.provide(TestModel.layer())))
         )
       const recording = yield* run(["a", "b"], "update")
-      expect(recording).not.toBeReplay()
-      expect(recording).toHaveAsked("b")
-      expect(recording).toHaveDrawn(2)
-      assert.include(failure(() => expect(recording).toBeReplay()), "2 of its draws are new: \"a\", \"b\"")
-      expect(yield* run(["b"], "replay")).toBeReplay()
+      expected(recording).not.toBeReplay()
+      expected(recording).toHaveAsked("b")
+      expected(recording).toHaveDrawn(2)
+      assert.include(failure(() => expected(recording).toBeReplay()), "2 of its draws are new: \"a\", \"b\"")
+      expected(yield* run(["b"], "replay")).toBeReplay()
       const none = yield* run([], "replay")
-      assert.include(failure(() => expect(none).toBeReplay()), "it has no draws")
+      assert.include(failure(() => expected(none).toBeReplay()), "it has no draws")
     }))
 })
 
@@ -77,9 +80,9 @@ describe("the matchers of a receipt", () => {
         Effect.flatMap(Trace.Trace, ({ receipt }) => receipt)
       ).pipe(Effect.provide(Layer.provideMerge(Trace.layer({ directory }), Events.layer)))
       const first = yield* run
-      expect(first).not.toBeReplay()
-      assert.include(failure(() => expect(first).toBeReplay()), "1 draws, 1 bought")
-      expect(yield* run).toBeReplay()
-      assert.include(failure(() => expect(first).toHaveAsked("a")), "needs a TestModel or a Cassette")
+      expected(first).not.toBeReplay()
+      assert.include(failure(() => expected(first).toBeReplay()), "1 draws, 1 bought")
+      expected(yield* run).toBeReplay()
+      assert.include(failure(() => expected(first).toHaveAsked("a")), "needs a TestModel or a Cassette")
     }))
 })

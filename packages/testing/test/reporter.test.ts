@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { vi } from "vitest"
 import Reporter, { lineOf } from "../src/Reporter.ts"
 
 const tally = {
@@ -22,16 +23,12 @@ describe("the line of the reporter", () => {
     )
   })
 
-  it("is not there without cassettes", () => {
-    const write = process.stdout.write
-    const written: Array<unknown> = []
-    process.stdout.write = (text: unknown) => written.push(text) > 0
-    try {
-      new Reporter().onTestRunEnd([{ meta: () => ({}) }, { task: { meta: {} } }])
-      new Reporter().onTestRunEnd([{ meta: () => ({ llmCache: tally }) }])
-    } finally {
-      process.stdout.write = write
-    }
-    assert.deepStrictEqual(written, ["\nllm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided\n"])
+  it("is there if a test had a cassette", () => {
+    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true)
+    new Reporter().onTestRunEnd([{ meta: () => ({}) }, { task: { meta: {} } }])
+    new Reporter().onTestRunEnd([{ meta: () => ({ llmCache: tally }) }])
+    const { calls } = write.mock
+    write.mockRestore()
+    assert.deepStrictEqual(calls, [["\nllm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided\n"]])
   })
 })

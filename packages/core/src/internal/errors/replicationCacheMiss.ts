@@ -51,7 +51,8 @@ export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
     if (this.present.length > 0) {
       return `No sample at position ${this.position} for prompt ${this.promptHash} (${sequence}): ` +
         `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}. ` +
-        (this.advice ?? "Replication does not ask the model: take fewer samples, or record the rest without replication")
+        (this.advice ??
+          "Replication does not ask the model: take fewer samples, or record the rest without replication")
     }
     const near = this.nearest?.prompt === this.prompt
       ? "The prompt is stored, but not for this fork"

@@ -1,7 +1,7 @@
-import type { Key } from "@llm-cache/core/Key"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { decode, encode, type Line } from "./line.ts"
+import { Lines } from "./lines.ts"
 
 /** A line that is no sample, or that contradicts another line. */
 export class BadLine extends Error {}
@@ -23,22 +23,21 @@ export const readLines = (file: string): ReadonlyArray<Line> => {
   })
 }
 
-/** The lines by their places. A line that is there twice is kept once: git may keep the lines of both sides. */
-export const unite = (lines: ReadonlyArray<Line>): Map<string, Line> => {
-  const byPlace = new Map<string, Line>()
+/** The lines of several files, each once: git may keep the same line of both sides. */
+export const unite = (lines: ReadonlyArray<Line>): Lines => {
+  const united = new Lines()
   for (const line of lines) {
     const { entry: { drawn, position }, key } = line
-    const place = placeOf(key, position)
-    const other = byPlace.get(place)
+    const other = united.get(key, position)
     if (other !== undefined && other.entry.drawn.text !== drawn.text) {
       throw new BadLine(
         `it has two samples at position ${position} of the prompt ${excerpt(key.prompt)}: keep one of the lines. ` +
           "If two tests record it, give each a cassette of its own name"
       )
     }
-    if (other === undefined) byPlace.set(place, line)
+    if (other === undefined) united.set(line)
   }
-  return byPlace
+  return united
 }
 
 /** Adds lines, each whole. */
@@ -58,10 +57,6 @@ export const writeLines = (file: string, lines: ReadonlyArray<Line>): void => {
 /** The beginning of a text, quoted. */
 export const excerpt = (text: string, length = 100): string =>
   JSON.stringify(text.length > length ? `${text.slice(0, length)}…` : text)
-
-/** Names a position of a key. */
-export const placeOf = ({ identity, path, prompt }: Key, position: number): string =>
-  JSON.stringify([identity.id, path, prompt, position])
 
 // By prompt, so that a chat's turns follow each other, each beside its neighbours in the next recording too.
 const inOrder = (one: Line, other: Line): number =>

@@ -1,6 +1,6 @@
 import * as Identity from "@llm-cache/core/Identity"
 import { Key } from "@llm-cache/core/Key"
-import type { Drawn, Entry, JsonObject, Metadata } from "@llm-cache/core/Sample"
+import type { Drawn, Entry, JsonObject } from "@llm-cache/core/Sample"
 import * as StoreRow from "@llm-cache/core/StoreRow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +12,7 @@ export interface Line {
   readonly entry: Entry
 }
 
-/** A sample as a line of JSON. What the key and the sample do not have is left out. */
+/** A sample as a line of JSON, without absent and empty fields. */
 export const encode = ({ entry: { drawn, position }, key: { identity, path, prompt } }: Line): string =>
   JSON.stringify({
     model: identity.name,
@@ -26,9 +26,11 @@ export const encode = ({ entry: { drawn, position }, key: { identity, path, prom
     origins: drawn.origins.length === 0 ? undefined : drawn.origins
   })
 
-/** The sample of a line, or what is wrong with the line. */
+/** The sample of a line, or the fault of the line. */
 export const decode = (json: string): Line | string => {
-  if (/^(?:<{7}|={7}|>{7})/.test(json)) return "it is a conflict of git: keep the lines of both sides, without the marks"
+  if (/^(?:<{7}|={7}|>{7})/.test(json)) {
+    return "it is a conflict of git: keep the lines of both sides, without the marks"
+  }
   const line = StoreRow.parseJson(json)
   if (!Predicate.isObject(line)) return "it is not a whole JSON object: restore it, or remove it and record again"
   const { fork = [], metadata = {}, model, origins = [], parameters = {}, position, prompt, temperature, text } = line
@@ -39,7 +41,7 @@ export const decode = (json: string): Line | string => {
   if (!isList(fork, Predicate.isString)) return "`fork` has to be a list of names"
   if (!isList(origins, isPosition)) return "`origins` has to be a list of positions"
   if (!Predicate.isObject(metadata)) return "`metadata` has to be an object"
-  const drawn: Drawn = { text, metadata: metadata as Metadata, origins }
+  const drawn: Drawn = { text, metadata, origins }
   return { key: new Key(identity, prompt, fork), entry: { position, drawn } }
 }
 

@@ -17,7 +17,9 @@ export const modeOf = (
     return Effect.fail(
       new InvalidInput({
         module: "Cassette.layer",
-        description: `the mode ${JSON.stringify(mode)} is unknown: set ${variable} or \`mode\` to auto, replay or update`
+        description: `the mode ${
+          JSON.stringify(mode)
+        } is unknown: set ${variable} or \`mode\` to auto, replay or update`
       })
     )
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
+import { getCallSites } from "node:util"
 
 const folder = "__cassettes__"
 
@@ -11,15 +12,12 @@ const own = Path.join(import.meta.dirname, "../..") + Path.sep
 
 /** The file of the test that calls: the nearest one with a name of tests, or the nearest outside of this package. */
 export const callerFile = (): string | undefined => {
-  const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 50
-  const { stack = "" } = new Error()
-  Error.stackTraceLimit = stackTraceLimit
-  const files = stack.split("\n").flatMap((line) => {
-    const [, place] = /(?:\(|at |async )((?:file:\/\/|\/|[A-Za-z]:[\\/])[^()]*?)(?:\?[^:]*)?:\d+:\d+\)?$/.exec(line) ?? []
-    if (place === undefined) return []
+  const files = getCallSites(50, { sourceMap: false }).flatMap(({ scriptName }) => {
+    const [place = ""] = scriptName.split("?", 1)
     const file = place.startsWith("file://") ? fileURLToPath(place) : place
-    return file.startsWith(own) || file.includes(`${Path.sep}node_modules${Path.sep}`) ? [] : [file]
+    return !Path.isAbsolute(file) || file.startsWith(own) || file.includes(`${Path.sep}node_modules${Path.sep}`)
+      ? []
+      : [file]
   })
   return files.find((file) => testFile.test(file)) ?? files[0]
 }

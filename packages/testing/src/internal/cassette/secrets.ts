@@ -1,4 +1,4 @@
-/** What looks like a secret, and its name. */
+/** Patterns of secrets. */
 export const patterns: ReadonlyArray<RegExp> = [
   // Keys of OpenAI, Anthropic, OpenRouter and others.
   /\bsk-[\w-]{16,}/,
@@ -15,18 +15,18 @@ export const patterns: ReadonlyArray<RegExp> = [
   /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/
 ]
 
-/** The variables of the environment whose values are secrets. */
+/** The names of environment variables with secrets. */
 const secretVariable = /(?:KEY|TOKEN|SECRET|PASSWORD)$/i
 
 /** Shorter values are in a text by chance. */
 const leastSecret = 12
 
-/** Names what is secret in a line, without the secret itself. */
+/** Finds a secret in a line, and returns its kind. */
 export const makeFindSecret = (patterns: ReadonlyArray<RegExp>): (line: string) => string | undefined => {
-  const values = Object.entries(process.env).filter(([name, value]) =>
-    secretVariable.test(name) && value !== undefined && value.length >= leastSecret
-  )
   return (line) => {
+    const values = Object.entries(process.env).filter(([name, value]) =>
+      secretVariable.test(name) && value !== undefined && value.length >= leastSecret
+    )
     const variable = values.find(([, value]) => line.includes(JSON.stringify(value).slice(1, -1)))
     if (variable !== undefined) return `the value of the environment's ${variable[0]}`
     const pattern = patterns.find((pattern) => line.search(pattern) !== -1)

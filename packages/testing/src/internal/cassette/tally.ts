@@ -8,7 +8,7 @@ export interface Tokens {
   readonly outputTokens: number
 }
 
-/** What a test cost, and what it would have cost, by the names of the models. */
+/** The requests of a test, and those that its cassette saved, by the names of the models. */
 export interface Tally {
   /** Draws that a cassette answered. */
   readonly replayed: number
@@ -16,7 +16,7 @@ export interface Tally {
   readonly avoided: Readonly<Record<string, Tokens>>
 }
 
-/** Where cassettes tell their tallies when they close: the setup of Vitest listens. */
+/** Cassettes publish their tallies when they close, and the setup of Vitest listens. */
 export const tallies = DiagnosticsChannel.channel("@llm-cache/testing/tallies")
 
 /** The requests that brought the lines, each once. */

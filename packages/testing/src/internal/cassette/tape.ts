@@ -7,7 +7,7 @@ import * as StoreFault from "@llm-cache/core/StoreFault"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { appendLines, BadLine, excerpt, placeOf, readLines, unite, writeLines } from "./file.ts"
+import { appendLines, BadLine, excerpt, readLines, unite, writeLines } from "./file.ts"
 import { encode, type Line } from "./line.ts"
 import type { Mode } from "./mode.ts"
 import { makeFindSecret } from "./secrets.ts"
@@ -18,15 +18,15 @@ export interface Tape {
   readonly use: (key: Key, position: number) => void
   /** The samples that the test did not use, without those of requests that brought used ones too. */
   readonly unused: () => ReadonlyArray<Line>
-  /** The samples that the test used and that the cassette had, and those that the test requested. */
+  /** The used samples of the file, and the requested ones. */
   readonly recorded: () => { readonly before: ReadonlyArray<Line>; readonly now: ReadonlyArray<Line> }
   /** Why samples are in no file. */
   readonly refused: ReadonlyArray<string>
-  /** Writes the file of a recording whose test succeeded. */
+  /** Writes the file, at the end of a test that succeeded. */
   readonly finish: Effect.Effect<void, StoreError>
 }
 
-/** Reads the file of a cassette, and what an unfinished recording left beside it. */
+/** Reads the file of a cassette, and the unfinished recording beside it. */
 export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): Effect.Effect<Tape, StoreError> => {
   const name = Path.relative(process.cwd(), file)
   const partial = `${file}.partial`
@@ -39,7 +39,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
       () => unite([...readLines(file), ...mode === "replay" ? [] : readLines(partial)])
     )
     const memory = yield* MemoryStore.make
-    for (const { entry, key } of lines.values()) yield* memory.put(key, [entry], "drop")
+    for (const { entry, key } of lines.all()) yield* memory.put(key, [entry], "drop")
 
     const refused: Array<string> = []
     const add = (key: Key, entries: ReadonlyArray<Entry>) => {
@@ -51,7 +51,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
         else refused.push(`the sample at position ${position} of the prompt ${excerpt(key.prompt)} has ${secret}`)
       }
       if (added.length > 0) appendLines(partial, added)
-      for (const line of added) lines.set(placeOf(line.key, line.entry.position), line)
+      for (const line of added) lines.set(line)
     }
     const store = SampleStore.make({
       ...memory,
@@ -61,7 +61,8 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
         const secret = findSecret(encode({ key, entry: nothing }))
         return secret === undefined ? Effect.void : Effect.fail(StoreFault.storeError(name, "prepare", {
           kind: "InvalidName",
-          description: `the prompt has ${secret}. Take it out of the prompt, or give the patterns of your secrets: \`secrets\``
+          description:
+            `the prompt has ${secret}. Take it out of the prompt, or give the patterns of your secrets: \`secrets\``
         }, key))
       },
       put: (key, entries, ifTaken) =>
@@ -74,30 +75,32 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
         })
     })
 
-    const before = new Set(lines.keys())
-    const used = new Set<string>()
+    const before = new Set(lines.all())
+    const used = new Set<Line>()
     const unused = () => {
-      const all = [...lines]
-      const requests = new Set(all.flatMap(([place, line]) => used.has(place) ? requestOf(line) ?? [] : []))
-      return all.flatMap(([place, line]) => used.has(place) || requests.has(requestOf(line) ?? "") ? [] : [line])
+      const requests = new Set([...used].map(requestOf))
+      return lines.all().filter((line) => {
+        const request = requestOf(line)
+        return !used.has(line) && !(request !== undefined && requests.has(request))
+      })
     }
     return {
       store,
-      use: (key, position) => void used.add(placeOf(key, position)),
-      unused,
-      recorded: () => {
-        const all = [...lines]
-        return {
-          before: all.flatMap(([place, line]) => before.has(place) && used.has(place) ? [line] : []),
-          now: all.flatMap(([place, line]) => before.has(place) ? [] : [line])
-        }
+      use: (key, position) => {
+        const line = lines.get(key, position)
+        if (line !== undefined) used.add(line)
       },
+      unused,
+      recorded: () => ({
+        before: [...used].filter((line) => before.has(line)),
+        now: lines.all().filter((line) => !before.has(line))
+      }),
       refused,
       finish: run("put", () => {
-        const dropped = new Set(mode === "update" ? unused().map(({ entry, key }) => placeOf(key, entry.position)) : [])
+        const dropped = unite(mode === "update" ? unused() : [])
         // Another test may have recorded it at the same time.
-        const all = unite([...lines.values(), ...readLines(file), ...readLines(partial)])
-        const kept = [...all].flatMap(([place, line]) => dropped.has(place) ? [] : [line])
+        const all = unite([...lines.all(), ...readLines(file), ...readLines(partial)]).all()
+        const kept = all.filter(({ entry, key }) => dropped.get(key, entry.position) === undefined)
         if (kept.length > 0) writeLines(file, kept)
         else Fs.rmSync(file, { force: true })
         Fs.rmSync(partial, { force: true })
