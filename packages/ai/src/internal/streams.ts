@@ -55,7 +55,8 @@ export const makeStreams = (options: {
   const fail = (error: SampleError.SampleError) => toAiError("streamText", error)
 
   return (providerOptions: LanguageModel.ProviderOptions): Stream.Stream<Part, AiError.AiError> =>
-    Stream.unwrap(Effect.gen(function*() {
+    // Nothing comes between the start of a draw and the finalizer that ends it.
+    Stream.unwrap(Effect.uninterruptible(Effect.gen(function*() {
       const { model, request } = yield* Effect.mapError(prepare(providerOptions), fail)
       const queue = yield* Queue.make<Part, AiError.AiError | Cause.Done>()
       const stream = new LiveStream(isLive, queue)
@@ -82,7 +83,7 @@ export const makeStreams = (options: {
         Queue.endUnsafe(queue)
       })
       return Stream.fromQueue(queue)
-    }))
+    })))
 }
 
 const notRecorded = () =>
