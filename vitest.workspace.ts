@@ -7,6 +7,7 @@ const project = (name: string, root: string, options: { readonly fileParallelism
 
 // Counts of the long tier. A count that the environment has wins.
 const longCounts = {
+  LLM_CACHE_ALIKE_RUNS: "1000",
   LLM_CACHE_FORK_RUNS: "1000",
   LLM_CACHE_KILLS: "6",
   LLM_CACHE_LAW_RUNS: "60",
@@ -19,7 +20,7 @@ const longTests = "**/*.long.test.ts"
 export default defineConfig(({ mode }) => ({
   test: {
     ...(mode === "long"
-      ? { include: [longTests, "**/{fork,laws,reference}.test.ts"], env: { ...longCounts, ...process.env } }
+      ? { include: [longTests, "**/{alike,fork,laws,reference}.test.ts"], env: { ...longCounts, ...process.env } }
       : { include: ["**/*.test.ts"], exclude: [...configDefaults.exclude, longTests] }),
     allowOnly: false,
     setupFiles: [`${import.meta.dirname}/vitest.setup.ts`],

@@ -62,8 +62,8 @@ export interface Options {
    */
   readonly live?: boolean | undefined
   /**
-   * The end of a live stream's request after the program leaves the stream: `"finish"` lets it end, and records it;
-   * `"abort"` ends it, and records nothing.
+   * The end of a live stream's request after the program leaves the stream: `"finish"` lets it end, and records it, if the
+   * cache is open until then or has `onClose: "finish"`; `"abort"` ends it, and records nothing.
    *
    * @default "finish"
    */

@@ -19,14 +19,11 @@ export const toProviderError = (
     error
   )
   // `Attempt` then resumes the attempt: a replay has no such failure.
-  if (isOfProvider(error.reason)) {
+  if (error.isRetryable) {
     Object.defineProperty(error, "isProviderFailure", { value: true, enumerable: false, configurable: true })
   }
   return new SampleError.ProviderError({ provider, reason })
 }
-
-const isOfProvider = ({ _tag }: AiError.AiErrorReason): boolean =>
-  _tag === "RateLimitError" || _tag === "InternalProviderError" || _tag === "NetworkError"
 
 const reasonOf = (error: AiError.AiError): SampleError.ProviderErrorReason => {
   const { reason } = error

@@ -44,7 +44,7 @@ const replayedCodec = (schema: Schema.Codec<unknown>): ReturnType<LanguageModel.
 
 /** The error of the first run, with the words of the provider's codec. */
 export const replayedError = <E>(error: E, object: AnswerObject | undefined): E | AiError.AiError =>
-  object?._tag === "Error" && AiError.isAiError(error)
+  object?._tag === "Error" && AiError.isAiError(error) && error.reason._tag === "StructuredOutputError"
     ? AiError.make({
       module: error.module,
       method: error.method,
