@@ -12,7 +12,8 @@
  * that are unknown here. `null` counts as absent.
  *
  * The features that the header `anthropic-beta` turns on change samples, so their sorted names are the parameter `anthropic-beta`
- * of the key. Without effect are those of streams, of Anthropic's own cache, and of the way to log in.
+ * of the key. Without effect are those of streams, of Anthropic's own cache, and of the way to log in. The header `anthropic-version`
+ * is not in the key: versions differ in the requests that they accept, https://platform.claude.com/docs/en/api/versioning
  *
  * A sample whose reasoning has no signature, which the library or another protocol bought, is told without its reasoning:
  * Anthropic rejects a conversation with thinking that it has not signed.
@@ -24,7 +25,7 @@ import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
 import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts, parseJson } from "./internal/json.ts"
-import { invalidJson, MessageJoiner } from "./internal/messageJoiner.ts"
+import { invalidJson, MessageJoiner, startField } from "./internal/messageJoiner.ts"
 import { normalMessages } from "./internal/messages.ts"
 import { bad, canonicalJson, readSettings } from "./internal/openAi.ts"
 import { answerId, piecesOf, usageOf } from "./internal/usage.ts"
@@ -59,7 +60,8 @@ export const protocol: Protocol = {
         content: [],
         stop_reason: null,
         stop_sequence: null,
-        usage: { ...usageField(answered), output_tokens: 0 }
+        usage: { ...usageField(answered), output_tokens: 0 },
+        ...asObject(restOf(answered)[startField])
       }
     }),
     ...contentOf(answered).flatMap((block, index) => {
@@ -277,7 +279,8 @@ const endOf = (answered: Answered): JsonObject => {
   }
 }
 
-const extrasOf = (answered: Answered): JsonObject => fieldsOf(restOf(answered), "content", "usage", ...endFields)
+const extrasOf = (answered: Answered): JsonObject =>
+  fieldsOf(restOf(answered), "content", "usage", startField, ...endFields)
 
 /** Samples of other protocols are told in the words of this one. */
 const stopReasons: { readonly [reason: string]: string } = {

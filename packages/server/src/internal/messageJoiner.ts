@@ -6,6 +6,7 @@ import { asCount, asObject, asString, fieldsOf, objectOf, parseJson } from "./js
 /** https://platform.claude.com/docs/en/build-with-claude/streaming */
 export class MessageJoiner implements Joiner {
   #message: Record<string, Json> = {}
+  #begun: JsonObject = {}
   readonly #blocks = new Map<number, Record<string, Json>>()
   readonly #inputs = new Map<number, string>()
   #error: Json | undefined
@@ -22,6 +23,7 @@ export class MessageJoiner implements Joiner {
     switch (type) {
       case "message_start":
         this.#message = { ...asObject(event["message"]) }
+        this.#begun = this.#message
         this.#start = forwarded
         return []
       case "message_delta":
@@ -57,7 +59,8 @@ export class MessageJoiner implements Joiner {
       const input = this.#inputs.get(at) ?? ""
       return input === "" ? block : { ...block, input: inputOf(input) }
     })
-    return { ...this.#message, content }
+    const { content: _, id: __, model: ___, role: ____, type: _____, ...begun } = this.#begun
+    return { ...this.#message, content, [startField]: begun }
   }
 
   #join(at: number, { type: _, ...delta }: JsonObject): void {
@@ -76,6 +79,9 @@ export class MessageJoiner implements Joiner {
     }
   }
 }
+
+/** The field for what a message has at the start of its stream, such as its first usage. */
+export const startField = "start"
 
 /** The name under which Anthropic wants an input that was cut off. */
 export const invalidJson = "INVALID_JSON"
