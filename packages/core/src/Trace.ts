@@ -51,7 +51,7 @@ import type { Usage } from "./Usage.ts"
  * @since 0.1.0
  */
 export interface Receipt {
-  /** Draws that a cache answered or missed, and samples of requests that went by all caches. */
+  /** Draws that a cache answered or missed, and what went by all caches: see `bypassed`. */
   readonly asked: number
   /** Draws of samples that a cache had, without the first draws of samples that this run requested. */
   readonly replayed: number
@@ -59,7 +59,7 @@ export interface Receipt {
   readonly bought: number
   /** Draws that a replication could not answer. */
   readonly missed: number
-  /** Samples of requests that no cache stored. */
+  /** Samples of requests that no cache stored, and requests that a server passed on to its upstream. */
   readonly bypassed: number
   /** Draws of an `Independent` that raced with another draw of the same key, see `Events.Raced`. */
   readonly racing: number
@@ -185,6 +185,8 @@ export type Entry =
     readonly positions: ReadonlyArray<number>
     readonly place: string | undefined
   }
+  /** The server passes on a request that it does not cache. */
+  | At & { readonly type: "bypass"; readonly method: string; readonly path: string; readonly status: number }
   /** The text of a prompt that the cache does not have. */
   | { readonly type: "prompt"; readonly key: TracedKey; readonly text: string }
   | At & { readonly type: "cut" }
@@ -239,6 +241,8 @@ export class Trace extends Context.Service<Trace, {
   readonly give: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void>
   /** Notes that a client went away before it had these positions. */
   readonly takeBack: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void>
+  /** Notes a request that a server passed on, and the status of its answer. */
+  readonly bypass: (method: string, path: string, status: number) => Effect.Effect<void>
   /** Lets the trace close without an end: the run goes on later, in another file. */
   readonly suspend: Effect.Effect<void>
 }>()("@llm-cache/core/Trace") {}
@@ -280,6 +284,7 @@ export const make = ({ directory, name = "run" }: Options = {}): Effect.Effect<
       ask: (key, n) => Effect.sync(() => recorder.ask(key, n)),
       give: (key, positions, place) => Effect.sync(() => recorder.give("given", key, positions, place)),
       takeBack: (key, positions, place) => Effect.sync(() => recorder.give("returned", key, positions, place)),
+      bypass: (method, path, status) => Effect.sync(() => recorder.bypass(method, path, status)),
       suspend: Effect.sync(() => void (isSuspended = true))
     }
   })

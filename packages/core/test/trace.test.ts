@@ -236,6 +236,22 @@ describe("A trace", () => {
       assert.deepInclude(yield* receiptOf(Effect.interrupt), { exit: 130 })
     }))
 
+  it.effect("counts the requests that a server passed on", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const { file } = yield* Effect.scoped(Effect.gen(function*() {
+        const { bypass, run } = yield* Trace.make({ directory: root })
+        yield* bypass("POST", "/moderations", 200)
+        return run
+      }))
+      const receipt = yield* Trace.receipt(file)
+      assert.deepInclude(receipt, { asked: 1, bypassed: 1, replayed: 0, isReplay: false })
+      Fs.rmSync(file.replace(/l$/, ""))
+      assert.deepStrictEqual(yield* Trace.receipt(file), receipt)
+      const entries = yield* Stream.runCollect(Trace.read(file))
+      assert.deepInclude(entries[1], { type: "bypass", method: "POST", path: "/moderations", status: 200 })
+    }))
+
   it.effect("counts a sample that an attempt draws again as bought once", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory

@@ -13,6 +13,7 @@
  * | `POST {place}/v1/responses` | a sample, whole or as a stream |
  * | `POST {place}/v1/completions` | the same, for the legacy protocol |
  * | `POST {place}/v1/messages` | the same, for Anthropic's protocol |
+ * | other paths in `{place}/v1` | those of the upstream, uncached; 404 in replication |
  * | `GET {place}/v1/models` | the aliases, and the models of the cache |
  * | `GET /health` | `{"status":"ok"}` |
  * | `POST /llm-cache/runs` | begins a run, with a name of yours (`{"name": …}`) or a new one |
@@ -67,6 +68,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
+import { makeBypass } from "./internal/bypass.ts"
 import { CurrentReplication, unknownFailure } from "./internal/complete.ts"
 import { makeDispatch, vendorOf } from "./internal/dispatch.ts"
 import { failureResponse } from "./internal/failure.ts"
@@ -232,7 +234,14 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
   }
   const stopped = Deferred.makeUnsafe<void>()
   const stopping = Deferred.await(stopped)
-  const answer = makeDispatch({ model, runs, store, aliases, guard, stopping })
+  const bypass = yield* makeBypass({
+    routes,
+    runs,
+    replication: options.replication ?? false,
+    token: guard.token,
+    timeout
+  })
+  const answer = makeDispatch({ bypass, model, runs, store, aliases, guard, stopping })
 
   return {
     runs,

@@ -13,6 +13,7 @@ import type { Protocol } from "../Protocol.ts"
 import * as Responses from "../Responses.ts"
 import type { Runs } from "../Runs.ts"
 import type { Alias } from "../Upstream.ts"
+import type { Bypass } from "./bypass.ts"
 import { complete } from "./complete.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { type Guard, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "./guard.ts"
@@ -35,12 +36,18 @@ interface Options {
   readonly store: Store
   readonly aliases: ReadonlyArray<Alias>
   readonly guard: Guard
+  readonly bypass: Bypass
   readonly stopping: Effect.Effect<void>
 }
 
 /** Finds the answer to a request by its path. */
-export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: Options) => {
+export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, store }: Options) => {
   let waiting = 0
+  const counted = <A>(self: Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.suspend(() => {
+      waiting++
+      return Effect.ensuring(self, Effect.sync(() => waiting--))
+    })
 
   return <R>(
     incoming: Http.IncomingMessage,
@@ -74,7 +81,10 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
       return modelList(store, aliases, ofApi.slice("/models/".length))
     }
     const protocol = protocolOf(ofApi)
-    if (protocol === undefined) {
+    if (protocol === undefined || method !== "POST") {
+      if (rest.startsWith("/v1/")) {
+        return counted(bypass(incoming, { place, protocol: told, path: ofApi }))
+      }
       const notFound = failureResponse(told, {
         status: 404,
         message: `there is no ${path.slice(0, 200)}`,
@@ -85,11 +95,6 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
         Effect.catch((error) => error.reason._tag === "RouteNotFound" ? Effect.succeed(notFound) : Effect.die(error))
       )
     }
-    if (method !== "POST") {
-      return Effect.succeed(
-        failureResponse(protocol, { status: 405, message: "send a POST", headers: { allow: "POST" } })
-      )
-    }
     if (waiting >= mostWaiting) {
       return Effect.succeed(failureResponse(protocol, {
         status: 429,
@@ -98,13 +103,7 @@ export const makeDispatch = ({ aliases, guard, model, runs, stopping, store }: O
       }))
     }
     const headers = passedHeaders(incoming.headers, guard.token)
-    return Effect.suspend(() => {
-      waiting++
-      return Effect.ensuring(
-        complete({ model, runs, protocol, place, headers, incoming, response }),
-        Effect.sync(() => waiting--)
-      )
-    })
+    return counted(complete({ model, runs, protocol, place, headers, incoming, response }))
   }
 }
 

@@ -88,19 +88,30 @@ const isEqual = (one: string, other: string): boolean => Crypto.timingSafeEqual(
 
 const digest = (text: string) => Crypto.createHash("sha256").update(text).digest()
 
-/** The headers of a client that go on to an upstream. The server's own token is none of them. */
-export const passedHeaders = (
+/** The headers of a client that go on to an upstream with a request of the server. */
+export const passedHeaders = (headers: Http.IncomingHttpHeaders, token: string | undefined) =>
+  headersFor(
+    headers,
+    token,
+    (name) => /^(?:authorization|x-api-key|api-key|openai-.+|anthropic-.+|http-referer|x-title)$/.test(name)
+  )
+
+/** The headers of a client's request that goes on to an upstream as it is. */
+export const forwardedHeaders = (headers: Http.IncomingHttpHeaders, token: string | undefined) =>
+  headersFor(headers, token, (name) => !ofConnection.test(name))
+
+const ofConnection =
+  /^(?:connection|content-length|cookie|expect|host|keep-alive|llm-cache-.*|origin|proxy-.*|referer|sec-.*|te|trailer|transfer-encoding|upgrade|x-llm-cache-token)$/
+
+// The server's own token is none of them.
+const headersFor = (
   headers: Http.IncomingHttpHeaders,
-  token: string | undefined
+  token: string | undefined,
+  isPassed: (name: string) => boolean
 ): { readonly [name: string]: string } => {
   const passed: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
-    if (
-      typeof value !== "string" ||
-      !/^(?:authorization|x-api-key|api-key|openai-.+|anthropic-.+|http-referer|x-title)$/.test(name)
-    ) {
-      continue
-    }
+    if (typeof value !== "string" || !isPassed(name)) continue
     if (token === undefined || !isEqual(value.replace(/^Bearer\s+/i, ""), token)) passed[name] = value
   }
   return passed

@@ -132,7 +132,7 @@ const keptHeaders = (headers: { readonly [name: string]: string | undefined }): 
   )
 
 /** Takes keys out of an upstream's words, which may echo them. */
-const redactor = (values: ReadonlyArray<string | undefined>) => {
+export const redactor = (values: ReadonlyArray<string | undefined>) => {
   const secrets = values.flatMap((value) => value === undefined ? [] : [value.replace(/^Bearer\s+/i, "")])
     .filter((secret) => secret.length >= 8)
   return (text: string): string => secrets.reduce((text, secret) => text.replaceAll(secret, "<redacted>"), text)
@@ -152,7 +152,7 @@ const readEvents = (
   })
 }
 
-const readText = (response: HttpClientResponse, url: string): Effect.Effect<string, ProviderErrorReason> =>
+export const readText = (response: HttpClientResponse, url: string): Effect.Effect<string, ProviderErrorReason> =>
   Number(response.headers["content-length"]) <= longestAnswer
     ? Effect.mapError(response.text, (error) => fromClientError(error, url))
     : Stream.mkString(Stream.decodeText(bounded(response, url)))
@@ -169,7 +169,7 @@ const bounded = (response: HttpClientResponse, url: string) => {
   )
 }
 
-const fromClientError = ({ reason }: HttpClientError, url: string): ProviderErrorReason => {
+export const fromClientError = ({ reason }: HttpClientError, url: string): ProviderErrorReason => {
   const codes = "cause" in reason ? codesOf(reason.cause) : []
   const because = codes.length === 0 ? "" : ` (${codes.join(", ")})`
   if (codes.some((code) => /CERT|SIGNATURE|SELF_SIGNED/.test(code))) {

@@ -3,6 +3,7 @@ import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 
 export interface Received {
+  readonly method: string
   readonly path: string
   readonly headers: Http.IncomingHttpHeaders
   readonly text: string
@@ -108,7 +109,13 @@ export const makeUpstream = (reply: Reply = numbered()) =>
           request.on("data", (part: Buffer) => parts.push(part))
           request.on("end", () => {
             const text = Buffer.concat(parts).toString()
-            const one = { path: request.url!, headers: request.headers, text, body: JSON.parse(text) }
+            const one = {
+              method: request.method!,
+              path: request.url!,
+              headers: request.headers,
+              text,
+              body: text.startsWith("{") ? JSON.parse(text) : undefined
+            }
             upstream.received.push(one)
             for (const tell of waiting) tell()
             upstream.reply(response, one, upstream.received.length - 1)

@@ -65,6 +65,15 @@ export class Decoder {
         tables.keys.set(this.key, { identity, path: fork.map(String), promptHash: text(fields["hash"]) })
         return undefined
       }
+      case "bypass":
+        counter.bypass()
+        return {
+          type: "bypass",
+          at,
+          method: text(fields["method"]),
+          path: text(fields["path"]),
+          status: number(fields["status"])
+        }
       case "cut":
         counter.cut()
         return { type: "cut", at }

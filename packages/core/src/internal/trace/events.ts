@@ -65,6 +65,7 @@ export const toEvent = (entry: Entry): Event | undefined => {
     case "ask":
     case "given":
     case "returned":
+    case "bypass":
     case "prompt":
     case "cut":
     case "end":

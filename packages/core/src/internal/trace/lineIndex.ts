@@ -177,6 +177,7 @@ export class LineIndex implements TraceIndex {
         }
         return
       case "ask":
+      case "bypass":
       case "refused":
       case "cut":
       case "end":

@@ -102,6 +102,11 @@ export class ReceiptCounter {
     this.#counts.failed++
   }
 
+  /** A request that went by all caches. */
+  bypass(): void {
+    this.#bypassed++
+  }
+
   raced(): void {
     this.#counts.racing++
   }

@@ -118,6 +118,11 @@ export class Recorder {
     if (place !== undefined) this.#file.flush()
   }
 
+  bypass(method: string, path: string, status: number): void {
+    this.#counter.bypass()
+    this.#write(JSON.stringify({ t: "bypass", ms: this.#now(), method, path, status }))
+  }
+
   /** Closes the file of a run that goes on later. */
   suspend(): void {
     this.#summarized = 0
