@@ -30,15 +30,16 @@
 import type { Receipt } from "@llm-cache/core/Trace"
 import type { Cassette } from "./Cassette.ts"
 import { excerpt } from "./internal/cassette/file.ts"
+import type { TestLanguageModel } from "./TestLanguageModel.ts"
 import type { TestModel } from "./TestModel.ts"
 
 /**
- * What the matchers look at: a test model, a cassette, or the receipt of a trace.
+ * A subject of the matchers: a test model, a cassette, or the receipt of a trace.
  *
  * @category models
  * @since 0.1.0
  */
-export type Subject = TestModel["Service"] | Cassette["Service"] | Receipt
+export type Subject = TestModel["Service"] | TestLanguageModel["Service"] | Cassette["Service"] | Receipt
 
 /**
  * The outcome of a matcher.
@@ -58,7 +59,10 @@ export interface Outcome {
  * @since 0.1.0
  */
 export const matchers = {
-  /** A test model was asked the prompt, or a cassette was: a text is the whole prompt, a pattern matches a part. */
+  /**
+   * A test model was asked the prompt, or a cassette was: a text is the whole prompt, a pattern matches a part. The prompt of a
+   * `TestLanguageModel` is the text of its last message.
+   */
   toHaveAsked: (subject: Subject, prompt: string | RegExp): Outcome => {
     const asked = promptsOf(subject)
     const matches = (other: string) => typeof prompt === "string" ? other === prompt : other.search(prompt) !== -1
@@ -102,8 +106,10 @@ const outcome = (pass: boolean, expected: string, found: string): Outcome => ({
 
 const promptsOf = (subject: Subject): ReadonlyArray<string> => {
   if ("draws" in subject) return subject.draws.map(({ prompt }) => prompt)
-  if ("requests" in subject) return subject.requests.map(({ prompt }) => prompt)
-  throw new TypeError("toHaveAsked needs a TestModel or a Cassette")
+  if ("requests" in subject) {
+    return subject.requests.map((request) => "text" in request ? request.text : request.prompt)
+  }
+  throw new TypeError("toHaveAsked needs a TestModel, a TestLanguageModel or a Cassette")
 }
 
 const drawnOf = (subject: Subject): number => {
