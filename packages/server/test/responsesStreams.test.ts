@@ -209,7 +209,7 @@ describe("streams of responses", () => {
       const upstream = yield* makeUpstream()
       const server = yield* makeServer(upstreams(upstream.url))
       const fields = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" } }
-      upstream.reply = streaming([messageItem("half")], undefined, fields)
+      upstream.reply = streaming([messageItem("half")], fields)
       for (const _ of ["live", "replayed"]) {
         const { text } = yield* stream(server, "p")
         assert.deepInclude(endOf(text), fields)

@@ -78,51 +78,56 @@ export const events = (all: ReadonlyArray<readonly [type: string, fields: object
     `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: from + i, ...fields })}\n\n`
   ).join("")
 
-/** The events of a response whose items are messages of one text, or calls of functions, in the given pieces. */
+type Event = readonly [type: string, fields: object]
+
+/** The events of a response whose items are messages of one text, summaries of reasoning, or calls of functions. */
 export const eventsFor = (
   output: ReadonlyArray<any>,
-  piecesOf: (text: string) => ReadonlyArray<string> = (text) => text.match(/[^]{1,7}/g) ?? [],
-  fields: object = {}
-): ReadonlyArray<readonly [string, object]> => {
+  fields: object = {},
+  piecesOf: (text: string) => ReadonlyArray<string> = (text) => text.match(/[^]{1,7}/g) ?? []
+): ReadonlyArray<Event> => {
   const whole = responseOf(output, fields)
   const begun = { ...whole, status: "in_progress", output: [], usage: null }
+  const growing = (name: string, field: string, text: string, at: object): ReadonlyArray<Event> => [
+    ...piecesOf(text).map((delta): Event => [`response.${name}.delta`, { ...at, delta }]),
+    [`response.${name}.done`, { ...at, [field]: text }]
+  ]
+  const inner = (item: any, at: object): ReadonlyArray<Event> => {
+    if (item.type === "function_call") return growing("function_call_arguments", "arguments", item.arguments, at)
+    const isReasoning = item.type === "reasoning"
+    const [name, index, text] = isReasoning
+      ? ["reasoning_summary_part", "summary_index", "reasoning_summary_text"] as const
+      : ["content_part", "content_index", "output_text"] as const
+    return (isReasoning ? item.summary : item.content).flatMap((part: any, i: number) => [
+      [`response.${name}.added`, { ...at, [index]: i, part: { ...part, text: "" } }],
+      ...growing(text, "text", part.text, { ...at, [index]: i, logprobs: isReasoning ? undefined : [] }),
+      [`response.${name}.done`, { ...at, [index]: i, part }]
+    ])
+  }
   return [
     ["response.created", { response: begun }],
     ["response.in_progress", { response: begun }],
-    ...output.flatMap((item, output_index): ReadonlyArray<readonly [string, object]> => {
-      const at = { item_id: item.id, output_index }
-      const text = item.content?.[0]?.text ?? ""
-      const isCall = item.type === "function_call"
-      return [
-        ["response.output_item.added", {
-          output_index,
-          item: { ...item, status: "in_progress", ...(isCall ? { arguments: "" } : { content: [] }) }
-        }],
-        ...(isCall
-          ? [
-            ...piecesOf(item.arguments).map((delta) =>
-              ["response.function_call_arguments.delta", { ...at, delta }] as const
-            ),
-            ["response.function_call_arguments.done", { ...at, name: item.name, arguments: item.arguments }] as const
-          ]
-          : [
-            ["response.content_part.added", { ...at, content_index: 0, part: textPart("") }] as const,
-            ...piecesOf(text).map((delta) =>
-              ["response.output_text.delta", { ...at, content_index: 0, delta, logprobs: [] }] as const
-            ),
-            ["response.output_text.done", { ...at, content_index: 0, text, logprobs: [] }] as const,
-            ["response.content_part.done", { ...at, content_index: 0, part: item.content[0] }] as const
-          ]),
-        ["response.output_item.done", { output_index, item }]
-      ]
-    }),
+    ...output.flatMap((item, output_index): ReadonlyArray<Event> => [
+      ["response.output_item.added", {
+        output_index,
+        item: {
+          ...item,
+          ...item.status && { status: "in_progress" },
+          ...item.content && { content: [] },
+          ...item.summary && { summary: [] },
+          ...item.arguments && { arguments: "" }
+        }
+      }],
+      ...inner(item, { item_id: item.id, output_index }),
+      ["response.output_item.done", { output_index, item }]
+    ]),
     [`response.${whole.status}`, { response: whole }]
   ]
 }
 
-export const streaming = (output: ReadonlyArray<any>, ...rest: ReadonlyArray<any>): Reply => (response) => {
+export const streaming = (output: ReadonlyArray<any>, fields: object = {}): Reply => (response) => {
   startStream(response)
-  response.end(events(eventsFor(output, ...rest)))
+  response.end(events(eventsFor(output, fields)))
 }
 
 /** The events that a client gets. Their names and numbers are as the API has them. */
