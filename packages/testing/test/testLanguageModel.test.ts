@@ -3,7 +3,7 @@ import { Fork } from "@llm-cache/core"
 import { Cause, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { AiError, Chat, LanguageModel, Tool, Toolkit } from "effect/ai"
 import { TestClock } from "effect/testing"
-import { expect as expected } from "vitest"
+import * as Vitest from "vitest"
 import { Matchers } from "../src/index.ts"
 import * as TestLanguageModel from "../src/TestLanguageModel.ts"
 
@@ -13,6 +13,9 @@ const tools = Toolkit.make(
   Tool.make("weather", { parameters: Schema.Struct({ city: Schema.String }), success: Schema.String })
 )
 const handlers = tools.toLayer({ weather: ({ city }) => Effect.succeed(`sunny in ${city}`) })
+
+const { expect: expected } = Vitest
+expected.extend(Matchers.matchers)
 
 const record = Effect.service(TestLanguageModel.TestLanguageModel)
 
@@ -62,7 +65,6 @@ describe("an answer", () => {
         ["\"sunny in Rome\"", ["weather"]]
       ])
       assert.deepStrictEqual(unused, ["/rain/g"])
-      expected.extend(Matchers.matchers)
       expected(yield* record).toHaveAsked("How is the weather in Rome?")
     }).pipe(
       Effect.provide(handlers),

@@ -21,39 +21,33 @@ export const toWhole = (pieces: ReadonlyArray<Piece>): Array<Response.PartEncode
   const parts: Array<Response.PartEncoded> = []
   const open = new Map<string, { type: "text" | "reasoning"; text: string }>()
   for (const piece of withFinish(pieces)) {
-    switch (piece.type) {
-      case "text":
-      case "reasoning": {
-        const { chunks: _, ...part } = { chunks: undefined, ...piece }
-        parts.push(part)
-        break
-      }
-      case "text-start":
-      case "reasoning-start": {
-        const part = { type: piece.type === "text-start" ? "text" as const : "reasoning" as const, text: "" }
-        open.set(piece.id, part)
-        parts.push(part)
-        break
-      }
-      case "text-delta":
-      case "reasoning-delta": {
-        const part = open.get(piece.id)
-        if (part !== undefined) part.text += piece.delta
-        break
-      }
-      case "text-end":
-      case "reasoning-end":
-      case "tool-params-start":
-      case "tool-params-delta":
-      case "tool-params-end":
-      case "error":
-        break
-      default:
-        parts.push(piece)
+    if (isText(piece)) {
+      const { chunks: _, ...part } = { chunks: undefined, ...piece }
+      parts.push(part)
+    } else if (piece.type === "text-start" || piece.type === "reasoning-start") {
+      const part = { type: piece.type === "text-start" ? "text" as const : "reasoning" as const, text: "" }
+      open.set(piece.id, part)
+      parts.push(part)
+    } else if (piece.type === "text-delta" || piece.type === "reasoning-delta") {
+      const part = open.get(piece.id)
+      if (part !== undefined) part.text += piece.delta
+    } else if (isWhole(piece)) {
+      parts.push(piece)
     }
   }
   return parts
 }
+
+const streamed = new Set([
+  "text-end",
+  "reasoning-end",
+  "tool-params-start",
+  "tool-params-delta",
+  "tool-params-end",
+  "error"
+])
+
+const isWhole = (piece: Piece): piece is Response.PartEncoded => !streamed.has(piece.type)
 
 /** The parts of an answer as a stream: a text has a delta for each chunk. */
 export const toStream = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Response.StreamPartEncoded> =>
