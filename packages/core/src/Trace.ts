@@ -10,8 +10,8 @@
  *
  * A trace is `<root>/.runs/<time>-<name>.jsonl`, beside the samples of a directory, which its owner alone can read. It has
  * no text of a sample, no argument and no environment, and the text of a prompt only if the cache does not have it. Beside
- * it, `<time>-<name>.json` is its receipt so far, written about once a second and at the end. At 256 MB the lines end, and the
- * receipt goes on.
+ * it, `<time>-<name>.json` is its receipt so far, written about once a second and at the end. At 256 MB the lines end, but for
+ * those that a server needs to go on with a run, and the receipt goes on.
  *
  * Lines are written in the background. A process that is killed loses the lines of its last moments.
  *
@@ -29,6 +29,7 @@ import * as Events from "./Events.ts"
 import type { Identity } from "./Identity.ts"
 import { attempt, failure } from "./internal/directory/errors.ts"
 import { list as namesIn } from "./internal/directory/files.ts"
+import { isRunning as isRunningProcess, newLogOwner } from "./internal/directory/logOwner.ts"
 import { UsageCounter } from "./internal/events/usageCounter.ts"
 import { Fs, Path } from "./internal/node.ts"
 import { Decoder } from "./internal/trace/decode.ts"
@@ -141,7 +142,14 @@ interface OfRequest extends Draw {
  * @since 0.1.0
  */
 export type Entry =
-  | At & { readonly type: "run"; readonly name: string; readonly pid: number }
+  | At & {
+    readonly type: "run"
+    readonly name: string
+    readonly pid: number
+    /** The machine, and the start of the process in its words: numbers of processes are used again. */
+    readonly host: string
+    readonly birth: string
+  }
   | OfSample & {
     readonly type: "hit"
     readonly waited: boolean
@@ -190,6 +198,8 @@ export type Entry =
   /** The text of a prompt that the cache does not have. */
   | { readonly type: "prompt"; readonly key: TracedKey; readonly text: string }
   | At & { readonly type: "cut" }
+  /** The run goes on later, in another trace. */
+  | At & { readonly type: "pause" }
   | At & { readonly type: "end"; readonly exit: number }
 
 // -----------------------------------------------------------------------------
@@ -236,11 +246,11 @@ export class Trace extends Context.Service<Trace, {
   readonly ask: (key: Key, n: number) => Effect.Effect<void>
   /**
    * Notes the positions that a client is given. With a `place`, the line is in the file when the effect is done, so that a
-   * server that is killed afterwards can go on behind them.
+   * server that is killed afterwards can go on behind them. It fails if the file cannot be written.
    */
-  readonly give: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void>
-  /** Notes that a client went away before it had these positions. */
-  readonly takeBack: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void>
+  readonly give: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void, StoreError>
+  /** Notes that a client went away before it had these positions. It fails as `give` does. */
+  readonly takeBack: (key: Key, positions: ReadonlyArray<number>, place?: string) => Effect.Effect<void, StoreError>
   /** Notes a request that a server passed on, and the status of its answer. */
   readonly bypass: (method: string, path: string, status: number) => Effect.Effect<void>
   /** Lets the trace close without an end: the run goes on later, in another file. */
@@ -276,14 +286,15 @@ export const make = ({ directory, name = "run" }: Options = {}): Effect.Effect<
             : recorder.end(exitCode ?? (Exit.isSuccess(exit) ? 0 : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1))
         )
     )
+    const failed = failure(`trace ${recorder.path}`, "put")
     return {
       run: runOf(recorder.path),
       listener: recorder.listen,
       receipt: Effect.sync(() => recorder.receipt()),
       exitWith: (exit) => Effect.sync(() => void (exitCode = exit)),
       ask: (key, n) => Effect.sync(() => recorder.ask(key, n)),
-      give: (key, positions, place) => Effect.sync(() => recorder.give("given", key, positions, place)),
-      takeBack: (key, positions, place) => Effect.sync(() => recorder.give("returned", key, positions, place)),
+      give: (key, positions, place) => attempt(failed, () => recorder.give("given", key, positions, place)),
+      takeBack: (key, positions, place) => attempt(failed, () => recorder.give("returned", key, positions, place)),
       bypass: (method, path, status) => Effect.sync(() => recorder.bypass(method, path, status)),
       suspend: Effect.sync(() => void (isSuspended = true))
     }
@@ -343,8 +354,11 @@ export const list = (directory?: string, name?: string): Effect.Effect<ReadonlyA
     return attempt(
       failure(`trace ${folder}`, "open"),
       () =>
-        namesIn(folder).filter((file) => file.endsWith(".jsonl")).sort().map((file) => runOf(Path.join(folder, file)))
-          .filter(({ id }) => name === undefined || mayBeOf(id, name))
+        namesIn(folder)
+          .filter((file) =>
+            file.endsWith(".jsonl") && (name === undefined || mayBeOf(Path.basename(file, ".jsonl"), name))
+          )
+          .sort().map((file) => runOf(Path.join(folder, file)))
     )
   })
 
@@ -356,6 +370,16 @@ export const list = (directory?: string, name?: string): Effect.Effect<ReadonlyA
  * @since 0.1.0
  */
 export const read = (file: string): Stream.Stream<Entry, StoreError> => readEntries(file)
+
+/**
+ * Whether the process that began a trace still runs, as far as this machine can tell: processes of other machines and
+ * containers count as ended.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const isRunning = ({ birth, host, pid }: Extract<Entry, { readonly type: "run" }>): boolean =>
+  host === newLogOwner().host && isRunningProcess(pid, birth)
 
 /**
  * The receipt of a run. It reads the summary if the trace has no line that the summary does not count.

@@ -397,6 +397,32 @@ describe("A trace", () => {
       assert.deepStrictEqual(entries.slice(-2).map(({ type }) => type), ["cut", "end"])
     }))
 
+  it.effect("goes on beyond its limit with the positions of places, of new keys too", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      for (const limit of [0, 150, 250, 350, 450, 550, 650, 750]) {
+        const recorder = new Recorder(root, `run-${limit}`, "run", 0, limit)
+        for (const [i, model] of ["m", "n", "m", "o"].entries()) {
+          const key = new Key.Key(yield* Identity.make({ model }), `p${i % 3}`, [])
+          recorder.listen({ _tag: "Miss", key, position: i, store: "s", asks: "provider" })
+          recorder.ask(key, 1)
+          recorder.give("given", key, [i], undefined)
+          recorder.give("given", key, [10 + i], "/independent")
+        }
+        recorder.end(0)
+        const entries = yield* Stream.runCollect(Trace.read(recorder.path))
+        assert.deepStrictEqual(
+          entries.flatMap((entry) =>
+            entry.type === "given" && entry.place !== undefined
+              ? [[entry.key.identity.name, entry.positions[0]]]
+              : []
+          ),
+          [["m", 10], ["n", 11], ["m", 12], ["o", 13]]
+        )
+        assert.isTrue(entries.some(({ type }) => type === "cut"))
+      }
+    }))
+
   it.effect("does not stop the program if it can no longer be written", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
@@ -417,6 +443,80 @@ describe("A trace", () => {
       }))
       assert.isTrue(Exit.isSuccess(exit))
       assert.isAbove(writes, 0)
+    }))
+
+  it.effect("on a full disk has its lines later, whole, and says that the positions of a place are not there", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = new Key.Key(yield* Identity.make({ model: "m" }), "p", [])
+      let isFull = false
+      const file = yield* Effect.scoped(Effect.gen(function*() {
+        const trace = yield* Trace.make({ directory: root })
+        yield* trace.give(key, [0], "/independent")
+        isFull = true
+        const error = yield* Effect.flip(trace.give(key, [1], "/independent"))
+        assert.strictEqual(error._tag, "StoreError")
+        assert.include(error.message, "no space")
+        yield* Effect.flip(trace.takeBack(key, [1], "/independent"))
+        isFull = false
+        yield* trace.give(key, [2], "/independent")
+        return trace.run.file
+      })).pipe(patched(["writeSync"], (_, original) => (descriptor, bytes, ...rest) => {
+        if (!isFull) return original(descriptor, bytes, ...rest)
+        // A part of it still fits.
+        if (bytes.length > 20) return original(descriptor, bytes.subarray(0, 20))
+        throw Object.assign(new Error("no space"), { code: "ENOSPC" })
+      }))
+      const entries = yield* Stream.runCollect(Trace.read(file))
+      assert.deepStrictEqual(
+        entries.map((entry) => "positions" in entry ? [entry.type, entry.positions[0]] : [entry.type]),
+        [["run"], ["given", 0], ["given", 1], ["returned", 1], ["given", 2], ["end"]]
+      )
+    }))
+
+  it.effect("that can no longer be written keeps a bounded part, and never says that it has the positions of a place", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const key = new Key.Key(yield* Identity.make({ model: "m" }), "p".repeat(1000), [])
+      const recorder = new Recorder(root, "run", "run", 0)
+      let thrown = 0
+      yield* Effect.sync(() => {
+        for (let position = 0; position < 40_000; position++) {
+          try {
+            recorder.ask(key, position)
+          } catch {
+            thrown++
+          }
+        }
+        assert.throws(() => recorder.give("given", key, [0], "/independent"), "no space")
+      }).pipe(patched(["writeSync"], () => () => {
+        throw Object.assign(new Error("no space"), { code: "ENOSPC" })
+      }))
+      assert.strictEqual(thrown, 1)
+      assert.throws(() => recorder.give("given", key, [0], "/independent"), "no space")
+    }))
+
+  it.effect("holds no file and no listener open, however many there are", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const opened = () => Fs.readdirSync("/dev/fd").length
+      const [files, listeners] = [opened(), process.listenerCount("exit")]
+      yield* Effect.scoped(Effect.gen(function*() {
+        const key = new Key.Key(yield* Identity.make({ model: "m" }), "p", [])
+        const traces = yield* Effect.replicateEffect(Trace.make({ directory: root }), 50)
+        for (const trace of traces) {
+          yield* trace.give(key, [0], "/independent")
+          yield* trace.ask(key, 1)
+        }
+        assert.isAtMost(opened(), files + 5)
+        assert.isAtMost(process.listenerCount("exit"), listeners + 1)
+      }))
+      assert.strictEqual(process.listenerCount("exit"), listeners)
+      const all = yield* Trace.list(root)
+      assert.strictEqual(all.length, 50)
+      for (const { file } of all) {
+        assert.strictEqual((yield* Stream.runCollect(Trace.read(file))).length, 4)
+      }
     }))
 
   it.effect("by LLM_CACHE_TRACE is beside the cache, leaves the program its own Events, and is listed", () =>
@@ -496,8 +596,22 @@ describe("A trace", () => {
         yield* trace.suspend
         return trace.run.file
       }))
-      assert.strictEqual((yield* read(file)).length, 3)
+      assert.deepStrictEqual((yield* read(file)).slice(3), ["pause"])
       assert.isUndefined((yield* Trace.receipt(file)).exit)
+    }))
+
+  it.effect("knows whether its process still runs", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const { run: { file } } = yield* Trace.make({ directory: root })
+      const [begun] = yield* Stream.runCollect(Trace.read(file))
+      assert.isTrue(begun?.type === "run" && Trace.isRunning(begun))
+      assert.isFalse(begun?.type === "run" && Trace.isRunning({ ...begun, pid: 2 ** 30 }))
+      // The number was used again, or is that of a process on another machine.
+      if (process.platform === "linux") {
+        assert.isFalse(begun?.type === "run" && Trace.isRunning({ ...begun, birth: "1" }))
+      }
+      assert.isFalse(begun?.type === "run" && Trace.isRunning({ ...begun, host: "other" }))
     }))
 
   it("is beside a directory or a file, or in the user's state", () => {

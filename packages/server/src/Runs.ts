@@ -16,11 +16,11 @@ import * as Independent from "@llm-cache/core/Independent"
 import type { Key } from "@llm-cache/core/Key"
 import type { Model } from "@llm-cache/core/Model"
 import * as Repeatable from "@llm-cache/core/Repeatable"
-import type { Entry } from "@llm-cache/core/Sample"
+import type { Entry, Sample } from "@llm-cache/core/Sample"
 import type { SampleError, StoreError } from "@llm-cache/core/SampleError"
-import type { Store } from "@llm-cache/core/SampleStore"
 import * as Trace from "@llm-cache/core/Trace"
 import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -28,6 +28,8 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { type History, historyOf, keyName } from "./internal/history.ts"
+import { Races } from "./internal/races.ts"
+import { CurrentReplication } from "./internal/replication.ts"
 import * as Place from "./Place.ts"
 
 /**
@@ -39,8 +41,6 @@ import * as Place from "./Place.ts"
 export interface Options {
   /** The cache beneath the readers of all runs. */
   readonly model: Model
-  /** The store of the cache. */
-  readonly store: Store
   /** Where traces are written, see `Trace`. `false` for none. */
   readonly trace: Pick<Trace.Options, "directory"> | false
   /**
@@ -66,8 +66,26 @@ export interface Run {
   readonly trace: Trace.Trace["Service"] | undefined
   /** The events of its draws. */
   readonly events: Events.Events["Service"]
+  /** Its requests in flight, which may race. */
+  readonly races: Races
   /** The model of a place with `independent`, which goes on behind the draws of a server before. */
   readonly model: (place: Place.Place, key: Key) => Effect.Effect<Model, SampleError>
+}
+
+/**
+ * Another server has the run. Two servers would give the same draws.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunInUse extends Data.TaggedError("RunInUse")<{
+  readonly name: string
+  /** The process of the other server. */
+  readonly pid: number
+}> {
+  override get message(): string {
+    return `the run \`${this.name}\` goes on in the server of process ${this.pid}: ask that one, or name another run`
+  }
 }
 
 /**
@@ -77,8 +95,11 @@ export interface Run {
  * @since 0.1.0
  */
 export interface Runs {
-  /** The run of this name. Begins it if there is none, or goes on with the run of a server before. */
-  readonly use: (name: string) => Effect.Effect<Run, StoreError>
+  /**
+   * The run of this name. Begins it if there is none, or goes on with the run of a server before. It fails if another server
+   * with the same traces goes on with it.
+   */
+  readonly use: (name: string) => Effect.Effect<Run, StoreError | RunInUse>
   /** The run of this name, unless it has yet to begin. */
   readonly get: (name: string) => Effect.Effect<Run | undefined>
   /** The runs that go on, in the order in which they began. */
@@ -102,7 +123,7 @@ interface OpenRun extends Run {
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
-  { idle = Duration.hours(24), model, store, trace }: Options
+  { idle = Duration.hours(24), model, trace }: Options
 ): Effect.fn.Return<Runs, never, Scope.Scope> {
   const runs = new Map<string, OpenRun>()
   const opening = Semaphore.makeUnsafe(1)
@@ -116,33 +137,46 @@ export const make = Effect.fnUntraced(function*(
     return { receipt: receipt && { ...receipt, exit } }
   })
 
-  yield* Effect.addFinalizer(() =>
-    Effect.forEach(
-      [...runs.values()],
-      (run) => Effect.andThen(run.trace?.suspend ?? Effect.void, Scope.close(run.scope, Exit.void)),
-      { discard: true }
-    )
-  )
+  const pause = (run: Pick<OpenRun, "trace" | "scope">) =>
+    Effect.andThen(run.trace?.suspend ?? Effect.void, Scope.close(run.scope, Exit.void))
 
-  const open = Effect.fnUntraced(function*(name: string): Effect.fn.Return<OpenRun, StoreError> {
+  yield* Effect.addFinalizer(() => Effect.forEach([...runs.values()], pause, { discard: true }))
+
+  // The run of its name, unless a server has it whose trace is not among the known ones.
+  const begin = Effect.fnUntraced(function*(name: string, directory: string | undefined, scope: Scope.Scope) {
+    const before = yield* Trace.list(directory, name)
+    const { history, runningIn } = yield* historyOf(before, name)
+    if (runningIn !== undefined) return yield* new RunInUse({ name, pid: runningIn })
+    const written = yield* Scope.provide(Trace.make({ directory, name }), scope)
+    // Each server looks again when its own trace is there, so that one of two sees the other.
+    const known = new Set([...before, written.run].map(({ id }) => id))
+    const since = (yield* Trace.list(directory, name)).filter(({ id }) => !known.has(id))
+    const other = since.length === 0 ? undefined : (yield* historyOf(since, name)).runningIn
+    if (other === undefined) return { history, written }
+    yield* written.suspend
+    return yield* new RunInUse({ name, pid: other })
+  })
+
+  const open = Effect.fnUntraced(function*(name: string): Effect.fn.Return<OpenRun, StoreError | RunInUse> {
     const known = runs.get(name)
     if (known !== undefined) return known
-    const history: History = trace === false ? new Map() : yield* historyOf(trace.directory, name)
-    const now = yield* Clock.currentTimeMillis
     const scope = yield* Scope.make()
+    const begun = trace === false ? undefined : yield* Effect.tapError(
+      begin(name, trace.directory, scope),
+      () => Scope.close(scope, Exit.void)
+    )
+    const now = yield* Clock.currentTimeMillis
     const events = yield* Effect.provideService(Events.make, Events.Events, outer)
-    const written = trace === false
-      ? undefined
-      : yield* Scope.provide(Trace.make({ directory: trace.directory, name }), scope)
-    if (written !== undefined) yield* Scope.provide(events.listen(written.listener), scope)
+    if (begun !== undefined) yield* Scope.provide(events.listen(begun.written.listener), scope)
     const run: OpenRun = {
       name,
       startedAt: now,
       lastUsedAt: now,
-      trace: written,
+      trace: begun?.written,
       events,
+      races: new Races(),
       scope,
-      model: yield* makeModels(model, store, history, scope)
+      model: yield* makeModels(model, begun?.history ?? new Map(), scope)
     }
     runs.set(name, run)
     return run
@@ -177,7 +211,6 @@ export const make = Effect.fnUntraced(function*(
 /** The reader of a run, and its attempts, which begin with their first draw. */
 const makeModels = Effect.fnUntraced(function*(
   model: Model,
-  store: Store,
   history: History,
   scope: Scope.Scope
 ) {
@@ -193,6 +226,13 @@ const makeModels = Effect.fnUntraced(function*(
     return attempt
   })
 
+  // As the reader drew it, which passes over samples that are excluded.
+  const recorded = (key: Key, at: number): Effect.Effect<Sample | undefined, SampleError> =>
+    Effect.provideService(model.draw(key, at, 1), CurrentReplication, true).pipe(
+      Effect.map(([sample]) => sample),
+      Effect.catchTag("ReplicationCacheMiss", () => Effect.undefined)
+    )
+
   // Tells the reader and the attempts of a key what they had handed out before the server restarted.
   const resume = Effect.fnUntraced(function*(key: Key): Effect.fn.Return<void, SampleError> {
     const places = history.get(keyName(key))
@@ -201,7 +241,7 @@ const makeModels = Effect.fnUntraced(function*(
       const entries: Array<Entry> = []
       const isAttempt = place !== readerPlace
       for (const [position, at] of positions.entries()) {
-        const sample = isAttempt ? yield* store.get(key, at) : undefined
+        const sample = isAttempt ? yield* recorded(key, at) : undefined
         if (!isAttempt || sample !== undefined) {
           entries.push({ position, drawn: { text: "", metadata: {}, ...sample, origins: [at] } })
         }

@@ -69,10 +69,11 @@ import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import { makeBypass } from "./internal/bypass.ts"
-import { CurrentReplication, unknownFailure } from "./internal/complete.ts"
+import { unknownFailure } from "./internal/complete.ts"
 import { makeDispatch, vendorOf } from "./internal/dispatch.ts"
 import { failureResponse } from "./internal/failure.ts"
 import { isLoopback } from "./internal/guard.ts"
+import { CurrentReplication } from "./internal/replication.ts"
 import { makeShortcut } from "./internal/shortcut.ts"
 import { makeSource } from "./internal/source.ts"
 import * as Runs from "./Runs.ts"
@@ -211,7 +212,9 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
   const idle = yield* durationOf("runIdle", options.runIdle ?? "24 hours")
   const store = yield* SampleStore
   const routes = yield* Upstream.makeRoutes(options.upstreams ?? [], aliases)
-  const source = yield* makeSource({ routes, timeout, retry: options.retry })
+  // An excluded sample is followed by another one.
+  const isLive = !excludeFinishReasons?.length
+  const source = yield* makeSource({ routes, timeout, retry: options.retry, isLive })
   const replicating = yield* Persistent.make(source, store, {
     replication: true,
     excludeFinishReasons,
@@ -227,7 +230,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
     }),
     replicating
   )
-  const runs = yield* Runs.make({ model, store, trace, idle })
+  const runs = yield* Runs.make({ model, trace, idle })
   const guard = {
     hosts: new Set(allowHosts.map((host) => host.toLowerCase())),
     token: token && Redacted.value(token)

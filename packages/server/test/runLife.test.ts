@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Key, LlmModel, MemoryStore, Trace } from "@llm-cache/core"
+import { Key, LlmModel, Trace } from "@llm-cache/core"
 import { Place, Runs } from "@llm-cache/server"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -18,7 +18,7 @@ describe("a run with long traces", () => {
         yield* Effect.forEach(Array.from({ length: 5000 }, (_, i) => i), (i) => trace.give(key, [i], "/independent"))
         yield* trace.suspend
       }))
-      const runs = yield* Runs.make({ model, store: yield* MemoryStore.make, trace: { directory } })
+      const runs = yield* Runs.make({ model, trace: { directory } })
       const [one, other] = yield* Effect.all([runs.use("a"), runs.use("a")], { concurrency: 2 })
       assert.strictEqual(one, other)
       assert.strictEqual((yield* Trace.list(directory)).length, 2)
@@ -29,8 +29,7 @@ describe("a run without requests", () => {
   it.effect("ends after its time, and each request begins the time anew", () =>
     Effect.gen(function*() {
       const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
-      const store = yield* MemoryStore.make
-      const runs = yield* Runs.make({ model, store, trace: false, idle: Duration.hours(1) })
+      const runs = yield* Runs.make({ model, trace: false, idle: Duration.hours(1) })
       yield* runs.use("a")
       yield* TestClock.adjust("59 minutes")
       yield* runs.use("a")

@@ -43,7 +43,8 @@ export const command = Command.make(
       trace: { directory: Trace.directoryOf(input.cache) }
     })
     const name = yield* freshName(Path.basename(file))
-    const run = yield* runs.use(name)
+    // Nobody else knows the name.
+    const run = yield* Effect.catchTag(runs.use(name), "RunInUse", Effect.die)
     const trace = run.trace!
     const { code, problem } = yield* runProgram(
       file,

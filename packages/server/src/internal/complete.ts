@@ -3,7 +3,6 @@ import * as Identity from "@llm-cache/core/Identity"
 import { Key } from "@llm-cache/core/Key"
 import type { Model } from "@llm-cache/core/Model"
 import type { SampleError } from "@llm-cache/core/SampleError"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,12 +13,13 @@ import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
 import type { Answered, Call, Protocol, StreamEvent } from "../Protocol.ts"
-import { placeName, type Runs } from "../Runs.ts"
+import { placeName, type RunInUse, type Runs } from "../Runs.ts"
 import { type BadBody, readBody } from "./body.ts"
 import { Delivery } from "./delivery.ts"
 import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
 import { passedQuery } from "./guard.ts"
 import { objectOf } from "./json.ts"
+import { CurrentReplication } from "./replication.ts"
 import { CurrentCall } from "./source.ts"
 
 export interface Completion {
@@ -32,11 +32,6 @@ export interface Completion {
   readonly incoming: Http.IncomingMessage
   readonly response: Http.ServerResponse
 }
-
-/** Whether a draw may not ask an upstream. */
-export const CurrentReplication = Context.Reference<boolean>("@llm-cache/server/CurrentReplication", {
-  defaultValue: () => false
-})
 
 /** Answers a request for samples. */
 export const complete = (completion: Completion): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
@@ -67,7 +62,7 @@ interface Prepared {
 const prepare = Effect.fnUntraced(function*(
   { headers, incoming, model, place, protocol, response, runs }: Completion,
   call: Call
-): Effect.fn.Return<Prepared, SampleError | BadBody> {
+): Effect.fn.Return<Prepared, SampleError | BadBody | RunInUse> {
   const { parameters, prompt, temperature } = call.form
   const identity = yield* Identity.make({ model: call.model, temperature, parameters })
   const key = new Key(identity, prompt, place.forks)
@@ -77,6 +72,7 @@ const prepare = Effect.fnUntraced(function*(
     key,
     n: call.n,
     trace: run?.trace,
+    racer: place.independent ? run?.races.begin(key) : undefined,
     place: place.independent ? placeName(place) : undefined
   })
   delivery.watch(response)
@@ -109,7 +105,7 @@ export const cacheHeaders = (cacheStatus: string, positions: ReadonlyArray<numbe
 const prepareParts = Effect.fnUntraced(function*(
   completion: Completion,
   calls: ReadonlyArray<Call>
-): Effect.fn.Return<Prepared, SampleError | BadBody> {
+): Effect.fn.Return<Prepared, SampleError | BadBody | RunInUse> {
   const byPrompt = Map.groupBy(calls, ({ form }) => form.prompt)
   const prepared = yield* Effect.forEach(
     byPrompt.values(),
@@ -188,7 +184,9 @@ const stream = Effect.fnUntraced(function*(
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, SampleError> {
   const queue = yield* Queue.unbounded<Message>()
   const textOf = writer(protocol)
-  const drawn = Effect.exit(prepared.draw((events) => Queue.offerUnsafe(queue, { _tag: "Pieces", events })))
+  const onPieces = (events: ReadonlyArray<StreamEvent>) => Queue.offerUnsafe(queue, { _tag: "Pieces", events })
+  // The pieces of one sample among several would be those of the first choice.
+  const drawn = Effect.exit(prepared.draw(call.n === 1 ? onPieces : undefined))
   // It ends with the fiber that writes the response, which ends when the client goes away.
   yield* Effect.forkChild(Effect.map(drawn, (exit) => Queue.offerUnsafe(queue, { _tag: "Done", exit })))
   const next = Effect.timeoutOption(Queue.take(queue), keepAlive)

@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Http from "node:http"
 import type { Answered } from "../Protocol.ts"
+import type { Racer } from "./races.ts"
 
 interface Options {
   readonly model: Model
@@ -19,6 +20,8 @@ interface Options {
   readonly trace: Trace["Service"] | undefined
   /** The layers of the run that draws, if its readers have a state. */
   readonly place: string | undefined
+  /** The other requests of the run, if its readers have a state. */
+  readonly racer: Racer | undefined
 }
 
 /** The samples of one response: drawn, noted in the trace, and given back if the client goes away before it has them. */
@@ -26,7 +29,10 @@ export class Delivery {
   readonly #options: Options
   readonly #model: Model
   readonly #drawn: Array<Drawn> = []
+  /** Where the samples are in the cache. */
   readonly positions: Array<number> = []
+  /** Where they are in the sequence of the run's reader, which passes over samples that are excluded. */
+  readonly #taken: Array<number> = []
   #isGiven = false
   /** The position that a request in flight is to fill. */
   asked: number | undefined
@@ -67,7 +73,8 @@ export class Delivery {
           Effect.provideService(drawn, Events.Events, this.#listenTo(events ?? (yield* Events.make)))
         )
         this.#isGiven = true
-        yield* trace?.give(key, this.positions, place) ?? Effect.void
+        // Without the note, a next server would give them again.
+        yield* Effect.onError(trace?.give(key, this.#taken, place) ?? Effect.void, () => this.giveBack)
         return { samples, positions: this.positions, promptHash: key.promptHash }
       })
     )
@@ -76,6 +83,8 @@ export class Delivery {
   /** Gives the samples back if the response is not written to its end. */
   watch(response: Http.ServerResponse): void {
     const onClose = () => {
+      // Requests that arrived with this one were sent before its answer.
+      if (this.#options.racer !== undefined) setImmediate(this.#options.racer.end)
       if (!response.writableFinished) Effect.runFork(this.giveBack)
     }
     if (response.closed) onClose()
@@ -92,7 +101,7 @@ export class Delivery {
         ? Effect.void
         : Effect.andThen(
           model.giveBack(key, this.#drawn),
-          trace?.takeBack(key, this.positions, place) ?? Effect.void
+          Effect.ignore(trace?.takeBack(key, this.#taken, place) ?? Effect.void)
         )
     })
   }
@@ -109,7 +118,8 @@ export class Delivery {
     for (const [i, sample] of drawn.entries()) {
       if (this.#drawn.length === n) break
       this.#drawn.push(sample)
-      this.positions.push(sample.origins[0] ?? position + i)
+      this.positions.push(sample.origins.at(-1) ?? position + i)
+      this.#taken.push(sample.origins[0] ?? position + i)
     }
     return drawn
   }
@@ -124,6 +134,12 @@ export class Delivery {
         else if (event._tag === "Hit") {
           this.#found.add(event.position)
           if (event.waited) this.#hasWaited = true
+        }
+        // Races of requests are more than those of draws.
+        if (event._tag === "Raced") return
+        const isDrawn = (event._tag === "Hit" || event._tag === "Miss") && event.store !== "Repeatable"
+        if (isDrawn && this.#options.racer?.draw()) {
+          outer.publish({ _tag: "Raced", key: event.key, position: event.position })
         }
         outer.publish(event)
       }

@@ -2,6 +2,7 @@ import type { SampleError } from "@llm-cache/core/SampleError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { BadPlace } from "../Place.ts"
 import type { BadRequest, Failure, Protocol } from "../Protocol.ts"
+import type { RunInUse } from "../Runs.ts"
 import type { BadBody } from "./body.ts"
 import { type UpstreamAnswer, upstreamAnswerOf } from "./upstreamAnswer.ts"
 
@@ -16,7 +17,7 @@ export interface ToldFailure extends Failure {
 const notAgain = { "x-should-retry": "false" }
 
 /** The status and the words for an error. */
-export const toFailure = (error: SampleError | BadRequest | BadPlace | BadBody): ToldFailure => {
+export const toFailure = (error: SampleError | BadRequest | BadPlace | BadBody | RunInUse): ToldFailure => {
   switch (error._tag) {
     case "BadBody":
       return { status: error.status, message: error.message }
@@ -25,6 +26,8 @@ export const toFailure = (error: SampleError | BadRequest | BadPlace | BadBody):
     case "BadRequest":
     case "InvalidInput":
       return { status: 400, message: error.message }
+    case "RunInUse":
+      return { status: 409, message: error.message, code: "run_in_use", headers: notAgain }
     case "ReplicationCacheMiss":
       return { status: 404, message: error.message, code: "replication_cache_miss", headers: notAgain }
     case "StoreError":

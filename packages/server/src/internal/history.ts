@@ -10,30 +10,40 @@ export const keyName = (
   { identity, path, promptHash }: Trace.TracedKey
 ): string => JSON.stringify([identity.id, promptHash, path])
 
-/** The draws of a run in earlier servers, from its traces since the last one with an end. */
+/** What traces tell about a run. */
+export interface Traced {
+  /** The draws in earlier servers, since the last trace with an end. */
+  readonly history: History
+  /** The process of a server that goes on with the run. */
+  readonly runningIn: number | undefined
+}
+
+/** Reads the traces that may be those of a run. */
 export const historyOf = Effect.fnUntraced(function*(
-  directory: string | undefined,
+  files: ReadonlyArray<Trace.Run>,
   name: string
-): Effect.fn.Return<History, StoreError> {
+): Effect.fn.Return<Traced, StoreError> {
   const traces: Array<ReadonlyArray<Trace.Entry>> = []
-  for (const { file } of (yield* Trace.list(directory, name)).toReversed()) {
+  let runningIn: number | undefined
+  for (const { file } of files.toReversed()) {
     const entries: Array<Trace.Entry> = []
-    let isOfRun = false
-    let hasEnded = false
+    let run: Extract<Trace.Entry, { readonly type: "run" }> | undefined
+    let last: Trace.Entry["type"] | undefined
     yield* Stream.runForEachWhile(Trace.read(file), (entry) =>
       Effect.sync(() => {
-        if (entry.type === "run") isOfRun = entry.name === name
+        if (entry.type === "run") run = entry.name === name ? entry : undefined
         else if (entry.type === "given" || entry.type === "returned") entries.push(entry)
-        else if (entry.type === "end") hasEnded = true
-        return isOfRun
+        last = entry.type
+        return run !== undefined
       }))
-    if (!isOfRun) continue
-    if (hasEnded) break
+    if (run === undefined) continue
+    if (last === "end") break
+    if (last !== "pause" && Trace.isRunning(run)) runningIn = run.pid
     traces.unshift(entries)
   }
   const history: History = new Map()
   for (const entry of traces.flat()) add(history, entry)
-  return history
+  return { history, runningIn }
 })
 
 const add = (history: History, entry: Trace.Entry): void => {

@@ -33,11 +33,13 @@ export interface Options {
   readonly routes: (model: string, api: Api) => Route | undefined
   readonly timeout: Duration.Duration
   readonly retry: Schedule.Schedule<unknown, ProviderError> | undefined
+  /** Whether a sample that is requested for a draw is surely its result, so that clients may see it before. */
+  readonly isLive: boolean
 }
 
 /** A model that serves every identity: it asks the upstream that the client's request leads to. */
 export const makeSource = Effect.fnUntraced(function*(
-  { retry: schedule, routes, timeout }: Options
+  { isLive, retry: schedule, routes, timeout }: Options
 ): Effect.fn.Return<LlmModel.Model, InvalidInput, HttpClient.HttpClient> {
   const client = yield* HttpClient.HttpClient
   const retry = Retry.make(schedule)
@@ -58,7 +60,8 @@ export const makeSource = Effect.fnUntraced(function*(
       uniqueResponseIds: upstream.uniqueResponseIds,
       generate: ({ n, onRetry }) =>
         Effect.flatMap(CurrentCall, (current) => {
-          const send = sendRequest(client, { route: { model, upstream }, current: current!, n, timeout })
+          const call = isLive ? current! : { ...current!, onPieces: undefined }
+          const send = sendRequest(client, { route: { model, upstream }, current: call, n, timeout })
           return retry(
             Effect.mapError(
               turnOf(upstream).withPermits(1)(send),

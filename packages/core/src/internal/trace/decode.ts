@@ -51,7 +51,14 @@ export class Decoder {
     switch (fields["t"]) {
       case "run":
         tables.start = number(fields["at"])
-        return { type: "run", at: tables.start, name: text(fields["name"]), pid: number(fields["pid"]) }
+        return {
+          type: "run",
+          at: tables.start,
+          name: text(fields["name"]),
+          pid: number(fields["pid"]),
+          host: text(fields["host"]),
+          birth: text(fields["birth"])
+        }
       case "store":
         tables.stores[number(fields["store"])] = text(fields["id"])
         return undefined
@@ -77,6 +84,8 @@ export class Decoder {
       case "cut":
         counter.cut()
         return { type: "cut", at }
+      case "pause":
+        return { type: "pause", at }
       case "end":
         counter.end(number(fields["exit"]))
         return { type: "end", at, exit: number(fields["exit"]) }

@@ -68,6 +68,7 @@ export const toEvent = (entry: Entry): Event | undefined => {
     case "bypass":
     case "prompt":
     case "cut":
+    case "pause":
     case "end":
       return undefined
   }

@@ -179,6 +179,7 @@ export class LineIndex implements TraceIndex {
       case "ask":
       case "bypass":
       case "refused":
+      case "pause":
       case "cut":
       case "end":
     }

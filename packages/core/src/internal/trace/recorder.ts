@@ -2,6 +2,7 @@ import type { Event, Hit, Miss, RequestDone, Stored } from "../../Events.ts"
 import type { Key } from "../../Key.ts"
 import type { Metadata } from "../../Sample.ts"
 import type { Receipt } from "../../Trace.ts"
+import { newLogOwner } from "../directory/logOwner.ts"
 import { failureType } from "../events/failureType.ts"
 import { KeyMap } from "../model/keyMap.ts"
 import { summaryPath, writeSummary } from "./folders.ts"
@@ -34,13 +35,16 @@ export class Recorder {
   #lastStore: string | undefined
   #lastStoreNumber = 0
   #isCut = false
+  /** Keys that came after the cut. */
+  readonly #untoldKeys = new Set<number>()
   #summarized = 0
 
   constructor(folder: string, file: string, name: string, start: number, most = limit) {
     this.#start = start
     this.#limit = most
     this.#file = new TraceFile(folder, file, (bytes) => this.#summarize(bytes))
-    this.#write(JSON.stringify({ t: "run", version: 1, name, at: start, pid: process.pid }))
+    const { birth, host, pid } = newLogOwner()
+    this.#write(JSON.stringify({ t: "run", version: 1, name, at: start, host, pid, birth }))
     this.#file.flush()
   }
 
@@ -111,11 +115,21 @@ export class Recorder {
     this.#line("ask", this.#keyOf(key), `,"n":${n}`)
   }
 
-  /** Notes positions that a client is given, or that it did not get. With a place they are in the file at once. */
+  /**
+   * Notes positions that a client is given, or that it did not get. With a place they are the memory of a run: they are in the
+   * file at once, also beyond its limit, or it throws.
+   */
   give(type: "given" | "returned", key: Key, positions: ReadonlyArray<number>, place: string | undefined): void {
-    const of = place === undefined ? "" : `,"place":${JSON.stringify(place)}`
-    this.#line(type, this.#keyOf(key), `,"positions":${JSON.stringify(positions)}${of}`)
-    if (place !== undefined) this.#file.flush()
+    const number = this.#keyOf(key)
+    const fields = `,"key":${number},"positions":${JSON.stringify(positions)}`
+    if (place === undefined) return void this.#write(`{"t":"${type}","ms":${this.#now()}${fields}}`)
+    try {
+      if (this.#untoldKeys.delete(number)) this.#tellKey(number, key, true)
+      const line = `{"t":"${type}","ms":${this.#now()}${fields},"place":${JSON.stringify(place)}}`
+      if (!this.#write(line)) this.#file.append(line)
+    } finally {
+      this.#file.flushOrThrow()
+    }
   }
 
   bypass(method: string, path: string, status: number): void {
@@ -125,6 +139,7 @@ export class Recorder {
 
   /** Closes the file of a run that goes on later. */
   suspend(): void {
+    this.#file.append(`{"t":"pause","ms":${this.#now()}}`)
     this.#summarized = 0
     this.#file.close()
   }
@@ -190,14 +205,17 @@ export class Recorder {
     if (!this.#isCut) this.#write(`{"t":"${type}","ms":${this.#now()},"key":${key}${fields}}`)
   }
 
-  #write(line: string): void {
-    if (this.#isCut) return
+  /** Returns whether the file has room for the line. */
+  #write(line: string): boolean {
+    if (this.#isCut) return false
     if (this.#file.size + line.length > this.#limit) {
       this.#isCut = true
       this.#counter.cut()
-      return this.#file.append(`{"t":"cut","ms":${this.#now()}}`)
+      this.#file.append(`{"t":"cut","ms":${this.#now()}}`)
+      return false
     }
     this.#file.append(line)
+    return true
   }
 
   #now(): number {
@@ -210,12 +228,20 @@ export class Recorder {
     let number = this.#keys.get(key)
     if (number !== undefined) return number
     this.#keys.set(key, number = this.#keyCount++)
-    let identity = this.#identities.get(key.identity.id)
-    const isNew = identity === undefined
-    if (identity === undefined) this.#identities.set(key.identity.id, identity = this.#identities.size)
-    const id = isNew ? { id: key.identity.id } : undefined
-    this.#write(JSON.stringify({ t: "key", key: number, identity, ...id, hash: key.promptHash, fork: key.path }))
+    if (!this.#tellKey(number, key)) this.#untoldKeys.add(number)
     return number
+  }
+
+  /** Returns whether the file has the line. */
+  #tellKey(number: number, { identity: { id }, path, promptHash }: Key, isBeyondLimit = false): boolean {
+    const known = this.#identities.get(id)
+    const identity = known ?? this.#identities.size
+    const isNew = known === undefined ? { id } : undefined
+    const line = JSON.stringify({ t: "key", key: number, identity, ...isNew, hash: promptHash, fork: path })
+    if (isBeyondLimit) this.#file.append(line)
+    else if (!this.#write(line)) return false
+    this.#identities.set(id, identity)
+    return true
   }
 
   #storeOf(name: string): number {

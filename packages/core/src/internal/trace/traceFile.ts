@@ -4,60 +4,85 @@ import { Fs, Path } from "../node.ts"
 const bufferSize = 64 * 1024
 const delay = 200
 
-/** A file of lines that are written some at a time, in the background and when the process ends. */
+/** How many bytes wait at most for a disk that is full. */
+const mostUnwritten = 1024 * 1024
+
+/** Files with lines that wait. The process ends with one listener, however many traces it writes. */
+const waiting = new Set<TraceFile>()
+const writeAll = (): void => waiting.forEach((file) => file.close())
+
+/**
+ * A file of lines that are written some at a time, in the background and when the process ends. It has no descriptor between
+ * writes: a server has thousands of runs.
+ */
 export class TraceFile {
   readonly path: string
-  readonly #descriptor: number
   readonly #onFlush: (bytes: number) => void
   #lines = ""
+  /** The bytes that a failed write left. */
+  #unwritten = Buffer.alloc(0)
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
-  #failure: unknown
-  readonly #onExit = (): void => this.close()
+  #failure: Error | undefined
 
-  /** Opens a new file that no other run has. `onFlush` runs when the file has so many bytes. */
+  /** Makes a new file that no other run has. `onFlush` runs when the file has so many bytes. */
   constructor(folder: string, name: string, onFlush: (bytes: number) => void) {
-    const [path, descriptor] = openNew(folder, name)
-    this.path = path
-    this.#descriptor = descriptor
+    this.path = makeNew(folder, name)
     this.#onFlush = onFlush
-    process.once("exit", this.#onExit)
   }
 
   /** The size of the file with the lines that wait. */
   get size(): number {
-    return this.#bytes + this.#lines.length
+    return this.#bytes + this.#unwritten.length + this.#lines.length
   }
 
-  /** Appends a line. After a failed write it throws once, and then drops all lines. */
+  /** Appends a line. If the disk takes no more for long, it throws once, and then drops all lines. */
   append(line: string): void {
     if (this.#isClosed) return
-    if (this.#failure !== undefined) {
-      const cause = this.#failure
-      this.#end()
-      throw new Error(`The trace ${this.path} cannot be written, and ends here`, { cause })
-    }
     this.#lines += `${line}\n`
     if (this.#lines.length > bufferSize) this.flush()
+    if (this.#unwritten.length > mostUnwritten) {
+      this.#end()
+      throw this.#error()
+    }
+    if (this.#lines === "" || this.#timer !== undefined) return
     // Real time, also in a program with another clock. A program does not wait for it to end.
     // @effect-diagnostics-next-line globalTimers:off
-    else this.#timer ??= setTimeout(() => this.flush(), delay).unref()
+    this.#timer = setTimeout(() => this.flush(), delay).unref()
+    if (waiting.size === 0) process.once("exit", writeAll)
+    waiting.add(this)
   }
 
+  /** Writes the lines that wait. Lines that cannot be written wait for the next time. */
   flush(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    if (this.#isClosed || this.#failure !== undefined || this.#lines === "") return
-    const bytes = Buffer.from(this.#lines)
+    this.#rest()
+    if (this.#isClosed || (this.#lines === "" && this.#unwritten.length === 0)) return
+    let bytes = Buffer.concat([this.#unwritten, Buffer.from(this.#lines)])
     this.#lines = ""
     try {
-      for (let done = 0; done < bytes.length;) done += Fs.writeSync(this.#descriptor, bytes, done)
-      this.#bytes += bytes.length
+      const descriptor = Fs.openSync(this.path, Fs.constants.O_WRONLY | Fs.constants.O_APPEND)
+      try {
+        while (bytes.length > 0) {
+          const written = Fs.writeSync(descriptor, bytes)
+          this.#bytes += written
+          bytes = bytes.subarray(written)
+        }
+      } finally {
+        Fs.closeSync(descriptor)
+      }
+      this.#failure = undefined
       this.#onFlush(this.#bytes)
     } catch (cause) {
-      this.#failure = cause
+      this.#failure = cause as Error
     }
+    this.#unwritten = bytes
+  }
+
+  /** Writes the lines that wait, or throws. */
+  flushOrThrow(): void {
+    this.flush()
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   close(): void {
@@ -66,24 +91,29 @@ export class TraceFile {
   }
 
   #end(): void {
-    if (this.#isClosed) return
     this.#isClosed = true
+    this.#unwritten = Buffer.alloc(0)
+    this.#rest()
+  }
+
+  #rest(): void {
     clearTimeout(this.#timer)
-    process.off("exit", this.#onExit)
-    try {
-      Fs.closeSync(this.#descriptor)
-    } catch {
-      // The lines are written.
-    }
+    this.#timer = undefined
+    if (waiting.delete(this) && waiting.size === 0) process.off("exit", writeAll)
+  }
+
+  #error(): Error {
+    return new Error(`The trace ${this.path} cannot be written, and ends here`, { cause: this.#failure })
   }
 }
 
-const openNew = (folder: string, name: string): readonly [path: string, descriptor: number] => {
+const makeNew = (folder: string, name: string): string => {
   Fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
   for (let i = 1;; i++) {
     const path = Path.join(folder, `${name}${i === 1 ? "" : `-${i}`}.jsonl`)
     try {
-      return [path, Fs.openSync(path, "ax", 0o600)]
+      Fs.closeSync(Fs.openSync(path, "ax", 0o600))
+      return path
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
     }
