@@ -24,18 +24,22 @@ import * as Fork from "@llm-cache/core/Fork"
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import type * as SampleError from "@llm-cache/core/SampleError"
+import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
+import { ResponseIdTracker } from "effect/ai/ResponseIdTracker"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { toAiError } from "./internal/aiErrors.ts"
 import { CurrentAnswer, makeReplayedCodecs, replayedError } from "./internal/currentAnswer.ts"
 import { CurrentRequest, type Prepared } from "./internal/currentRequest.ts"
 import { makeStreams } from "./internal/streams.ts"
 import { inOrderOfCalls } from "./internal/toolResults.ts"
+import { findUndeclaredCall } from "./internal/undeclaredCall.ts"
 import { typedAs, untyped } from "./internal/untyped.ts"
 import * as ModelAnswer from "./ModelAnswer.ts"
 import * as ModelRequest from "./ModelRequest.ts"
@@ -70,11 +74,18 @@ export interface Options {
   readonly whenAbandoned?: "finish" | "abort" | undefined
   /**
    * Whether each call of a tool runs in a fork of its own, named by the id of the call, so that models which tools ask
-   * at once replay.
+   * at once replay. A second call with the same id in one answer has a fork with a number.
    *
    * @default false
    */
   readonly forkTools?: boolean | undefined
+  /**
+   * What the model says of system messages behind the first message. A program that asks for it has the same answer in
+   * replication, where no provider gives one.
+   *
+   * @default unknown, whatever the provider says
+   */
+  readonly supportsSystemMessagesInHistory?: Effect.Effect<boolean> | undefined
 }
 
 /**
@@ -88,7 +99,7 @@ export const make = Effect.fnUntraced(function*(
   model: LlmModel.Model,
   options: Options = {}
 ): Effect.fn.Return<LanguageModel.LanguageModel, never, Scope.Scope> {
-  const { config = [], forkTools = false } = options
+  const { config = [], forkTools = false, supportsSystemMessagesInHistory } = options
   const encode = ModelRequest.makeEncoder()
   const scope = yield* Effect.scope
 
@@ -114,8 +125,10 @@ export const make = Effect.fnUntraced(function*(
       const answer = yield* read(prepared.model, yield* draw(prepared))
       const cell = yield* CurrentAnswer
       if (cell !== undefined) cell.object = answer.object
-      return ModelAnswer.toParts(answer)
-    }).pipe(Effect.mapError((error) => toAiError(method, error)))
+      const parts = ModelAnswer.toParts(answer)
+      const undeclared = findUndeclaredCall(options, "generateText", parts)
+      return undeclared === undefined ? parts : yield* undeclared.error
+    }).pipe(Effect.mapError((error) => AiError.isAiError(error) ? error : toAiError(method, error)))
   }
 
   const streamText = makeStreams({
@@ -127,22 +140,34 @@ export const make = Effect.fnUntraced(function*(
     read
   })
 
-  const made = yield* LanguageModel.make({ generateText, streamText, codecTransformer: makeReplayedCodecs() })
+  const made = yield* LanguageModel.make({
+    generateText,
+    streamText,
+    codecTransformer: makeReplayedCodecs(),
+    supportsSystemMessagesInHistory
+  })
   const inner = untyped(made)
   const prepared = forkTools ? withForkedTools : identity<object>
   return typedAs(made, {
-    generateText: (options) => inner.generateText(prepared(options)),
-    streamText: (options) => inner.streamText(prepared(options)),
+    generateText: (options) => Effect.updateContext(inner.generateText(prepared(options)), withoutTracker),
+    streamText: (options) => Stream.updateContext(inner.streamText(prepared(options)), withoutTracker),
     generateObject: (options) =>
       Effect.suspend(() => {
         const cell: { object?: ModelAnswer.AnswerObject | undefined } = {}
         return inner.generateObject(prepared(options)).pipe(
           Effect.mapError((error) => replayedError(error, cell.object)),
-          Effect.provideService(CurrentAnswer, cell)
+          Effect.provideService(CurrentAnswer, cell),
+          Effect.updateContext(withoutTracker)
         )
       })
   })
 })
+
+// A provider may not know the ids of recorded responses any more. So they are in no tracker, and prompts are sent whole.
+const withoutTracker = (context: Context.Context<never>): Context.Context<never> =>
+  context.mapUnsafe.has(ResponseIdTracker.key)
+    ? Context.omit(ResponseIdTracker)(context as Context.Context<ResponseIdTracker>)
+    : context
 
 const draw = ({ model, request }: Prepared): Effect.Effect<string, SampleError.SampleError> =>
   LlmModel.sampleOne(request.text).pipe(
@@ -186,13 +211,22 @@ const withForkedTools = (
 ): object => {
   const { toolkit } = options
   if (toolkit === undefined) return options
-  return { ...options, toolkit: Effect.isEffect(toolkit) ? Effect.map(toolkit, forking) : forking(toolkit) }
+  return { ...options, toolkit: Effect.map(Effect.isEffect(toolkit) ? toolkit : Effect.succeed(toolkit), forking) }
 }
 
-const forking = ({ handle, tools }: AnyToolkit): AnyToolkit => ({
-  tools,
-  handle: (name, params, id, options) => Fork.fork(handle(name, params, id, options), `tool ${name} ${id}`)
-})
+const forking = ({ handle, tools }: AnyToolkit): AnyToolkit => {
+  // Some servers give two calls of an answer one id.
+  const calls = new Map<string, number>()
+  return {
+    tools,
+    handle: (name, params, id, options) => {
+      const fork = `tool ${name} ${id}`
+      const count = (calls.get(fork) ?? 0) + 1
+      calls.set(fork, count)
+      return Fork.fork(handle(name, params, id, options), count === 1 ? fork : `${fork} ${count}`)
+    }
+  }
+}
 
 /**
  * Provides a `LanguageModel` that answers with samples of the nearest `LlmModel`.

@@ -21,11 +21,14 @@ import type * as SampleError from "@llm-cache/core/SampleError"
 import type * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Response from "effect/ai/Response"
+import { CurrentSpanTransformer } from "effect/ai/Telemetry"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { toAiError, toProviderError } from "./internal/aiErrors.ts"
+import { hasUsage } from "./internal/toldSpan.ts"
 import * as ModelAnswer from "./ModelAnswer.ts"
 
 /**
@@ -52,17 +55,27 @@ export const make = (
     ...options,
     maxBatch: 1,
     generate: ({ prompt }) =>
-      inner.generateText({ prompt }).pipe(
-        Effect.map((response): LlmModel.Generation => ({
+      Effect.gen(function*(): Effect.fn.Return<LlmModel.Generation, AiError.AiError> {
+        const transformer = yield* Effect.serviceOption(CurrentSpanTransformer)
+        let isUsageTraced = false
+        const response = yield* Effect.provideService(
+          inner.generateText({ prompt }),
+          CurrentSpanTransformer,
+          (told) => {
+            isUsageTraced = hasUsage(told.span)
+            if (Option.isSome(transformer)) transformer.value(told)
+          }
+        )
+        return {
           ...ModelAnswer.toGeneration({ of: "whole", parts: response.content.flatMap(countedPart) }),
+          isUsageTraced,
           samples: [{
             text: response.text,
             finishReason: response.finishReason,
             reasoning: response.reasoningText
           }]
-        })),
-        Effect.mapError((error) => toProviderError(options.alias ?? options.model, error))
-      )
+        }
+      }).pipe(Effect.mapError((error) => toProviderError(options.alias ?? options.model, error)))
   })
 
 /** The parts with the tokens, the model and the id. */

@@ -185,9 +185,14 @@ const alike = Effect.fnUntraced(function*<A, E>(
   const bare = yield* run(provider.layer)
   const agrees = (name: string, ours: typeof bare) =>
     assert.deepStrictEqual(ours, bare, `${name} ${JSON.stringify(ours)} for ${JSON.stringify(bare)}`)
-  agrees("cached", yield* run(cached(provider.layer, { store })))
-  if ((yield* samplesOf(store)).length > 0) agrees("replayed", yield* run(replayed(store)))
-  else assert.include(JSON.stringify(bare), "InvalidOutputError")
+  const first = yield* run(cached(provider.layer, { store }))
+  if ((yield* samplesOf(store)).length > 0) {
+    agrees("cached", first)
+    return agrees("replayed", yield* run(replayed(store)))
+  }
+  assert.include(JSON.stringify(first), "InvalidOutputError")
+  // A bare provider says that a tool is unknown before the answer is read.
+  if (!JSON.stringify(bare).includes("ToolNotFoundError")) agrees("cached", first)
 })
 
 const limits = { arbitrary: { runs }, timeout: 30_000 + runs * 50 }

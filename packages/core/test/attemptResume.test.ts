@@ -11,7 +11,7 @@ import {
   type SampleStore
 } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
-import { Data, Duration, Effect, Exit, Fiber, Logger, References, Schedule, Schema } from "effect"
+import { Clock, Data, Duration, Effect, Exit, Fiber, Logger, References, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { makeGate, makeProvider, type Provider, using } from "./support/provider.ts"
 import { count } from "./support/stack.ts"
@@ -122,6 +122,33 @@ describe("A failure of the provider", () => {
       yield* TestClock.adjust("1 seconds")
       assert.strictEqual((yield* Fiber.join(fiber)).value, "4")
       assert.deepStrictEqual(inputs, [limited(7), limited(1)])
+    }))
+
+  it.effect("waits as long as an error of another package says that is a failure of the provider", () =>
+    Effect.gen(function*() {
+      class Busy
+        extends Data.TaggedError("Busy")<{ readonly isProviderFailure: boolean; readonly retryAfter: unknown }>
+      {}
+      const runs: Array<number> = []
+      const errors = [
+        new Busy({ isProviderFailure: true, retryAfter: Duration.seconds(7) }),
+        new Busy({ isProviderFailure: true, retryAfter: "7 seconds" }),
+        new Busy({ isProviderFailure: false, retryAfter: Duration.seconds(7) })
+      ]
+      const { model } = yield* TestModel.make({ script: [] })
+      yield* Effect.gen(function*() {
+        runs.push(yield* Clock.currentTimeMillis)
+        const error = errors[runs.length - 1]
+        if (error !== undefined) return yield* error
+      }).pipe(
+        Attempt.retry({ times: 5 }),
+        Effect.provide(Independent.layer),
+        using(model),
+        silently,
+        Effect.forkChild,
+        Effect.flatMap((fiber) => Effect.andThen(TestClock.adjust("7 seconds"), Fiber.join(fiber)))
+      )
+      assert.deepStrictEqual(runs, [0, 7000, 7000, 7000])
     }))
 
   it.effect("ends the attempts if the provider asks for a longer wait than five minutes", () =>

@@ -244,6 +244,18 @@ describe("Spans", () => {
       })
     }))
 
+  it.effect("leave the tokens out if a span inside the request has them", () =>
+    Effect.gen(function*() {
+      const { spans, tracer } = makeTracer()
+      const model = yield* LlmModel.make({
+        model: "m",
+        generate: () => Effect.succeed({ samples: ["a"], inputTokens: 7, outputTokens: 30, isUsageTraced: true })
+      })
+      const { metadata } = yield* LlmModel.sampleOneWithMetadata("p").pipe(using(model), Effect.withTracer(tracer))
+      assert.deepStrictEqual([metadata.inputTokens, metadata.outputTokens], [7, 30])
+      assert.deepStrictEqual([...spans[0]!.attributes.keys()].filter((name) => name.startsWith("gen_ai.usage")), [])
+    }))
+
   it.effect("exist only inside a tracer or another span", () =>
     Effect.gen(function*() {
       const seen: Array<string | undefined> = []

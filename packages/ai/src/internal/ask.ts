@@ -7,7 +7,7 @@ import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
 import { ResponseIdTracker } from "effect/ai/ResponseIdTracker"
-import { CurrentSpanTransformer, type SpanTransformer } from "effect/ai/Telemetry"
+import { CurrentSpanTransformer } from "effect/ai/Telemetry"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -24,12 +24,10 @@ import { CurrentRequest, type DrawRequest } from "./currentRequest.ts"
 import { encodePart } from "./encodePart.ts"
 import { NoJson } from "./json.ts"
 import { Abandoned, type LiveStream } from "./liveStream.ts"
+import { hasUsage, type Told } from "./toldSpan.ts"
 import { type Untyped, untyped } from "./untyped.ts"
 
 type Answered = Effect.Effect<ModelAnswer.Answer, AiError.AiError | SampleError.SampleError>
-
-/** The argument of the inner model's call of the transformer of its span. */
-type Told = Parameters<SpanTransformer>[0]
 
 /** Asks an inner model for the answer to the request that a draw is for. */
 export const ask = (model: LanguageModel.LanguageModel, identity: Identity.Options, check: Check) => {
@@ -54,7 +52,7 @@ export const ask = (model: LanguageModel.LanguageModel, identity: Identity.Optio
     if (failed !== undefined) return yield* failed
     const generation = ModelAnswer.toGeneration(answer)
     stream?.complete(token, ModelAnswer.encode(answer))
-    return generation
+    return told.last !== undefined && hasUsage(told.last.span) ? { ...generation, isUsageTraced: true } : generation
   })
 
   return ({ prompt }: LlmModel.GenerateRequest): Effect.Effect<LlmModel.Generation, SampleError.SampleError> =>

@@ -42,9 +42,10 @@ const replayedCodec = (schema: Schema.Codec<unknown>): ReturnType<LanguageModel.
   return { codec: replayed, jsonSchema }
 }
 
-/** The error of the first run, with the words of the provider's codec. */
+/** The error of the first run, with the words of the provider's codec. Other errors are those of tools, as of an agent in one. */
 export const replayedError = <E>(error: E, object: AnswerObject | undefined): E | AiError.AiError =>
-  object?._tag === "Error" && AiError.isAiError(error) && error.reason._tag === "StructuredOutputError"
+  object?._tag === "Error" && AiError.isAiError(error) && error.reason._tag === "StructuredOutputError" &&
+    error.reason.responseText === object.responseText
     ? AiError.make({
       module: error.module,
       method: error.method,

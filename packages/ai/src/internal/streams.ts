@@ -4,7 +4,7 @@ import type * as SampleError from "@llm-cache/core/SampleError"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,8 +16,14 @@ import * as ModelAnswer from "../ModelAnswer.ts"
 import { causeOf, toAiError } from "./aiErrors.ts"
 import type { Prepared } from "./currentRequest.ts"
 import { Abandoned, LiveStream } from "./liveStream.ts"
+import { findUndeclaredCall, type UndeclaredCall } from "./undeclaredCall.ts"
 
 type Part = Response.StreamPartEncoded
+
+interface Rest {
+  readonly parts: ReadonlyArray<Part>
+  readonly error: AiError.AiError | undefined
+}
 
 /** Makes the function that streams answers. */
 export const makeStreams = (options: {
@@ -40,16 +46,23 @@ export const makeStreams = (options: {
         : Effect.fail(error)
     }))
 
-  /** The parts that are left to show, once the draw has its sample. */
+  /** The parts that are left to show, once the draw has its sample, and the error that they end with. */
   const rest = (
     model: LlmModel.Model,
     stream: LiveStream,
-    text: string
-  ): Effect.Effect<ReadonlyArray<Part>, InvalidInput> =>
+    text: string,
+    findUndeclared: (parts: ReadonlyArray<Part>) => UndeclaredCall | undefined
+  ): Effect.Effect<Rest, InvalidInput> =>
     !stream.hasShown
-      ? Effect.map(read(model, text), ModelAnswer.toStream)
+      ? Effect.map(read(model, text), (answer) => {
+        const parts = ModelAnswer.toStream(answer)
+        const undeclared = findUndeclared(parts)
+        return undeclared === undefined
+          ? { parts, error: undefined }
+          : { parts: parts.slice(0, undeclared.index), error: undeclared.error }
+      })
       : stream.shown === text
-      ? Effect.succeed([])
+      ? Effect.succeed({ parts: [], error: stream.undeclared?.error })
       : Effect.fail(notRecorded())
 
   const fail = (error: SampleError.SampleError) => toAiError("streamText", error)
@@ -59,15 +72,18 @@ export const makeStreams = (options: {
     Stream.unwrap(Effect.uninterruptible(Effect.gen(function*() {
       const { model, request } = yield* Effect.mapError(prepare(providerOptions), fail)
       const queue = yield* Queue.make<Part, AiError.AiError | Cause.Done>()
-      const stream = new LiveStream(isLive, queue)
+      const findUndeclared = (parts: ReadonlyArray<Part>) => findUndeclaredCall(providerOptions, "streamText", parts)
+      const stream = new LiveStream(isLive, queue, findUndeclared)
       const answer = Effect.flatMap(
         drawn({ model, request: { ...request, stream } }),
-        (text) => rest(model, stream, text)
+        (text) => rest(model, stream, text, findUndeclared)
       )
       const fiber = yield* Effect.forkIn(Effect.mapError(answer, fail), scope, { startImmediately: true })
       const exit = fiber.pollUnsafe()
       if (exit !== undefined && !stream.hasShown) {
-        return Exit.isSuccess(exit) ? Stream.fromArray(exit.value) : Stream.failCause(exit.cause)
+        if (Exit.isFailure(exit)) return Stream.failCause(exit.cause)
+        const parts = Stream.fromArray(exit.value.parts)
+        return exit.value.error === undefined ? parts : Stream.concat(parts, Stream.fail(exit.value.error))
       }
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
@@ -79,8 +95,10 @@ export const makeStreams = (options: {
       )
       fiber.addObserver((exit) => {
         if (Exit.isFailure(exit)) return void Queue.failCauseUnsafe(queue, exit.cause)
-        if (exit.value.length > 0) Queue.offerAllUnsafe(queue, exit.value)
-        Queue.endUnsafe(queue)
+        const { error, parts } = exit.value
+        if (parts.length > 0) Queue.offerAllUnsafe(queue, parts)
+        if (error === undefined) Queue.endUnsafe(queue)
+        else Queue.failCauseUnsafe(queue, Cause.fail(error))
       })
       return Stream.fromQueue(queue)
     })))

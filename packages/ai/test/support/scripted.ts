@@ -1,7 +1,7 @@
 import { CachedModel, RequestModel } from "@llm-cache/ai"
 import { MemoryStore, Persistent } from "@llm-cache/core"
 import { Effect, Layer, Stream } from "effect"
-import { type AiError, LanguageModel, type Response } from "effect/ai"
+import { AiError, LanguageModel, type Response } from "effect/ai"
 
 export type Parts = ReadonlyArray<Response.PartEncoded>
 type Script = (options: LanguageModel.ProviderOptions, index: number) => Answer
@@ -39,6 +39,38 @@ export const deltas = (...texts: ReadonlyArray<string>): ReadonlyArray<Response.
   finish()
 ]
 
+/** The error of a call of a tool that was not offered. Providers fail with it unless `toolCallValidation` is `"deferred"`. */
+const refusal = (
+  { toolCallValidation, tools }: LanguageModel.ProviderOptions,
+  method: string,
+  part: Response.PartEncoded | Response.StreamPartEncoded
+): AiError.AiError | undefined =>
+  part.type !== "tool-call" || part.providerExecuted === true || toolCallValidation === "deferred" ||
+    tools.some(({ name }) => name === part.name)
+    ? undefined
+    : AiError.make({
+      module: "LanguageModel",
+      method,
+      reason: new AiError.ToolNotFoundError({ toolName: part.name, availableTools: tools.map(({ name }) => name) })
+    })
+
+const checkedParts = (options: LanguageModel.ProviderOptions, parts: Parts) => {
+  const error = parts.map((part) => refusal(options, "generateText", part)).find((error) => error !== undefined)
+  return error === undefined ? Effect.succeed([...parts]) : Effect.fail(error)
+}
+
+const checkedStream = (
+  options: LanguageModel.ProviderOptions,
+  stream: Stream.Stream<Response.StreamPartEncoded, AiError.AiError>
+) => {
+  let error: AiError.AiError | undefined
+  const isRefused = (part: Response.StreamPartEncoded) => (error = refusal(options, "streamText", part)) !== undefined
+  return Stream.concat(
+    Stream.takeUntil(stream, isRefused, { excludeLast: true }),
+    Stream.suspend(() => error === undefined ? Stream.empty : Stream.fail(error))
+  )
+}
+
 /** A provider that answers from functions, and the requests it got. */
 export const scripted = (
   script: Script = (_, i) => [text(`answer ${i}`), finish()],
@@ -53,14 +85,17 @@ export const scripted = (
       generateText: (options) =>
         Effect.suspend(() => {
           const answer = script(options, requests.push(options) - 1)
-          return Effect.map(Effect.isEffect(answer) ? answer : Effect.succeed(answer), (parts) => [...parts])
+          return Effect.flatMap(
+            Effect.isEffect(answer) ? answer : Effect.succeed(answer),
+            (parts) => checkedParts(options, parts)
+          )
         }),
       streamText: (options) =>
         Stream.suspend(() => {
           const index = requests.push(options) - 1
           return streams === undefined
             ? Stream.fromIterable(deltas("an", "swer ", String(index))).pipe(Stream.rechunk(1))
-            : streams(options, index)
+            : checkedStream(options, streams(options, index))
         })
     })
   )

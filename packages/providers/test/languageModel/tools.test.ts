@@ -298,6 +298,21 @@ describe("calls in pieces", () => {
       }
     }))
 
+  it.effect("of a whole answer are calls of their own, also with one id", () =>
+    Effect.gen(function*() {
+      const args = ["{\"city\":\"Bonn\"}", "{\"city\":\"Rome\"}"]
+      for (const index of [{}, { index: 0 }]) {
+        const server = yield* makeServer(
+          answer({ tool_calls: args.map((args) => ({ ...call("c1", "weather", args), ...index })) })
+        )
+        const { content } = yield* LanguageModel.generateText({ prompt: "p", toolkit }).pipe(
+          Effect.provide(makeHandlers([])),
+          chatting(client, server.url)
+        )
+        assert.deepStrictEqual(callsOf(content).map(({ params }) => params), [{ city: "Bonn" }, { city: "Rome" }])
+      }
+    }))
+
   it.effect("get ids of the program's generator if the server gives none", () =>
     Effect.gen(function*() {
       const parts = yield* collect(

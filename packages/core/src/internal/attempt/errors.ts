@@ -1,4 +1,4 @@
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import { formatJson } from "effect/Formatter"
 import { AuditFailure } from "../../Audit.ts"
 import { ProviderError, ReplicationCacheMiss, StoreError } from "../../SampleError.ts"
@@ -64,7 +64,8 @@ export const isRetryable = (error: unknown): boolean => {
  * **Details**
  *
  * It is `true` for a `ProviderError` and a `StoreError` that are retryable (see `isRetryable`), for an `AttemptsExhausted`
- * with such an error, and for every error that says `isProviderFailure: true`.
+ * with such an error, and for every error that says `isProviderFailure: true`. A `retryAfter` of such an error, a `Duration`, is the
+ * time to wait.
  *
  * @category predicates
  * @since 0.1.0
@@ -80,9 +81,12 @@ export const isProviderFailure = (error: unknown): boolean => {
 export const retryAfterOf = (error: unknown): Duration.Duration | undefined =>
   error instanceof AttemptsExhausted
     ? retryAfterOf(error.errors.findLast(isProviderFailure))
-    : error instanceof ProviderError
-    ? error.retryAfter
-    : undefined
+    : retryAfterIn(error)
 
-const propertyOf = (error: unknown, name: "isRetryable" | "isProviderFailure"): unknown =>
+const retryAfterIn = (error: unknown): Duration.Duration | undefined => {
+  const retryAfter = isProviderFailure(error) ? propertyOf(error, "retryAfter") : undefined
+  return Duration.isDuration(retryAfter) ? retryAfter : undefined
+}
+
+const propertyOf = (error: unknown, name: "isRetryable" | "isProviderFailure" | "retryAfter"): unknown =>
   typeof error === "object" && error !== null && name in error ? Reflect.get(error, name) : undefined

@@ -76,6 +76,13 @@ export interface Generation {
   readonly inputTokens?: number | undefined
   readonly outputTokens?: number | undefined
   /**
+   * Whether a span inside the request has the tokens, as `generate` with a tracing client makes it. The request's own span
+   * then leaves them out, so that a sum over spans counts them once.
+   *
+   * @default false
+   */
+  readonly isUsageTraced?: boolean | undefined
+  /**
    * Whether the provider returned one sample because it ignores `n`. From then on each request asks for one sample, and
    * up to `concurrency` requests are sent at once.
    *

@@ -75,6 +75,7 @@ export const makeRequests = <R>(
         const answer = yield* Effect.exit(interruptible(withServices(retried(fiber, generated, onRetry))))
         const end = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(answer) && answer.value?.ignoresN) isSingle = true
+        const isUsageTraced = Exit.isSuccess(answer) && answer.value?.isUsageTraced === true
         const exit = yield* Effect.exit(
           Effect.flatMap(answer, (generation) => read(key, request, generation, start, end))
         )
@@ -83,6 +84,7 @@ export const makeRequests = <R>(
             ? { ...fields, _tag: "RequestDone", ...exit.value, elapsed: end - start }
             : { ...fields, _tag: "RequestFailed", error: errorOf(exit.cause), cause: exit.cause, elapsed: end - start }
         )
+        if (Exit.isSuccess(exit) && isTraced(fiber)) yield* describeAnswer(exit.value.samples, isUsageTraced)
         return yield* Effect.mapBoth(exit, {
           onFailure: (error) => inFork(error, key.path),
           onSuccess: ({ samples }) => samples
@@ -94,7 +96,6 @@ export const makeRequests = <R>(
   // The names are those of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
   const spanned = (asked: Effect.Effect<Samples, SampleError>, key: Key, n: number, request: string) =>
     asked.pipe(
-      Effect.tap(describeAnswer),
       Effect.tapCause(describeFailure),
       Effect.withSpan(`chat ${model}`, {
         kind: "client",
@@ -173,14 +174,16 @@ const inFork = (error: SampleError, path: ReadonlyArray<string>): SampleError =>
 
 const fieldsOf = ({ elapsed, provider, reason, tries }: ProviderError) => defined({ provider, reason, tries, elapsed })
 
-const describeAnswer = ([{ metadata }, ...others]: Samples) =>
+const describeAnswer = ([{ metadata }, ...others]: Samples, isUsageTraced: boolean) =>
   Effect.annotateCurrentSpan(defined({
     "gen_ai.response.model": metadata.model,
     "gen_ai.response.finish_reasons": [metadata, ...others.map(({ metadata }) => metadata)].flatMap((
       { finishReason }
     ) => finishReason === undefined ? [] : [finishReason]),
-    "gen_ai.usage.input_tokens": metadata.inputTokens,
-    "gen_ai.usage.output_tokens": metadata.outputTokens
+    ...isUsageTraced ? {} : {
+      "gen_ai.usage.input_tokens": metadata.inputTokens,
+      "gen_ai.usage.output_tokens": metadata.outputTokens
+    }
   }))
 
 const describeFailure = (cause: Cause.Cause<SampleError>) =>

@@ -178,7 +178,11 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
       refusal += refusalOf(delta) ?? ""
       const others = [...filesOf(delta), ...sourcesOf(delta, () => `source-${opened++}`)]
       parts.push(...others)
-      for (const [position, call] of (asObjects(delta["tool_calls"]) ?? []).entries()) readCall(call, position, parts)
+      const isWhole = choice["delta"] === undefined
+      for (const [position, call] of (asObjects(delta["tool_calls"]) ?? []).entries()) {
+        // In a whole answer each is a call of its own, also with the id of another one.
+        readCall(isWhole ? { ...call, index: position } : call, position, parts)
+      }
       // A message with an empty text is an answer. The first chunk of a stream is not.
       hasContent ||= parts.length > 0 || (text === "" && choice["message"] !== undefined)
       return Result.succeed(parts.length === 0 ? parts : [...headerParts(), ...parts])
