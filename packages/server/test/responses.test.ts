@@ -429,6 +429,34 @@ describe("a response that fails", () => {
       }
     }))
 
+  it.live("is told that its upstream may have no such API, in the upstream's words", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const answers: ReadonlyArray<[status: number, type: string, body: string, isExplained: boolean]> = [
+        [404, "text/plain", "404 page not found", true],
+        [404, "application/json", "{\"detail\":\"Not Found\"}", true],
+        [404, "application/json", "{\"error\":{\"code\":404,\"message\":\"File Not Found\"}}", true],
+        [405, "text/html", "<html>", true],
+        [404, "application/json", "{\"error\":{\"message\":\"The model `m` does not exist\"}}", false],
+        [404, "application/json", "{\"error\":{\"message\":\"no msg_1\",\"type\":\"invalid_request_error\"}}", false],
+        [400, "application/json", "{\"error\":{\"message\":\"no\"}}", false]
+      ]
+      for (const [status, type, body, isExplained] of answers) {
+        upstream.reply = (response) => response.writeHead(status, { "content-type": type }).end(body)
+        const failed = yield* respond(server, "", { input: "p" })
+        assert.strictEqual(failed.status, status)
+        if (!isExplained) assert.strictEqual(failed.text, body)
+        else {
+          assert.deepInclude(failed.json.error, { code: "upstream_error", type: "invalid_request_error" })
+          assert.include(failed.json.error.message, "test answers")
+          assert.include(failed.json.error.message, JSON.stringify(body))
+          assert.include(failed.json.error.message, "/v1/chat/completions")
+        }
+      }
+      assert.strictEqual(upstream.received.length, answers.length)
+    }))
+
   it.live("is 404 for a miss in replication, which no client retries", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream(numberedResponses())

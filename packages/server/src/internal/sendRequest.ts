@@ -20,10 +20,11 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
+import type { Protocol } from "../Protocol.ts"
 import { keyHeader, type Route } from "../Upstream.ts"
 import { asObject, parseJson } from "./json.ts"
 import type { ClientCall } from "./source.ts"
-import { reasonOf, type UpstreamAnswer, upstreamAnswerOf, withAnswer } from "./upstreamAnswer.ts"
+import { isUnknownPath, reasonOf, type UpstreamAnswer, upstreamAnswerOf, withAnswer } from "./upstreamAnswer.ts"
 
 /** The longest answer, in bytes. */
 const longestAnswer = 32 * 1024 * 1024
@@ -77,7 +78,8 @@ export const sendRequest = (
       const text = yield* readText(response, upstream.url)
       if (response.status < 200 || response.status > 299) {
         const told = { status: response.status, body: redact(text), headers: keptHeaders(response.headers) }
-        return yield* Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(reasonOf(told, now)))
+        const explained = isUnknownPath(told) ? unknownPath(told, protocol, upstream.name) : told
+        return yield* Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(reasonOf(explained, now)))
       }
       const parsed = yield* Effect.try({
         try: () => asObject(parseJson(text)),
@@ -110,6 +112,20 @@ export const sendRequest = (
 
 const errorInBody = (told: UpstreamAnswer) =>
   withAnswer(new UnusableResponse({ description: "the upstream answers with an error in a success" }), told)
+
+/** Servers without an API seldom say so. */
+const unknownPath = (told: UpstreamAnswer, protocol: Protocol, name: string): UpstreamAnswer => {
+  const { body, headers, status } = told
+  const message =
+    `the upstream ${name} answers ${status} to POST ${protocol.path}: ${JSON.stringify(body.slice(0, 200))}. ` +
+    "If it does not have this API, call one that it has, such as /v1/chat/completions, or give another upstream; if it has, " +
+    "check its URL"
+  return {
+    status,
+    headers: { ...headers, "content-type": "application/json" },
+    body: JSON.stringify(protocol.failure({ status, message, code: "upstream_error" }))
+  }
+}
 
 const notAgain = (reason: ProviderErrorReason) => {
   const broken = new UnusableResponse({ description: `${reason.message}, in the middle of a sample` })

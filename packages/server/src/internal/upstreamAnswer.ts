@@ -27,6 +27,10 @@ export const upstreamAnswerOf = (reason: ProviderErrorReason): UpstreamAnswer | 
 export const withAnswer = <A extends ProviderErrorReason>(reason: A, told: UpstreamAnswer): A =>
   Object.defineProperty(reason, answer, { value: told, enumerable: false })
 
+/** Whether an answer is about the path: it says nothing of a model, or of another part of the request. */
+export const isUnknownPath = ({ body, status }: UpstreamAnswer): boolean =>
+  (status === 404 || status === 405) && !/model|deployment|invalid_request_error|"type":\s*"error"/i.test(body)
+
 /** The reason of an answer that is no success. */
 export const reasonOf = (told: UpstreamAnswer, now: number): ProviderErrorReason => {
   const { body, headers, status } = told
