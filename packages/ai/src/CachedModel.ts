@@ -60,7 +60,7 @@ export interface Options {
   readonly config?: ReadonlyArray<{ readonly key: string }> | undefined
   /**
    * Whether the parts of a stream are shown as they come from the provider. If not, they are shown when the answer is
-   * complete and recorded.
+   * complete and recorded, as they are over a model that leaves samples out, such as a cache with `excludeFinishReasons`.
    *
    * @default true
    */

@@ -1,12 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { CachedModel } from "@llm-cache/ai"
-import { Independent, LlmModel, MemoryStore, type SampleStore } from "@llm-cache/core"
-import { Deferred, Effect, Fiber, Latch, Queue, Stream } from "effect"
+import { Independent, LlmModel, MemoryStore, Persistent, Repeatable, type SampleStore } from "@llm-cache/core"
+import { Deferred, Effect, Fiber, Latch, Layer, Queue, Stream } from "effect"
 import { AiError, LanguageModel, type Response } from "effect/ai"
 import { samplesOf } from "./support/listed.ts"
 import { cached, deltas, finish, replayed, scripted, text } from "./support/scripted.ts"
 
 const stream = LanguageModel.streamText({ prompt: "x" })
+
+/** A slice over the model beneath. */
+const slice = Persistent.layer({ store: MemoryStore.layer })
 
 const partsOf = <E, R>(self: Stream.Stream<Response.StreamPart<{}>, E, R>) => Stream.runCollect(self)
 
@@ -255,14 +258,39 @@ describe("streamText", () => {
       assert.isFalse(error.isRetryable)
     }))
 
-  it.effect("ends with an error if the cache excludes the finish reason that was shown", () =>
+  /** A provider whose first answer is cut off. */
+  const cutOffOnce = () =>
+    scripted(
+      undefined,
+      (_, i) => Stream.fromIterable([...deltas(`answer ${i}`).slice(0, 3), finish(i === 0 ? "length" : "stop")])
+    )
+
+  it.effect("shows no part of an answer that the cache excludes", () =>
     Effect.gen(function*() {
-      const provider = scripted(undefined, () => Stream.fromIterable([...deltas("a").slice(0, 3), finish("length")]))
+      for (const layer of [Layer.empty, Repeatable.layer, Independent.layer, slice]) {
+        const provider = cutOffOnce()
+        const parts = yield* partsOf(stream).pipe(
+          Effect.provide(layer),
+          Effect.provide(cached(provider.layer, { cache: { excludeFinishReasons: ["length"] } }))
+        )
+        assert.deepStrictEqual(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []), ["answer 1"])
+        assert.strictEqual(provider.requests.length, 2)
+      }
+    }))
+
+  it.effect("ends with an error if a model of one's own asks for another answer, and does not say so", () =>
+    Effect.gen(function*() {
+      const provider = cutOffOnce()
+      const silent = Layer.effect(
+        LlmModel.LlmModel,
+        Effect.map(LlmModel.LlmModel, (model) => LlmModel.fromDraw({ ...model, leavesSamplesOut: undefined }))
+      )
       const error = yield* partsOf(stream).pipe(
         Effect.flip,
+        Effect.provide(silent),
         Effect.provide(cached(provider.layer, { cache: { excludeFinishReasons: ["length"] } }))
       )
-      assert.include(error.message, "live: false")
+      assert.include(error.message, "leavesSamplesOut")
       assert.strictEqual(provider.requests.length, 1)
     }))
 

@@ -69,6 +69,7 @@ const overRemembered = (source: LlmModel.Model): LlmModel.Model => {
     sequence: "shared",
     requestSize: () => 1,
     stores: new Map(Array.from(source.stores.keys(), (id) => [id, { isShared: true }])),
+    leavesSamplesOut: source.leavesSamplesOut,
     attach,
     draw: source.peek === undefined ? drawNext : (key, position, batch, options) =>
       Effect.withFiber((fiber) => {
@@ -119,6 +120,7 @@ const overProvider = (source: LlmModel.Model, scope: Scope.Scope): LlmModel.Mode
     sequence: "shared",
     requestSize: () => 1,
     stores: source.stores,
+    leavesSamplesOut: source.leavesSamplesOut,
     restore: undefined,
     draw: tellingOfRaces(
       (key, _, batch, options) =>

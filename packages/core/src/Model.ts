@@ -142,4 +142,11 @@ export interface Model {
    * The stores beneath, by their ids, and whether a shared reader is between this model and the store.
    */
   readonly stores: ReadonlyMap<string, { readonly isShared: boolean }>
+  /**
+   * Whether the model leaves out samples that it has asked for, as a cache with `excludeFinishReasons` does. So the answer of a request
+   * may never be handed out. A layer over such a model says it, too.
+   *
+   * @default false
+   */
+  readonly leavesSamplesOut?: boolean | undefined
 }

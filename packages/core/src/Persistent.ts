@@ -160,6 +160,7 @@ export const make = Effect.fnUntraced(function*(
     requestSize: () => 1,
     giveBack: undefined,
     stores: new Map([...source.stores, [store.id, { isShared: false }]]),
+    leavesSamplesOut: source.leavesSamplesOut,
     draw,
     // A source that wants to be told of recorded samples needs a draw.
     peek: peek && restore === undefined

@@ -43,6 +43,7 @@ export const make = Effect.fnUntraced(function*(
     requestSize: () => 1,
     giveBack: undefined,
     stores: source.stores,
+    leavesSamplesOut: source.leavesSamplesOut,
     draw: resumedDraw(draw),
     peek: (key, position, most) => store.peek(key, position, Math.min(most, firstRead + 3 * position)),
     restore,

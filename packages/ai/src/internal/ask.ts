@@ -79,8 +79,8 @@ const byHand = (provider: string) =>
 const alreadyShown = () =>
   new InvalidInput({
     module: "CachedModel",
-    description: "a live stream has shown an answer that the model beneath does not hand out, as it does with " +
-      "`excludeFinishReasons`: give `CachedModel.layer` the option `live: false`"
+    description: "a live stream has shown an answer, and a model in between asks for another one: give that model " +
+      "`leavesSamplesOut`, or `CachedModel.layer` the option `live: false`"
   })
 
 // The program's own settings are to win, as they are in the key. The caching model above has its own transformer and tracker.

@@ -73,7 +73,7 @@ export const makeStreams = (options: {
       const { model, request } = yield* Effect.mapError(prepare(providerOptions), fail)
       const queue = yield* Queue.make<Part, AiError.AiError | Cause.Done>()
       const findUndeclared = (parts: ReadonlyArray<Part>) => findUndeclaredCall(providerOptions, "streamText", parts)
-      const stream = new LiveStream(isLive, queue, findUndeclared)
+      const stream = new LiveStream(isLive && model.leavesSamplesOut !== true, queue, findUndeclared)
       const answer = Effect.flatMap(
         drawn({ model, request: { ...request, stream } }),
         (text) => rest(model, stream, text, findUndeclared)
@@ -108,6 +108,6 @@ const notRecorded = () =>
   new InvalidInput({
     module: "CachedModel",
     description:
-      "the answer that the stream has shown is not the one that is recorded: another process was first, or the " +
-      "cache excludes its finish reason. Give the cache a `lease`, or `CachedModel.layer` the option `live: false`"
+      "the answer that the stream has shown is not the one that is recorded, because another process was first: give " +
+      "the cache a `lease`, or `CachedModel.layer` the option `live: false`"
   })

@@ -80,6 +80,7 @@ export const excluding = (source: Model, store: Store, finishReasons: ReadonlyAr
   return fromDraw({
     ...source,
     draw,
+    leavesSamplesOut: true,
     restore: source.restore && ((key, entries) =>
       source.restore!(
         key,
