@@ -160,10 +160,12 @@ const textOf = (item: JsonObject): { readonly role: Json | undefined; readonly t
 
 const wholeForm = (
   items: ReadonlyArray<JsonObject>,
-  parameters: JsonObject
+  { previous_response_id, prompt: template, ...parameters }: JsonObject
 ): Result.Result<Omit<NormalForm, "temperature">, BadRequest> => {
+  // They are a part of what is asked, and differ from turn to turn, so they make no identity.
+  const before = fieldsOf({ previous_response_id, prompt: template })
   const ids = new Set(items.filter(isWhole).flatMap(({ call_id, id }) => [call_id, id]))
-  const prompt = canonicalJson(normalMessages(items, (id) => ids.has(id)))
+  const prompt = canonicalJson(normalMessages(isEmpty(before) ? items : [before, ...items], (id) => ids.has(id)))
   return prompt === undefined
     ? bad("`input` has a lone surrogate: give well-formed Unicode")
     : Result.succeed({ prompt, parameters: { ...parameters, "llm-cache": protocol.name } })

@@ -76,6 +76,33 @@ describe("responses", () => {
       assert.strictEqual(upstream.received.length, answers.length)
     }))
 
+  it.live("keeps why the model stopped, in one word for all protocols", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const store = Context.get(yield* Layer.build(MemoryStore.layer), SampleStore.SampleStore)
+      const server = yield* makeServer(upstreams(upstream.url), Layer.succeed(SampleStore.SampleStore, store))
+      const incomplete = (reason?: string) => ({ status: "incomplete", incomplete_details: reason && { reason } })
+      const answers: ReadonlyArray<[finishReason: string, output: ReadonlyArray<object>, fields?: object]> = [
+        ["stop", [messageItem("t")]],
+        ["tool_calls", [messageItem("t"), callItem("f", "{}")]],
+        ["tool_calls", [{ id: "ctc_1", type: "custom_tool_call", call_id: "c", name: "f", input: "x" }]],
+        ["length", [messageItem("t")], incomplete("max_output_tokens")],
+        ["content_filter", [], incomplete("content_filter")],
+        ["incomplete", [], incomplete()]
+      ]
+      for (const [i, [, output, fields]] of answers.entries()) {
+        upstream.reply = answering(output, fields)
+        assert.strictEqual((yield* respond(server, "", { input: `${i}` })).status, 200)
+      }
+      const listed = yield* Stream.runCollect(store.keys())
+      for (const one of listed) {
+        const { key } = Result.getOrThrow(one)
+        const sample = yield* store.get(key, 0)
+        assert.strictEqual(sample!.metadata.finishReason, answers[Number(key.prompt)]![0])
+      }
+      assert.strictEqual(listed.length, answers.length)
+    }))
+
   it.live("tells each request its own fields that change no sample", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream(answering([messageItem("t")], { metadata: { a: "first" }, user: "first" }))
@@ -265,6 +292,7 @@ describe("keys of responses", () => {
       { input: [{ role: "assistant", content: "p" }] },
       { input: [{ role: "user", content: "p", phase: "x" }] },
       { input: [{ role: "user", content: ["p", "q"].map((text) => ({ type: "input_text", text })) }] },
+      { input: [{ role: "user", content: [{ type: "output_text", text: "p" }] }] },
       { input: [{ role: "user", content: [{ type: "input_image", image_url: "data:," }] }] },
       { input: user("p"), reasoning: { effort: "high" } },
       { prompt: { id: "pmpt_1" } }
@@ -331,6 +359,40 @@ describe("keys of responses", () => {
       assert.notInclude(JSON.stringify(keys.map(({ identity, prompt }) => [identity.id, prompt])), "secret")
       assert.include(keys[0]!.identity.parameters, "\"headers\":{\"const\":\"h\"}")
       assert.include(sent[0]!.text, "first-secret")
+    }))
+
+  it.live("are whole where a request is more than a text for a text", () =>
+    Effect.gen(function*() {
+      const more = {
+        context_management: [{ type: "compaction" }],
+        include: ["message.output_text.logprobs"],
+        max_tool_calls: 1,
+        moderation: {},
+        parallel_tool_calls: false,
+        system: "s",
+        tool_choice: "none",
+        top_logprobs: 1
+      }
+      const { keys } = yield* keysOf(Object.entries(more).map(([name, value]) => ({ input: "p", [name]: value })))
+      assert.strictEqual(keys.length, Object.keys(more).length)
+      for (const { identity, prompt } of keys) {
+        assert.strictEqual(JSON.parse(identity.parameters)["llm-cache"], "responses")
+        assert.deepStrictEqual(JSON.parse(prompt), user("p"))
+      }
+    }))
+
+  it.live("have the answer before and a template in the prompt, so that a model has one identity in all turns", () =>
+    Effect.gen(function*() {
+      const { keys } = yield* keysOf([
+        { input: "p", previous_response_id: "resp_1" },
+        { input: "p", previous_response_id: "resp_2" },
+        { input: "p", prompt: { id: "pmpt_1", variables: { id: "a" } } },
+        { prompt: { id: "pmpt_1", variables: { id: "b" } } }
+      ])
+      assert.strictEqual(new Set(keys.map(({ identity }) => identity.id)).size, 1)
+      assert.strictEqual(new Set(keys.map(({ prompt }) => prompt)).size, 4)
+      const { keys: [plain] } = yield* keysOf([{ input: "p", previous_response_id: "resp_1" }])
+      assert.deepStrictEqual(JSON.parse(plain!.prompt), [{ previous_response_id: "resp_1" }, ...user("p")])
     }))
 
   it.live("of a text that is the JSON of items are not those of the items", () =>
