@@ -60,7 +60,29 @@ export interface Options extends Identity.Options {
 }
 
 /**
- * The identity of a model of requests, for replication without a model.
+ * The settings of a provider's layer.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ProviderConfig {
+  readonly temperature?: number | undefined
+  readonly [name: string]: Identity.Json | undefined
+}
+
+/**
+ * A distribution as `from` names it: by the settings of the provider's layer.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConfiguredOptions extends Pick<Identity.Options, "alias" | "model"> {
+  readonly config: ProviderConfig
+}
+
+/**
+ * The identity of a model of requests, for replication without a model. It takes the options of `layer`, or the value with `model`
+ * and `config` that `from` takes.
  *
  * **Example** (Replay without a provider)
  *
@@ -80,12 +102,20 @@ export interface Options extends Identity.Options {
  * @category options
  * @since 0.1.0
  */
-export const identity = ({ alias, model, parameters, temperature }: Identity.Options): Identity.Options => ({
-  model,
-  temperature,
-  ...alias === undefined ? {} : { alias },
-  parameters: { ...parameters, request: ModelRequest.version }
-})
+export const identity = (options: Identity.Options | ConfiguredOptions): Identity.Options => {
+  const { alias, model, parameters, temperature } = "config" in options ? configured(options) : options
+  return {
+    model,
+    temperature,
+    ...alias === undefined ? {} : { alias },
+    parameters: { ...parameters, request: ModelRequest.version }
+  }
+}
+
+const configured = ({ config, ...rest }: ConfiguredOptions): Identity.Options => {
+  const { temperature, ...parameters } = config
+  return { ...rest, temperature, parameters }
+}
 
 /**
  * Makes a model of requests from a `LanguageModel`.
@@ -152,17 +182,6 @@ export const layer = (
   )
 
 /**
- * The settings of a provider's layer.
- *
- * @category options
- * @since 0.1.0
- */
-export interface ProviderConfig {
-  readonly temperature?: number | undefined
-  readonly [name: string]: Identity.Json | undefined
-}
-
-/**
  * Provides a model of requests and the provider beneath it from one value, so that the identity has the settings that are
  * sent.
  *
@@ -181,6 +200,5 @@ export const from = <const Model extends string, Config extends ProviderConfig, 
   options: Omit<Options, "model" | "parameters" | "temperature"> & { readonly model: Model; readonly config: Config }
 ): Layer.Layer<LlmModel.LlmModel, InvalidInput | E, R> => {
   const { config, model, ...rest } = options
-  const { temperature, ...parameters } = config
-  return Layer.provide(layer({ ...rest, model, temperature, parameters }), provider({ model, config }))
+  return Layer.provide(layer({ ...rest, ...configured({ model, config }) }), provider({ model, config }))
 }

@@ -100,9 +100,14 @@ describe("settings", () => {
         Layer.provide(RequestModel.from(provider, { model: "scripted", config }))
       )
       assert.strictEqual(yield* Effect.provide(ask, recorded), "temperature 0.2, seed 7")
-      const named = RequestModel.identity({ model: "scripted", temperature: 0.2, parameters: { seed: 7 } })
-      const again = CachedModel.layer().pipe(Layer.provideMerge(Persistent.layerReplication({ store, ...named })))
-      assert.strictEqual(yield* Effect.provide(ask, again), "temperature 0.2, seed 7")
+      const identities = [
+        RequestModel.identity({ model: "scripted", temperature: 0.2, parameters: { seed: 7 } }),
+        RequestModel.identity({ model: "scripted", config })
+      ]
+      for (const named of identities) {
+        const again = CachedModel.layer().pipe(Layer.provideMerge(Persistent.layerReplication({ store, ...named })))
+        assert.strictEqual(yield* Effect.provide(ask, again), "temperature 0.2, seed 7")
+      }
     }))
 
   it.effect("that no model can have are refused", () =>

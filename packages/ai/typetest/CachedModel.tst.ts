@@ -81,6 +81,11 @@ describe("The stack", () => {
       }))
     )
     expect(run).type.toBeCallableWith(Effect.provide(agent, replica))
+    expect(RequestModel.identity).type.toBeCallableWith({
+      model: "gpt-4o",
+      config: { temperature: 0.7, max_tokens: 5 }
+    })
+    expect(RequestModel.identity).type.not.toBeCallableWith({ model: "gpt-4o", config: { temperature: "hot" } })
   })
 
   it("stacks with Independent", () => {
