@@ -147,7 +147,7 @@ const shownCause = (cause: Cause.Cause<unknown>) =>
     if (!AiError.isAiError(error)) return error
     // The module that fails for an unknown tool is the provider's, if it is bare.
     const { isRetryable, message, method, reason, retryAfter } = error
-    return [message.replace(/^\w+\./, ""), method, isRetryable, retryAfter, reason._tag, reason]
+    return [message.replace(/^\w+\./, ""), method, isRetryable, retryAfter, Object.entries(reason)]
   })
 
 const settings = { model: "gpt-mock", config: { temperature: 1 } }
