@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 export * as Cassette from "./Cassette.ts"
+export * as LlmModelTest from "./LlmModelTest.ts"
 export * as Matchers from "./Matchers.ts"
+export * as ModelLaws from "./ModelLaws.ts"
 export * as NoRequests from "./NoRequests.ts"
 export * as ProcessTest from "./ProcessTest.ts"
 export * as SampleStoreTest from "./SampleStoreTest.ts"
