@@ -92,6 +92,25 @@ describe("llm-cache run", () => {
     assert.strictEqual((await cli(["slice", "last", slice, "--cache", cache])).stderr, "llm-cache: 2 copied\n")
   })
 
+  it("records a slice, which is all that a replication needs", async () => {
+    const upstream = await startUpstream(["unused", "3", "no", "5", "no", "8", "yes"])
+    const cache = newCache()
+    const slice = `${newCache()}.db`
+    await run(cache, ["--upstream", upstream.url], "python3", "-c", asking, "unused")
+    const first = await run(cache, ["--upstream", upstream.url], "python3", "-c", agenticRetry)
+    const sliced = await run(cache, ["--slice", slice, "--replication", "--json"], "python3", "-c", agenticRetry)
+    assert.deepInclude(sliced, { code: 0, stdout: first.stdout })
+    assert.deepInclude(JSON.parse(lastLine(sliced.stderr)), { asked: 9, replayed: 9, isReplay: true })
+    assert.deepInclude(await run(slice, ["--replication"], "python3", "-c", agenticRetry), {
+      code: 0,
+      stdout: first.stdout
+    })
+    const stored = async (of: string) => (await cli(["ls", "--cache", of, "--json"])).stdout
+    assert.deepInclude(objects(await stored(cache))[0], { samples: 7 })
+    assert.deepInclude(objects(await stored(slice))[0], { samples: 6 })
+    assert.strictEqual((await run(cache, ["--slice", cache], "true")).code, 2)
+  })
+
   it("keeps the exit code of the program, also of one that a signal ended", async () => {
     const cache = newCache()
     assert.strictEqual((await run(cache, [], "sh", "-c", "exit 7")).code, 7)

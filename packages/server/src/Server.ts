@@ -51,7 +51,7 @@ import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import * as Persistent from "@llm-cache/core/Persistent"
 import type { ProviderError } from "@llm-cache/core/SampleError"
-import { SampleStore } from "@llm-cache/core/SampleStore"
+import { SampleStore, type Store } from "@llm-cache/core/SampleStore"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -100,6 +100,12 @@ export interface Options {
    * @default false
    */
   readonly replication?: boolean | undefined
+  /**
+   * A store that gets exactly the samples that clients draw, at the positions that they have in the cache.
+   *
+   * @default none
+   */
+  readonly slice?: Store | undefined
   /**
    * Where the traces of runs are written, see `Trace`. `false` for none: then a run ends with the server.
    *
@@ -206,7 +212,8 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
   InvalidInput,
   SampleStore | HttpClient.HttpClient | Scope.Scope
 > {
-  const { aliases = [], allowHosts = [], excludeFinishReasons, lease, rescueDirectory, token, trace = {} } = options
+  const { aliases = [], allowHosts = [], excludeFinishReasons, lease, rescueDirectory, slice, token, trace = {} } =
+    options
   const timeout = yield* durationOf("timeout", options.timeout ?? "10 minutes")
   const grace = yield* durationOf("grace", options.grace ?? "30 seconds")
   const idle = yield* durationOf("runIdle", options.runIdle ?? "24 hours")
@@ -220,16 +227,23 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
     excludeFinishReasons,
     rescueDirectory
   })
-  const model = options.replication ? replicating : replicatingWhenAsked(
-    yield* Persistent.make(source, store, {
-      excludeFinishReasons,
-      finishWithin: grace,
-      lease,
-      onClose: "finish",
-      rescueDirectory
-    }),
-    replicating
-  )
+  const buying = options.replication ? undefined : yield* Persistent.make(source, store, {
+    excludeFinishReasons,
+    finishWithin: grace,
+    lease,
+    onClose: "finish",
+    rescueDirectory
+  })
+  if (slice?.id === store.id) {
+    return yield* invalid(`the slice ${slice.id} is the cache itself: give the slice a store of its own`)
+  }
+  const sliced = (model: LlmModel.Model) =>
+    slice === undefined
+      ? Effect.succeed(model)
+      : Persistent.make(model, slice, { finishWithin: grace, onClose: "finish", rescueDirectory })
+  const model = buying === undefined
+    ? yield* sliced(replicating)
+    : replicatingWhenAsked(yield* sliced(buying), yield* sliced(replicating))
   const runs = yield* Runs.make({ model, trace, idle })
   const guard = {
     hosts: new Set(allowHosts.map((host) => host.toLowerCase())),

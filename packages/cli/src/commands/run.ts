@@ -35,7 +35,7 @@ export const command = Command.make(
       return yield* new UsageError({ message: "say which program to run: llm-cache run -- COMMAND" })
     }
     const options = yield* serverOptions(input)
-    const { runs, store, url } = yield* startServer(input.cache, {
+    const { runs, store, url } = yield* startServer(input.cache, input.slice, {
       ...options,
       port: 0,
       // The run ends with the program.

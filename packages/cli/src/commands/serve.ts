@@ -37,7 +37,7 @@ export const command = Command.make(
   Effect.fnUntraced(function*(input) {
     const output = yield* Output
     const options = yield* serverOptions(input)
-    const { url } = yield* startServer(input.cache, {
+    const { url } = yield* startServer(input.cache, input.slice, {
       ...options,
       port: input.port,
       host: input.host,

@@ -40,6 +40,11 @@ export const serverFlags = {
     )
   ),
   replication: turnedOn("replication", "Never ask an upstream: what the cache does not have is a failure"),
+  slice: Flag.String("slice").pipe(
+    Flag.optional,
+    Flag.withMetavar("CACHE"),
+    Flag.withDescription("A cache that gets exactly the samples that programs draw, such as paper.db")
+  ),
   refuse: Flag.String("refuse").pipe(
     Flag.atLeast(0),
     Flag.withMetavar("REASON"),

@@ -5,13 +5,25 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { openCache } from "../cache/openCache.ts"
 import { UsageError } from "../errors.ts"
 
 /** Starts the server over a cache, until the scope closes. */
-export const startServer = Effect.fnUntraced(function*(cache: string, options: Server.ListenOptions) {
+export const startServer = Effect.fnUntraced(function*(
+  cache: string,
+  sliceCache: Option.Option<string>,
+  options: Server.ListenOptions
+) {
   const store = yield* openCache(cache, options.replication ? "read" : "write")
-  const layer = Layer.provide(Server.layer(options), [Layer.succeed(SampleStore, store), NodeHttpClient.layerUndici])
+  const slice = Option.isNone(sliceCache) ? undefined : yield* openCache(sliceCache.value, "write")
+  if (slice?.id === store.id) {
+    return yield* new UsageError({ message: "--slice names the cache itself: give it another place" })
+  }
+  const layer = Layer.provide(Server.layer({ ...options, slice }), [
+    Layer.succeed(SampleStore, store),
+    NodeHttpClient.layerUndici
+  ])
   const context = yield* Layer.build(layer).pipe(
     Effect.catchTag("ServeError", ({ cause }) => new UsageError({ message: cannotListen(options, cause) }))
   )

@@ -8,6 +8,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpMethod } from "effect/http/HttpMethod"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Redacted from "effect/Redacted"
+import * as Struct from "effect/Struct"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
 import type { Protocol } from "../Protocol.ts"
@@ -15,7 +16,7 @@ import type { Runs } from "../Runs.ts"
 import { keyHeader, type Route } from "../Upstream.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { forwardedHeaders, passedQuery } from "./guard.ts"
-import { fromClientError, readText, redactor } from "./sendRequest.ts"
+import { fromClientError, readText, redactor, secretHeaders } from "./sendRequest.ts"
 
 interface Options {
   readonly routes: (model: string, api: Route["upstream"]["api"]) => Route | undefined
@@ -52,11 +53,12 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
       return Effect.succeed(notFound(protocol, path))
     }
     const key = upstream.key && Redacted.value(upstream.key)
+    const given = forwardedHeaders(incoming.headers, token)
     const headers = {
-      ...forwardedHeaders(incoming.headers, token),
+      ...upstream.key === undefined ? given : Struct.omit(given, secretHeaders),
       ...upstream.key && keyHeader(upstream.api, upstream.key)
     }
-    const redact = redactor([headers["authorization"], headers["x-api-key"], headers["api-key"], key])
+    const redact = redactor([...secretHeaders.map((name) => given[name]), key])
     const request = HttpClientRequest.make(incoming.method as HttpMethod)(url + passedQuery(incoming.url), {
       headers: { ...headers, "accept-encoding": "identity" }
     })

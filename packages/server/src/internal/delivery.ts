@@ -36,6 +36,8 @@ export class Delivery {
   #isGiven = false
   /** The position that a request in flight is to fill. */
   asked: number | undefined
+  /** The store that gets the samples of the request. */
+  #asking: string | undefined
   readonly #stored = new Set<number>()
   readonly #found = new Set<number>()
   #hasWaited = false
@@ -129,9 +131,13 @@ export class Delivery {
       listen: outer.listen,
       hasListeners: () => true,
       publish: (event) => {
-        if (event._tag === "Miss" && event.asks === "provider") this.asked ??= event.position
-        else if (event._tag === "Stored") this.#stored.add(event.position)
-        else if (event._tag === "Hit") {
+        if (event._tag === "Miss" && event.asks === "provider") {
+          this.asked ??= event.position
+          this.#asking = event.store
+        } else if (event._tag === "Stored") {
+          // A slice also stores what the cache had.
+          if (event.store === this.#asking) this.#stored.add(event.position)
+        } else if (event._tag === "Hit") {
           this.#found.add(event.position)
           if (event.waited) this.#hasWaited = true
         }

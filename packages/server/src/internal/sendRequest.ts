@@ -134,7 +134,7 @@ const notAgain = (reason: ProviderErrorReason) => {
 }
 
 /** Headers that hold a key. */
-const secretHeaders = ["authorization", "x-api-key", "api-key"]
+export const secretHeaders = ["authorization", "x-api-key", "api-key"]
 
 /** Headers of a failure that tell a client when to try again. */
 const keptHeaders = (headers: { readonly [name: string]: string | undefined }): { readonly [name: string]: string } =>
