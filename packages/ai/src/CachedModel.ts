@@ -103,32 +103,39 @@ export const make = Effect.fnUntraced(function*(
   const encode = ModelRequest.makeEncoder()
   const scope = yield* Effect.scope
 
-  const prepare = (options: LanguageModel.ProviderOptions) =>
-    Effect.gen(function*(): Effect.fn.Return<Prepared, SampleError.SampleError> {
-      const context = yield* Effect.context()
+  // Without generators: row `ai-text` of the benchmark.
+  const prepare = (options: LanguageModel.ProviderOptions): Effect.Effect<Prepared, SampleError.SampleError> =>
+    Effect.contextWith((context: Context.Context<never>) => {
       const nearest = Context.getOrUndefined(context, LlmModel.LlmModel) ?? model
-      if (!isOfRequests(nearest)) return yield* ofTexts(nearest)
+      if (!isOfRequests(nearest)) return ofTexts(nearest)
       const settings: Record<string, unknown> = {}
       for (const key of config) {
         const value = Context.getOrUndefined(context, key as Context.Key<never, unknown>)
         if (value !== undefined) settings[key.key] = value
       }
       const normalized = { ...options, prompt: inOrderOfCalls(options.prompt) }
-      const text = yield* encode({ ...normalized, settings })
-      return { model: nearest, request: { text, options: normalized, settings, context, stream: undefined } }
+      return Effect.map(encode({ ...normalized, settings }), (text) => ({
+        model: nearest,
+        request: { text, options: normalized, settings, context, stream: undefined }
+      }))
     })
 
   const generateText = (options: LanguageModel.ProviderOptions) => {
     const method = options.responseFormat.type === "json" ? "generateObject" : "generateText"
-    return Effect.gen(function*() {
-      const prepared = yield* prepare(options)
-      const answer = yield* read(prepared.model, yield* draw(prepared))
-      const cell = yield* CurrentAnswer
-      if (cell !== undefined) cell.object = answer.object
-      const parts = ModelAnswer.toParts(answer)
-      const undeclared = findUndeclaredCall(options, "generateText", parts)
-      return undeclared === undefined ? parts : yield* undeclared.error
-    }).pipe(Effect.mapError((error) => AiError.isAiError(error) ? error : toAiError(method, error)))
+    return Effect.flatMap(
+      prepare(options),
+      (prepared) => Effect.flatMap(draw(prepared), (text) => read(prepared.model, text))
+    ).pipe(
+      Effect.flatMap((answer) =>
+        Effect.flatMap(CurrentAnswer, (cell) => {
+          if (cell !== undefined) cell.object = answer.object
+          const parts = ModelAnswer.toParts(answer)
+          const undeclared = findUndeclaredCall(options, "generateText", parts)
+          return undeclared === undefined ? Effect.succeed(parts) : Effect.fail(undeclared.error)
+        })
+      ),
+      Effect.mapError((error) => AiError.isAiError(error) ? error : toAiError(method, error))
+    )
   }
 
   const streamText = makeStreams({
@@ -170,9 +177,10 @@ const withoutTracker = (context: Context.Context<never>): Context.Context<never>
     : context
 
 const draw = ({ model, request }: Prepared): Effect.Effect<string, SampleError.SampleError> =>
-  LlmModel.sampleOne(request.text).pipe(
-    Effect.provideService(LlmModel.LlmModel, model),
-    Effect.provideService(CurrentRequest, request)
+  Effect.updateContext(
+    LlmModel.sampleOne(request.text),
+    (context: Context.Context<never>) =>
+      Context.add(Context.add(context, LlmModel.LlmModel, model), CurrentRequest, request)
   )
 
 const read = (model: LlmModel.Model, text: string): Effect.Effect<ModelAnswer.Answer, InvalidInput> =>

@@ -19,8 +19,8 @@ import { positionOf, samplePath } from "./samplePath.ts"
 /** How many positions one file of the log covers. It is read whole, however long the sequence is. */
 const blockSize = 256
 
-/** How many files are kept in memory. */
-const mostKept = 32
+/** How many bytes of files are kept in memory, a prompt's file with at least half a kilobyte: row `server` of the benchmark. */
+const [mostKept, leastOfFile] = [8 * 1024 * 1024, 512]
 
 interface Block {
   /** Bytes of the file when it was read, -1 if there was none. */
@@ -41,6 +41,7 @@ export type FindLine = (position: number, content: Content) => string | typeof d
 export class MetadataLog {
   readonly #reader: FileReader
   readonly #blocks = new Map<string, Block>()
+  #kept = 0
 
   constructor(reader: FileReader) {
     this.#reader = reader
@@ -147,12 +148,22 @@ export class MetadataLog {
       isLogged: content !== undefined || (file !== first && Fs.existsSync(first)),
       lines: linesOf(content?.text ?? "")
     }
-    this.#blocks.delete(file)
+    this.#drop(file)
     this.#blocks.set(file, block)
-    if (this.#blocks.size > mostKept) this.#blocks.delete(this.#blocks.keys().next().value!)
+    this.#kept += bytesOf(block)
+    while (this.#kept > mostKept && this.#blocks.size > 1) this.#drop(this.#blocks.keys().next().value!)
     return block
   }
+
+  #drop(file: string): void {
+    const block = this.#blocks.get(file)
+    if (block === undefined) return
+    this.#blocks.delete(file)
+    this.#kept -= bytesOf(block)
+  }
 }
+
+const bytesOf = ({ size }: Block): number => Math.max(leastOfFile, size)
 
 /** Whether a text is a pointer of Git LFS, as in a checkout without LFS. */
 export const isLfsPointer = (text: string): boolean =>
