@@ -1,16 +1,17 @@
 /**
- * The limits of a row, as checks of the times of one run.
+ * The limits of a row, as checks of the figures of one run.
  */
 import type { Measured } from "./measure.ts"
+import type { Unit } from "./row.ts"
 import { spread } from "./spread.ts"
 
 export interface Check {
   readonly must: string
-  /** A ratio or microseconds, which must be at most, or at least, the limit. */
+  /** A ratio or a figure, which must be at most, or at least, the limit. */
   readonly value: (measured: Measured) => number
   readonly limit: number
   readonly bound: "at most" | "at least"
-  readonly unit: "x" | "µs"
+  readonly unit: "x" | Unit
 }
 
 export const isMet = ({ bound, limit }: Check, value: number): boolean =>
@@ -42,13 +43,13 @@ export const fasterThan = (other: string, limit: number, one?: string): Check =>
   unit: "x"
 })
 
-/** At most so many microseconds an operation: only on a machine of the same class. */
-export const within = (limit: number, why = ""): Check => ({
-  must: `at most ${limit} µs${why}`,
+/** At most so many microseconds an operation, only on a machine of the same class; or so much of another unit. */
+export const within = (limit: number, why = "", unit: Unit = "µs"): Check => ({
+  must: `at most ${limit} ${unit}${why}`,
   value: (measured) => spread(measured.ours.rounds).median,
   limit,
   bound: "at most",
-  unit: "µs"
+  unit
 })
 
 /** At most so many microseconds more than another case. */

@@ -3,7 +3,7 @@
  */
 import { type Check, isMet } from "./checks.ts"
 import type { Measured } from "./measure.ts"
-import type { Case, Row } from "./row.ts"
+import type { Case, Row, Unit } from "./row.ts"
 import { type Spread, spread } from "./spread.ts"
 
 /** A row as it is written. */
@@ -11,15 +11,16 @@ export interface Result {
   readonly name: string
   readonly title: string
   readonly operation: string
+  readonly unit: Unit
   /** The reason not to run it. */
   readonly notRun?: string | undefined
   readonly note?: string | undefined
   readonly cases: ReadonlyArray<{
     readonly name: string
     readonly role: Case["role"]
-    /** In microseconds of an operation. */
-    readonly microseconds: Spread
-    /** The time of ours divided by the time of this case. */
+    /** In the unit of the row. */
+    readonly figures: Spread
+    /** The figure of ours divided by that of this case. */
     readonly ratio: Spread | undefined
   }>
   readonly checks: ReadonlyArray<{
@@ -34,11 +35,12 @@ export const resultOf = (row: Row, measured: Measured): Result => ({
   name: row.name,
   title: row.title,
   operation: row.operation,
+  unit: row.unit ?? "µs",
   note: row.note,
   cases: measured.cases.map((timed) => ({
     name: timed.name,
     role: timed.role,
-    microseconds: spread(timed.rounds),
+    figures: spread(timed.rounds),
     ratio: timed === measured.ours ? undefined : measured.ratio(measured.ours, timed)
   })),
   checks: row.checks.map((check) => {
@@ -47,21 +49,22 @@ export const resultOf = (row: Row, measured: Measured): Result => ({
   })
 })
 
-export const notRun = ({ name, note, operation, title }: Row, why: string): Result => ({
+export const notRun = ({ name, note, operation, title, unit = "µs" }: Row, why: string): Result => ({
   name,
   title,
   operation,
+  unit,
   notRun: why,
   note,
   cases: [],
   checks: []
 })
 
-export const tableOf = ({ cases, checks, name, notRun, note, operation, title }: Result): string => {
-  const lines = [`### ${name}`, "", `${title}: µs for ${operation}.`, ""]
+export const tableOf = ({ cases, checks, name, notRun, note, operation, title, unit }: Result): string => {
+  const lines = [`### ${name}`, "", `${title}: ${unit} for ${operation}.`, ""]
   if (notRun === undefined) {
     lines.push("| case | | min | median | max | ours takes |", "| --- | --- | --: | --: | --: | --- |")
-    for (const { microseconds: { max, median, min }, name, ratio, role } of cases) {
+    for (const { figures: { max, median, min }, name, ratio, role } of cases) {
       lines.push(`| ${name} | ${role} | ${time(min)} | ${time(median)} | ${time(max)} | ${ratio ? times(ratio) : ""} |`)
     }
     lines.push("")
@@ -81,7 +84,7 @@ export const summaryOf = (results: ReadonlyArray<Result>): string => {
     "| row | ours | floor | ours takes | best of the others | ours takes | checks |",
     "| --- | --: | --: | --: | --- | --: | --- |"
   ]
-  for (const { cases, checks, name, notRun, title } of results) {
+  for (const { cases, checks, name, notRun, title, unit } of results) {
     const [ours] = cases
     if (ours === undefined) {
       lines.push(`| ${title} | | | | | | not run: ${notRun} |`)
@@ -89,14 +92,14 @@ export const summaryOf = (results: ReadonlyArray<Result>): string => {
     }
     const floor = cases.find(({ role }) => role === "floor")
     const peers = cases.filter(({ role }) => role === "peer")
-    const best = peers.toSorted((a, b) => a.microseconds.median - b.microseconds.median)[0]
+    const best = peers.toSorted((a, b) => a.figures.median - b.figures.median)[0]
     const missed = checks.filter(({ isMet }) => !isMet)
     const cells = [
       `${title} (\`${name}\`)`,
-      `${time(ours.microseconds.median)} µs`,
-      floor ? `${time(floor.microseconds.median)} µs` : "",
+      `${time(ours.figures.median)} ${unit}`,
+      floor ? `${time(floor.figures.median)} ${unit}` : "",
       floor?.ratio ? `${time(floor.ratio.median)} x` : "",
-      best ? `${best.name}, ${time(best.microseconds.median)} µs` : "",
+      best ? `${best.name}, ${time(best.figures.median)} ${unit}` : "",
       best?.ratio ? `${time(best.ratio.median)} x` : "",
       missed.length === 0
         ? "met"

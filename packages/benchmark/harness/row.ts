@@ -5,10 +5,16 @@ import type * as Scope from "effect/Scope"
 import type { Check } from "./checks.ts"
 
 /** A way to do the work of a row. */
-export interface Case {
+export type Case = TimedCase | GaugedCase
+
+interface Named {
   readonly name: string
   /** The library, the least code that can do the work, or another library. */
   readonly role: "ours" | "floor" | "peer"
+}
+
+/** A case that is timed. */
+export interface TimedCase extends Named {
   /** The number of operations of one call. */
   readonly operations: number
   /**
@@ -17,6 +23,15 @@ export interface Case {
    */
   readonly run: () => number | Promise<number>
 }
+
+/** A case with another measure than the time of its calls. */
+export interface GaugedCase extends Named {
+  /** Returns the figure of a round, in the unit of the row. */
+  readonly gauge: () => Promise<number>
+}
+
+/** The unit of a row's figures. */
+export type Unit = "µs" | "MB" | "kB"
 
 /** The surroundings of a row. */
 export interface Setting {
@@ -33,12 +48,22 @@ export interface Setting {
 export interface Row {
   readonly name: string
   readonly title: string
-  /** The unit of the times: "a sample", "a request". */
+  /** What a figure is for: "a sample", "a request". */
   readonly operation: string
+  /** @default "µs" */
+  readonly unit?: Unit | undefined
   /** The characters that one operation brings. @default those of a sample */
   readonly characters?: number | undefined
   /** The number of rounds. @default 12, and 5 for rough figures */
   readonly rounds?: number | undefined
+  /** The milliseconds for which each case is warmed up. @default four rounds of it */
+  readonly warmUp?: number | undefined
+  /**
+   * The time of the clock, or that of the processor in this process: other programs on a busy machine have no part in it.
+   *
+   * @default "clock"
+   */
+  readonly time?: "clock" | "processor" | undefined
   /** Whether a round has one call, because the call changes the state or takes long. */
   readonly once?: boolean | undefined
   readonly setup: (setting: Setting) => Promise<ReadonlyArray<Case>>

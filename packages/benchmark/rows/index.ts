@@ -1,4 +1,5 @@
 import type { Row } from "../harness/row.ts"
+import { aiSize, aiStream, aiText } from "./ai.ts"
 import { command, commandDirectory } from "./command.ts"
 import { directoryPrompts, directoryPromptsLong } from "./directoryPrompts.ts"
 import { directory100, directory1000 } from "./directorySequence.ts"
@@ -11,6 +12,15 @@ import { memoryStream } from "./memoryStream.ts"
 import { million } from "./million.ts"
 import { recordDirectory, recordSqlite } from "./record.ts"
 import { requestAlone, requestTogether } from "./request.ts"
+import {
+  serverAlone,
+  serverFirstToken,
+  serverMissAlone,
+  serverMissTogether,
+  serverRuns,
+  serverStream,
+  serverTogether
+} from "./server.ts"
 import { sqlitePrompts, sqlitePromptsLong } from "./sqlitePrompts.ts"
 import { sqliteSequence } from "./sqliteSequence.ts"
 import { startUp } from "./startUp.ts"
@@ -35,6 +45,16 @@ export const rows: ReadonlyArray<Row> = [
   million,
   requestAlone,
   requestTogether,
+  serverAlone,
+  serverTogether,
+  serverMissAlone,
+  serverMissTogether,
+  serverStream,
+  serverFirstToken,
+  serverRuns,
+  aiText,
+  aiStream,
+  aiSize,
   listeners,
   tracingHits,
   tracingRecords,

@@ -7,13 +7,10 @@ import { HttpClient, HttpClientRequest } from "effect/http"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Tracer from "effect/Tracer"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import * as Path from "node:path"
 import OpenAI from "openai"
-import { Pool } from "undici"
 import { atMost, type Check, fasterThan, fasterThanOriginal } from "../harness/checks.ts"
-import type { Row, Setting } from "../harness/row.ts"
+import type { Row } from "../harness/row.ts"
+import { askAll, type Completion, contentOf, poolOf, requestOf, startServer, viaPool } from "../support/http.ts"
 import { lengthOf, run, sampleEach } from "../support/models.ts"
 import { promptsOf } from "../support/payload.ts"
 
@@ -34,9 +31,9 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
   rounds: 16,
   note,
   setup: async (setting) => {
-    const { onEnd, scope } = setting
+    const { scope } = setting
     const prompts = promptsOf(count)
-    const url = await startServer(setting)
+    const { url } = await startServer(setting, "completions.ts")
 
     const clientOf = async (layer: Layer.Layer<HttpClient.HttpClient>) =>
       Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), HttpClient.HttpClient)
@@ -57,12 +54,6 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
     const undici = await modelOver(viaUndici)
     const nodeHttp = await modelOver(await clientOf(NodeHttpClient.layerNodeHttp))
 
-    const requestOf = (prompt: string) => ({
-      model: "bench",
-      temperature: 1,
-      n: 1,
-      messages: [{ role: "user" as const, content: prompt }]
-    })
     const viaHttpClient = (prompt: string) =>
       HttpClientRequest.post(`${url}/v1/chat/completions`).pipe(
         HttpClientRequest.bearerToken("none"),
@@ -70,39 +61,16 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
         HttpClientRequest.bodyJsonUnsafe(requestOf(prompt)),
         viaUndici.execute,
         Effect.flatMap((response) => response.json),
-        Effect.map((completion) => contentOf(completion as unknown as OpenAI.ChatCompletion))
+        Effect.map((completion) => contentOf(completion as unknown as Completion))
       )
 
     const eachViaHttpClient = Effect.map(Effect.forEach(prompts, viaHttpClient, { concurrency }), lengthOf)
 
-    const pool = new Pool(url, { connections: concurrency })
-    onEnd(() => pool.close())
-    const viaPool = async (prompt: string): Promise<string> => {
-      const { body } = await pool.request({
-        path: "/v1/chat/completions",
-        method: "POST",
-        headers: { "content-type": "application/json", accept: "application/json", authorization: "Bearer none" },
-        body: JSON.stringify(requestOf(prompt))
-      })
-      return contentOf(await body.json() as OpenAI.ChatCompletion)
-    }
-
+    const pool = poolOf(setting, url, concurrency)
     const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none" })
     const viaClient = async (prompt: string): Promise<string> =>
       contentOf(await client.chat.completions.create(requestOf(prompt)))
 
-    const all = (ask: (prompt: string) => Promise<string>) => async () => {
-      let characters = 0
-      let next = 0
-      const worker = async () => {
-        while (next < count) {
-          const { length } = await ask(prompts[next++]!)
-          characters += length
-        }
-      }
-      await Promise.all(Array.from({ length: concurrency }, worker))
-      return characters
-    }
     return [
       {
         name: "sampleOne, undici",
@@ -110,7 +78,12 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
         operations: count,
         run: () => run(undici, sampleEach(prompts, concurrency))
       },
-      { name: "undici: Pool.request", role: "floor", operations: count, run: all(viaPool) },
+      {
+        name: "undici: Pool.request",
+        role: "floor",
+        operations: count,
+        run: () => askAll(prompts, concurrency, viaPool(pool))
+      },
       {
         name: "Effect's HttpClient over undici",
         role: "floor",
@@ -129,21 +102,10 @@ const row = (name: string, title: string, concurrency: number, checks: ReadonlyA
         operations: count,
         run: () => run(nodeHttp, sampleEach(prompts, concurrency))
       },
-      { name: "openai", role: "peer", operations: count, run: all(viaClient) }
+      { name: "openai", role: "peer", operations: count, run: () => askAll(prompts, concurrency, viaClient) }
     ]
   }
 })
-
-const contentOf = ({ choices }: OpenAI.ChatCompletion): string => choices[0]!.message.content!
-
-const startServer = async ({ onEnd }: Setting): Promise<string> => {
-  const server = spawn(process.execPath, [Path.join(import.meta.dirname, "../support/completions.ts")], {
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  onEnd(() => server.kill())
-  const [line] = await once(server.stdout, "data") as [Buffer]
-  return String(line).trim()
-}
 
 export const requestAlone = row("request", "request over loopback, one at a time", 1, [
   atMost(1.5, "undici: Pool.request"),
