@@ -1,6 +1,6 @@
 /**
- * The laws of a model, as checks for any test runner: how many samples it asks for, which samples its runs read, the effects of failures and
- * interruption do, and that no answer is lost.
+ * The laws of a model, as checks for any test runner: the number of samples that it asks for, the samples of its runs, the effects of
+ * failures and interruptions, and that no answer is lost.
  *
  * **When to use**
  *
