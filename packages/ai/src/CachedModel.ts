@@ -37,7 +37,7 @@ import * as Stream from "effect/Stream"
 import { toAiError } from "./internal/aiErrors.ts"
 import { CurrentAnswer, makeReplayedCodecs, replayedError } from "./internal/currentAnswer.ts"
 import { CurrentRequest, type Prepared } from "./internal/currentRequest.ts"
-import { makeStreams } from "./internal/streams.ts"
+import { drawingFor, makeStreams } from "./internal/streams.ts"
 import { inOrderOfCalls } from "./internal/toolResults.ts"
 import { findUndeclaredCall } from "./internal/undeclaredCall.ts"
 import { typedAs, untyped } from "./internal/untyped.ts"
@@ -157,7 +157,7 @@ export const make = Effect.fnUntraced(function*(
   const prepared = forkTools ? withForkedTools : identity<object>
   return typedAs(made, {
     generateText: (options) => Effect.updateContext(inner.generateText(prepared(options)), withoutTracker),
-    streamText: (options) => Stream.updateContext(inner.streamText(prepared(options)), withoutTracker),
+    streamText: (options) => Stream.updateContext(drawingFor(inner.streamText(prepared(options))), withoutTracker),
     generateObject: (options) =>
       Effect.suspend(() => {
         const cell: { object?: ModelAnswer.AnswerObject | undefined } = {}

@@ -36,6 +36,7 @@ import type { ProviderError } from "./SampleError.ts"
 
 export { type Accessors, accessors } from "./internal/model/accessors.ts"
 export type { GeneratedSample, GenerateRequest, Generation, Options, RetryWait } from "./internal/model/generation.ts"
+export { onBehalfOf } from "./internal/model/races.ts"
 export { type OutgoingRequest, RequestCheck } from "./internal/model/requestCheck.ts"
 export type { DrawOptions, Model, SampleOptions, Samples } from "./Model.ts"
 

@@ -10,7 +10,8 @@ import {
   MemoryStore,
   Persistent,
   Repeatable,
-  type RepeatableModel
+  type RepeatableModel,
+  type SampleError
 } from "@llm-cache/core"
 import { Deferred, Effect, Fiber, Layer, Logger, Stream } from "effect"
 import { makeGate, makeProvider, using } from "./support/provider.ts"
@@ -277,5 +278,36 @@ describe("A race", () => {
         messages[0]!,
         /^Warn top: of 2 samples of "a" \(mock, temperature 1\) 1 went to draws that raced, so a/
       )
+    }))
+})
+
+describe("Draws on behalf of another fiber", () => {
+  const audited = (program: Effect.Effect<ReadonlyArray<string>, SampleError.SampleError, LlmModel.LlmModel>) =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const audit = yield* Audit.make
+      const model = yield* Independent.make(provider.model)
+      yield* program.pipe(using(audit.watch(model, "program")))
+      return (yield* audit.report).map(({ racing }) => racing)
+    })
+
+  const detached = (draw: Effect.Effect<string, SampleError.SampleError, LlmModel.LlmModel>) =>
+    Effect.flatMap(Effect.forkDetach(draw), Fiber.join)
+
+  it.effect("race as the draws of that fiber do, and not as those of their own", () =>
+    Effect.gen(function*() {
+      const onBehalf = Effect.flatMap(Effect.fiber, (fiber) => detached(LlmModel.onBehalfOf(draw, fiber)))
+      // One behind the other, in fibers that live at once.
+      const two = (one: typeof draw) =>
+        Effect.all([
+          Effect.andThen(Effect.yieldNow, draw),
+          Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 50 }), one)
+        ], {
+          concurrency: 2
+        })
+      assert.deepStrictEqual(yield* audited(two(draw)), [1])
+      assert.deepStrictEqual(yield* audited(two(onBehalf)), [1])
+      assert.deepStrictEqual(yield* audited(two(detached(draw))), [0])
+      assert.deepStrictEqual(yield* audited(Effect.all([draw, onBehalf, draw])), [0])
     }))
 })

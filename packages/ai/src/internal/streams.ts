@@ -1,10 +1,11 @@
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
-import type * as LlmModel from "@llm-cache/core/LlmModel"
+import * as LlmModel from "@llm-cache/core/LlmModel"
 import type * as SampleError from "@llm-cache/core/SampleError"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -70,6 +71,7 @@ export const makeStreams = (options: {
   return (providerOptions: LanguageModel.ProviderOptions): Stream.Stream<Part, AiError.AiError> =>
     // Nothing comes between the start of a draw and the finalizer that ends it.
     Stream.unwrap(Effect.uninterruptible(Effect.gen(function*() {
+      const program = yield* CurrentProgram
       const { model, request } = yield* Effect.mapError(prepare(providerOptions), fail)
       const queue = yield* Queue.make<Part, AiError.AiError | Cause.Done>()
       const findUndeclared = (parts: ReadonlyArray<Part>) => findUndeclaredCall(providerOptions, "streamText", parts)
@@ -78,7 +80,9 @@ export const makeStreams = (options: {
         drawn({ model, request: { ...request, stream } }),
         (text) => rest(model, stream, text, findUndeclared)
       )
-      const fiber = yield* Effect.forkIn(Effect.mapError(answer, fail), scope, { startImmediately: true })
+      const fiber = yield* LlmModel.onBehalfOf(Effect.mapError(answer, fail), program ?? (yield* Effect.fiber)).pipe(
+        Effect.forkIn(scope, { startImmediately: true })
+      )
       const exit = fiber.pollUnsafe()
       if (exit !== undefined && !stream.hasShown) {
         if (Exit.isFailure(exit)) return Stream.failCause(exit.cause)
@@ -103,6 +107,15 @@ export const makeStreams = (options: {
       return Stream.fromQueue(queue)
     })))
 }
+
+/** The fiber of a program that streams. What reads an answer for it is a fiber of the `LanguageModel`. */
+const CurrentProgram = Context.Reference<Fiber.Fiber<unknown, unknown> | undefined>("@llm-cache/ai/CurrentProgram", {
+  defaultValue: () => undefined
+})
+
+/** A stream that draws for the fiber in which it runs. */
+export const drawingFor = <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+  Stream.unwrap(Effect.map(Effect.fiber, (fiber) => Stream.provideService(self, CurrentProgram, fiber)))
 
 const notRecorded = () =>
   new InvalidInput({

@@ -1,8 +1,28 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Key } from "../../Key.ts"
 import type { Model } from "../../Model.ts"
 import { type AnyFiber, isObserved, publishEvent } from "../events/observe.ts"
 import { KeyMap } from "./keyMap.ts"
+
+/** The fiber that draws are for, if it is not their own. */
+const CurrentDrawer = Context.Reference<AnyFiber | undefined>("@llm-cache/core/CurrentDrawer", {
+  defaultValue: () => undefined
+})
+
+/**
+ * Runs an effect whose draws are for another fiber, in which races with other draws are looked for.
+ *
+ * **When to use**
+ *
+ * Use it in a fiber that draws for a program which does not wait for it all the time, as a stream does that shows parts of a
+ * sample before the draw is done.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const onBehalfOf = <A, E, R>(self: Effect.Effect<A, E, R>, fiber: AnyFiber): Effect.Effect<A, E, R> =>
+  Effect.provideService(self, CurrentDrawer, fiber.getRef(CurrentDrawer) ?? fiber)
 
 /** The draws of one key by one shared reader. */
 interface Draws {
@@ -22,10 +42,11 @@ export class Races {
   /** Runs a draw, and first `onRace` if it races with a draw before it. */
   watch<A, E, R>(
     key: Key,
-    fiber: AnyFiber,
+    running: AnyFiber,
     draw: Effect.Effect<A, E, R>,
     onRace: Effect.Effect<void>
   ): Effect.Effect<A, E, R> {
+    const fiber = running.getRef(CurrentDrawer) ?? running
     return Effect.uninterruptibleMask((interruptible) => {
       let draws = this.#draws.get(key)
       if (draws === undefined) this.#draws.set(key, draws = { inProgress: 0, last: undefined })
