@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { makeServer, user } from "./support/server.ts"
 import { completion, json, makeUpstream, message } from "./support/upstream.ts"
 
@@ -67,28 +67,6 @@ describe("chat completions", () => {
       const server = yield* makeServer(upstreams(upstream.url))
       assert.deepStrictEqual([...yield* server.texts("", "p", 3)].sort(), ["only 0", "only 1", "only 2"])
       assert.strictEqual(upstream.received.length, 3)
-    }))
-
-  it.live("joins the requests of one sample that come at once", () =>
-    Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const release = upstream.hold()
-      const server = yield* makeServer(upstreams(upstream.url))
-      const both = yield* Effect.forkChild(
-        Effect.all([server.chat("", { messages: user("p") }), server.chat("", { messages: user("p") })], {
-          concurrency: 2
-        })
-      )
-      yield* upstream.until(1)
-      yield* server.settle
-      release()
-      const [one, other] = yield* Fiber.join(both)
-      assert.strictEqual(upstream.received.length, 1)
-      assert.strictEqual(one.text, other.text)
-      assert.deepStrictEqual([one, other].map(({ headers }) => String(headers["cache-status"])).sort(), [
-        "llm-cache; fwd=miss; collapsed",
-        "llm-cache; fwd=miss; stored"
-      ])
     }))
 
   it.live("keeps what an answer has beside its text", () =>

@@ -3,7 +3,7 @@ import { DirectoryStore, MemoryStore } from "@llm-cache/core"
 import { Effect, Fiber } from "effect"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
-import { type Client, makeDirectory, makeServer, send, user } from "./support/server.ts"
+import { makeDirectory, makeServer, user } from "./support/server.ts"
 import { makeUpstream } from "./support/upstream.ts"
 
 const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
@@ -61,22 +61,6 @@ describe("runs", () => {
       }
       // Each server has written one trace.
       assert.strictEqual(Fs.globSync(".runs/*.jsonl", { cwd: directory }).length, 2)
-    }))
-
-  it.live("tells draws that race in the receipt", () =>
-    Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const directory = yield* makeDirectory
-      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory } })
-      const release = upstream.hold()
-      const both = yield* Effect.forkChild(
-        Effect.all([server.texts("/run/a/independent"), server.texts("/run/a/independent")], { concurrency: 2 })
-      )
-      yield* upstream.until(2)
-      release()
-      yield* Fiber.join(both)
-      const { json: { receipt } } = yield* server.send("/llm-cache/runs/a", { method: "DELETE" })
-      assert.deepInclude(receipt, { asked: 2, bought: 2, racing: 1, isReplay: false })
     }))
 
   it.live("begins, shows and ends runs, and a name can be used again", () =>
@@ -174,85 +158,5 @@ describe("runs", () => {
       yield* Effect.forEach(yield* server.runs.list, ({ name }) => server.runs.end(name))
       assert.strictEqual((yield* server.runs.list).length, 0)
       assert.strictEqual(upstream.received.length, 1)
-    }))
-})
-
-describe("a client that hangs up", () => {
-  const hangUp = (url: string, path: string, body: object, until: Effect.Effect<void>) =>
-    Effect.gen(function*() {
-      const asked = yield* Effect.forkChild(send(url, path, { body: { model: "m", ...body } }))
-      yield* until
-      yield* Fiber.interrupt(asked)
-    })
-
-  it.live("gets nothing, and its retry joins the request in flight", () =>
-    Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const server = yield* makeServer(upstreams(upstream.url))
-      const release = upstream.hold()
-      const path = "/run/a/independent/v1/chat/completions"
-      yield* hangUp(server.url, path, { messages: user("p") }, upstream.until(1))
-      yield* server.settle
-      const retry = yield* Effect.forkChild(server.texts("/run/a/independent"))
-      yield* server.settle
-      release()
-      assert.deepStrictEqual(yield* Fiber.join(retry), ["sample 0"])
-      assert.strictEqual(upstream.received.length, 1)
-      assert.deepStrictEqual(yield* server.texts("/run/a/independent"), ["sample 1"])
-    }))
-
-  /** A server whose first client has the head of an answer of 16 MiB, and not its body. */
-  const whileWritten = Effect.gen(function*() {
-    const long = "x".repeat(16 * 1024 * 1024)
-    const upstream = yield* makeUpstream()
-    const directory = yield* makeDirectory
-    const options = { ...upstreams(upstream.url), trace: { directory } }
-    const store = DirectoryStore.layer(directory)
-    const server = yield* makeServer(options, store)
-    upstream.reply = (response, { body }) => {
-      response.writeHead(200, { "content-type": "application/json" })
-      response.end(JSON.stringify({
-        id: `long-${upstream.received.length}`,
-        choices: [{ index: 0, message: { content: body.n === undefined ? long : "short" }, finish_reason: "stop" }]
-      }))
-    }
-    // It reads the head and not the body.
-    yield* Effect.callback<void>((resume) => {
-      const { hostname, port } = new URL(server.url)
-      const request = Http.request({
-        hostname,
-        port,
-        agent: false,
-        method: "POST",
-        path: "/run/a/independent/v1/chat/completions",
-        headers: { "content-type": "application/json" }
-      }, (response) => {
-        response.destroy()
-        resume(Effect.void)
-      })
-      request.on("error", () => {})
-      request.end(JSON.stringify({ model: "m", messages: user("p") }))
-    })
-    yield* server.settle
-    const again = (server: Client) =>
-      Effect.map(server.chat("/run/a/independent", { messages: user("p") }), ({ headers, json }) => {
-        assert.strictEqual(headers["llm-cache-positions"], "0")
-        assert.strictEqual(json.choices[0].message.content.length, long.length)
-        assert.strictEqual(upstream.received.length, 1)
-      })
-    return { again, options, server, store }
-  })
-
-  it.live("gives its sample back if it goes while the answer is written", () =>
-    Effect.gen(function*() {
-      const { again, server } = yield* whileWritten
-      yield* again(server)
-    }))
-
-  it.live("gives its sample back also to the run in the next server", () =>
-    Effect.gen(function*() {
-      const { again, options, server, store } = yield* whileWritten
-      yield* server.stop
-      yield* again(yield* makeServer(options, store))
     }))
 })
