@@ -3,7 +3,7 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { afterAll } from "vitest"
-import { bin, cli, objects, type Ran, temporaryFolder } from "./support/cli.ts"
+import { bin, cli, objects, type Ran, runAlone, temporaryFolder } from "./support/cli.ts"
 import { agenticRetry, asking, swallowing, vote } from "./support/programs.ts"
 import { startUpstream } from "./support/upstream.ts"
 
@@ -52,6 +52,61 @@ describe("llm-cache run", () => {
     const texts = everyFile(cache) + JSON.stringify([first, second])
     assert.include(texts, "Yes or no?")
     assert.notInclude(texts, key)
+  })
+
+  it("runs an unchanged program of Anthropic's client as it would run alone, and replays it", async () => {
+    const upstream = await startUpstream(["yes", "no", "yes", "I thought.", "yes", "no", "yes", "I thought."])
+    const agent = [process.execPath, Path.join(import.meta.dirname, "support/anthropicAgent.mjs")]
+    const base = upstream.url.replace(/\/v1$/, "")
+    const vendor = { ANTHROPIC_BASE_URL: base, ANTHROPIC_API_KEY: key, OPENAI_API_KEY: "" }
+    const alone = await runAlone(agent, vendor)
+    assert.deepStrictEqual(alone, { code: 0, stdout: "yes no yes I thought. end_turn\n", stderr: "" })
+    const cache = newCache()
+    // The server that the program would ask, and then one that a flag names.
+    const runAgent = (flags: ReadonlyArray<string>, env: NodeJS.ProcessEnv) =>
+      cli(["run", "--cache", cache, ...flags, "--", ...agent], env)
+    const first = await runAgent([], vendor)
+    assert.deepStrictEqual(first, {
+      ...alone,
+      stderr: "llm-cache: 4 asked, 0 replayed, 4 bought, 0 missed; 28 spent and 0 replayed tokens\n"
+    })
+    assert.deepStrictEqual(upstream.keys, Array(8).fill(`Bearer ${key}`))
+    upstream.close()
+    const second = await runAgent(["--upstream", upstream.url], { ANTHROPIC_API_KEY: key })
+    assert.deepStrictEqual(second, {
+      ...alone,
+      stderr: "llm-cache: 4 asked, 4 replayed, 0 bought, 0 missed; 0 spent and 28 replayed tokens\n"
+    })
+    // Replication needs no key.
+    assert.deepInclude(await runAgent(["--replication"], {}), { code: 0, stdout: alone.stdout })
+    const texts = everyFile(cache) + JSON.stringify([first, second])
+    assert.include(texts, "I thought.")
+    assert.notInclude(texts, key)
+  })
+
+  it("asks the upstream of each vendor with that vendor's key", async () => {
+    const [openAi, anthropic] = [await startUpstream(["chat"]), await startUpstream(["message"])]
+    const script = `
+      const ask = async (url, headers, body) => {
+        const init = { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) }
+        return (await fetch(url, init)).json()
+      }
+      const { env } = process
+      const body = { model: "m", max_tokens: 9, messages: [{ role: "user", content: "p" }] }
+      const chat = await ask(env.OPENAI_BASE_URL + "/chat/completions", { authorization: "Bearer " + env.OPENAI_API_KEY }, body)
+      const message = await ask(env.ANTHROPIC_BASE_URL + "/v1/messages", { "x-api-key": env.ANTHROPIC_API_KEY }, { ...body, top_k: 1 })
+      console.log(chat.choices[0].message.content, message.content[0].text)
+    `
+    const { stdout } = await cli(
+      [
+        ...["run", "--cache", newCache(), "--key-from", "anthropic=MINE", "--"],
+        ...[process.execPath, "--input-type=module", "-e", script]
+      ],
+      { OPENAI_BASE_URL: openAi.url, ANTHROPIC_BASE_URL: anthropic.url, OPENAI_API_KEY: key, MINE: "mine" }
+    )
+    assert.strictEqual(stdout, "chat message\n")
+    assert.deepStrictEqual(openAi.keys, [`Bearer ${key}`])
+    assert.deepStrictEqual(anthropic.apiKeys, ["mine"])
   })
 
   it("repeats the draws of an attempt, gives the next attempt others, and replays them all", async () => {
@@ -153,6 +208,7 @@ describe("llm-cache run", () => {
     assert.match(given.LLM_CACHE_URL, /^http:\/\/127\.0\.0\.1:\d+\/run\/node-[a-z0-9]+$/)
     assert.strictEqual(given.OPENAI_BASE_URL, `${given.LLM_CACHE_URL}/independent/v1`)
     assert.strictEqual(given.OPENAI_API_BASE, given.OPENAI_BASE_URL)
+    assert.strictEqual(given.ANTHROPIC_BASE_URL, `${given.LLM_CACHE_URL}/independent`)
     assert.strictEqual(given.OPENAI_API_KEY, key)
     assert.strictEqual(given.NO_PROXY, "a.example,127.0.0.1")
     const cache = newCache()

@@ -31,7 +31,10 @@ export type Api = "openai" | "anthropic"
  */
 export interface Options {
   readonly name: string
-  /** The URL before `/chat/completions` or `/messages`, such as `https://api.openai.com/v1`. */
+  /**
+   * The URL before `/chat/completions` or `/messages`, such as `https://api.openai.com/v1`. That of Anthropic may leave out `/v1`, as
+   * its clients do.
+   */
   readonly url: string
   /**
    * The protocol that it speaks above all.
@@ -107,7 +110,7 @@ export interface Route {
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<Upstream, InvalidInput> => {
-  const { api, inFlight = 64, maxBatch = 1, name, url } = options
+  const { inFlight = 64, maxBatch = 1, name, url } = options
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (!/^[\w.-]+$/.test(name)) {
     return invalid(`an upstream is named ${JSON.stringify(name)}: give letters, digits, \`.\`, \`-\` and \`_\``)
@@ -122,10 +125,12 @@ export const make = (options: Options): Effect.Effect<Upstream, InvalidInput> =>
   }
   if (!(inFlight >= 1)) return invalid(`\`inFlight\` of upstream ${name} is ${inFlight}: give at least 1`)
   if (!(maxBatch >= 1)) return invalid(`\`maxBatch\` of upstream ${name} is ${maxBatch}: give at least 1`)
+  const api = options.api ?? (/anthropic/i.test(`${name} ${parsed.hostname}`) ? "anthropic" : "openai")
+  const base = parsed.href.replace(/\/+$/, "")
   return Effect.succeed({
     ...options,
-    url: parsed.href.replace(/\/+$/, ""),
-    api: api ?? (/anthropic/i.test(`${name} ${parsed.hostname}`) ? "anthropic" : "openai")
+    url: api === "anthropic" && !/\/v\d[^/]*$/.test(base) ? `${base}/v1` : base,
+    api
   })
 }
 

@@ -8,6 +8,11 @@ describe("Upstream", () => {
       const openai = yield* Upstream.parse("openai=https://api.openai.com/v1/")
       assert.deepInclude(openai, { name: "openai", url: "https://api.openai.com/v1", api: "openai" })
       assert.strictEqual((yield* Upstream.parse("a=https://api.anthropic.com/v1")).api, "anthropic")
+      for (const url of ["https://api.anthropic.com", "https://api.anthropic.com/", "https://api.anthropic.com/v1/"]) {
+        assert.strictEqual((yield* Upstream.parse(`a=${url}`)).url, "https://api.anthropic.com/v1")
+      }
+      assert.strictEqual((yield* Upstream.parse("anthropic=http://a/v1beta")).url, "http://a/v1beta")
+      assert.strictEqual((yield* Upstream.parse("local=http://127.0.0.1:1")).url, "http://127.0.0.1:1")
       assert.strictEqual((yield* Upstream.parse("anthropic=http://127.0.0.1:1")).api, "anthropic")
       assert.strictEqual((yield* Upstream.make({ name: "anthropic", url: "http://a", api: "openai" })).api, "openai")
     }))

@@ -2,6 +2,7 @@ import * as Explain from "@llm-cache/core/Explain"
 import { Key } from "@llm-cache/core/Key"
 import * as Trace from "@llm-cache/core/Trace"
 import * as Place from "@llm-cache/server/Place"
+import * as Upstream from "@llm-cache/server/Upstream"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Duration from "effect/Duration"
@@ -35,6 +36,7 @@ export const command = Command.make(
       return yield* new UsageError({ message: "say which program to run: llm-cache run -- COMMAND" })
     }
     const options = yield* serverOptions(input)
+    const routeOf = yield* Upstream.makeRoutes(options.upstreams)
     const { runs, store, url } = yield* startServer(input.cache, input.slice, {
       ...options,
       port: 0,
@@ -52,7 +54,7 @@ export const command = Command.make(
       // The program gets the whole environment of this process.
       environmentFor(process.env, {
         root: url + Place.format({ ...Place.root, run: name }),
-        withKey: input.replication || options.upstreams.some(({ key }) => key !== undefined)
+        keyless: apis.filter((api) => input.replication || routeOf("any", api)?.upstream.key !== undefined)
       })
     )
     if (problem !== undefined) yield* output.note(problem)
@@ -68,7 +70,9 @@ export const command = Command.make(
       yield* output.note(`first miss at request ${first.number}${fork}: ${again}`)
     }
     if (receipt.asked === 0 && receipt.failed === 0 && problem === undefined) {
-      yield* output.note(`${file} asked nothing through llm-cache: its client has to use OPENAI_BASE_URL`)
+      yield* output.note(
+        `${file} asked nothing through llm-cache: its client has to use OPENAI_BASE_URL or ANTHROPIC_BASE_URL`
+      )
     }
     yield* output.report(
       {
@@ -93,6 +97,8 @@ export const command = Command.make(
     { command: "llm-cache run --replication -- python agent.py", description: "Never asks the model" }
   ])
 )
+
+const apis: ReadonlyArray<Upstream.Api> = ["openai", "anthropic"]
 
 /** A name that no other run has, so that it reads from the first sample on. */
 const freshName = (program: string) =>

@@ -48,7 +48,7 @@ export const command = Command.make(
     })
     const stopped = nextSignal()
     if (output.isJson) yield* output.data(`${jsonLine({ url })}\n`)
-    else yield* output.note(`${url}/v1 is ready: set OPENAI_BASE_URL to it`)
+    else yield* output.note(`${url}/v1 is ready: set OPENAI_BASE_URL to it, or ANTHROPIC_BASE_URL to ${url}`)
     yield* Effect.promise(() => stopped)
     const grace = Duration.format(options.grace ?? Duration.seconds(30))
     yield* output.note(`stopping: requests in flight have ${grace}; another signal stops at once`)
@@ -56,7 +56,10 @@ export const command = Command.make(
 ).pipe(
   Command.withDescription("Serves a cache to programs in any language, in front of a vendor's server"),
   Command.withExamples([
-    { command: "llm-cache serve", description: "In front of OpenAI; set OPENAI_BASE_URL=http://127.0.0.1:4141/v1" },
+    {
+      command: "llm-cache serve",
+      description: "In front of OpenAI and Anthropic; set OPENAI_BASE_URL=http://127.0.0.1:4141/v1"
+    },
     {
       command: "llm-cache serve --upstream http://127.0.0.1:11434/v1 --cache paper.db",
       description: "In front of Ollama, with a cache in SQLite"

@@ -1,23 +1,29 @@
 /** The environment of the program of `llm-cache run`. */
+import type { Api } from "@llm-cache/server/Upstream"
 
 /**
  * Leads clients to the server.
  *
  * @param root The URL of the run, without layers.
- * @param withKey Whether clients need no key of their own.
+ * @param keyless The protocols whose clients need no key of their own.
  */
 export const environmentFor = (
   env: NodeJS.ProcessEnv,
-  { root, withKey }: { readonly root: string; readonly withKey: boolean }
+  { keyless, root }: { readonly root: string; readonly keyless: ReadonlyArray<Api> }
 ): NodeJS.ProcessEnv => {
   const openAi = `${root}/independent/v1`
   return {
     ...env,
     ...direct(env),
     // Clients do not start without a key.
-    ...withKey && !env["OPENAI_API_KEY"] ? { OPENAI_API_KEY: "llm-cache" } : undefined,
+    ...keyless.includes("openai") && !env["OPENAI_API_KEY"] ? { OPENAI_API_KEY: "llm-cache" } : undefined,
+    ...keyless.includes("anthropic") && !env["ANTHROPIC_API_KEY"] && !env["ANTHROPIC_AUTH_TOKEN"]
+      ? { ANTHROPIC_API_KEY: "llm-cache" }
+      : undefined,
     OPENAI_BASE_URL: openAi,
     OPENAI_API_BASE: openAi,
+    // Clients of Anthropic add `/v1` by themselves.
+    ANTHROPIC_BASE_URL: `${root}/independent`,
     LLM_CACHE_URL: root
   }
 }

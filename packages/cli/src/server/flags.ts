@@ -24,7 +24,7 @@ export const serverFlags = {
     Flag.withMetavar("URL"),
     Flag.withDescription(
       "The server of models to ask, such as https://api.openai.com/v1; NAME=URL for several " +
-        "(default: OPENAI_BASE_URL, or else OpenAI)"
+        "(default: OPENAI_BASE_URL and ANTHROPIC_BASE_URL, or else OpenAI and Anthropic)"
     )
   ),
   alias: Flag.String("alias").pipe(
@@ -76,9 +76,13 @@ interface Input {
 export const serverOptions = Effect.fnUntraced(function*(input: Input) {
   const keys = yield* Effect.forEach(input.keyFrom, keyOf)
   const inFlight = Option.getOrUndefined(input.inFlight)
-  const given = input.upstream.length > 0 || input.replication
-    ? yield* Effect.forEach(input.upstream, upstreamOf)
-    : [yield* usualUpstream]
+  const usual = input.upstream.length > 0 || input.replication
+    ? undefined
+    : yield* Effect.forEach(vendors, usualUpstream)
+  const given = usual?.map(({ upstream }) => upstream) ?? (yield* Effect.forEach(input.upstream, upstreamOf))
+  // A key without a name is for the vendor whose variables are set.
+  const used = usual?.filter(({ isUsed }) => isUsed).map(({ upstream }) => upstream) ?? given
+  const unnamed = used.length === 0 ? given[0] : used[0]
   const unknown = keys.find(({ upstream }) => upstream !== undefined && given.every(({ name }) => name !== upstream))
   if (unknown !== undefined) {
     return yield* new UsageError({
@@ -86,16 +90,16 @@ export const serverOptions = Effect.fnUntraced(function*(input: Input) {
         `--key-from names the upstream ${unknown.upstream}, which is not given: add --upstream ${unknown.upstream}=URL`
     })
   }
-  if (given.length > 1 && keys.some(({ upstream }) => upstream === undefined)) {
+  if (used.length > 1 && keys.some(({ upstream }) => upstream === undefined)) {
     return yield* new UsageError({
-      message: `--key-from has to say for which upstream: --key-from ${given[0]!.name}=VARIABLE`
+      message: `--key-from has to say for which upstream: --key-from ${used[0]!.name}=VARIABLE`
     })
   }
   return {
     upstreams: given.map((upstream) => ({
       ...upstream,
       inFlight,
-      key: keys.find(({ upstream: name }) => name === undefined || name === upstream.name)?.key
+      key: keys.find(({ upstream: name }) => name === undefined ? upstream === unnamed : name === upstream.name)?.key
     })),
     aliases: yield* Effect.forEach(input.alias, Upstream.parseAlias),
     replication: input.replication,
@@ -124,13 +128,35 @@ export const durationOf = (
 const upstreamOf = (text: string) =>
   /^https?:\/\//i.test(text) ? Upstream.make({ name: "upstream", url: text }) : Upstream.parse(text)
 
-/** The server that clients of OpenAI would ask without llm-cache. */
-const usualUpstream = Effect.gen(function*() {
-  for (const variable of ["OPENAI_BASE_URL", "OPENAI_API_BASE"]) {
-    const url = yield* variableOf(variable)
-    if (url !== undefined) return yield* Upstream.make({ name: "openai", url })
+interface Vendor {
+  readonly api: Upstream.Api
+  readonly url: string
+  /** Where its clients find its URL. */
+  readonly urls: ReadonlyArray<string>
+  /** Where its clients find a key. */
+  readonly keys: ReadonlyArray<string>
+}
+
+const vendors: ReadonlyArray<Vendor> = [
+  {
+    api: "openai",
+    url: "https://api.openai.com/v1",
+    urls: ["OPENAI_BASE_URL", "OPENAI_API_BASE"],
+    keys: ["OPENAI_API_KEY"]
+  },
+  {
+    api: "anthropic",
+    url: "https://api.anthropic.com/v1",
+    urls: ["ANTHROPIC_BASE_URL"],
+    keys: ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"]
   }
-  return yield* Upstream.make({ name: "openai", url: "https://api.openai.com/v1" })
+]
+
+/** The server that clients of a vendor would ask without llm-cache. Each vendor has its own, so that no key goes to another. */
+const usualUpstream = Effect.fnUntraced(function*({ api, keys, url, urls }: Vendor) {
+  const given = (yield* Effect.forEach(urls, variableOf)).find((value) => value !== undefined)
+  const isUsed = given !== undefined || (yield* Effect.forEach(keys, variableOf)).some((value) => value !== undefined)
+  return { upstream: yield* Upstream.make({ name: api, api, url: given ?? url }), isUsed }
 })
 
 const variableOf = (name: string): Effect.Effect<string | undefined, UsageError> =>

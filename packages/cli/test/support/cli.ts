@@ -22,7 +22,8 @@ export const temporaryFolder = (): string => {
 
 const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
   // Node.js gives a terminal no colors where `CI` is set.
-  const { CI: _, COLUMNS: __, FORCE_COLOR: ___, LLM_CACHE_DIRECTORY: ____, ...env } = process.env
+  const { CI: _, COLUMNS: __, FORCE_COLOR: ___, LLM_CACHE_DIRECTORY: ____, ...inherited } = process.env
+  const env = Object.fromEntries(Object.entries(inherited).filter(([name]) => !/^(?:OPENAI|ANTHROPIC)_/.test(name)))
   return { ...env, TZ: "UTC", NO_COLOR: "1", ...extra }
 }
 
@@ -39,6 +40,10 @@ const run = (command: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEn
 /** Runs `llm-cache` in pipes. */
 export const cli = (args: ReadonlyArray<string>, env?: NodeJS.ProcessEnv): Promise<Ran> =>
   run(process.execPath, [bin, ...args], environment(env))
+
+/** Runs a program without `llm-cache`. */
+export const runAlone = ([command, ...args]: ReadonlyArray<string>, env?: NodeJS.ProcessEnv): Promise<Ran> =>
+  run(command!, args, environment(env))
 
 /** Runs a line of a shell in which `llm-cache` is the command. */
 export const shell = (line: string, env?: NodeJS.ProcessEnv): Promise<Ran> =>
