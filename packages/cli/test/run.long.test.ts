@@ -99,8 +99,16 @@ describe("llm-cache run", () => {
     `
     const { stdout } = await cli(
       [
-        ...["run", "--cache", newCache(), "--key-from", "anthropic=MINE", "--"],
-        ...[process.execPath, "--input-type=module", "-e", script]
+        "run",
+        "--cache",
+        newCache(),
+        "--key-from",
+        "anthropic=MINE",
+        "--",
+        process.execPath,
+        "--input-type=module",
+        "-e",
+        script
       ],
       { OPENAI_BASE_URL: openAi.url, ANTHROPIC_BASE_URL: anthropic.url, OPENAI_API_KEY: key, MINE: "mine" }
     )

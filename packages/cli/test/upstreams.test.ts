@@ -3,7 +3,7 @@ import { ConfigProvider, Effect, Option, Redacted } from "effect"
 import { environmentFor } from "../src/server/environment.ts"
 import { serverOptions } from "../src/server/flags.ts"
 
-const none = Option.none<never>()
+const none = Option.none()
 
 /** The upstreams that flags and variables lead to. */
 const upstreamsOf = (

@@ -2,7 +2,7 @@ import { createAnthropic } from "@ai-sdk/anthropic"
 import Anthropic, { NotFoundError, RateLimitError } from "@anthropic-ai/sdk"
 import { assert, describe, it } from "@effect/vitest"
 import { generateText, isStepCount, streamText, tool } from "ai"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { z } from "zod"
 import {
   ask,
@@ -16,7 +16,7 @@ import {
   textBlock
 } from "./support/anthropic.ts"
 import { type Client, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, type Reply, startStream } from "./support/upstream.ts"
+import { json, makeUpstream, type Received, type Reply, startStream } from "./support/upstream.ts"
 
 const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
 
@@ -242,6 +242,30 @@ describe("the SDK of Anthropic", () => {
         json(response, { type: "error", error: { type: "overloaded_error", message: "busy" } }, 529)
       const busy = yield* failure(anthropic(server, "", { maxRetries: 0 }))
       assert.deepInclude(busy, { status: 529, type: "overloaded_error" })
+    }))
+
+  it.live("counts tokens, which samples nothing and passes to the upstream", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response) => json(response, { input_tokens: 14 }))
+      const server = yield* makeServer({
+        upstreams: [
+          { name: "other", url: "http://127.0.0.1:1/v1" },
+          { name: "anthropic", url: upstream.url, key: Redacted.make("server-key") }
+        ]
+      })
+      const { client } = anthropic(server, "/run/a/independent", { maxRetries: 0 })
+      const count = (client: Anthropic) =>
+        client.messages.countTokens({ model: "claude", messages: [{ role: "user", content: "p" }] })
+      assert.deepStrictEqual(yield* Effect.promise(() => count(client)), { input_tokens: 14 })
+      const [{ headers, path }] = upstream.received as [Received]
+      assert.strictEqual(path, "/v1/messages/count_tokens")
+      assert.strictEqual(headers["x-api-key"], "server-key")
+      assert.isUndefined(headers.authorization)
+      const missed = yield* Effect.promise(() =>
+        count(anthropic(server, "/replication").client).then(() => assert.fail("no failure"), (error: unknown) => error)
+      )
+      assert.instanceOf(missed, NotFoundError)
+      assert.strictEqual(upstream.received.length, 1)
     }))
 
   it.live("is told in the stream that it broke off", () =>

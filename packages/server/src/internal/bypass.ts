@@ -8,15 +8,14 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpMethod } from "effect/http/HttpMethod"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Redacted from "effect/Redacted"
-import * as Struct from "effect/Struct"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
 import type { Protocol } from "../Protocol.ts"
 import type { Runs } from "../Runs.ts"
-import { keyHeader, type Route } from "../Upstream.ts"
+import type { Route } from "../Upstream.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { forwardedHeaders, passedQuery } from "./guard.ts"
-import { fromClientError, readText, redactor, secretHeaders } from "./sendRequest.ts"
+import { fromClientError, readText, redactor, secretHeaders, withKey } from "./sendRequest.ts"
 
 interface Options {
   readonly routes: (model: string, api: Route["upstream"]["api"]) => Route | undefined
@@ -54,10 +53,7 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
     }
     const key = upstream.key && Redacted.value(upstream.key)
     const given = forwardedHeaders(incoming.headers, token)
-    const headers = {
-      ...upstream.key === undefined ? given : Struct.omit(given, secretHeaders),
-      ...upstream.key && keyHeader(upstream.api, upstream.key)
-    }
+    const headers = withKey(given, upstream, upstream.api)
     const redact = redactor([...secretHeaders.map((name) => given[name]), key])
     const request = HttpClientRequest.make(incoming.method as HttpMethod)(url + passedQuery(incoming.url), {
       headers: { ...headers, "accept-encoding": "identity" }

@@ -22,7 +22,7 @@ import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import * as Tracer from "effect/Tracer"
 import type { Protocol } from "../Protocol.ts"
-import { keyHeader, type Route } from "../Upstream.ts"
+import { type Api, keyHeader, type Route, type Upstream } from "../Upstream.ts"
 import { asObject, parseJson } from "./json.ts"
 import type { ClientCall } from "./source.ts"
 import { isUnknownPath, reasonOf, type UpstreamAnswer, upstreamAnswerOf, withAnswer } from "./upstreamAnswer.ts"
@@ -46,11 +46,8 @@ export const sendRequest = (
     const { call, headers, onPieces, protocol, query } = current
     const isStreamed = onPieces !== undefined && n === 1
     const body = JSON.stringify(protocol.requestBody(call, { model, n, isStreamed }))
-    const sent = upstream.key === undefined
-      ? headers
-      : { ...Struct.omit(headers, secretHeaders), ...keyHeader(protocol.api, upstream.key) }
     const request = HttpClientRequest.post(`${upstream.url}${protocol.path}${query}`).pipe(
-      HttpClientRequest.setHeaders({ ...sent, "cache-control": "no-cache" }),
+      HttpClientRequest.setHeaders({ ...withKey(headers, upstream, protocol.api), "cache-control": "no-cache" }),
       HttpClientRequest.bodyText(body, "application/json")
     )
     const redact = redactor([
@@ -145,6 +142,14 @@ const notAgain = (reason: ProviderErrorReason) => {
 
 /** Headers that hold a key. */
 export const secretHeaders = ["authorization", "x-api-key", "api-key"]
+
+/** The headers of a client, with the upstream's key in place of the client's if it has one. */
+export const withKey = (
+  headers: { readonly [name: string]: string },
+  { key }: Upstream,
+  api: Api
+): { readonly [name: string]: string } =>
+  key === undefined ? headers : { ...Struct.omit(headers, secretHeaders), ...keyHeader(api, key) }
 
 /** Headers of a failure that tell a client when to try again. */
 const keptHeaders = (headers: { readonly [name: string]: string | undefined }): { readonly [name: string]: string } =>
