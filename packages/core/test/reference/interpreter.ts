@@ -74,7 +74,7 @@ export interface Outcome {
 }
 
 /** The models of a stack, the outermost first and the provider last. Independent over Independent is Independent. */
-const build = (stack: Program["stack"], provider: Provider, stores: ReadonlyArray<Map<string, Samples>>) => {
+export const build = (stack: Program["stack"], provider: Provider, stores: ReadonlyArray<Map<string, Samples>>) => {
   const models: Array<Provider | Model> = [provider]
   for (const [height, combinator] of stack.toReversed().entries()) {
     const source = models[0]!
@@ -92,7 +92,7 @@ const build = (stack: Program["stack"], provider: Provider, stores: ReadonlyArra
 }
 
 /** The result of a take. A take that fails or is interrupted gives unused samples back to a reader. */
-const take = (
+export const take = (
   models: ReadonlyArray<Provider | Model>,
   provider: Provider,
   { batch, level, many, n, path, prompt }: Take,
