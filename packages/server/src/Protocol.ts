@@ -130,12 +130,12 @@ export interface Failure {
 }
 
 /**
- * A protocol.
+ * The part of a protocol by which an upstream is asked.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Protocol {
+export interface Endpoint {
   /** The value of the parameter `llm-cache` in the identity of whole requests, and the name of its part of `Metadata.rest`. */
   readonly name: string
   /** The vendor of the protocol: its headers, and its errors. */
@@ -144,21 +144,34 @@ export interface Protocol {
   readonly path: string
   /** Whether a request can ask for several samples. */
   readonly hasCount: boolean
-  /** Reads a request, with the headers that go on to an upstream. */
-  readonly read: (
-    body: JsonObject,
-    headers: { readonly [name: string]: string }
-  ) => Result.Result<Call, BadRequest>
   /** The body of a request to an upstream. */
   readonly requestBody: (call: Call, options: RequestOptions) => object
   /** The samples of an answer. */
   readonly generation: (answer: JsonObject, n: number) => Result.Result<Generation, ProviderErrorReason>
+  /** The body of a failure. */
+  readonly failure: (failure: Failure) => JsonObject
   /**
    * The status of an error in the body of a success, or in a stream.
    *
    * @default 502
    */
   readonly statusOf?: ((error: JsonObject) => number | undefined) | undefined
+  /** Absent if answers are never streams. */
+  readonly makeJoiner?: ((call: Call) => Joiner) | undefined
+}
+
+/**
+ * A protocol.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Protocol extends Endpoint {
+  /** Reads a request, with the headers that go on to an upstream. */
+  readonly read: (
+    body: JsonObject,
+    headers: { readonly [name: string]: string }
+  ) => Result.Result<Call, BadRequest>
   readonly makeJoiner: (call: Call) => Joiner
   /** The answer of samples. */
   readonly answer: (call: Call, answered: Answered) => JsonObject
@@ -166,8 +179,6 @@ export interface Protocol {
   readonly events: (call: Call, answered: Answered) => ReadonlyArray<StreamEvent>
   /** The events that end the stream of samples. */
   readonly lastEvents: (call: Call, answered: Answered) => ReadonlyArray<StreamEvent>
-  /** The body of a failure. */
-  readonly failure: (failure: Failure) => JsonObject
   /** The event of a failure in a stream that has begun. `told` are the upstream's own words. */
   readonly failureEvent: (failure: Failure, told?: JsonObject) => StreamEvent
   /**

@@ -13,6 +13,7 @@
  * | `POST {place}/v1/responses` | a sample, whole or as a stream |
  * | `POST {place}/v1/completions` | the same, for the legacy protocol |
  * | `POST {place}/v1/messages` | the same, for Anthropic's protocol |
+ * | `POST {place}/v1/embeddings` | vectors: one sample for each input, the same in all places |
  * | other paths in `{place}/v1` | those of the upstream, uncached; 404 in replication |
  * | `GET {place}/v1/models` | the aliases, and the models of the cache |
  * | `GET /health` | `{"status":"ok"}` |

@@ -5,6 +5,7 @@
  */
 export * as ChatCompletions from "./ChatCompletions.ts"
 export * as Completions from "./Completions.ts"
+export * as Embeddings from "./Embeddings.ts"
 export * as Messages from "./Messages.ts"
 export * as Place from "./Place.ts"
 export * as Protocol from "./Protocol.ts"

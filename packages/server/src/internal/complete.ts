@@ -12,7 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
-import type { Answered, Call, Protocol, StreamEvent } from "../Protocol.ts"
+import type { Answered, Call, Endpoint, Protocol, StreamEvent } from "../Protocol.ts"
 import { placeName, type RunInUse, type Runs } from "../Runs.ts"
 import { type BadBody, readBody } from "./body.ts"
 import { Delivery } from "./delivery.ts"
@@ -20,7 +20,7 @@ import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
 import { passedQuery } from "./guard.ts"
 import { objectOf } from "./json.ts"
 import { CurrentReplication } from "./replication.ts"
-import { CurrentCall } from "./source.ts"
+import { CurrentCall, type Join } from "./source.ts"
 
 export interface Completion {
   readonly model: Model
@@ -59,8 +59,14 @@ interface Prepared {
   readonly headers: () => { readonly [name: string]: string }
 }
 
-const prepare = Effect.fnUntraced(function*(
-  { headers, incoming, model, place, protocol, response, runs }: Completion,
+/** A request to an endpoint whose samples may come together. */
+export interface Preparation extends Omit<Completion, "protocol"> {
+  readonly protocol: Endpoint
+  readonly join?: Join | undefined
+}
+
+export const prepare = Effect.fnUntraced(function*(
+  { headers, incoming, join, model, place, protocol, response, runs }: Preparation,
   call: Call
 ): Effect.fn.Return<Prepared, SampleError | BadBody | RunInUse> {
   const { parameters, prompt, temperature } = call.form
@@ -78,7 +84,7 @@ const prepare = Effect.fnUntraced(function*(
   delivery.watch(response)
   const draw: Prepared["draw"] = (onPieces) => {
     const drawn = delivery.draw.pipe(
-      Effect.provideService(CurrentCall, { protocol, call, headers, query: passedQuery(incoming.url), onPieces }),
+      Effect.provideService(CurrentCall, { protocol, call, headers, query: passedQuery(incoming.url), join, onPieces }),
       place.replication ? Effect.provideService(CurrentReplication, true) : (self) => self
     )
     return run === undefined ? drawn : Effect.provideService(drawn, Events.Events, run.events)
@@ -142,7 +148,7 @@ const prepareParts = Effect.fnUntraced(function*(
 })
 
 /** The status of several draws together. */
-const cacheStatusOf = (all: ReadonlyArray<string>): string => {
+export const cacheStatusOf = (all: ReadonlyArray<string>): string => {
   const [first = ""] = all
   const missed = all.find((status) => /fwd=/.test(status))
   return missed === undefined || all.every((status) => status === first)

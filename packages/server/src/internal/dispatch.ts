@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import type * as Http from "node:http"
 import * as ChatCompletions from "../ChatCompletions.ts"
 import * as Completions from "../Completions.ts"
+import * as Embeddings from "../Embeddings.ts"
 import * as Messages from "../Messages.ts"
 import * as Place from "../Place.ts"
 import type { Protocol } from "../Protocol.ts"
@@ -15,6 +16,7 @@ import type { Runs } from "../Runs.ts"
 import type { Alias } from "../Upstream.ts"
 import type { Bypass } from "./bypass.ts"
 import { complete } from "./complete.ts"
+import { embed } from "./embed.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { type Guard, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "./guard.ts"
 import { modelList } from "./modelList.ts"
@@ -80,7 +82,8 @@ export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, st
     if (/^\/models(?:\/|$)/.test(ofApi) && method === "GET") {
       return modelList(store, aliases, ofApi.slice("/models/".length))
     }
-    const protocol = protocolOf(ofApi)
+    const isEmbedding = ofApi === Embeddings.endpoint.path && method === "POST"
+    const protocol = isEmbedding ? told : protocolOf(ofApi)
     if (protocol === undefined || method !== "POST") {
       if (rest.startsWith("/v1/")) {
         return counted(bypass(incoming, { place, protocol: told, path: ofApi }))
@@ -103,7 +106,8 @@ export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, st
       }))
     }
     const headers = passedHeaders(incoming.headers, guard.token)
-    return counted(complete({ model, runs, protocol, place, headers, incoming, response }))
+    const request = { model, runs, place, headers, incoming, response }
+    return counted(isEmbedding ? embed(request) : complete({ ...request, protocol }))
   }
 }
 

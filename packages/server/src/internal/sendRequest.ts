@@ -21,7 +21,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import * as Tracer from "effect/Tracer"
-import type { Protocol } from "../Protocol.ts"
+import type { Endpoint } from "../Protocol.ts"
 import { type Api, keyHeader, type Route, type Upstream } from "../Upstream.ts"
 import { asObject, parseJson } from "./json.ts"
 import type { ClientCall } from "./source.ts"
@@ -30,7 +30,7 @@ import { isUnknownPath, reasonOf, type UpstreamAnswer, upstreamAnswerOf, withAns
 /** The longest answer, in bytes. */
 const longestAnswer = 32 * 1024 * 1024
 
-interface UpstreamRequest {
+export interface UpstreamRequest {
   readonly route: Route
   readonly current: ClientCall
   readonly n: number
@@ -61,7 +61,7 @@ export const sendRequest = (
         (error) => fromClientError(error, upstream.url)
       )
       const type = response.headers["content-type"] ?? ""
-      if (response.status === 200 && isStreamed && type.includes("event-stream")) {
+      if (response.status === 200 && isStreamed && protocol.makeJoiner !== undefined && type.includes("event-stream")) {
         const joiner = protocol.makeJoiner(call)
         yield* readEvents(response, upstream.url, (event) => {
           const events = joiner.add(event)
@@ -121,7 +121,7 @@ const errorInBody = (told: UpstreamAnswer) =>
   withAnswer(new UnusableResponse({ description: "the upstream answers with an error in a success" }), told)
 
 /** Servers without an API seldom say so. */
-const unknownPath = (told: UpstreamAnswer, protocol: Protocol, name: string): UpstreamAnswer => {
+const unknownPath = (told: UpstreamAnswer, protocol: Endpoint, name: string): UpstreamAnswer => {
   const { body, headers, status } = told
   const message =
     `the upstream ${name} answers ${status} to POST ${protocol.path}: ${JSON.stringify(body.slice(0, 200))}. ` +
