@@ -2,8 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { afterAll } from "vitest"
-import { bin, cli, objects, type Ran, runAlone, temporaryFolder } from "./support/cli.ts"
+import { bin, cli, objects, type Ran, runAlone, spawn, temporaryFolder } from "./support/cli.ts"
 import { agenticRetry, asking, swallowing, vote } from "./support/programs.ts"
 import { startUpstream } from "./support/upstream.ts"
 
@@ -245,12 +244,11 @@ describe("llm-cache run", () => {
     const upstream = await startUpstream(["late"])
     const release = upstream.hold()
     const cache = newCache()
-    const child = ChildProcess.spawn(
+    const child = spawn(
       process.execPath,
       [bin, "run", "--cache", cache, "--upstream", upstream.url, "--", "python3", "-c", asking, "Slow?"],
-      { env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"] }
+      { ...inherited, ...env }
     )
-    afterAll(() => void child.kill("SIGKILL"))
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
     const told = new Promise<void>((resolve) =>
       child.stderr.on("data", (text) => String(text).includes("asked,") && resolve())
@@ -276,12 +274,11 @@ describe("llm-cache run", () => {
       setInterval(() => {}, 1000)
       console.log("ready")
     `
-    const child = ChildProcess.spawn(
+    const child = spawn(
       process.execPath,
       [bin, "run", "--cache", newCache(), "--", process.execPath, "-e", script],
-      { env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"] }
+      { ...inherited, ...env }
     )
-    afterAll(() => void child.kill("SIGKILL"))
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
     const next: { readonly [line: string]: NodeJS.Signals } = { ready: "SIGINT", SIGINT: "SIGTERM", SIGTERM: "SIGHUP" }
     const lines: Array<string> = []

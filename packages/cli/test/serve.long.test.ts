@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { afterAll } from "vitest"
-import { bin, cli, objects, temporaryFolder } from "./support/cli.ts"
+import { bin, cli, objects, spawn, temporaryFolder } from "./support/cli.ts"
 import { startUpstream } from "./support/upstream.ts"
 
 const folder = temporaryFolder()
@@ -21,11 +19,7 @@ interface Served {
 /** Starts `llm-cache serve` at a free port. */
 const serve = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}): Promise<Served> =>
   new Promise((resolve, reject) => {
-    const child = ChildProcess.spawn(process.execPath, [bin, "serve", "--port", "0", "--json", ...args], {
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    afterAll(() => void child.kill("SIGKILL"))
+    const child = spawn(process.execPath, [bin, "serve", "--port", "0", "--json", ...args], { ...process.env, ...env })
     const output = { stdout: "", stderr: "" }
     const waiting: Array<() => void> = []
     const ended = new Promise<number | null>((end) => child.on("close", end))

@@ -351,13 +351,12 @@ export const directoryOf = (cache: string): string | undefined => {
 export const list = (directory?: string, name?: string): Effect.Effect<ReadonlyArray<Run>, StoreError> =>
   Effect.suspend(() => {
     const folder = runsIn(directory)
+    const isMeant = name === undefined ? () => true : mayBeOf(name)
     return attempt(
       failure(`trace ${folder}`, "open"),
       () =>
         namesIn(folder)
-          .filter((file) =>
-            file.endsWith(".jsonl") && (name === undefined || mayBeOf(Path.basename(file, ".jsonl"), name))
-          )
+          .filter((file) => file.endsWith(".jsonl") && isMeant(file.slice(0, -".jsonl".length)))
           .sort().map((file) => runOf(Path.join(folder, file)))
     )
   })

@@ -3,7 +3,7 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { afterAll } from "vitest"
+import { afterAll, afterEach } from "vitest"
 
 export const bin = Path.join(import.meta.dirname, "../../src/main.ts")
 
@@ -27,9 +27,32 @@ const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
   return { ...env, TZ: "UTC", NO_COLOR: "1", ...extra }
 }
 
+const running = new Set<ChildProcess.ChildProcess>()
+
+// A test that fails or takes too long leaves its processes.
+afterEach(() => running.forEach(end))
+afterAll(() => running.forEach(end))
+
+/** Ends a process with all that it started. */
+const end = (child: ChildProcess.ChildProcess): void => {
+  try {
+    process.kill(-child.pid!, "SIGKILL")
+  } catch {
+    // It has ended.
+  }
+}
+
+/** Starts a process that the test does not outlive, nor the processes that it starts. */
+export const spawn = (command: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) => {
+  const child = ChildProcess.spawn(command, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] })
+  running.add(child)
+  child.on("close", () => running.delete(child))
+  return child
+}
+
 const run = (command: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<Ran> =>
   new Promise((resolve, reject) => {
-    const child = ChildProcess.spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn(command, args, env)
     const output = { stdout: "", stderr: "" }
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8").on("data", (text: string) => void (output[name] += text))

@@ -81,6 +81,8 @@ export const makeServer = (
   client: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUndici
 ): Effect.Effect<Client, never, Scope.Scope> =>
   Effect.gen(function*() {
+    // It has the clock of the test.
+    const run = Effect.runPromiseWith(yield* Effect.context<never>())
     const stopping = yield* Effect.callback<
       { readonly context: Context.Context<Server.Server | HttpServer.HttpServer>; readonly stop: Effect.Effect<void> }
     >(
@@ -89,7 +91,7 @@ export const makeServer = (
         const stopped = new Promise<void>((resolve) => {
           stop = resolve
         })
-        const done = Effect.runPromise(
+        const done = run(
           Effect.scoped(Effect.gen(function*() {
             const context = yield* Layer.build(
               Server.layer({ port: 0, retry: Schedule.recurs(0), trace: false, ...options }, pages).pipe(

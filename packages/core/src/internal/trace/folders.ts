@@ -26,9 +26,11 @@ export const fileName = (start: number, name: string): string =>
 const namePart = (name: string): string =>
   encodeURIComponent(name.toWellFormed()).replace(/[*%.~'()!]/g, "_").slice(0, 100)
 
-/** Whether a file, without its ending, may be that of a run with this name. */
-export const mayBeOf = (file: string, name: string): boolean =>
-  file.endsWith(`-${namePart(name)}`) || file.replace(/-\d+$/, "").endsWith(`-${namePart(name)}`)
+/** Whether a file, without its ending, may be that of a run with a name. */
+export const mayBeOf = (name: string): (file: string) => boolean => {
+  const end = `-${namePart(name)}`
+  return (file) => file.endsWith(end) || file.replace(/-\d+$/, "").endsWith(end)
+}
 
 export const summaryPath = (file: string): string => file.replace(/\.jsonl$/, ".json")
 
