@@ -15,7 +15,7 @@
  * of the key. Without effect are those of streams, of Anthropic's own cache, and of the way to log in. The header `anthropic-version`
  * is not in the key: versions differ in the requests that they accept, https://platform.claude.com/docs/en/api/versioning
  *
- * A sample whose reasoning has no signature, which the library or another protocol bought, is told without its reasoning:
+ * A sample with reasoning without a signature, which the library or another protocol bought, is told without its reasoning:
  * Anthropic rejects a conversation with thinking that it has not signed.
  *
  * @since 0.1.0

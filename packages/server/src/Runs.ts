@@ -41,7 +41,7 @@ import * as Place from "./Place.ts"
 export interface Options {
   /** The cache beneath the readers of all runs. */
   readonly model: Model
-  /** Where traces are written, see `Trace`. `false` for none. */
+  /** The folder of traces, see `Trace`. `false` for none. */
   readonly trace: Pick<Trace.Options, "directory"> | false
   /**
    * How long a run may have no request before it ends.
@@ -142,7 +142,7 @@ export const make = Effect.fnUntraced(function*(
 
   yield* Effect.addFinalizer(() => Effect.forEach([...runs.values()], pause, { discard: true }))
 
-  // The run of its name, unless a server has it whose trace is not among the known ones.
+  // The run of its name, unless another server has it.
   const begin = Effect.fnUntraced(function*(name: string, directory: string | undefined, scope: Scope.Scope) {
     const before = yield* Trace.list(directory, name)
     const { history, runningIn } = yield* historyOf(before, name)
@@ -233,7 +233,7 @@ const makeModels = Effect.fnUntraced(function*(
       Effect.catchTag("ReplicationCacheMiss", () => Effect.undefined)
     )
 
-  // Tells the reader and the attempts of a key what they had handed out before the server restarted.
+  // Tells the reader and the attempts of a key their draws before the server restarted.
   const resume = Effect.fnUntraced(function*(key: Key): Effect.fn.Return<void, SampleError> {
     const places = history.get(keyName(key))
     if (places === undefined) return

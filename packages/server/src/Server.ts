@@ -90,7 +90,7 @@ export interface Options {
   /**
    * The servers of models. The first one of a protocol gets the requests for models without an alias.
    *
-   * @default none: what the cache does not have is refused
+   * @default none: missing samples are refused
    */
   readonly upstreams?: ReadonlyArray<Upstream.Options> | undefined
   /** @default none */
@@ -108,7 +108,7 @@ export interface Options {
    */
   readonly slice?: Store | undefined
   /**
-   * Where the traces of runs are written, see `Trace`. `false` for none: then a run ends with the server.
+   * The folder of the traces of runs, see `Trace`. `false` for none: then a run ends with the server.
    *
    * @default the folder of the user's state
    */
@@ -158,7 +158,7 @@ export interface Options {
 }
 
 /**
- * Where the server listens.
+ * The address of the server.
  *
  * @category options
  * @since 0.1.0

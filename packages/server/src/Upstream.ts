@@ -69,7 +69,7 @@ export interface Options {
 }
 
 /**
- * An upstream whose options are checked.
+ * An upstream with checked options.
  *
  * @category models
  * @since 0.1.0
@@ -92,7 +92,7 @@ export interface Alias {
 }
 
 /**
- * Where the samples of a model come from.
+ * The source of the samples of a model.
  *
  * @category models
  * @since 0.1.0

@@ -29,9 +29,9 @@ export class Delivery {
   readonly #options: Options
   readonly #model: Model
   readonly #drawn: Array<Drawn> = []
-  /** Where the samples are in the cache. */
+  /** The positions of the samples in the cache. */
   readonly positions: Array<number> = []
-  /** Where they are in the sequence of the run's reader, which passes over samples that are excluded. */
+  /** Their positions in the sequence of the run's reader, which passes over excluded samples. */
   readonly #taken: Array<number> = []
   #isGiven = false
   /** The position that a request in flight is to fill. */
@@ -135,7 +135,7 @@ export class Delivery {
           this.asked ??= event.position
           this.#asking = event.store
         } else if (event._tag === "Stored") {
-          // A slice also stores what the cache had.
+          // A slice also stores the samples of the cache.
           if (event.store === this.#asking) this.#stored.add(event.position)
         } else if (event._tag === "Hit") {
           this.#found.add(event.position)

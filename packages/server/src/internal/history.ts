@@ -10,7 +10,7 @@ export const keyName = (
   { identity, path, promptHash }: Trace.TracedKey
 ): string => JSON.stringify([identity.id, promptHash, path])
 
-/** What traces tell about a run. */
+/** The content of a run's traces. */
 export interface Traced {
   /** The draws in earlier servers, since the last trace with an end. */
   readonly history: History

@@ -80,7 +80,7 @@ export class MessageJoiner implements Joiner {
   }
 }
 
-/** The field for what a message has at the start of its stream, such as its first usage. */
+/** The field for the fields of a message at the start of its stream, such as its first usage. */
 export const startField = "start"
 
 /** The name under which Anthropic wants an input that was cut off. */

@@ -5,7 +5,7 @@ import { asObject, fieldsOf } from "./json.ts"
 /** Fields that hold the id of a tool's call. */
 const idFields = ["id", "call_id", "tool_call_id", "tool_id", "tool_use_id"]
 
-/** Fields whose objects belong to the program: there, `null` and `id` are values like others. */
+/** Fields with objects of the program: there, `null` and `id` are values like others. */
 const ownFields = ["input", "arguments", "parameters", "schema", "input_schema", "input_examples"]
 
 /** Fields that change no sample: hints for a provider's cache and for streams, and keys of tools. */

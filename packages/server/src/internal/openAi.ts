@@ -1,4 +1,4 @@
-/** What the protocols of OpenAI with choices share. */
+/** The common part of OpenAI's protocols with choices. */
 import * as Identity from "@llm-cache/core/Identity"
 import type { Json } from "@llm-cache/core/Identity"
 import type { GeneratedSample, Generation } from "@llm-cache/core/LlmModel"
@@ -60,7 +60,7 @@ export const canonicalJson = (value: Json): string | undefined => {
 
 const tokenFields = ["prompt_tokens", "completion_tokens", "total_tokens"]
 
-/** The samples of an answer, made of its choices. A choice gets what the answer has beside them. */
+/** The samples of an answer, made of its choices. A choice gets the other fields of the answer. */
 export const readChoices = (
   answer: JsonObject,
   n: number,

@@ -15,8 +15,8 @@ interface Open {
 }
 
 /**
- * The requests of a run that overlap. A program that sends them one after the other has the same order again, and one that
- * does not may have another, also if each draw is done in an instant.
+ * The requests of a run that overlap. A program that sends them one after the other has the same order again. Other programs
+ * may have another order, also if each draw is done in an instant.
  */
 export class Races {
   readonly #open = new Map<string, Set<Open>>()

@@ -32,7 +32,7 @@ interface Options {
 export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Options) {
   const runSync = Effect.runSyncExitWith(yield* Effect.context())
 
-  // Stores keep what they know of an identity by its object.
+  // Stores keep their knowledge of an identity by its object.
   const identities = new Map<string, Identity.Identity>()
   const known = (identity: Identity.Identity): Identity.Identity => {
     const first = identities.get(identity.id)
@@ -69,7 +69,7 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Option
     const { headers } = incoming
     const completion = completionOf(incoming)
     if (
-      // A run notes what it gives.
+      // A run notes its draws.
       completion === undefined || completion.place.run !== undefined ||
       headers["content-encoding"] !== undefined ||
       !/^application\/json\b/.test(headers["content-type"] ?? "") ||
