@@ -128,6 +128,10 @@ export const make = Effect.fnUntraced(function*(
   const runs = new Map<string, OpenRun>()
   const opening = Semaphore.makeUnsafe(1)
   const outer = yield* Events.make
+  const context = yield* Effect.context()
+  // What a run makes keeps the context in which it is made. That of a request would keep its body and its response.
+  const outsideOfRequest = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.updateContext(self, () => context)
 
   const close = Effect.fnUntraced(function*(run: OpenRun, exit: number) {
     runs.delete(run.name)
@@ -194,7 +198,8 @@ export const make = Effect.fnUntraced(function*(
   return {
     use: (name) =>
       Effect.gen(function*() {
-        const run = runs.get(name) ?? (yield* Effect.uninterruptible(opening.withPermits(1)(open(name))))
+        const run = runs.get(name) ??
+          (yield* Effect.uninterruptible(opening.withPermits(1)(outsideOfRequest(open(name)))))
         run.lastUsedAt = yield* Clock.currentTimeMillis
         return run
       }),

@@ -98,7 +98,10 @@ const makeStore = (path: string, connections: Connections, isDurable: boolean) =
     let digest = digests.get(key)
     if (digest === undefined) {
       let prefix = identities.get(key.identity)
-      if (prefix === undefined) identities.set(key.identity, prefix = digestOfIdentity(key.identity))
+      if (prefix === undefined) {
+        // A copy of its own: a piece of Node's pool would keep the whole as long as the identity lives.
+        identities.set(key.identity, prefix = Buffer.from(Uint8Array.from(digestOfIdentity(key.identity)).buffer))
+      }
       digests.set(key, digest = digestOfKey(key, prefix))
     }
     return digest

@@ -7,6 +7,8 @@ const delay = 200
 /** How many bytes wait at most for a disk that is full. */
 const mostUnwritten = 1024 * 1024
 
+const none: Buffer = Buffer.alloc(0)
+
 /** Files with lines that wait. The process ends with one listener, however many traces it writes. */
 const waiting = new Set<TraceFile>()
 const writeAll = (): void => waiting.forEach((file) => file.close())
@@ -20,7 +22,7 @@ export class TraceFile {
   readonly #onFlush: (bytes: number) => void
   #lines = ""
   /** The bytes that a failed write left. */
-  #unwritten = Buffer.alloc(0)
+  #unwritten = none
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -76,7 +78,8 @@ export class TraceFile {
     } catch (cause) {
       this.#failure = cause as Error
     }
-    this.#unwritten = bytes
+    // An empty piece would keep the memory of the whole.
+    this.#unwritten = bytes.length === 0 ? none : bytes
   }
 
   /** Writes the lines that wait, or throws. */
@@ -92,7 +95,7 @@ export class TraceFile {
 
   #end(): void {
     this.#isClosed = true
-    this.#unwritten = Buffer.alloc(0)
+    this.#unwritten = none
     this.#rest()
   }
 
