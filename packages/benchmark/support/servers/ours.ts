@@ -15,5 +15,6 @@ Effect.runFork(
 // The bytes of memory that it holds.
 process.on("message", () => {
   globalThis.gc?.()
-  process.send?.(process.memoryUsage().rss)
+  const { external, heapUsed } = process.memoryUsage()
+  process.send?.(heapUsed + external)
 })
