@@ -370,5 +370,8 @@ describe("keys of messages", () => {
       const [key] = yield* areKeys(1, { messages: call("x") })
       assert.include(key!.identity.parameters, "\"llm-cache\":\"messages\"")
       yield* areKeys(2, { messages: call("x") }, { messages: user(key!.prompt) })
+      // Its answer has signatures, which no other protocol keeps.
+      const [thinking] = yield* areKeys(1, { messages, thinking: { type: "adaptive" } })
+      assert.include(thinking!.identity.parameters, "\"llm-cache\":\"messages\"")
     }))
 })
