@@ -399,6 +399,19 @@ export const receipt = (file: string): Effect.Effect<Receipt, StoreError> =>
   )
 
 /**
+ * The receipt that a run wrote last, without reading its lines: of a run that goes on or was killed, it may be a second old.
+ * `undefined` if there is none.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const lastReceipt = (file: string): Effect.Effect<Receipt | undefined> =>
+  Effect.sync(() => {
+    const receipt = readSummary(summaryPath(file))?.receipt
+    return receipt && { ...receipt, exit: receipt.exit }
+  })
+
+/**
  * The usage of a run, as `Usage.measure` around it would have given it. Of a cut trace it is the usage up to the cut.
  *
  * @category reading

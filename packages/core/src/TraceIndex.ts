@@ -195,9 +195,9 @@ export interface TraceIndex {
   readonly draw: (row: number) => Effect.Effect<Draw | undefined, StoreError>
   /** The text of a prompt, if the trace has it. */
   readonly promptText: (key: TracedKey) => Effect.Effect<string | undefined, StoreError>
-  /** The prompts with most of something, the greatest first. */
+  /** The prompts with most draws, or with most tokens, spent and replayed together. The greatest comes first. */
   readonly prompts: (
-    by: "spentTokens" | "replayedTokens" | "asked",
+    by: "tokens" | "asked",
     count: number
   ) => Effect.Effect<ReadonlyArray<Prompt>, StoreError>
   readonly prompt: (identity: Identity, promptHash: string) => Effect.Effect<Prompt | undefined, StoreError>

@@ -3,4 +3,5 @@
  *
  * @since 0.1.0
  */
-export {}
+export * as Inspector from "./Inspector.ts"
+export * as SequencePicture from "./SequencePicture.ts"

@@ -26,6 +26,9 @@ import {
   writeAheadFolder
 } from "./samplePath.ts"
 
+/** The digits of a whole hash. */
+const hashLength = 64
+
 type Element = Result.Result<Listed, StoreError>
 
 /** The keys of an identity, or of all, that have samples. Reads one folder after the other, on demand. */
@@ -71,7 +74,9 @@ function* walk(
   function* ofIdentity(identity: Identity): Generator<Element, void> {
     const folder = folders.findIdentity(identity)
     if (!folder.ok) return
-    for (const name of foldersIn(folder.path)) {
+    // The folder of a whole hash is found without listing the others.
+    const names = promptHash.length === hashLength && !leftovers ? [promptHash] : foldersIn(folder.path)
+    for (const name of names) {
       if (isPromptFolder(name) && name.startsWith(promptHash)) yield* prompt(folder.path, name, () => identity)
     }
   }

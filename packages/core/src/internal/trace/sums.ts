@@ -32,15 +32,16 @@ export class Sums {
     }
   }
 
-  /** Those with most of something, the greatest first. */
-  greatest(by: keyof Counts, count: number): ReadonlyArray<number> {
-    const numbers = this.#counts[by]
+  /** Those with most draws or tokens, the greatest first. */
+  greatest(by: "tokens" | "asked", count: number): ReadonlyArray<number> {
+    const { asked, replayedTokens, spentTokens } = this.#counts
+    const amountOf = (of: number) => by === "asked" ? asked.get(of) : spentTokens.get(of) + replayedTokens.get(of)
     const found: Array<number> = []
-    for (let of = 0; of < numbers.length; of++) {
-      const amount = numbers.get(of)
-      if (amount === 0 || (found.length === count && amount <= numbers.get(found.at(-1)!))) continue
+    for (let of = 0; of < asked.length; of++) {
+      const amount = amountOf(of)
+      if (amount === 0 || (found.length === count && amount <= amountOf(found.at(-1)!))) continue
       let place = found.length
-      while (place > 0 && numbers.get(found[place - 1]!) < amount) place--
+      while (place > 0 && amountOf(found[place - 1]!) < amount) place--
       found.splice(place, 0, of)
       if (found.length > count) found.pop()
     }

@@ -1,0 +1,38 @@
+import { visible } from "./visible.ts"
+
+/** A piece of a page. Only `html` and `trusted` make one. */
+export class Html {
+  readonly text: string
+
+  /** @internal */
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** What a page may contain: texts are escaped, and nothing is shown for `undefined`, `null` and `false`. */
+export type Part = Html | string | number | undefined | null | false | ReadonlyArray<Part>
+
+/** A piece of a page. Every text in it is escaped, in the content of elements and in quoted attributes. */
+export const html = (strings: TemplateStringsArray, ...parts: ReadonlyArray<Part>): Html =>
+  new Html(String.raw({ raw: strings }, ...parts.map(render)))
+
+/** Text that is HTML already. */
+export const trusted = (text: string): Html => new Html(text)
+
+const render = (part: Part): string =>
+  part === undefined || part === null || part === false
+    ? ""
+    : part instanceof Html
+    ? part.text
+    : Array.isArray(part)
+    ? part.map(render).join("")
+    : escape(visible(String(part)))
+
+const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+
+/** A text of a prompt or a sample. Characters that are not seen are marked. */
+export const shown = (text: string): Html => {
+  const parts = visible(text, (escaped) => `\u0000${escaped}\u0001`).split(/\0([^\u0001]*)\u0001/)
+  return html`${parts.map((part, i) => i % 2 === 0 ? part : html`<span class="ctl">${part}</span>`)}`
+}

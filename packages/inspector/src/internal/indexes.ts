@@ -1,0 +1,81 @@
+import type { StoreError } from "@llm-cache/core/SampleError"
+import type { Run } from "@llm-cache/core/Trace"
+import * as Trace from "@llm-cache/core/Trace"
+import * as TraceIndex from "@llm-cache/core/TraceIndex"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+/** The most traces that have an index at once. */
+const most = 4
+
+/** How long a request waits for an index, in milliseconds. Reading goes on behind it. */
+const patience = 150
+
+/** A trace that is read. */
+export interface OpenTrace {
+  readonly run: Run
+  readonly index: TraceIndex.TraceIndex
+  /** Reads what was added, for a short time; the rest is read in the background. Returns whether all is read. */
+  readonly refresh: Effect.Effect<boolean, StoreError>
+}
+
+/** The traces of a folder, and the indexes of those that were looked at last. */
+export interface Indexes {
+  readonly list: Effect.Effect<ReadonlyArray<Run>, StoreError>
+  /** `undefined` if there is no such run. */
+  readonly open: (id: string) => Effect.Effect<OpenTrace | undefined, StoreError>
+}
+
+/** Indexes that are read in the background until the scope closes. */
+export const makeIndexes = Effect.fnUntraced(function*(
+  directory: string | undefined
+): Effect.fn.Return<Indexes, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const traces = new Map<string, OpenTrace>()
+  const list = Trace.list(directory)
+
+  const openTrace = (run: Run): OpenTrace => {
+    const index = TraceIndex.make(run.file)
+    let isReading = false
+    const readRest: Effect.Effect<void> = Effect.gen(function*() {
+      while (yield* index.advance) yield* nextTurn
+    }).pipe(
+      // The next look at it fails in the same way.
+      Effect.ignore,
+      Effect.ensuring(Effect.sync(() => void (isReading = false)))
+    )
+    const refresh = Effect.gen(function*() {
+      const end = (yield* Clock.currentTimeMillis) + patience
+      while (yield* index.advance) {
+        if ((yield* Clock.currentTimeMillis) < end) continue
+        if (!isReading) {
+          isReading = true
+          yield* Effect.forkIn(readRest, scope)
+        }
+        return false
+      }
+      return true
+    })
+    return { run, index, refresh }
+  }
+
+  return {
+    list,
+    open: Effect.fnUntraced(function*(id) {
+      let trace = traces.get(id)
+      traces.delete(id)
+      if (trace === undefined) {
+        const run = (yield* list).find((run) => run.id === id)
+        if (run === undefined) return undefined
+        trace = openTrace(run)
+      }
+      traces.set(id, trace)
+      if (traces.size > most) traces.delete(traces.keys().next().value!)
+      return trace
+    })
+  }
+})
+
+// Other requests are answered between two parts.
+const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))

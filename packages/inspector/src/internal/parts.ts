@@ -1,0 +1,126 @@
+/** Pieces that several pages have. */
+import type { Edit, Explanation } from "@llm-cache/core/Explain"
+import * as Explain from "@llm-cache/core/Explain"
+import type { Metadata } from "@llm-cache/core/Sample"
+import type { Counts, Outcome } from "@llm-cache/core/TraceIndex"
+import { type ChatPart, folded, messagesOf } from "./chat.ts"
+import { count } from "./format.ts"
+import { type Html, html, shown } from "./html.ts"
+import { excerpt } from "./visible.ts"
+
+/** A link, or its text where there is no page to go to. */
+export const link = (href: string | undefined, content: Html | string, options: { readonly class?: string } = {}) =>
+  href === undefined
+    ? html`<span class="${options.class ?? ""}">${content}</span>`
+    : html`<a href="${href}" class="${options.class ?? ""}">${content}</a>`
+
+export const outcomeBadge = (outcome: Outcome, isRacing: boolean): Html =>
+  html`<span class="badge ${outcome}">${outcome}</span>${isRacing && html` <span class="badge racing">racing</span>`}`
+
+/** A fork, or that there is none. */
+export const forkText = (label: string): Html => label === "" ? html`<span class="faint">–</span>` : html`${label}`
+
+/** Counts of draws, with those that are 0 in the background. */
+export const counted = (n: number): Html => n === 0 ? html`<span class="faint">0</span>` : html`${count(n)}`
+
+export const tokensOf = (counts: Counts): number => counts.spentTokens + counts.replayedTokens
+
+/** A prompt as it was sent: a chat as its messages. */
+export const promptView = (prompt: string): Html => {
+  const messages = messagesOf(prompt)
+  return messages === undefined
+    ? html`<div class="text" tabindex="0" role="group" aria-label="Prompt">${shown(prompt)}</div>`
+    : html`<ol class="chat">${
+      messages.map(({ parts, role }) =>
+        html`<li class="message ${role.replaceAll(/\W/g, "-")}"><span class="role">${role}</span>${
+          partsView(parts)
+        }</li>`
+      )
+    }</ol>`
+}
+
+export const partsView = (parts: ReadonlyArray<ChatPart>): Html =>
+  html`${
+    parts.map(({ kind, text, title }) =>
+      kind === "text"
+        ? html`<div class="text">${shown(text)}</div>`
+        : html`<details class="folded"><summary>${title}</summary><div class="text">${shown(text)}</div></details>`
+    )
+  }`
+
+/** What a sample has beside its text, folded. */
+export const sampleParts = ({ reasoning, refusal, rest }: Metadata): Html =>
+  partsView([
+    ...reasoning === undefined ? [] : [folded("reasoning", reasoning)],
+    ...refusal === undefined ? [] : [{ kind: "text" as const, title: "", text: `Refused: ${refusal}` }],
+    ...Object.entries(rest ?? {}).map(([name, value]) =>
+      folded(name.replaceAll("_", " "), typeof value === "string" ? value : value as object)
+    )
+  ])
+
+/** A difference of two texts, with the long parts that are the same cut. */
+export const editsView = (edits: ReadonlyArray<Edit>, context = 200): Html =>
+  html`<div class="text diff">${
+    edits.map(({ kind, text }, i) =>
+      kind === "stored"
+        ? html`<del>${shown(text)}</del>`
+        : kind === "asked"
+        ? html`<ins>${shown(text)}</ins>`
+        : text.length <= 2 * context + 20
+        ? shown(text)
+        : html`${i > 0 && shown(text.slice(0, context))}<span class="cut"> … </span>${
+          i < edits.length - 1 && shown(text.slice(-context))
+        }`
+    )
+  }</div>`
+
+export const differencesView = (differences: ReadonlyArray<Explain.Difference>, context?: number): Html =>
+  html`${
+    differences.map(({ edits, message, role }) =>
+      html`${message !== undefined && html`<p class="faint">message ${message} (${role})</p>`}${
+        editsView(edits, context)
+      }`
+    )
+  }`
+
+/** Why a draw missed, in a few lines. */
+export const explanationView = (explanation: Explanation): Html => {
+  const [, ...lines] = Explain.format(explanation).split("\n").map((line) => line.trim())
+  return explanation.verdict === "near"
+    ? html`<p>${lines[0]}</p>${
+      differencesView(explanation.differences, 60)
+    }<p class="legend"><del>only stored</del> <ins>only asked</ins></p>`
+    : html`<p>${lines[0]}</p>${
+      lines.length > 1 && html`<ul>${lines.slice(1).map((line) => html`<li>${shown(excerpt(line, 400))}</li>`)}</ul>`
+    }`
+}
+
+/** A table that scrolls by itself on a narrow screen. */
+export const table = (label: string, head: ReadonlyArray<Html | string>, rows: ReadonlyArray<Html>): Html =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table>
+<thead><tr>${head.map((title) => typeof title === "string" ? html`<th scope="col">${title}</th>` : title)}</tr></thead>
+<tbody>
+${rows}</tbody></table></div>`
+
+/** A column of numbers. */
+export const numeric = (title: string): Html => html`<th scope="col" class="n">${title}</th>`
+
+/** Links to other pages of a list. */
+export const pager = (
+  { count: size, from, total }: { readonly from: number; readonly count: number; readonly total: number },
+  href: (from: number) => string | undefined
+): Html | undefined => {
+  if (total <= size && from === 0) return undefined
+  const last = Math.max(0, Math.floor((total - 1) / size) * size)
+  const to = (at: number, text: string, isOn: boolean) =>
+    isOn ? link(href(at), text) : html`<span class="off" aria-hidden="true">${text}</span>`
+  return html`<nav class="pager" aria-label="Pages">${to(0, "First", from > 0)} ${
+    to(Math.max(0, from - size), "Previous", from > 0)
+  } <span>${count(Math.min(total, from + 1))}–${count(Math.min(total, from + size))} of ${count(total)}</span> ${
+    to(from + size, "Next", from + size < total)
+  } ${to(last, "Last", from + size < total)}</nav>`
+}
+
+/** Says what to do where there is nothing. */
+export const empty = (title: string, ...steps: ReadonlyArray<Html>): Html =>
+  html`<div class="empty"><p><strong>${title}</strong></p>${steps}</div>`

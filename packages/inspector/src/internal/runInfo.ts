@@ -1,0 +1,71 @@
+import type { StoreError } from "@llm-cache/core/SampleError"
+import * as Trace from "@llm-cache/core/Trace"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fs from "node:fs"
+import { nameOfRun, startOfRun } from "./format.ts"
+
+/** A run without an end whose trace did not grow for so long may have been killed. In milliseconds. */
+const idle = 60_000
+
+/** What a list says of a run. */
+export interface RunInfo {
+  readonly id: string
+  readonly name: string
+  /** In milliseconds since the epoch; not a number if the name of the file does not say it. */
+  readonly startedAt: number
+  /** The time of the last write. */
+  readonly lastAt: number
+  /** `open` runs have no end: they wait, or were killed. */
+  readonly state: "running" | "open" | "done" | "failed"
+  /** `undefined` if the trace cannot be read. */
+  readonly receipt: Trace.Receipt | undefined
+  /** Why it cannot be read. */
+  readonly problem: string | undefined
+}
+
+/** Looks at a run without reading its lines, unless nobody counted them. */
+export const infoOf = (run: Trace.Run): Effect.Effect<RunInfo> =>
+  Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const lastAt = yield* Effect.sync(() => Fs.statSync(run.file, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+    const read: { readonly receipt?: Trace.Receipt; readonly problem?: string } = yield* Effect.match(receiptOf(run), {
+      onFailure: ({ message }) => ({ problem: message }),
+      onSuccess: (receipt) => ({ receipt })
+    })
+    return {
+      id: run.id,
+      name: nameOfRun(run.id),
+      startedAt: startOfRun(run.id),
+      lastAt,
+      state: stateOf(read.receipt, now - lastAt),
+      receipt: read.receipt,
+      problem: read.problem
+    }
+  })
+
+const receiptOf = (run: Trace.Run): Effect.Effect<Trace.Receipt, StoreError> =>
+  Effect.flatMap(
+    Trace.lastReceipt(run.file),
+    (receipt) => receipt === undefined ? Trace.receipt(run.file) : Effect.succeed(receipt)
+  )
+
+export const stateOf = (receipt: Trace.Receipt | undefined, quiet: number): RunInfo["state"] =>
+  receipt?.exit === undefined ? quiet < idle ? "running" : "open" : receipt.exit === 0 ? "done" : "failed"
+
+/** A run in one sentence. */
+export const verdictOf = (receipt: Trace.Receipt): string => {
+  if (receipt.asked === 0) return receipt.failed > 0 ? "Every request failed." : "Nothing was asked."
+  if (receipt.isReplay) return "A replay: every sample came from the cache."
+  const problems = [
+    receipt.missed > 0 && `${receipt.missed} missed`,
+    receipt.bought > 0 && `${receipt.bought} bought`,
+    receipt.bypassed > 0 && `${receipt.bypassed} by no cache`,
+    receipt.racing > 0 && `${receipt.racing} racing`,
+    receipt.failed > 0 && `${receipt.failed} failed`
+  ].filter((text) => text !== false)
+  return `No replay: ${problems.join(", ")}.`
+}
+
+/** A receipt for programs. */
+export const receiptJson = ({ exit, ...receipt }: Trace.Receipt): object => ({ ...receipt, exit: exit ?? null })
