@@ -50,6 +50,7 @@ export const commands: { readonly [name: string]: Entry } = {
   slice: entry("Copies the samples that a run drew", () => import("./commands/slice.ts")),
   run: entry("Runs a program with the cache beneath its model", () => import("./commands/run.ts"), true),
   serve: entry("Serves a cache to programs in any language", () => import("./commands/serve.ts"), true),
+  inspect: entry("Shows runs and samples in the browser", () => import("./commands/inspect.ts"), true),
   runs: entry("Lists runs that have a trace, or deletes old traces", () => import("./commands/runs.ts")),
   import: entry("Puts the samples of other programs into a cache", () => import("./commands/import.ts")),
   export: entry("Writes the samples of a cache as JSON lines", () => import("./commands/export.ts")),

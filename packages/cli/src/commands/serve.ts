@@ -7,6 +7,8 @@ import * as Option from "effect/Option"
 import { Output } from "../output/Output.ts"
 import { jsonLine } from "../output/printable.ts"
 import { durationOf, secretFrom, serverFlags, serverOptions, time, turnedOn } from "../server/flags.ts"
+import { inspectorPages } from "../server/pages.ts"
+import { nextSignal } from "../server/signals.ts"
 import { startServer } from "../server/startServer.ts"
 
 export const command = Command.make(
@@ -45,10 +47,13 @@ export const command = Command.make(
       token: Option.isSome(input.tokenFrom) ? yield* secretFrom("token-from", input.tokenFrom.value) : undefined,
       runIdle: yield* durationOf("run-idle", input.runIdle),
       trace: input.noTrace ? false : { directory: Trace.directoryOf(input.cache) }
-    })
+    }, inspectorPages(input.cache))
     const stopped = nextSignal()
     if (output.isJson) yield* output.data(`${jsonLine({ url })}\n`)
-    else yield* output.note(`${url}/v1 is ready: set OPENAI_BASE_URL to it, or ANTHROPIC_BASE_URL to ${url}`)
+    else {
+      yield* output.note(`${url}/v1 is ready: set OPENAI_BASE_URL to it, or ANTHROPIC_BASE_URL to ${url}`)
+      yield* output.note(`${url}/inspect shows its runs`)
+    }
     yield* Effect.promise(() => stopped)
     const grace = Duration.format(options.grace ?? Duration.seconds(30))
     yield* output.note(`stopping: requests in flight have ${grace}; another signal stops at once`)
@@ -67,15 +72,3 @@ export const command = Command.make(
     { command: "llm-cache serve --replication", description: "Only what the cache has" }
   ])
 )
-
-/** The next signal, from the call on. The one after it ends the process. */
-const nextSignal = (): Promise<void> =>
-  new Promise((resolve) => {
-    let isStopping = false
-    const stop = () => {
-      if (isStopping) process.exit(130)
-      isStopping = true
-      resolve()
-    }
-    process.on("SIGINT", stop).on("SIGTERM", stop)
-  })

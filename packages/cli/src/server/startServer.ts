@@ -3,24 +3,28 @@ import { SampleStore } from "@llm-cache/core/SampleStore"
 import * as Server from "@llm-cache/server/Server"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { openCache } from "../cache/openCache.ts"
 import { UsageError } from "../errors.ts"
 
+type Pages = Parameters<typeof Server.layer<never, SampleStore | Server.Server | HttpRouter.HttpRouter>>[1]
+
 /** Starts the server over a cache, until the scope closes. */
 export const startServer = Effect.fnUntraced(function*(
   cache: string,
   sliceCache: Option.Option<string>,
-  options: Server.ListenOptions
+  options: Server.ListenOptions,
+  pages?: Pages
 ) {
   const store = yield* openCache(cache, options.replication ? "read" : "write")
   const slice = Option.isNone(sliceCache) ? undefined : yield* openCache(sliceCache.value, "write")
   if (slice?.id === store.id) {
     return yield* new UsageError({ message: "--slice names the cache itself: give it another place" })
   }
-  const layer = Layer.provide(Server.layer({ ...options, slice }), [
+  const layer = Layer.provide(Server.layer({ ...options, slice }, pages), [
     Layer.succeed(SampleStore, store),
     NodeHttpClient.layerUndici
   ])

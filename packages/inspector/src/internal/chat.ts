@@ -43,6 +43,16 @@ export const messagesOf = (prompt: string): ReadonlyArray<ChatMessage> | undefin
   }]
 }
 
+/** The text that tells a prompt from others: of a chat, the last text of the user, or else of anybody. */
+export const gist = (prompt: string): string => {
+  const messages = messagesOf(prompt)
+  if (messages === undefined) return prompt
+  const textOf = ({ parts }: ChatMessage) => parts.find(({ kind }) => kind === "text")?.text
+  const last = messages.findLast((message) => message.role === "user" && textOf(message) !== undefined) ??
+    messages.findLast((message) => textOf(message) !== undefined)
+  return last && textOf(last) || prompt
+}
+
 const messageOf = (item: unknown): ChatMessage | undefined => {
   if (!Predicate.isObject(item)) return undefined
   const fields: { readonly [name: string]: unknown } = { ...item }
@@ -81,7 +91,7 @@ const isReasoning = (part: unknown): boolean =>
 
 const callTitle = (call: unknown): string => {
   if (!Predicate.isObject(call)) return "part"
-  const { function: called, name, type } = call as { readonly [name: string]: unknown }
+  const { function: called, name, type }: { readonly [name: string]: unknown } = call
   const title = typeof type === "string" && type !== "function" ? type.replaceAll(/[_-]/g, " ") : "tool call"
   const tool = name ?? (Predicate.hasProperty(called, "name") ? called.name : undefined)
   return typeof tool === "string" ? `${title} ${tool}` : title

@@ -1,4 +1,4 @@
-import { visible } from "./visible.ts"
+import { pieces, visible } from "./visible.ts"
 
 /** A piece of a page. Only `html` and `trusted` make one. */
 export class Html {
@@ -25,14 +25,12 @@ const render = (part: Part): string =>
     ? ""
     : part instanceof Html
     ? part.text
-    : Array.isArray(part)
-    ? part.map(render).join("")
-    : escape(visible(String(part)))
+    : typeof part === "string" || typeof part === "number"
+    ? escape(visible(`${part}`))
+    : part.map(render).join("")
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
 /** A text of a prompt or a sample. Characters that are not seen are marked. */
-export const shown = (text: string): Html => {
-  const parts = visible(text, (escaped) => `\u0000${escaped}\u0001`).split(/\0([^\u0001]*)\u0001/)
-  return html`${parts.map((part, i) => i % 2 === 0 ? part : html`<span class="ctl">${part}</span>`)}`
-}
+export const shown = (text: string): Html =>
+  html`${pieces(text).map(({ isHidden, text }) => isHidden ? html`<span class="ctl">${text}</span>` : text)}`

@@ -105,20 +105,27 @@ ${rows}</tbody></table></div>`
 /** A column of numbers. */
 export const numeric = (title: string): Html => html`<th scope="col" class="n">${title}</th>`
 
-/** Links to other pages of a list. */
+/** Links to other pages of a list. Without a total, only the next page is known. */
 export const pager = (
-  { count: size, from, total }: { readonly from: number; readonly count: number; readonly total: number },
+  { count: size, from, hasMore, total }: {
+    readonly from: number
+    readonly count: number
+    readonly total: number | undefined
+    readonly hasMore: boolean
+  },
   href: (from: number) => string | undefined
 ): Html | undefined => {
-  if (total <= size && from === 0) return undefined
-  const last = Math.max(0, Math.floor((total - 1) / size) * size)
+  if (!hasMore && from === 0) return undefined
   const to = (at: number, text: string, isOn: boolean) =>
     isOn ? link(href(at), text) : html`<span class="off" aria-hidden="true">${text}</span>`
+  const range = total === undefined
+    ? `from ${count(from + 1)}`
+    : `${count(Math.min(total, from + 1))}–${count(Math.min(total, from + size))} of ${count(total)}`
   return html`<nav class="pager" aria-label="Pages">${to(0, "First", from > 0)} ${
     to(Math.max(0, from - size), "Previous", from > 0)
-  } <span>${count(Math.min(total, from + 1))}–${count(Math.min(total, from + size))} of ${count(total)}</span> ${
-    to(from + size, "Next", from + size < total)
-  } ${to(last, "Last", from + size < total)}</nav>`
+  } <span>${range}</span> ${to(from + size, "Next", hasMore)}${
+    total !== undefined && html` ${to(Math.floor((total - 1) / size) * size, "Last", hasMore)}`
+  }</nav>`
 }
 
 /** Says what to do where there is nothing. */

@@ -13,6 +13,11 @@ const update = async () => {
     for (const part of document.querySelectorAll("[data-part]")) {
       const next = fresh.getElementById(part.id)
       if (!next || part.contains(document.activeElement) && document.activeElement.matches("input, select")) continue
+      for (const { name, value } of part.querySelectorAll("input:checked")) {
+        for (const input of next.querySelectorAll("input")) {
+          if (input.name === name) input.toggleAttribute("checked", input.value === value)
+        }
+      }
       for (const { id, open } of part.querySelectorAll("details[id]")) {
         const same = next.querySelector("#" + CSS.escape(id))
         if (same) same.open = open

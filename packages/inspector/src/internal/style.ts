@@ -73,11 +73,19 @@ th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical
 form > .scroll:first-child :is(th, td) { padding: 7px 12px }
 tbody tr:last-child td { border-bottom: 0 }
 tbody tr:hover { background: var(--soft) }
-.n { text-align: right; white-space: nowrap }
-td.wide { width: 50%; min-width: 220px }
+.n { text-align: right; white-space: nowrap; width: 1% }
+th.n, td.n { padding-left: 12px }
+td.wide { width: 50%; min-width: 200px }
+.columns td.wide { width: 100% }
 td > time, td > .badge { white-space: nowrap }
+td .clock { display: block; font-size: 12px; color: var(--faint) }
+td.missed { color: var(--missed); font-weight: 600 }
+td.racing { color: var(--racing); font-weight: 600 }
 a.main { font-weight: 600 }
-.excerpt { overflow-wrap: anywhere; display: inline-block }
+.excerpt { overflow-wrap: anywhere; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; width: fit-content }
+a.excerpt { text-decoration: none }
+a.excerpt:hover { text-decoration: underline }
+.draws .excerpt { display: inline }
 td.wide .faint { display: block; font-size: 12px; overflow-wrap: anywhere }
 .badge { display: inline-block; font-size: 12px; line-height: 18px; padding: 0 7px; border-radius: 9px; --c: var(--faint); color: var(--c); background: color-mix(in srgb, var(--c) 8%, transparent); white-space: nowrap }
 .badge.replayed, .badge.reread { --c: var(--sequence) }
@@ -97,8 +105,8 @@ input:not([type=radio]), select, button { font: inherit; color: var(--text); bac
 .filters a { padding: 6px 0 }
 button { background: var(--soft); font-weight: 500; cursor: pointer; padding: 4px 12px }
 button:hover { border-color: var(--text) }
-.actions { margin: 12px 0 0 }
-.sequences .actions, .one .actions { margin: 0 }
+.actions { margin: 12px 0 }
+.block > .actions:last-child { margin-bottom: 0 }
 .ab { white-space: nowrap }
 .ab label { cursor: pointer; color: var(--faint); padding: 2px 4px }
 .ab label:has(:checked) { color: var(--text); font-weight: 600 }
@@ -113,7 +121,7 @@ button:hover { border-color: var(--text) }
 .chart .replayed { fill: var(--sequence) }
 .chart .spent { fill: var(--bought) }
 .chart .axis { stroke: var(--line); vector-effect: non-scaling-stroke }
-figcaption, .legend { font-size: 12px; margin: 6px 0 0; color: var(--faint) }
+figcaption, .legend { font-size: 12px; margin: 6px 0; color: var(--faint) }
 .key { margin-right: 10px }
 .key::before { content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; vertical-align: -1px; background: var(--sequence) }
 .key.spent::before, .key.bought::before { background: var(--bought) }

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { gist } from "./chat.ts"
 import { count } from "./format.ts"
 import { excerpt } from "./visible.ts"
 
@@ -81,7 +82,7 @@ export const makeTexts = (store: Store): Texts => {
         if ((yield* Clock.currentTimeMillis) >= end) break
         const prompt = yield* promptOf(key, index)
         if (prompt === undefined) continue
-        kept.set(name, excerpt(prompt))
+        kept.set(name, excerpt(gist(prompt)))
         if (kept.size > mostKept) kept.delete(kept.keys().next().value!)
       }
       return (key) => kept.get(nameOf(key))

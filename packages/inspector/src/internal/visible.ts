@@ -6,8 +6,18 @@ const hidden =
   /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\u00AD\u180E\u200B\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u{E0000}-\u{E007F}]/gu
 
 /** A text with its hidden characters as `\u202e`. Line feeds and tabs stay. */
-export const visible = (text: string, mark: (escaped: string) => string = (escaped) => escaped): string =>
-  text.replace(hidden, (character) => character === "\n" || character === "\t" ? character : mark(escapeOf(character)))
+export const visible = (text: string): string =>
+  text.replace(hidden, (character) => isPlain(character) ? character : escapeOf(character))
+
+/** A text in pieces, which are its hidden characters and the texts between them. Line feeds and tabs stay. */
+export const pieces = (text: string): ReadonlyArray<{ readonly text: string; readonly isHidden: boolean }> =>
+  text.split(separators).map((piece, i) =>
+    i % 2 === 0 || isPlain(piece) ? { text: piece, isHidden: false } : { text: escapeOf(piece), isHidden: true }
+  )
+
+const separators = new RegExp(`(${hidden.source})`, "u")
+
+const isPlain = (character: string): boolean => character === "\n" || character === "\t"
 
 const escapeOf = (character: string): string =>
   character === "\r"

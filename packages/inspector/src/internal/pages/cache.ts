@@ -3,6 +3,7 @@ import type { ListedIdentity } from "@llm-cache/core/SampleStore"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { gist } from "../chat.ts"
 import { type Links, numberIn, type Page, type Params } from "../context.ts"
 import { ago, count, forkLabel, identityKey, isoTime, modelLabel } from "../format.ts"
 import { type Html, html } from "../html.ts"
@@ -74,7 +75,7 @@ export const cachePage: Page<CacheInput, CacheData> = {
               keys.push({
                 identity: key.identity,
                 promptHash: key.promptHash,
-                excerpt: excerpt(key.prompt),
+                excerpt: excerpt(gist(key.prompt)),
                 path: key.path,
                 samples
               })
@@ -236,7 +237,7 @@ ${
           )
         )
       }${
-        pager({ from, count: size, total: hasMore ? from + size + 1 : from + keys.length }, (from) => {
+        pager({ from, count: size, total: undefined, hasMore }, (from) => {
           const href = links.cache({ model, q: query, from })
           return href && `${href}#prompts`
         })

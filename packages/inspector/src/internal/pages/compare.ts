@@ -242,9 +242,11 @@ ${
   }
 ${
     first && html`<section class="block alert"><h2>First divergence</h2>
-<p>${first.fork === "" ? "Outside of forks" : html`In the fork ${first.fork}`}, the first ${
-      plural(first.same, "draw")
-    } ${first.same === 1 ? "is" : "are"} equal.</p>
+<p>${first.fork === "" ? "Outside of forks" : html`In the fork ${first.fork}`}, ${
+      first.same === 0
+        ? "the runs differ from the first draw on."
+        : html`the first ${plural(first.same, "draw")} ${first.same === 1 ? "is" : "are"} equal.`
+    }</p>
 <div class="columns">${drawList("A", a.id, first.a, first.same, links)}${
       drawList("B", b.id, first.b, first.same, links)
     }</div>

@@ -1,6 +1,7 @@
 import type { Explanation } from "@llm-cache/core/Explain"
 import * as Explain from "@llm-cache/core/Explain"
 import * as Effect from "effect/Effect"
+import { gist } from "../chat.ts"
 import type { Page } from "../context.ts"
 import { count, forkLabel, modelLabel, plural } from "../format.ts"
 import { html } from "../html.ts"
@@ -55,7 +56,7 @@ export const missPage: Page<MissInput, MissData> = {
       const rows = misses && (yield* index.draws({ outcome: "missed" }, 0, mostListed)).draws
       return {
         run: { id, name: index.state().name },
-        draw: { ...draw, excerpt: prompt && excerpt(prompt) },
+        draw: { ...draw, excerpt: prompt && excerpt(gist(prompt)) },
         prompt,
         explanation,
         isStored,
@@ -105,7 +106,7 @@ ${isStored && html`<p class="notice">The cache has this sample now: another run 
             misses.map((miss) =>
               html`<tr><td class="n">${
                 link(miss.row === undefined ? undefined : links.miss(run.id, miss.row), count(miss.number))
-              }</td><td class="wide"><span class="excerpt">${excerpt(miss.prompt)}</span></td><td>${
+              }</td><td class="wide"><span class="excerpt">${excerpt(gist(miss.prompt))}</span></td><td>${
                 forkText(forkLabel(miss.path))
               }</td><td>${
                 miss.from === undefined ? html`<span class="faint">–</span>` : `request ${miss.from}`
@@ -128,7 +129,7 @@ ${isStored && html`<p class="notice">The cache has this sample now: another run 
           ["Request", "Prompt", "Fork", "Follows from", "Causes"],
           misses.map(({ follows, from, number, path, prompt }) => [
             number,
-            excerpt(prompt),
+            excerpt(gist(prompt)),
             forkLabel(path),
             from ?? "",
             follows

@@ -41,7 +41,7 @@ const labelOf = ({ path, reader }: Taken): string => {
   const name = typeof reader === "number"
     ? `attempt ${reader}`
     : reader === undefined || reader === ""
-    ? fork === "" ? "draws" : ""
+    ? fork === "" ? "the run" : ""
     : /\/repeatable\/([^/]*)/.exec(reader)?.[1] ?? reader.replaceAll("/", " ").trim()
   return [fork, decode(name)].filter((text) => text !== "").join(", ")
 }

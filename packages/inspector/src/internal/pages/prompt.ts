@@ -4,6 +4,7 @@ import type { Identity } from "@llm-cache/core/Identity"
 import type { Drawn } from "@llm-cache/core/Sample"
 import type { Taken } from "@llm-cache/core/TraceIndex"
 import * as Effect from "effect/Effect"
+import { gist } from "../chat.ts"
 import { type Links, numberIn, type Page, type Params } from "../context.ts"
 import { ago, count, forkLabel, identityKey, letters, modelLabel, nameOfRun, plural, ranges } from "../format.ts"
 import { type Html, html, shown } from "../html.ts"
@@ -145,7 +146,7 @@ export const promptPage: Page<PromptInput, PromptData> = {
         compared: comparedOf(sequences, params)
       }
     }),
-  title: ({ prompt, hash }) => prompt === undefined ? hash.slice(0, 8) : excerpt(prompt, 60),
+  title: ({ prompt, hash }) => prompt === undefined ? hash.slice(0, 8) : excerpt(gist(prompt), 60),
   body: (data, links) => body(data, links),
   markdown: (data) => markdownOf(data),
   json: (data) => ({
@@ -258,7 +259,7 @@ ${
         }</p>`
       }
 ${samplesForm(data, links)}
-${pager({ from, count: size, total }, (from) => href({ from }))}</section>`
+${pager({ from, count: size, total, hasMore: from + size < total }, (from) => href({ from }))}</section>`
   }`
 }
 

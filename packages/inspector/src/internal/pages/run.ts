@@ -86,8 +86,9 @@ export const runPage: Page<RunInput, RunData> = {
       const trace = yield* sources.indexes.open(id)
       if (trace === undefined) return undefined
       const { index, run } = trace
-      let isComplete = yield* trace.refresh
-      while (wait && !isComplete) isComplete = yield* trace.refresh
+      const isComplete = wait
+        ? yield* Effect.repeat(trace.refresh, { until: (isComplete) => isComplete })
+        : yield* trace.refresh
       const info = yield* infoOf(run)
       const state = index.state()
       const query: RunQuery = {
@@ -367,7 +368,7 @@ ${
           "Model"
         ], rows)
       }${
-        pager({ from, count: size, total }, (from) => {
+        pager({ from, count: size, total, hasMore: from + size < total }, (from) => {
           const href = links.run(info.id, { ...query, from })
           return href && `${href}#asked`
         })
@@ -380,7 +381,7 @@ const receiptView = ({ info: { receipt } }: RunData): Html | undefined =>
   html`<h2>Receipt</h2><dl class="receipt">${
     Object.entries(receiptJson(receipt)).map(([name, value]: [string, unknown]) =>
       html`<div><dt>${name}</dt><dd>${
-        typeof value === "number" ? count(value) : value === null ? "none so far" : String(value)
+        typeof value === "number" ? count(value) : value === null ? "none so far" : `${value === true}`
       }</dd></div>`
     )
   }</dl>${

@@ -35,7 +35,7 @@ export const runsPage: Page<Params, RunsData> = {
   body: ({ cache, from, now, runs, total }, links) =>
     html`<h1>Runs</h1>
 <p class="faint">of ${cache}</p>
-${
+<section id="part-runs" data-part>${
       total === 0 ? howToTrace : html`<form action="${links.compare("", "")?.replace(/\?.*/, "")}" method="get">
 ${
         table("Runs", [
@@ -51,9 +51,11 @@ ${
           "State"
         ], runs.map((run, i) => row(run, i, now, total > 1, links.run(run.id))))
       }
-${total > 1 && html`<p class="actions"><button>Compare A with B</button></p>`}
-</form>${pager({ from, count: size, total }, (from) => `${links.runs()}?from=${from}`)}`
-    }`,
+${
+        total > 1 && html`<p class="actions"><button>Compare A with B</button></p>`
+      }
+</form>${pager({ from, count: size, total, hasMore: from + size < total }, (from) => `${links.runs()}?from=${from}`)}`
+    }</section>`,
   markdown: ({ cache, runs, total }) =>
     document(
       "# Runs",
@@ -101,9 +103,9 @@ const row = (run: RunInfo, i: number, now: number, canCompare: boolean, href: st
     ? html`<td colspan="6" class="problem">${problem}</td>`
     : html`<td class="n">${counted(receipt.asked)}</td><td class="n">${counted(receipt.replayed)}</td><td class="n">${
       counted(receipt.bought)
-    }</td><td class="n">${counted(receipt.missed)}</td><td class="n">${counted(receipt.racing)}</td><td class="n">${
-      counted(receipt.inputTokens + receipt.outputTokens)
-    }</td>`
+    }</td><td class="n ${receipt.missed > 0 && "missed"}">${counted(receipt.missed)}</td><td class="n ${
+      receipt.racing > 0 && "racing"
+    }">${counted(receipt.racing)}</td><td class="n">${counted(receipt.inputTokens + receipt.outputTokens)}</td>`
   return html`<tr>${canCompare && html`<td class="ab">${radio("a", i === 1)} ${radio("b", i === 0)}</td>`}<td>${
     link(href, name, { class: "main" })
   }</td><td><time datetime="${isoTime(started)}" title="${isoTime(started)}">${
