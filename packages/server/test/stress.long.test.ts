@@ -44,7 +44,7 @@ describe("a server under load", () => {
       const piece = "x".repeat(64 * 1024)
       upstream.reply = (response) => {
         startStream(response)
-        response.end(chunks(Array(200).fill({ content: piece })).join(""))
+        response.end(chunks(Array.from({ length: 200 }, () => ({ content: piece }))).join(""))
       }
       const slow = yield* open(server.url, "/v1/chat/completions", { stream: true })
       slow.response.pause()

@@ -82,7 +82,7 @@ export const makeServer = (
 ): Effect.Effect<Client, never, Scope.Scope> =>
   Effect.gen(function*() {
     // It has the clock of the test.
-    const run = Effect.runPromiseWith(yield* Effect.context<never>())
+    const run = Effect.runPromiseWith(yield* Effect.context())
     const stopping = yield* Effect.callback<
       { readonly context: Context.Context<Server.Server | HttpServer.HttpServer>; readonly stop: Effect.Effect<void> }
     >(
