@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { CachedEmbeddings, CacheErrors } from "@llm-cache/ai"
 import { Fork, Independent, LlmModel, MemoryStore, SampleStore } from "@llm-cache/core"
 import { Effect, Layer } from "effect"
-import { AiError, EmbeddingModel } from "effect/ai"
+import { AiError, EmbeddingModel, LanguageModel } from "effect/ai"
 import { samplesOf } from "./support/listed.ts"
+import { cached, replayed as replayedModel, scripted as scriptedModel } from "./support/scripted.ts"
 
 const scripted = (embed: (input: string) => Array<number> = (input) => [input.length, 1 / 3]) => {
   const requests: Array<ReadonlyArray<string>> = []
@@ -115,5 +116,32 @@ describe("CachedEmbeddings", () => {
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.provide(embed("\ud800"), over(scripted(), yield* MemoryStore.make)))
       assert.include(error.message, "lone surrogate")
+    }))
+
+  it.effect("sends nothing in the second run of a retrieval: neither a text to embed nor a request of the model", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const texts = ["a", "bb", "cccc", "dddddddd"]
+      const nearest = Effect.gen(function*() {
+        const { embeddings } = yield* embedMany(...texts)
+        const { vector: [asked] } = yield* embed("eeeee")
+        const distances = embeddings.map(({ vector }) => Math.abs(vector[0]! - asked!))
+        const found = texts[distances.indexOf(Math.min(...distances))]!
+        const { text } = yield* LanguageModel.generateText({ prompt: `Which? ${found}` })
+        return [found, text]
+      })
+      const provider = scripted()
+      const model = scriptedModel()
+      const first = yield* nearest.pipe(
+        Effect.provide(over(provider, store)),
+        Effect.provide(cached(model.layer, { store }))
+      )
+      assert.deepStrictEqual(first, ["cccc", "answer 0"])
+      const asked = [provider.requests.length, model.requests.length]
+      const again = nearest.pipe(Effect.provide(over(provider, store)), Effect.provide(cached(model.layer, { store })))
+      assert.deepStrictEqual(yield* again, first)
+      assert.deepStrictEqual([provider.requests.length, model.requests.length], asked)
+      const alone = nearest.pipe(Effect.provide(replayed(store)), Effect.provide(replayedModel(store)))
+      assert.deepStrictEqual(yield* alone, first)
     }))
 })

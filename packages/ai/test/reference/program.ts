@@ -70,7 +70,7 @@ const requestName = ({ prompt: { content }, responseFormat, tools }: LanguageMod
   if (results.length === 0) return nameOf("tools", prompt)
   const call = content.flatMap((message) => message.role === "assistant" ? message.content : [])
     .find((part) => part.type === "tool-call")
-  return afterTools(prompt, (call?.params as typeof Answer.Type).of, results)
+  return afterTools(prompt, (call!.params as typeof Answer.Type).of, results)
 }
 
 /** The text of an answer in its parts. */
