@@ -26,6 +26,46 @@ import { SampleStoreTest } from "${testing}"
 SampleStoreTest.suite("memory", MemoryStore.layer, { isDurable: false, hasPeek: true })
 `
 
+const vitestConfig = `
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: { setupFiles: ["${testing}/vitest"], reporters: ["default", "${testing}/Reporter"] }
+})
+`
+
+/** A test that Vitest and Node run. It gets the sample and the cassette, and imports the modules by their paths. */
+const cassetteTest = (imports: string, checks: string) => `
+import { LlmModel } from "@llm-cache/core"
+import * as Cassette from "${testing}/Cassette"
+import * as NoRequests from "${testing}/NoRequests"
+import { Effect } from "effect"
+${imports}
+
+const model = LlmModel.layer({ model: "mock", generate: () => Effect.succeed({ samples: ["Hello"] }) })
+const sampled = Effect.gen(function*() {
+  return { text: yield* LlmModel.sampleOne("Hi"), cassette: yield* Cassette.Cassette }
+}).pipe(Effect.provide(LlmModel.stack(Cassette.layer("greets"), model)), Effect.provide(NoRequests.layer))
+
+test("greets", async () => {
+  const { cassette, text } = await Effect.runPromise(sampled)
+  ${checks}
+})
+`
+
+const matchers = cassetteTest(
+  `import "${testing}/vitest"\nimport { expect, test } from "vitest"`,
+  `expect(cassette).toHaveAsked("Hi")
+  await expect(Promise.resolve(cassette)).resolves.toHaveDrawn(1)
+  const drawn: void = expect(cassette).toHaveDrawn(text === "Hello" ? 1 : 0)
+  return drawn`
+)
+
+const nodeTest = cassetteTest(
+  `import { test } from "node:test"`,
+  `if (text !== "Hello" || cassette.draws[0]?.from !== "model") throw new Error("a cassette under Node's runner")`
+)
+
 const program = (packages: ReadonlyArray<Packed>) => `
 import { LlmModel, Repeatable } from "@llm-cache/core"
 import { Effect } from "effect"
@@ -101,11 +141,14 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
       // Vitest's declarations need types of Node and of Vite.
       skipLibCheck: true
     },
-    files: ["main.ts", "suite.test.ts"]
+    files: ["main.ts", "suite.test.ts", "matchers.test.ts"]
   })
   write("main.ts", program(packages))
   write("commonJs.cjs", commonJs)
   write("suite.test.ts", suite)
+  write("matchers.test.ts", matchers)
+  write("agent.node.ts", nodeTest)
+  write("vitest.config.ts", vitestConfig)
   run(project, "pnpm", "install", "--prefer-offline", "--no-frozen-lockfile")
   run(project, `${bin}/tsc`)
   run(project, process.execPath, "main.ts")
@@ -114,7 +157,12 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
     run(project, Path.join(project, "node_modules/.bin/llm-cache"), ...args)
   }
   run(project, process.execPath, "commonJs.cjs")
-  run(project, Path.join(project, "node_modules/.bin/vitest"), "--run")
+  for (const mode of ["update", "replay"]) {
+    process.env["LLM_CACHE_CASSETTES"] = mode
+    run(project, Path.join(project, "node_modules/.bin/vitest"), "--run")
+  }
+  process.env["LLM_CACHE_CASSETTES"] = "update"
+  run(project, process.execPath, "--test", "agent.node.ts")
 }
 
 withTarballs((packages, folder) => {

@@ -184,11 +184,11 @@ const make = Effect.fnUntraced(function*(
 > {
   const file = cassetteFile(name, test, directory)
   const mode = yield* modeOf(given, Fs.existsSync(file))
-  const update = command(test, `${variable}=update`)
+  const update = () => command(test, `${variable}=update`)
   if (mode === undefined) {
     return yield* StoreFault.storeError(Path.relative(process.cwd(), file), "open", {
       kind: "Unavailable",
-      description: `there is no such cassette. Record it where the key of the provider is: ${update}`
+      description: `there is no such cassette. Record it where the key of the provider is: ${update()}`
     })
   }
   const tape = yield* open(file, mode, secrets)
@@ -212,7 +212,7 @@ const make = Effect.fnUntraced(function*(
         return yield* Effect.die(
           new Error(
             `${tape.unused().length} samples of ${file} are unused, first the one at position ${line.entry.position} of the ` +
-              `prompt ${excerpt(line.key.prompt)}. To drop them: ${update}`
+              `prompt ${excerpt(line.key.prompt)}. To drop them: ${update()}`
           )
         )
       }
@@ -232,7 +232,7 @@ const make = Effect.fnUntraced(function*(
         promptHash,
         store,
         stored,
-        advice: `In detail:\n${Explain.format(explanation)}\nTo record what is missing: ${update}`
+        advice: `In detail:\n${Explain.format(explanation)}\nTo record what is missing: ${update()}`
       })
       misses.push(explained)
       return explained
@@ -240,7 +240,7 @@ const make = Effect.fnUntraced(function*(
   const cassette = LlmModel.fromDraw({
     ...model,
     draw: Effect.fnUntraced(function*(key: Key, position, batch, options) {
-      const isRecorded = (yield* tape.store.getMany(key, position, 1)).length > 0
+      const isRecorded = tape.has(key, position)
       const draw = { prompt: key.prompt, path: key.path, position }
       const drawn = yield* model.draw(key, position, batch, options && { ...options, most: 1, of: model.draw }).pipe(
         Effect.catchTag("ReplicationCacheMiss", (miss) => {

@@ -7,12 +7,18 @@ import { afterAll, expect } from "vitest"
 import { addTallies, noTally, tallies, type Tally } from "./internal/cassette/tally.ts"
 import { matchers } from "./Matchers.ts"
 
-declare module "vitest" {
-  interface Matchers<R extends void | Promise<void> = void | Promise<void>, T = unknown> {
-    toHaveAsked: (prompt: string | RegExp) => R
-    toHaveDrawn: (samples: number) => R
-    toBeReplay: () => R
+declare global {
+  // `Matchers` of Vitest has other type parameters in version 5 than before. Assertions of every version extend those of Chai.
+  namespace Chai {
+    interface Assertion {
+      toHaveAsked: (prompt: string | RegExp) => void
+      toHaveDrawn: (samples: number) => void
+      toBeReplay: () => void
+    }
   }
+}
+
+declare module "vitest" {
   interface TaskMeta {
     llmCache?: Tally
   }

@@ -35,7 +35,8 @@ export const findRescued = (
 ): ReadonlyArray<Found> =>
   paths.flatMap((folder) => {
     try {
-      if (!isTrusted(folder)) return []
+      // Every cache looks here, and in most programs there is no folder: that costs no exception.
+      if (Fs.statSync(folder, { throwIfNoEntry: false }) === undefined || !isTrusted(folder)) return []
       return list(folder)
         .filter((name) => name.startsWith(prefixOf(store)) && name.endsWith(extension))
         .flatMap((name) => {

@@ -15,6 +15,7 @@ import { makeFindSecret } from "./secrets.ts"
 /** The samples of a cassette in memory, and which of them the test used. */
 export interface Tape {
   readonly store: SampleStore.Store
+  readonly has: (key: Key, position: number) => boolean
   readonly use: (key: Key, position: number) => void
   /** The samples that the test did not use, without those of requests that brought used ones too. */
   readonly unused: () => ReadonlyArray<Line>
@@ -28,11 +29,11 @@ export interface Tape {
 
 /** Reads the file of a cassette, and the unfinished recording beside it. */
 export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): Effect.Effect<Tape, StoreError> => {
-  const name = Path.relative(process.cwd(), file)
+  const name = () => Path.relative(process.cwd(), file)
   const partial = `${file}.partial`
   const findSecret = makeFindSecret(secrets)
   const run = <A>(operation: StoreError["operation"], evaluate: () => A): Effect.Effect<A, StoreError> =>
-    Effect.try({ try: evaluate, catch: (cause) => StoreFault.storeError(name, operation, faultOf(cause)) })
+    Effect.try({ try: evaluate, catch: (cause) => StoreFault.storeError(name(), operation, faultOf(cause)) })
   return Effect.gen(function*() {
     const lines = yield* run(
       "open",
@@ -56,10 +57,10 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
     const store = SampleStore.make({
       ...memory,
       id: `cassette ${file}`,
-      describe: () => name,
+      describe: name,
       prepare: (key) => {
         const secret = findSecret(encode({ key, entry: nothing }))
-        return secret === undefined ? Effect.void : Effect.fail(StoreFault.storeError(name, "prepare", {
+        return secret === undefined ? Effect.void : Effect.fail(StoreFault.storeError(name(), "prepare", {
           kind: "InvalidName",
           description:
             `the prompt has ${secret}. Take it out of the prompt, or give the patterns of your secrets: \`secrets\``
@@ -86,6 +87,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
     }
     return {
       store,
+      has: (key, position) => memory.peek(key, position, 1).length > 0,
       use: (key, position) => {
         const line = lines.get(key, position)
         if (line !== undefined) used.add(line)
