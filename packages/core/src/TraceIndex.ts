@@ -166,6 +166,10 @@ export interface State {
   readonly identities: ReadonlyArray<Identity>
   /** The receipt of the lines that are read. */
   readonly receipt: Receipt
+  /** The requests that a server passed on, by path and status: the first hundred kinds. */
+  readonly passed: ReadonlyArray<
+    { readonly method: string; readonly path: string; readonly status: number; readonly count: number }
+  >
   /** The first row that missed. */
   readonly firstMissed: number | undefined
   /** Spent and replayed tokens, and draws, over the time of the run, in parts of `width` milliseconds. */

@@ -183,6 +183,24 @@ describe("An index over a trace", () => {
       )
     }))
 
+  it.effect("lists the requests that a server passed on", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const file = yield* Effect.scoped(Effect.gen(function*() {
+        const trace = yield* Trace.make({ directory: root, name: "served" })
+        yield* trace.bypass("POST", "/v1/audio/speech", 200)
+        yield* trace.bypass("POST", "/v1/audio/speech", 200)
+        yield* trace.bypass("GET", "/v1/files", 404)
+        return trace.run.file
+      }))
+      const { passed, receipt } = (yield* indexed(file)).state()
+      assert.deepStrictEqual(passed, [
+        { method: "POST", path: "/v1/audio/speech", status: 200, count: 2 },
+        { method: "GET", path: "/v1/files", status: 404, count: 1 }
+      ])
+      assert.strictEqual(receipt.bypassed, 3)
+    }))
+
   it.effect("of a run that goes on reads what was added, and leaves a torn line for later", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory

@@ -19,6 +19,9 @@ type StoredLine = Exclude<Extract<Entry, { readonly index: unknown }>, Line<"hit
 /** How much of the file is read at a time. */
 const step = 256 * 1024
 
+/** The most kinds of requests that were passed on. */
+const mostPassed = 100
+
 /** `TraceIndex` in typed arrays. */
 export class LineIndex implements TraceIndex {
   readonly file: string
@@ -38,6 +41,10 @@ export class LineIndex implements TraceIndex {
   readonly #requested = new Map<string, number>()
   /** Draws that race, whose rows come later. */
   readonly #racing = new Set<string>()
+  readonly #passed = new Map<
+    string,
+    { readonly method: string; readonly path: string; readonly status: number; count: number }
+  >()
   #name = ""
   #lastAt = 0
   #firstMissed: number | undefined
@@ -85,6 +92,7 @@ export class LineIndex implements TraceIndex {
       forks: this.#keys.forks.paths.length,
       identities: this.#tables.identities,
       receipt: this.#decoder.counter.receipt(),
+      passed: [...this.#passed.values()],
       firstMissed: this.#firstMissed,
       series: { width: this.#series.width, buckets: this.#series.buckets }
     }
@@ -150,6 +158,8 @@ export class LineIndex implements TraceIndex {
       case "run":
         this.#name = entry.name
         return
+      case "bypass":
+        return this.#pass(entry)
       case "prompt":
         return this.#texts.set(key, offset + 1)
       case "hit":
@@ -177,6 +187,7 @@ export class LineIndex implements TraceIndex {
         }
         return
       case "ask":
+      case "pause":
       case "bypass":
       case "refused":
       case "pause":
@@ -211,6 +222,14 @@ export class LineIndex implements TraceIndex {
     }
     if (entry.reader === undefined) this.#takers.remember(key, entry, row ?? this.#rows.lastOf(key))
     else this.#takers.take(key, entry.reader, entry, this.#rows.lastOf(key))
+  }
+
+  #pass({ at, method, path, status }: Line<"bypass">): void {
+    this.#series.at(at - this.#tables.start).asked++
+    const name = `${method} ${path} ${status}`
+    const known = this.#passed.get(name)
+    if (known !== undefined) known.count++
+    else if (this.#passed.size < mostPassed) this.#passed.set(name, { method, path, status, count: 1 })
   }
 
   #fail(entry: Line<"failed">): void {

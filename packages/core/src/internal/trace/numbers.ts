@@ -1,6 +1,10 @@
+/** How many numbers are in a part. */
+const part = 16_384
+
 /** A list of numbers below 2^32, of four bytes each. A number that was not set is 0. */
 export class Numbers {
-  #values = new Uint32Array(16)
+  /** The first one grows; the others have their size, so that nothing is copied. */
+  readonly #parts: Array<Uint32Array> = [new Uint32Array(16)]
   #length = 0
 
   get length(): number {
@@ -8,16 +12,14 @@ export class Numbers {
   }
 
   get(i: number): number {
-    return this.#values[i] ?? 0
+    return this.#parts[i >>> 14]?.[i & (part - 1)] ?? 0
   }
 
   set(i: number, value: number): void {
-    if (i >= this.#values.length) {
-      const values = new Uint32Array(Math.max(i + 1, this.#values.length * 2))
-      values.set(this.#values)
-      this.#values = values
-    }
-    this.#values[i] = value
+    const at = i & (part - 1)
+    let values = this.#parts[i >>> 14]
+    if (values === undefined || at >= values.length) values = this.#grow(i)
+    values[at] = value
     if (i >= this.#length) this.#length = i + 1
   }
 
@@ -27,5 +29,17 @@ export class Numbers {
 
   push(value: number): void {
     this.set(this.#length, value)
+  }
+
+  #grow(i: number): Uint32Array {
+    const first = this.#parts[0]!
+    const isSmall = i < part
+    if (first.length < part) {
+      const longer = new Uint32Array(isSmall ? Math.min(part, Math.max(i + 1, first.length * 2)) : part)
+      longer.set(first)
+      this.#parts[0] = longer
+    }
+    while (this.#parts.length <= i >>> 14) this.#parts.push(new Uint32Array(part))
+    return this.#parts[i >>> 14]!
   }
 }

@@ -273,6 +273,22 @@ ${
       && html`<p class="actions">${link(href({ outcome: "racing" }), `All ${count(receipt.racing)} racing draws`)}</p>`
     }</div>`
   }
+${
+    state.passed.length > 0 && html`<div class="block"><h2>Passed on</h2>
+<p>Requests that the server does not cache went to its upstream, and a replay would send them again.</p>
+${
+      table(
+        "Passed on",
+        ["Request", numeric("Status"), numeric("Count")],
+        state.passed.map(({ count: n, method, path, status }) =>
+          html`<tr><td class="wide"><code>${method} ${path}</code></td><td class="n">${status}</td><td class="n">${
+            count(n)
+          }</td></tr>
+`
+        )
+      )
+    }</div>`
+  }
 <div class="columns">
 <div class="block"><h2>Prompts that cost most</h2>
 ${
@@ -485,6 +501,7 @@ const jsonOf = (data: RunData): object => ({
   })),
   forks: forkJson(data.forks),
   series: data.state.series,
+  passed: data.state.passed,
   firstMiss: data.firstMiss === undefined ? null : {
     ...drawJson(data.firstMiss.draw),
     explanation: data.firstMiss.explanation === undefined ? null : Explain.format(data.firstMiss.explanation)
