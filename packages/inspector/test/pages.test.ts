@@ -148,6 +148,11 @@ layer(Served, { excludeTestServices: true })("The pages", (it) => {
       assert.deepStrictEqual(prompt.compared.differences, [{
         edits: [{ kind: "stored", text: "red" }, { kind: "asked", text: "green" }]
       }])
+      // A and B are names of answers here, and of no choice.
+      const { url } = yield* Pages
+      const { text } = yield* get(`${url}/prompts/${hashOf(colorPrompt)}`)
+      assert.include(text, "<span>Left</span>")
+      assert.include(text, "Compare left with right by word")
     }))
 
   it.effect("show the forks of a prompt side by side, or one of them", () =>

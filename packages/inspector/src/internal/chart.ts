@@ -16,6 +16,7 @@ export const tokenChart = ({ series: { buckets, width: part } }: Pick<State, "se
         Math.max(1, step - 1).toFixed(2)
       }" height="${Math.max(1, bottom - top).toFixed(2)}"/>`
   }
+  const quiet = buckets.findIndex(({ replayed, spent }) => replayed + spent > 0) * part
   const total = (name: "spent" | "replayed") => buckets.reduce((sum, bucket) => sum + bucket[name], 0)
   return html`<figure class="chart">
 <svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="Tokens over the time of the run: ${
@@ -29,6 +30,8 @@ ${
   }<line class="axis" x1="0" y1="${height}" x2="${width}" y2="${height}"/></svg>
 <figcaption><span class="key replayed">replayed</span> <span class="key spent">spent</span> <span class="faint">at most ${
     count(most)
-  } tokens in ${duration(part)}; ${duration(part * Math.max(buckets.length, 24))} shown</span></figcaption>
+  } tokens in ${duration(part)}; ${duration(part * Math.max(buckets.length, 24))} shown${
+    quiet > 0 && `, no tokens in the first ${duration(quiet)}`
+  }</span></figcaption>
 </figure>`
 }

@@ -34,11 +34,16 @@ export const duration = (milliseconds: number): string => {
     : `${Math.floor(seconds / 3600)} h ${two(seconds / 60 % 60)} min`
 }
 
-/** An identity in one text, such as `gpt-4o, t=1`. */
-export const modelLabel = ({ name, parameters, temperature }: Identity): string =>
-  `${name}${temperature === undefined ? "" : `, t=${temperature}`}${
-    parameters === "{}" ? "" : `, ${excerpt(parameters, 60)}`
-  }`
+/** An identity in one text, such as `gpt-4o, t=1`, or `gpt-4o, chat` for whole requests of the server's chat protocol. */
+export const modelLabel = ({ name, parameters, temperature }: Identity): string => {
+  const { "llm-cache": protocol, ...others }: { readonly [name: string]: unknown } = JSON.parse(parameters)
+  return [
+    name,
+    ...temperature === undefined ? [] : [`t=${temperature}`],
+    ...typeof protocol === "string" ? [protocol] : [],
+    ...Object.keys(others).length === 0 ? [] : [excerpt(JSON.stringify(others), 60)]
+  ].join(", ")
+}
 
 /** The names of forks in one text, such as `trial-3/inner`. A `/` or `%` in a name is percent-encoded. */
 export const forkLabel = (path: ReadonlyArray<string>): string =>

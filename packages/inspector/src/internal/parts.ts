@@ -95,9 +95,16 @@ export const explanationView = (explanation: Explanation): Html => {
     }`
 }
 
-/** A table that scrolls by itself on a narrow screen. */
-export const table = (label: string, head: ReadonlyArray<Html | string>, rows: ReadonlyArray<Html>): Html =>
-  html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table>
+/** A table that scrolls by itself on a narrow screen, or has its cells below each other there. */
+export const table = (
+  label: string,
+  head: ReadonlyArray<Html | string>,
+  rows: ReadonlyArray<Html>,
+  options: { readonly isStacked?: boolean } = {}
+): Html =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table${
+    options.isStacked === true && html` class="stacked"`
+  }>
 <thead><tr>${head.map((title) => typeof title === "string" ? html`<th scope="col">${title}</th>` : title)}</tr></thead>
 <tbody>
 ${rows}</tbody></table></div>`

@@ -3,7 +3,7 @@ import * as Trace from "@llm-cache/core/Trace"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
-import { nameOfRun, startOfRun } from "./format.ts"
+import { count, nameOfRun, startOfRun } from "./format.ts"
 
 /** A run without an end whose trace did not grow for so long may have been killed. In milliseconds. */
 const idle = 60_000
@@ -66,6 +66,25 @@ export const verdictOf = (receipt: Trace.Receipt): string => {
   ].filter((text) => text !== false)
   return `No replay: ${problems.join(", ")}.`
 }
+
+/** The lines of a receipt, in plain words. */
+export const receiptLines = (receipt: Trace.Receipt): ReadonlyArray<readonly [name: string, value: string]> => [
+  ["asked", count(receipt.asked)],
+  ["replayed", count(receipt.replayed)],
+  ["read again", count(receipt.reread)],
+  ["bought", count(receipt.bought)],
+  ["missed", count(receipt.missed)],
+  ["racing", count(receipt.racing)],
+  ["bypassed", count(receipt.bypassed)],
+  ["failed requests", count(receipt.failed)],
+  ["tokens spent, in", count(receipt.inputTokens)],
+  ["tokens spent, out", count(receipt.outputTokens)],
+  ["tokens replayed, in", count(receipt.replayedInputTokens)],
+  ["tokens replayed, out", count(receipt.replayedOutputTokens)],
+  ["a replay", receipt.isReplay ? "yes" : "no"],
+  ["trace cut at its limit", receipt.isCut ? "yes" : "no"],
+  ["exit code", receipt.exit === undefined ? "none so far" : `${receipt.exit}`]
+]
 
 /** A receipt for programs. */
 export const receiptJson = ({ exit, ...receipt }: Trace.Receipt): object => ({ ...receipt, exit: exit ?? null })

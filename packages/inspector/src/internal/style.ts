@@ -184,6 +184,13 @@ progress { vertical-align: middle; accent-color: var(--sequence) }
   .groups li { grid-template-columns: 30px 70px minmax(0, 1fr) }
   .groups .share { display: none }
   .groups .what, .groups .where { grid-column: 2 / -1 }
+  .stacked thead { position: absolute; clip-path: inset(50%) }
+  .stacked tr { display: flex; flex-wrap: wrap; gap: 0 12px; padding: 7px 0; border-bottom: 1px solid var(--line) }
+  .stacked tr:last-child { border: 0 }
+  .stacked :is(td, td.n) { border: 0; padding: 0; width: auto; min-width: 0; text-align: left; white-space: normal; overflow-wrap: anywhere }
+  .stacked td.wide { flex-basis: 100% }
+  .stacked td[data-name]::before { content: attr(data-name) " "; color: var(--faint); font-size: 12px }
+  .stacked td:has(> .faint:only-child):not([data-name], .wide) { display: none }
   .filters label, .filters input, .filters select { width: 100%; max-width: none }
 }
 @media print { header.top, footer, .filters, .actions, .pager { display: none } }

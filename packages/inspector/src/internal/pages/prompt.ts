@@ -322,7 +322,7 @@ const samplesForm = (data: PromptData, links: Links): Html => {
         const radio = (side: "a" | "b") =>
           html`<label><input type="radio" name="${side}" value="${name}"${
             (compared?.[side] ?? first[side === "a" ? 0 : 1]) === name && html` checked`
-          }> <span>${side.toUpperCase()}</span><span class="sr"> is sample ${name}</span></label>`
+          }> <span>${side === "a" ? "Left" : "Right"}</span><span class="sr"> is sample ${name}</span></label>`
         return html`<li class="sample" id="sample-${name}"><div class="about"><strong>${position}</strong> <span class="letter g${
           group % 8
         }" title="answer ${letters(group)}">${letters(group)}</span><span class="faint">${about(drawn, now)}</span>${
@@ -339,7 +339,7 @@ const samplesForm = (data: PromptData, links: Links): Html => {
   }${fork !== undefined && html`<input type="hidden" name="fork" value="${fork}">`}${
     from > 0 && html`<input type="hidden" name="from" value="${from}">`
   }
-<p class="actions"><button>Compare A with B by word</button></p>
+<p class="actions"><button>Compare left with right by word</button></p>
 ${content}</form>`
 }
 

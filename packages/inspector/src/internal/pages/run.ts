@@ -21,7 +21,7 @@ import {
   table,
   tokensOf
 } from "../parts.ts"
-import { infoOf, receiptJson, type RunInfo, verdictOf } from "../runInfo.ts"
+import { infoOf, receiptJson, receiptLines, type RunInfo, verdictOf } from "../runInfo.ts"
 import { type ForkNode, forksView, forkTree } from "./forks.ts"
 import { stateBadges } from "./runs.ts"
 
@@ -306,11 +306,12 @@ ${
             )
           }<span class="faint">${modelLabel(prompt.identity)}${
             prompt.forks > 1 && html`, ${plural(prompt.forks, "fork")}`
-          }</span></td><td class="n">${counted(prompt.asked)}</td><td class="n">${
+          }</span></td><td class="n" data-name="asked">${counted(prompt.asked)}</td><td class="n" data-name="spent">${
             counted(prompt.spentTokens)
-          }</td><td class="n">${counted(prompt.replayedTokens)}</td></tr>
+          }</td><td class="n" data-name="replayed">${counted(prompt.replayedTokens)}</td></tr>
 `
-        )
+        ),
+        { isStacked: true }
       )
   }</div>
 <div class="block"><h2>Forks</h2>
@@ -352,14 +353,14 @@ const asked = ({ draws, from, info, problem, query, state, total }: RunData, lin
 <button>Filter</button>${isFiltered && html` <a href="${base}#asked">Clear</a>`}</form>`
   const rows = draws.map((draw) => {
     const { at, key, number, outcome, position, reader, row } = draw
-    return html`<tr><td class="n">${
+    return html`<tr><td class="n" data-name="request">${
       number === undefined ? html`<span class="faint">–</span>` : count(number)
     }</td><td class="n faint">${duration(Math.max(0, at - state.startedAt))}</td><td>${
       outcomeBadge(outcome, draw.isRacing)
     }${
       outcome === "missed" && links.miss(info.id, row) !== undefined
       && html` <a href="${links.miss(info.id, row)}">why</a>`
-    }</td><td class="wide">${promptLink(draw, links, info.id)}</td><td class="n">${position}${
+    }</td><td class="wide">${promptLink(draw, links, info.id)}</td><td class="n" data-name="position">${position}${
       reader !== undefined && html`<span class="faint"> of attempt ${reader}</span>`
     }</td><td>${forkText(forkLabel(key.path))}</td><td class="faint">${modelLabel(key.identity)}</td></tr>
 `
@@ -374,15 +375,20 @@ ${
           html`<p>If the program should have asked: its model needs the cache of this trace, or its client the variable <code>OPENAI_BASE_URL</code>.</p>`
         )
       : html`${
-        table("What was asked", [
-          numeric("Request"),
-          numeric("After"),
-          "Outcome",
-          "Prompt",
-          numeric("Position"),
-          "Fork",
-          "Model"
-        ], rows)
+        table(
+          "What was asked",
+          [
+            numeric("Request"),
+            numeric("After"),
+            "Outcome",
+            "Prompt",
+            numeric("Position"),
+            "Fork",
+            "Model"
+          ],
+          rows,
+          { isStacked: true }
+        )
       }${
         pager({ from, count: size, total, hasMore: from + size < total }, (from) => {
           const href = links.run(info.id, { ...query, from })
@@ -395,11 +401,7 @@ ${
 const receiptView = ({ info: { receipt } }: RunData): Html | undefined =>
   receipt &&
   html`<h2>Receipt</h2><dl class="receipt">${
-    Object.entries(receiptJson(receipt)).map(([name, value]: [string, unknown]) =>
-      html`<div><dt>${name}</dt><dd>${
-        typeof value === "number" ? count(value) : value === null ? "none so far" : `${value === true}`
-      }</dd></div>`
-    )
+    receiptLines(receipt).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)
   }</dl>${
     receipt.isCut &&
     html`<p class="notice">The trace reached its greatest size: its last draws are counted here, and not listed above.</p>`
