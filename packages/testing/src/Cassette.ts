@@ -20,7 +20,7 @@
  *
  * With `LLM_CACHE_CASSETTES=update` in its environment, a test requests the samples that are missing, and drops unused
  * ones. For new answers, delete the file. Until a test succeeds, its recording is in a file `.partial` and goes on there: no
- * request is paid for twice.
+ * request is paid for twice. Requests that the test leaves behind, as in a race, end before the cassette closes.
  *
  * **Example** (Record once, then replay)
  *
@@ -69,7 +69,7 @@ import { type Mode, modeOf, variable } from "./internal/cassette/mode.ts"
 import { callerFile, cassetteFile, command } from "./internal/cassette/place.ts"
 import { patterns } from "./internal/cassette/secrets.ts"
 import { tallies, type Tally, tokensOf } from "./internal/cassette/tally.ts"
-import { open } from "./internal/cassette/tape.ts"
+import { isOfThisRun, open } from "./internal/cassette/tape.ts"
 
 /**
  * Options of a cassette.
@@ -192,7 +192,6 @@ const make = Effect.fnUntraced(function*(
     })
   }
   const tape = yield* open(file, mode, secrets)
-  const model = yield* Persistent.make(yield* LlmModel.LlmModel, tape.store, { replication: mode === "replay" })
   const draws: Array<Draw> = []
   const misses: Array<ReplicationCacheMiss> = []
 
@@ -219,6 +218,11 @@ const make = Effect.fnUntraced(function*(
     })
   )
 
+  // The finalizer above comes after those of the cache: requests in flight end, and are recorded.
+  const model = yield* Persistent.make(yield* LlmModel.LlmModel, tape.store, {
+    replication: mode === "replay",
+    onClose: "finish"
+  })
   const explain = (miss: ReplicationCacheMiss) =>
     Effect.map(Explain.miss(tape.store, miss), (explanation) => {
       const { identity, nearest, path, position, present, prompt, promptHash, store, stored } = miss
@@ -232,7 +236,13 @@ const make = Effect.fnUntraced(function*(
         promptHash,
         store,
         stored,
-        advice: `In detail:\n${Explain.format(explanation)}\nTo record what is missing: ${update()}`
+        advice: [
+          `In detail:\n${Explain.format(explanation)}`,
+          ...isOfThisRun(file)
+            ? [`This run recorded ${file}: if another test did, give each test a cassette of its own name.`]
+            : [],
+          `To record what is missing: ${update()}`
+        ].join("\n")
       })
       misses.push(explained)
       return explained

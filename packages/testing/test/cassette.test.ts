@@ -1,51 +1,22 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Attempt, Fork, Independent, LlmModel, type SampleError } from "@llm-cache/core"
-import { Cause, Effect, Exit, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { Cassette, TestModel } from "../src/index.ts"
+import {
+  deepLayer,
+  defectOf,
+  inCi,
+  linesOf,
+  makeOld,
+  outsideCi,
+  recorded,
+  withEnvironment
+} from "./support/cassettes.ts"
 import { folder } from "./support/disk.ts"
-
-/** Variables of the environment, as long as the effect runs. */
-const withEnvironment = (variables: Record<string, string | undefined>) =>
-<A, E, R>(
-  self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> => {
-  const set = (values: Record<string, string | undefined>) =>
-    Effect.sync(() => {
-      const before = Object.fromEntries(Object.keys(values).map((name) => [name, process.env[name]]))
-      for (const [name, value] of Object.entries(values)) {
-        if (value === undefined) delete process.env[name]
-        else process.env[name] = value
-      }
-      return before
-    })
-  return Effect.acquireUseRelease(set(variables), () => self, set)
-}
-
-const outsideCi = withEnvironment({ CI: undefined })
-const inCi = withEnvironment({ CI: "true" })
-
-/** A test with a cassette in a folder, over a model that counts its samples. */
-const recorded =
-  (options: Cassette.Options & { readonly name?: string }, model?: TestModel.Options) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>) =>
-    Effect.gen(function*() {
-      const value = yield* self
-      const { requests } = yield* TestModel.TestModel
-      return { value, sent: requests.length, cassette: yield* Cassette.Cassette }
-    }).pipe(
-      Effect.provide(Cassette.layer(options.name ?? "agent", options).pipe(Layer.provideMerge(TestModel.layer(model))))
-    )
-
-/** The error that a test without a typed error ends with. */
-const defectOf = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.exit(self), (exit) => Exit.isFailure(exit) ? Cause.squash(exit.cause) as Error : undefined)
-
-const linesOf = (directory: string, name = "agent") =>
-  Fs.readFileSync(Path.join(directory, `${name}.jsonl`), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
 
 const numbers = Effect.provide(
   Effect.all([LlmModel.sampleMany("A number?", 2), LlmModel.sampleOne("A number?")]),
@@ -143,14 +114,15 @@ describe("a cassette", () => {
 
   it.effect("is found beside the test that names it, and two names never share a file", () =>
     Effect.gen(function*() {
-      const file = (name: string) =>
+      const file = (name: string, make = Cassette.layer) =>
         Effect.map(Cassette.Cassette, ({ file }) => file).pipe(
-          Effect.provide(Layer.provide(Cassette.layer(name), TestModel.layer())),
+          Effect.provide(Layer.provide(make(name), TestModel.layer())),
           outsideCi
         )
       const names = ["two-step", "two step", "Two-Step", "two/step", "../two-step", "", "ä", "x".repeat(300)]
-      const files = yield* Effect.forEach(names, file)
+      const files = yield* Effect.forEach(names, (name) => file(name))
       assert.strictEqual(files[0], Path.join(import.meta.dirname, "__cassettes__/cassette/two-step.jsonl"))
+      assert.strictEqual(yield* file("two-step", (name) => deepLayer(name)), files[0])
       for (const file of files) {
         assert.strictEqual(Path.dirname(file), Path.dirname(files[0]!))
         assert.isBelow(Path.basename(file).length, 110)
@@ -239,6 +211,7 @@ describe("an update", () => {
       const draw = (...prompts: ReadonlyArray<string>) =>
         Effect.forEach(prompts, (prompt) => LlmModel.sampleOne(prompt))
       yield* outsideCi(recorded({ directory })(draw("a", "b")))
+      makeOld(directory)
       const updated = yield* recorded({ directory })(draw("b", "c")).pipe(
         withEnvironment({ LLM_CACHE_CASSETTES: "update", CI: undefined })
       )
@@ -250,6 +223,7 @@ describe("an update", () => {
     Effect.gen(function*() {
       const directory = yield* folder
       yield* outsideCi(recorded({ directory })(LlmModel.sampleOne("a")))
+      makeOld(directory)
       const before = linesOf(directory)
       const update = recorded({ directory, mode: "update" })
       yield* Effect.flip(update(Effect.andThen(LlmModel.sampleOne("b"), Effect.fail("broken"))))
@@ -313,6 +287,16 @@ describe("a secret", () => {
       assert.include(error.message, "MY_PASSWORD")
       const given = yield* Effect.flip(outsideCi(recorded({ directory, secrets: [/horse/g] })(asked)))
       assert.include(given.message, "/horse/g")
+    }))
+
+  it.effect("is found behind the escapes of JSON", () =>
+    Effect.gen(function*() {
+      const directory = yield* folder
+      const secrets = [/^password: "horse"$/m]
+      for (const prompt of ["first\npassword: \"horse\"", JSON.stringify([{ text: "password: \"horse\"" }])]) {
+        const error = yield* Effect.flip(outsideCi(recorded({ directory, secrets })(LlmModel.sampleOne(prompt))))
+        assert.strictEqual((error as SampleError.StoreError).kind, "InvalidName")
+      }
     }))
 })
 

@@ -65,6 +65,44 @@ it.live("that are missing in CI fail the run, with the command that records them
     assert.deepStrictEqual(contentsOf(directory), [])
   }).pipe(Effect.scoped))
 
+it.live("are recorded by the command that a miss prints, from other folders and for names with spaces", () =>
+  Effect.gen(function*() {
+    const { CI: _, NODE_TEST_CONTEXT: __, VITEST: ___, ...environment } = process.env
+    const directory = Fs.mkdtempSync(Path.join(import.meta.dirname, "an agent "))
+    yield* Effect.addFinalizer(() => Effect.sync(() => Fs.rmSync(directory, { recursive: true })))
+    for (const file of ["agent.node.ts", "agents.cases.ts", "vitest.config.ts"]) {
+      const content = Fs.readFileSync(Path.join(fixture, file), "utf8")
+      Fs.writeFileSync(
+        Path.join(directory, file.replace("node", "node.test").replace("cases", "cases.test")),
+        content
+          .replace("agents.cases.ts", "agents.cases.test.ts")
+      )
+    }
+    const run = (cwd: string, command: string, more = {}) =>
+      ChildProcess.spawnSync("sh", ["-c", command], {
+        cwd,
+        encoding: "utf8",
+        env: { ...environment, NO_COLOR: "1", CASSETTE_FROM: "model", ...more }
+      })
+    const above = Path.dirname(directory)
+    const inIt = Path.basename(directory)
+    for (
+      const [cwd, command] of [
+        [directory, "npx vitest run"],
+        [directory, "node --test agent.node.test.ts"],
+        [above, `node --test "${inIt}/agent.node.test.ts"`]
+      ] as const
+    ) {
+      const cassettes = { CASSETTE_FOLDER: Path.join(directory, "cassettes") }
+      const { stdout } = run(cwd, command, { ...cassettes, CI: "true" })
+      const [printed = ""] = /LLM_CACHE_CASSETTES=update .*?\.ts"?/.exec(stdout) ?? []
+      const recording = run(cwd, printed, { ...cassettes, CI: "true" })
+      assert.strictEqual(recording.status, 0, `${command}\n${printed}\n${recording.stdout}${recording.stderr}${stdout}`)
+      assert.isAbove(Fs.readdirSync(cassettes.CASSETTE_FOLDER).length, 0)
+      Fs.rmSync(cassettes.CASSETTE_FOLDER, { recursive: true })
+    }
+  }).pipe(Effect.scoped))
+
 it.live("work under Node's own test runner", () =>
   Effect.gen(function*() {
     const directory = yield* folder

@@ -1,3 +1,4 @@
+import { parseJson } from "@llm-cache/core/StoreRow"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { decode, encode, type Line } from "./line.ts"
@@ -7,21 +8,28 @@ import { Lines } from "./lines.ts"
 export class BadLine extends Error {}
 
 /** The samples of a file, none if there is no file. */
-export const readLines = (file: string): ReadonlyArray<Line> => {
-  let content: string
+export const readLines = (file: string): ReadonlyArray<Line> => decodeAll(read(file).split(/\r?\n/))
+
+/** The samples of an unfinished recording. A killed process leaves a part of a line, which it handed out to no one. */
+export const readPartial = (file: string): ReadonlyArray<Line> =>
+  decodeAll(read(file).split("\n").filter((json) => parseJson(json) !== undefined))
+
+const read = (file: string): string => {
   try {
-    content = Fs.readFileSync(file, "utf8")
+    return Fs.readFileSync(file, "utf8")
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return []
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return ""
     throw cause
   }
-  return content.split(/\r?\n/).flatMap((json, index) => {
+}
+
+const decodeAll = (lines: ReadonlyArray<string>): ReadonlyArray<Line> =>
+  lines.flatMap((json, index) => {
     if (json.trim() === "") return []
     const line = decode(json)
     if (typeof line === "string") throw new BadLine(`line ${index + 1}: ${line}`)
     return [line]
   })
-}
 
 /** The lines of several files, each once: git may keep the same line of both sides. */
 export const unite = (lines: ReadonlyArray<Line>): Lines => {
@@ -40,10 +48,15 @@ export const unite = (lines: ReadonlyArray<Line>): Lines => {
   return united
 }
 
-/** Adds lines, each whole. */
+/** Adds lines to an unfinished recording: each begins a line, since the last one may be a part. */
 export const appendLines = (file: string, lines: ReadonlyArray<Line>): void => {
   Fs.mkdirSync(Path.dirname(file), { recursive: true })
-  Fs.appendFileSync(file, lines.map((line) => `${encode(line)}\n`).join(""))
+  Fs.appendFileSync(file, lines.map((line) => `\n${encode(line)}`).join(""))
+}
+
+/** Removes an unfinished recording that has no line yet. */
+export const removeIfEmpty = (file: string): void => {
+  if (Fs.statSync(file, { throwIfNoEntry: false })?.size === 0) Fs.rmSync(file, { force: true })
 }
 
 /** Writes a file whole or not at all. */

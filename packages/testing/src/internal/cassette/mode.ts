@@ -25,5 +25,5 @@ export const modeOf = (
   }
   if (mode === "update") return Effect.succeed("update")
   if (exists) return Effect.succeed("replay")
-  return Effect.succeed(mode === "replay" || !["", "0", "false"].includes(CI) ? undefined : "record")
+  return Effect.succeed(mode === "replay" || !["", "0", "false"].includes(CI.toLowerCase()) ? undefined : "record")
 }

@@ -46,12 +46,14 @@ const fileName = (name: string): string => {
   return plain === name ? name : `${plain}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`
 }
 
+const quoted = (path: string): string => /[^\w./@:\\-]/.test(path) ? JSON.stringify(path) : path
+
 /** The command that runs the tests of a file with a variable of the environment. */
 export const command = (test: string | undefined, variable: string): string => {
   const { VITEST } = process.env
   return [
     variable,
     VITEST === undefined ? "node --test" : "npx vitest run",
-    test === undefined ? "" : Path.relative(process.cwd(), test)
+    test === undefined ? "" : quoted(Path.relative(process.cwd(), test))
   ].filter((part) => part !== "").join(" ")
 }

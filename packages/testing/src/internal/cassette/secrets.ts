@@ -1,3 +1,5 @@
+import { parseJson } from "@llm-cache/core/StoreRow"
+
 /** Patterns of secrets. */
 export const patterns: ReadonlyArray<RegExp> = [
   // Keys of OpenAI, Anthropic, OpenRouter and others.
@@ -21,15 +23,22 @@ const secretVariable = /(?:KEY|TOKEN|SECRET|PASSWORD)$/i
 /** Shorter values are in a text by chance. */
 const leastSecret = 12
 
-/** Finds a secret in a line, and returns its kind. */
-export const makeFindSecret = (patterns: ReadonlyArray<RegExp>): (line: string) => string | undefined => {
-  return (line) => {
-    const values = Object.entries(process.env).filter(([name, value]) =>
-      secretVariable.test(name) && value !== undefined && value.length >= leastSecret
-    )
-    const variable = values.find(([, value]) => line.includes(JSON.stringify(value).slice(1, -1)))
-    if (variable !== undefined) return `the value of the environment's ${variable[0]}`
-    const pattern = patterns.find((pattern) => line.search(pattern) !== -1)
-    return pattern === undefined ? undefined : `a match of ${pattern}`
-  }
+/** Finds a secret in a line of JSON, and returns its kind. */
+export const makeFindSecret = (patterns: ReadonlyArray<RegExp>): (line: string) => string | undefined => (line) => {
+  const texts = [line, ...textsOf(JSON.parse(line))]
+  const values = Object.entries(process.env).filter(([name, value]) =>
+    secretVariable.test(name) && value !== undefined && value.length >= leastSecret
+  )
+  const variable = values.find(([, value]) => texts.some((text) => text.includes(value!)))
+  if (variable !== undefined) return `the value of the environment's ${variable[0]}`
+  const pattern = patterns.find((pattern) => texts.some((text) => text.search(pattern) !== -1))
+  return pattern === undefined ? undefined : `a match of ${pattern}`
+}
+
+/** The texts in a value, unescaped. The prompts of language models are JSON themselves. */
+const textsOf = (value: unknown): ReadonlyArray<string> => {
+  if (typeof value === "string") return [value, .../^[[{]/.test(value) ? textsOf(parseJson(value)) : []]
+  return typeof value === "object" && value !== null
+    ? Object.entries(value).flatMap(([name, inner]) => [name, ...textsOf(inner)])
+    : []
 }

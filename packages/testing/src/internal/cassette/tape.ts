@@ -4,10 +4,11 @@ import type { Entry } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
 import * as StoreFault from "@llm-cache/core/StoreFault"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { appendLines, BadLine, excerpt, readLines, unite, writeLines } from "./file.ts"
+import { appendLines, BadLine, excerpt, readLines, readPartial, removeIfEmpty, unite, writeLines } from "./file.ts"
 import { encode, type Line } from "./line.ts"
 import type { Mode } from "./mode.ts"
 import { makeFindSecret } from "./secrets.ts"
@@ -37,7 +38,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
   return Effect.gen(function*() {
     const lines = yield* run(
       "open",
-      () => unite([...readLines(file), ...mode === "replay" ? [] : readLines(partial)])
+      () => unite([...readLines(file), ...mode === "replay" ? [] : readPartial(partial)])
     )
     const memory = yield* MemoryStore.make
     for (const { entry, key } of lines.all()) yield* memory.put(key, [entry], "drop")
@@ -60,19 +61,26 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
       describe: name,
       prepare: (key) => {
         const secret = findSecret(encode({ key, entry: nothing }))
-        return secret === undefined ? Effect.void : Effect.fail(StoreFault.storeError(name(), "prepare", {
-          kind: "InvalidName",
-          description:
-            `the prompt has ${secret}. Take it out of the prompt, or give the patterns of your secrets: \`secrets\``
-        }, key))
+        return secret === undefined
+          ? run("prepare", () => appendLines(partial, []))
+          : Effect.fail(StoreFault.storeError(name(), "prepare", {
+            kind: "InvalidName",
+            description:
+              `the prompt has ${secret}. Take it out of the prompt, or give the patterns of your secrets: \`secrets\``
+          }, key))
       },
+      discard: () => run("prepare", () => removeIfEmpty(partial)),
       put: (key, entries, ifTaken) =>
         Effect.flatMap(memory.put(key, entries, ifTaken), (positions) => {
           const kept = entries.flatMap((entry, i) => {
             const position = positions[i]
             return position === undefined ? [] : [{ ...entry, position }]
           })
-          return Effect.as(run("put", () => add(key, kept)), positions)
+          const added = kept.map(({ position }) => position)
+          return run("put", () => add(key, kept)).pipe(
+            Effect.tapError(() => Arr.isReadonlyArrayNonEmpty(added) ? memory.remove(key, added) : Effect.void),
+            Effect.as(positions)
+          )
         })
     })
 
@@ -99,9 +107,9 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
       }),
       refused,
       finish: run("put", () => {
-        const dropped = unite(mode === "update" ? unused() : [])
+        const dropped = unite(mode === "update" && !isOfThisRun(file) ? unused() : [])
         // Another test may have recorded it at the same time.
-        const all = unite([...lines.all(), ...readLines(file), ...readLines(partial)]).all()
+        const all = unite([...lines.all(), ...readLines(file), ...readPartial(partial)]).all()
         const kept = all.filter(({ entry, key }) => dropped.get(key, entry.position) === undefined)
         if (kept.length > 0) writeLines(file, kept)
         else Fs.rmSync(file, { force: true })
@@ -110,6 +118,10 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
     }
   })
 }
+
+/** Whether another test of this run, or an earlier part of this one, recorded the file. */
+export const isOfThisRun = (file: string): boolean =>
+  (Fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= performance.timeOrigin
 
 const nothing: Entry = { position: 0, drawn: { text: "", metadata: {}, origins: [] } }
 
