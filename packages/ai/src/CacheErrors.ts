@@ -5,7 +5,8 @@
  *
  * A `LanguageModel` fails with an `AiError`, and its reasons are a closed list. An error of the inner model comes out of a cached
  * model as it is. A `ReplicationCacheMiss`, a `StoreError` or an `InvalidInput` comes out as an `AiError` with the reason
- * `UnknownError`, which is not retryable. Its `metadata["@llm-cache"]` has the fields of the original as JSON.
+ * `UnknownError`, which is not retryable. A `ProviderError` of a model of texts that is retryable comes out as a `RateLimitError` or an
+ * `InternalProviderError`, and so stays retryable. `metadata["@llm-cache"]` of the reason has the fields of the original as JSON.
  *
  * **Gotchas**
  *
@@ -13,47 +14,37 @@
  *
  * @since 0.1.0
  */
-import * as Identity from "@llm-cache/core/Identity"
 import { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as SampleError from "@llm-cache/core/SampleError"
 import * as AiError from "effect/ai/AiError"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import { causeOf, metadataName } from "./internal/aiErrors.ts"
+import { fromJson } from "./internal/errorJson.ts"
 
 /**
  * The error of sampling behind an `AiError`, `undefined` if there is none.
  *
  * **Details**
  *
- * In the process of the error it is the original. Behind an error that came from another process, as over RPC, it is a
- * `ReplicationCacheMiss` or an `InvalidInput` with the fields of the original; the prompt of a miss is shortened.
+ * In the process of the error it is the original. Behind an error that came from another process, as over RPC, it has the
+ * class, the message and the fields of the original, without its cause; the prompt of a miss is shortened, and a `StoreError` has
+ * no key.
  *
  * @category getters
  * @since 0.1.0
  */
 export const fromAi = (error: unknown): SampleError.SampleError | undefined => {
-  if (!AiError.isAiError(error) || error.reason._tag !== "UnknownError") return undefined
-  const original = causeOf(error.reason)
-  return isSampleError(original) ? original : decoded(error.reason.metadata[metadataName])
+  if (!AiError.isAiError(error)) return undefined
+  const { reason } = error
+  const original = causeOf(reason)
+  if (isSampleError(original)) return original
+  return "metadata" in reason ? fromJson(reason.metadata[metadataName]) : undefined
 }
 
 const isSampleError = (error: unknown): error is SampleError.SampleError =>
   error instanceof SampleError.ReplicationCacheMiss || error instanceof SampleError.StoreError ||
   error instanceof SampleError.ProviderError || error instanceof InvalidInput
-
-const decoded = (fields: unknown): SampleError.SampleError | undefined => {
-  if (!Predicate.isObject(fields)) return undefined
-  const { _tag, description, identityId, module } = fields
-  if (_tag === "InvalidInput" && typeof module === "string" && typeof description === "string") {
-    return new InvalidInput({ module, description })
-  }
-  const identity = typeof identityId === "string" ? Identity.fromId(identityId) : undefined
-  return _tag === "ReplicationCacheMiss" && identity !== undefined
-    ? new SampleError.ReplicationCacheMiss({ ...fields, identity } as never)
-    : undefined
-}
 
 /**
  * Whether an error is a `ReplicationCacheMiss`, also behind an `AiError`.

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CachedEmbeddings, CacheErrors } from "@llm-cache/ai"
 import { Fork, Independent, LlmModel, MemoryStore, SampleStore } from "@llm-cache/core"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import { AiError, EmbeddingModel, LanguageModel } from "effect/ai"
 import { samplesOf } from "./support/listed.ts"
 import { cached, replayed as replayedModel, scripted as scriptedModel } from "./support/scripted.ts"
@@ -110,6 +110,40 @@ describe("CachedEmbeddings", () => {
       const failed = yield* Effect.flip(Effect.provide(embed("a"), over({ layer: failing, requests: [] }, store)))
       assert.strictEqual(failed, own)
       assert.deepStrictEqual(yield* samplesOf(store), [])
+    }))
+
+  it.effect("gives the others their vectors, and records all, if one caller of a request is interrupted", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const provider = scripted()
+      const asked = yield* Deferred.make<void>()
+      const answered = yield* Deferred.make<void>()
+      const slow = Layer.effect(
+        EmbeddingModel.EmbeddingModel,
+        EmbeddingModel.make({
+          embedMany: ({ inputs }) =>
+            Effect.gen(function*() {
+              provider.requests.push(inputs)
+              yield* Deferred.succeed(asked, undefined)
+              yield* Deferred.await(answered)
+              return { results: inputs.map(({ length }) => [length]), usage: { inputTokens: 2 * inputs.length } }
+            })
+        })
+      )
+      yield* Effect.gen(function*() {
+        const fibers = yield* Effect.forEach(["a", "bb", "ccc"], (input) => Effect.forkChild(embed(input)))
+        yield* Deferred.await(asked)
+        const left = yield* Effect.forkChild(Fiber.interrupt(fibers[0]!))
+        for (let i = 0; i < 20; i++) yield* Effect.yieldNow
+        yield* Deferred.succeed(answered, undefined)
+        const [, second, third] = fibers
+        assert.deepStrictEqual((yield* Fiber.join(second!)).vector, [2])
+        assert.deepStrictEqual((yield* Fiber.join(third!)).vector, [3])
+        yield* Fiber.join(left)
+      }).pipe(Effect.provide(over({ layer: slow, requests: [] }, store)))
+      assert.deepStrictEqual(provider.requests, [["a", "bb", "ccc"]])
+      const again = yield* Effect.provide(embedMany("a", "bb", "ccc"), replayed(store))
+      assert.deepStrictEqual(again.embeddings.map(({ vector }) => vector), [[1], [2], [3]])
     }))
 
   it.effect("refuses an input that no store can hold", () =>

@@ -79,6 +79,43 @@ describe("ModelRequest", () => {
       assert.strictEqual(text, golden("request.txt"))
     }))
 
+  it.effect("writes the schemas of the golden file: unions, optional fields, records, recursion, classes and dates", () =>
+    Effect.gen(function*() {
+      interface Tree {
+        readonly name: string
+        readonly children: ReadonlyArray<Tree>
+      }
+      const Tree: Schema.Codec<Tree> = Schema.Struct({
+        name: Schema.String,
+        children: Schema.Array(Schema.suspend(() => Tree))
+      }).annotate({ identifier: "Tree" })
+      class Person extends Schema.Class<Person>("Person")({
+        name: Schema.NonEmptyString.annotate({ description: "The full name" }),
+        born: Schema.optionalKey(Schema.DateTimeUtcFromString)
+      }) {}
+      const schema = Schema.Struct({
+        shape: Schema.Union([
+          Schema.TaggedStruct("circle", { radius: Schema.Finite.check(Schema.isGreaterThan(0)) }),
+          Schema.TaggedStruct("square", { side: Schema.Int })
+        ]),
+        note: Schema.optional(Schema.NullOr(Schema.String)),
+        color: Schema.Literals(["red", "green"]),
+        pair: Schema.Tuple([Schema.String, Schema.Boolean]),
+        scores: Schema.Record(Schema.String, Schema.Number),
+        at: Schema.Date,
+        some: Schema.Option(Schema.String),
+        person: Person,
+        tree: Tree
+      })
+      const tool = Tool.make("draw", { parameters: Schema.Struct({ person: Person, tree: Tree }) })
+      const text = yield* encode({
+        tools: [tool, tool.annotate(Tool.Strict, true)],
+        toolChoice: { tool: "draw" },
+        responseFormat: { type: "json", objectName: "all", schema }
+      })
+      assert.strictEqual(text, golden("schemas.txt"))
+    }))
+
   it.effect("has one key for bytes and base64, and another for other bytes", () =>
     Effect.gen(function*() {
       const keyOf = (data: string | Uint8Array | URL) =>

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CachedModel, RequestModel } from "@llm-cache/ai"
+import { CachedModel, CacheErrors, RequestModel } from "@llm-cache/ai"
 import { MemoryStore, Persistent } from "@llm-cache/core"
-import { Context, Effect, Layer, Logger } from "effect"
+import { Context, Effect, Layer, Logger, Stream } from "effect"
 import { LanguageModel, Telemetry } from "effect/ai"
 import { samplesOf } from "./support/listed.ts"
-import { cached, finish, identity, scripted, text } from "./support/scripted.ts"
+import { cached, deltas, finish, identity, scripted, text } from "./support/scripted.ts"
 
 class Config
   extends Context.Service<Config, { readonly temperature?: number; readonly seed?: number }>()("test/Config")
@@ -72,6 +72,27 @@ describe("settings", () => {
         (yield* Effect.flip(Effect.provide(ask, cached(configured().layer, { store, ...other })))).message,
         "model"
       )
+      assert.deepStrictEqual(yield* samplesOf(store), [])
+    }))
+
+  it.effect("that differ fail a stream too, and nothing is recorded", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const wrong = scripted(undefined, ({ span }) => {
+        Telemetry.addGenAIAnnotations(span, { request: { model: "scripted", temperature: 0.2 } })
+        return Stream.fromIterable(deltas("a"))
+      })
+      for (const live of [true, false]) {
+        const seen: Array<string> = []
+        const error = yield* Stream.runForEach(
+          LanguageModel.streamText({ prompt: "x" }),
+          ({ type }) => Effect.sync(() => void seen.push(type))
+        ).pipe(Effect.flip, Effect.provide(cached(wrong.layer, { store, live })))
+        assert.include(error.message, "temperature 0.2 instead of 1")
+        assert.strictEqual(CacheErrors.fromAi(error)?._tag, "InvalidInput")
+        // What was shown stays shown, as it does before every error of a live stream.
+        assert.strictEqual(seen.length, live ? 4 : 0)
+      }
       assert.deepStrictEqual(yield* samplesOf(store), [])
     }))
 

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CacheErrors, TextModel } from "@llm-cache/ai"
-import { Independent, LlmModel, MemoryStore, Persistent, SampleError } from "@llm-cache/core"
+import { Attempt, Independent, LlmModel, MemoryStore, Persistent, SampleError } from "@llm-cache/core"
 import { TestModel } from "@llm-cache/testing"
-import { Effect, Layer, Schema, Stream } from "effect"
+import { Duration, Effect, Fiber, Layer, Result, Schema, Stream } from "effect"
 import { AiError, LanguageModel, Tool, Toolkit } from "effect/ai"
+import { TestClock } from "effect/testing"
 import { finish, identity, scripted, text } from "./support/scripted.ts"
 
 describe("TextModel.layer", () => {
@@ -60,6 +61,46 @@ describe("TextModel.layerLanguageModel", () => {
         const { requests } = yield* TestModel.TestModel
         assert.deepStrictEqual(requests.map(({ prompt }) => prompt), ["x", "x"])
       }).pipe(Effect.provide(model))
+    }))
+
+  it.effect("fails as the provider does: attempts resume after what may pass, and end after what may not", () =>
+    Effect.gen(function*() {
+      const failing = (error: SampleError.SampleError) => {
+        let requests = 0
+        const model = TextModel.layerLanguageModel.pipe(
+          Layer.provideMerge(Independent.layer),
+          Layer.provideMerge(LlmModel.layer({
+            ...identity,
+            generate: () =>
+              Effect.suspend(() => ++requests === 1 ? Effect.fail(error) : Effect.succeed({ samples: [`${requests}`] }))
+          }))
+        )
+        return Effect.provide(Effect.result(Attempt.retry(ask, { times: 2 })), model)
+      }
+      for (const reason of ["RateLimited", "ServerFault", "Timeout", "Transport"] as const) {
+        const fiber = yield* Effect.forkChild(failing(SampleError.providerError(reason)))
+        yield* TestClock.adjust("1 hour")
+        const result = yield* Fiber.join(fiber)
+        assert(Result.isSuccess(result))
+        assert.deepStrictEqual([result.success.value, result.success.attempts], ["2", 1], reason)
+      }
+      for (const reason of ["BadKey", "BadRequest", "QuotaExhausted", "UnusableResponse"] as const) {
+        const error = SampleError.providerError(reason)
+        const result = yield* failing(error)
+        assert(Result.isFailure(result))
+        assert.strictEqual(CacheErrors.fromAi(result.failure), error)
+      }
+    }))
+
+  it.effect("has the time to wait of a rate limit", () =>
+    Effect.gen(function*() {
+      const busy = SampleError.providerError("RateLimited", { retryAfter: "7 seconds" })
+      const error = yield* Effect.flip(ask).pipe(
+        Effect.provide(TextModel.layerLanguageModel),
+        Effect.provide(LlmModel.layer({ ...identity, generate: () => Effect.fail(busy) }))
+      )
+      assert.deepStrictEqual([error.isRetryable, error.retryAfter], [true, Duration.seconds(7)])
+      assert.strictEqual(CacheErrors.fromAi(error), busy)
     }))
 
   it.effect("refuses prompts that are more than a text", () =>

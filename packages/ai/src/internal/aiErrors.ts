@@ -1,5 +1,6 @@
 import * as SampleError from "@llm-cache/core/SampleError"
 import * as AiError from "effect/ai/AiError"
+import { toJson } from "./errorJson.ts"
 
 /** Gives an error its cause, as `Error` has it: not among the fields. */
 const caused = <E extends object>(error: E, cause: unknown): E =>
@@ -18,12 +19,13 @@ export const toProviderError = (
     isFinal ? new SampleError.UnusableResponse({ description: error.message }) : reasonOf(error),
     error
   )
-  // `Attempt` then resumes the attempt: a replay has no such failure.
-  if (error.isRetryable) {
-    Object.defineProperty(error, "isProviderFailure", { value: true, enumerable: false, configurable: true })
-  }
+  if (error.isRetryable) resumable(error)
   return new SampleError.ProviderError({ provider, reason })
 }
+
+// `Attempt` then resumes the attempt: a replay has no such failure.
+const resumable = (error: AiError.AiError): AiError.AiError =>
+  Object.defineProperty(error, "isProviderFailure", { value: true, enumerable: false, configurable: true })
 
 const reasonOf = (error: AiError.AiError): SampleError.ProviderErrorReason => {
   const { reason } = error
@@ -60,23 +62,21 @@ export const toAiError = (
 ): AiError.AiError => {
   const own = error._tag === "ProviderError" ? causeOf(error.reason) : undefined
   if (AiError.isAiError(own)) return own
+  const made = AiError.make({ module, method, reason: caused(aiReasonOf(error), error) })
+  return made.isRetryable ? resumable(made) : made
+}
+
+/** A reason by which programs retry as they would for the error of sampling. */
+const aiReasonOf = (error: SampleError.SampleError): AiError.AiErrorReason => {
+  const description = error.message
+  const metadata = { [metadataName]: toJson(error) }
+  if (error._tag === "ProviderError" && error.isRetryable) {
+    return error.reason._tag === "RateLimited"
+      ? new AiError.RateLimitError({ retryAfter: error.retryAfter, metadata })
+      : new AiError.InternalProviderError({ description, metadata })
+  }
   // Not `InvalidRequestError`: on that, `LanguageModel` asks a second time.
-  const reason = new AiError.UnknownError({
-    description: error.message,
-    metadata: { [metadataName]: jsonOf(error) }
-  })
-  return AiError.make({ module, method, reason: caused(reason, error) })
+  return new AiError.UnknownError({ description, metadata })
 }
 
 export const metadataName = "@llm-cache"
-
-/** The fields of an error for a program in another process. */
-const jsonOf = (error: SampleError.SampleError) => ({
-  ...JSON.parse(JSON.stringify(error)),
-  ...error._tag === "ReplicationCacheMiss" ? { identityId: error.identity.id } : {},
-  ...error._tag === "ProviderError"
-    ? { reason: { _tag: error.reason._tag, ...JSON.parse(JSON.stringify(error.reason)) } }
-    : {},
-  _tag: error._tag,
-  message: error.message
-})
