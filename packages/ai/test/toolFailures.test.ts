@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Attempt, Independent, MemoryStore } from "@llm-cache/core"
-import { Effect, Ref, Schema, Stream } from "effect"
+import { Effect, Ref, Result, Schema, Stream } from "effect"
 import { AiError, Chat, LanguageModel, Prompt, Tool, Toolkit } from "effect/ai"
 import { keysOf, samplesOf } from "./support/listed.ts"
 import { cached, call, deltas, finish, replayed, scripted, text } from "./support/scripted.ts"
@@ -82,6 +82,69 @@ describe("a call of a tool that was not offered", () => {
       }).pipe(Effect.provide(handlers), Effect.provide(cached(calling("deploy").layer)))
       assert.deepStrictEqual(content.flatMap((part) => part.type === "tool-call" ? [part.name] : []), ["deploy"])
     }))
+})
+
+describe("a tool that the provider executes", () => {
+  const Search = Tool.providerDefined({
+    id: "acme.search",
+    customName: "Search",
+    providerName: "search",
+    args: Schema.Struct({ region: Schema.String }),
+    parameters: Schema.Struct({ query: Schema.String }),
+    success: Schema.Struct({ hits: Schema.Int })
+  })
+  const searching = Toolkit.make(Search({ region: "eu" }))
+  const executed = (query: unknown, hits: unknown) => [
+    { ...call("c1", "Search", { query }), providerExecuted: true } as const,
+    {
+      type: "tool-result",
+      id: "c1",
+      name: "Search",
+      isFailure: false,
+      result: { hits },
+      providerExecuted: true
+    } as const
+  ]
+  const answers = { parameters: executed(1, 2), results: executed("a", "many"), nothing: executed("a", 2) }
+
+  it.effect.each(Object.keys(answers) as Array<keyof typeof answers>)(
+    "with %s of a wrong form gives the bare model's parts and error, and its answer is recorded",
+    (name) =>
+      Effect.gen(function*() {
+        const store = yield* MemoryStore.make
+        const provider = () =>
+          scripted(
+            () => [text("hm"), ...answers[name], finish()],
+            () => Stream.fromIterable([...deltas("hm").slice(0, 3), ...answers[name], finish()]).pipe(Stream.rechunk(1))
+          )
+        const shown: Array<unknown> = []
+        const whole = LanguageModel.generateText({ prompt: "whole", toolkit: searching }).pipe(
+          Effect.map(({ content }) => void shown.push(...content))
+        )
+        const streamed = LanguageModel.streamText({ prompt: "streamed", toolkit: searching }).pipe(
+          Stream.runForEach((part) => Effect.sync(() => shown.push(part)))
+        )
+        const run = Effect.all([Effect.result(whole), Effect.result(streamed)]).pipe(
+          Effect.map((results) => [
+            ...shown.splice(0),
+            ...results.map((result) => Result.isFailure(result) ? result.failure.message : "no error")
+          ])
+        )
+        const bare = yield* Effect.provide(run, provider().layer)
+        const first = provider()
+        assert.deepStrictEqual(yield* Effect.provide(run, cached(first.layer, { store })), bare)
+        assert.deepStrictEqual(
+          Tool.isProviderDefined(first.requests[0]!.tools[0]) && first.requests[0]!.tools[0].args,
+          {
+            region: "eu"
+          }
+        )
+        assert.deepStrictEqual(yield* Effect.provide(run, replayed(store)), bare)
+        assert.deepStrictEqual(yield* Effect.provide(run, cached(provider().layer, { live: false })), bare)
+        assert.strictEqual((yield* samplesOf(store)).length, 2)
+        assert.strictEqual(bare.slice(-2).includes("no error"), name === "nothing")
+      })
+  )
 })
 
 describe("attempts", () => {

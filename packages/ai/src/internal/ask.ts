@@ -8,6 +8,7 @@ import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
 import { ResponseIdTracker } from "effect/ai/ResponseIdTracker"
 import { CurrentSpanTransformer } from "effect/ai/Telemetry"
+import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -106,9 +107,15 @@ const optionsOf = ({ options }: DrawRequest) => ({
 })
 
 const withoutHandlers = (tools: LanguageModel.ProviderOptions["tools"]): object => ({
-  tools: Toolkit.make(...tools).tools,
+  tools: Toolkit.make(...tools.map(undecoded)).tools,
   handle: () => Effect.die(new Error("a model of requests runs no tools"))
 })
+
+// What a provider has executed is paid for, of whatever form it is. The program's own toolkit decodes it.
+const undecoded = (tool: Tool.Any): Tool.Any =>
+  Tool.isProviderDefined(tool)
+    ? tool.setParameters(Schema.Unknown).setSuccess(Schema.Unknown).setFailure(Schema.Unknown)
+    : tool
 
 const askText = (inner: Untyped, request: DrawRequest): Answered =>
   Effect.flatMap(inner.generateText(optionsOf(request)), ({ content }) => Effect.map(encoded(content), whole))

@@ -4,6 +4,7 @@ import type * as SampleError from "@llm-cache/core/SampleError"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -86,7 +87,7 @@ export const makeStreams = (options: {
       const exit = fiber.pollUnsafe()
       if (exit !== undefined && !stream.hasShown) {
         if (Exit.isFailure(exit)) return Stream.failCause(exit.cause)
-        const parts = Stream.fromArray(exit.value.parts)
+        const parts = decodedApart(Stream.fromArray(exit.value.parts))
         return exit.value.error === undefined ? parts : Stream.concat(parts, Stream.fail(exit.value.error))
       }
       yield* Effect.addFinalizer(() =>
@@ -104,9 +105,21 @@ export const makeStreams = (options: {
         if (error === undefined) Queue.endUnsafe(queue)
         else Queue.failCauseUnsafe(queue, Cause.fail(error))
       })
-      return Stream.fromQueue(queue)
+      return decodedApart(Stream.fromQueue(queue))
     })))
 }
+
+/**
+ * A stream with what a provider has executed in chunks of their own. Such parts may have a form that the program's tools do not
+ * know, and that hides the other parts of their chunk.
+ */
+const decodedApart = <E>(self: Stream.Stream<Part, E>): Stream.Stream<Part, E> =>
+  Stream.flattenArray(Stream.mapArray(self, splitExecuted))
+
+const splitExecuted = (parts: Arr.NonEmptyReadonlyArray<Part>): Arr.NonEmptyReadonlyArray<typeof parts> =>
+  parts.some(isExecuted) ? Arr.groupWith(parts, (a, b) => !isExecuted(a) && !isExecuted(b)) : [parts]
+
+const isExecuted = (part: Part): boolean => "providerExecuted" in part && part.providerExecuted === true
 
 /** The fiber of a program that streams. What reads an answer for it is a fiber of the `LanguageModel`. */
 const CurrentProgram = Context.Reference<Fiber.Fiber<unknown, unknown> | undefined>("@llm-cache/ai/CurrentProgram", {
