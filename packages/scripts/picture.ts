@@ -2,7 +2,7 @@
  * Draws the picture of the README, once for each of GitHub's color schemes: a sequence of samples, and the samples that each
  * kind of model reads of it. `--check` fails instead if the files are not up to date.
  */
-import { type Colors, draw, type Group } from "../inspector/src/SequencePicture.ts"
+import { type Colors, draw, type Group } from "@llm-cache/inspector/SequencePicture"
 import { writeOrCheck } from "./writeOrCheck.ts"
 
 const light: Colors = {

@@ -47,7 +47,7 @@ export type Outcome = "replayed" | "reread" | "bought" | "requested" | "missed" 
  */
 export interface Counts {
   readonly asked: number
-  /** Draws of samples that a cache had, those that the run drew before among them. */
+  /** Draws of samples that a cache had, repeated draws among them. */
   readonly replayed: number
   readonly bought: number
   readonly missed: number
@@ -127,7 +127,7 @@ export interface ForkCounts extends Counts {
 }
 
 /**
- * A sample that somebody in the run took.
+ * A sample that a reader of the run took.
  *
  * @category models
  * @since 0.1.0
@@ -136,7 +136,7 @@ export interface Taken {
   readonly path: ReadonlyArray<string>
   readonly position: number
   /**
-   * Who took it: an attempt or a vote by the number of its `Repeatable`, or the place of a server's client. `undefined` for a
+   * The reader: an attempt or a vote by the number of its `Repeatable`, or the place of a server's client. `undefined` for a
    * draw outside of attempts.
    */
   readonly reader: number | string | undefined
@@ -145,7 +145,7 @@ export interface Taken {
 }
 
 /**
- * What an index knows so far.
+ * The contents of an index so far.
  *
  * @category models
  * @since 0.1.0
@@ -206,7 +206,7 @@ export interface TraceIndex {
   ) => Effect.Effect<ReadonlyArray<Prompt>, StoreError>
   readonly prompt: (identity: Identity, promptHash: string) => Effect.Effect<Prompt | undefined, StoreError>
   readonly forks: () => ReadonlyArray<ForkCounts>
-  /** Who took which samples of a prompt, in the order of the draws: those at some positions. */
+  /** The samples of a prompt at some positions and their readers, in the order of the draws. */
   readonly taken: (identity: Identity, promptHash: string, from: number, count: number) => ReadonlyArray<Taken>
   /** A number of a draw, which is the same in all runs for the same key and position, and differs for others. */
   readonly signature: (row: number) => number

@@ -1,5 +1,5 @@
 /**
- * Pages that show what runs asked, what was replayed, what it cost, and where they missed.
+ * Pages of runs in the browser: their draws, replays, costs and misses.
  *
  * **When to use**
  *
@@ -14,7 +14,7 @@
  * | `/inspect/runs/ID` | a run: its counts, tokens over time, forks, draws, first miss and receipt |
  * | `/inspect/runs/ID/misses/ROW` | why a draw missed |
  * | `/inspect/compare?a=ID&b=ID` | the first divergence of two runs |
- * | `/inspect/prompts/HASH` | the samples of a prompt, and who took which |
+ * | `/inspect/prompts/HASH` | the samples of a prompt and their readers |
  * | `/inspect/cache` | the models and prompts of the cache |
  *
  * With `.json` or `.md` behind its path, each page is data or Markdown. The pages only read: the cache stays as it is. They show
@@ -49,14 +49,14 @@ import * as Responses from "./internal/responses.ts"
 import { makeTexts } from "./internal/texts.ts"
 
 /**
- * What is inspected, and where the pages are.
+ * The traces, and the path of the pages.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options {
   /**
-   * The folder whose `.runs` has the traces, see `Trace.directoryOf`.
+   * The folder above the traces' `.runs`, see `Trace.directoryOf`.
    *
    * @default the folder of the user's state
    */

@@ -56,13 +56,13 @@ export interface Group {
 }
 
 /**
- * What is drawn.
+ * The parts of a picture.
  *
  * @category options
  * @since 0.1.0
  */
 export interface Options {
-  /** The name of the picture, for those who do not see it. */
+  /** The name of the picture, for screen readers. */
   readonly title: string
   /** A line above it. */
   readonly heading?: string | undefined

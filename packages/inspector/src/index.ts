@@ -1,5 +1,5 @@
 /**
- * Pages that show what a run asked, what was replayed, what it cost, and where it missed.
+ * Pages of runs: their draws, replays, costs and misses.
  *
  * @since 0.1.0
  */

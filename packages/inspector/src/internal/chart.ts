@@ -5,7 +5,7 @@ import { type Html, html } from "./html.ts"
 const width = 720
 const height = 96
 
-/** Tokens over the time of a run, as bars: those that were spent on those that were replayed. */
+/** Tokens over the time of a run, as bars: the spent ones on the replayed ones. */
 export const tokenChart = ({ series: { buckets, width: part } }: Pick<State, "series">): Html => {
   const most = Math.max(1, ...buckets.map(({ replayed, spent }) => replayed + spent))
   const step = width / Math.max(buckets.length, 24)

@@ -3,7 +3,7 @@ import * as Predicate from "effect/Predicate"
 /** A part of a message: text, or something that is folded. */
 export interface ChatPart {
   readonly kind: "text" | "folded"
-  /** What is folded, such as `tool call search`. */
+  /** The title of a folded part, such as `tool call search`. */
   readonly title: string
   readonly text: string
 }

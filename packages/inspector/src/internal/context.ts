@@ -8,7 +8,7 @@ import type { Html } from "./html.ts"
 import type { Indexes } from "./indexes.ts"
 import type { Texts } from "./texts.ts"
 
-/** What pages are made of. */
+/** The sources of all pages. */
 export interface Sources {
   readonly store: Store
   readonly indexes: Indexes

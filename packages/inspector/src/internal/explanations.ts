@@ -14,7 +14,7 @@ const patience = 150
 /** The most explanations that are kept. */
 const most = 200
 
-/** Explanations of misses. Those that compare many prompts are found in the background. */
+/** Explanations of misses. Explanations that compare many prompts are found in the background. */
 export interface Explanations {
   /** `undefined` as long as it is not found. */
   readonly explain: (

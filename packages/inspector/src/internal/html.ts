@@ -10,7 +10,7 @@ export class Html {
   }
 }
 
-/** What a page may contain: texts are escaped, and nothing is shown for `undefined`, `null` and `false`. */
+/** The content of a page: texts are escaped, and nothing is shown for `undefined`, `null` and `false`. */
 export type Part = Html | string | number | undefined | null | false | ReadonlyArray<Part>
 
 /** A piece of a page. Every text in it is escaped, in the content of elements and in quoted attributes. */

@@ -16,11 +16,11 @@ const patience = 150
 export interface OpenTrace {
   readonly run: Run
   readonly index: TraceIndex.TraceIndex
-  /** Reads what was added, for a short time; the rest is read in the background. Returns whether all is read. */
+  /** Reads added lines, for a short time; the rest is read in the background. Returns whether all is read. */
   readonly refresh: Effect.Effect<boolean, StoreError>
 }
 
-/** The traces of a folder, and the indexes of those that were looked at last. */
+/** The traces of a folder, and indexes of the last ones that were opened. */
 export interface Indexes {
   readonly list: Effect.Effect<ReadonlyArray<Run>, StoreError>
   /** `undefined` if there is no such run. */

@@ -16,6 +16,6 @@ export const tableOf = (head: ReadonlyArray<string>, rows: ReadonlyArray<Readonl
     .map((row) => `| ${row.join(" | ")} |`)
     .join("\n")
 
-/** Paragraphs of a page, without those that are not there. */
+/** Paragraphs of a page, without absent ones. */
 export const document = (...parts: ReadonlyArray<string | false | undefined>): string =>
   `${parts.filter((part) => typeof part === "string").join("\n\n")}\n`

@@ -20,7 +20,7 @@ export const outcomeBadge = (outcome: Outcome, isRacing: boolean): Html =>
 /** A fork, or that there is none. */
 export const forkText = (label: string): Html => label === "" ? html`<span class="faint">–</span>` : html`${label}`
 
-/** Counts of draws, with those that are 0 in the background. */
+/** A count of draws. A zero is faint. */
 export const counted = (n: number): Html => n === 0 ? html`<span class="faint">0</span>` : html`${count(n)}`
 
 export const tokensOf = (counts: Counts): number => counts.spentTokens + counts.replayedTokens
@@ -48,7 +48,7 @@ export const partsView = (parts: ReadonlyArray<ChatPart>): Html =>
     )
   }`
 
-/** What a sample has beside its text, folded. */
+/** The metadata beside a sample's text, folded. */
 export const sampleParts = ({ reasoning, refusal, rest }: Metadata): Html =>
   partsView([
     ...reasoning === undefined ? [] : [folded("reasoning", reasoning)],
@@ -135,6 +135,6 @@ export const pager = (
   }</nav>`
 }
 
-/** Says what to do where there is nothing. */
+/** A list without elements: it says what to do next. */
 export const empty = (title: string, ...steps: ReadonlyArray<Html>): Html =>
   html`<div class="empty"><p><strong>${title}</strong></p>${steps}</div>`

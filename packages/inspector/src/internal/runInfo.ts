@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import { count, nameOfRun, startOfRun } from "./format.ts"
 
-/** A run without an end whose trace did not grow for so long may have been killed. In milliseconds. */
+/** After so long without a new line, a run without an end may have been killed. In milliseconds. */
 const idle = 60_000
 
-/** What a list says of a run. */
+/** A run in a list. */
 export interface RunInfo {
   readonly id: string
   readonly name: string

@@ -25,14 +25,14 @@ const patience = 200
 
 /** Texts of prompts and samples, as the cache has them. */
 export interface Texts {
-  /** The starts of prompts, by `identity.id` and hash. Those that take too long, or that nobody has, are left out. */
+  /** The starts of prompts, by `identity.id` and hash. Prompts that take too long, or are nowhere, are left out. */
   readonly excerpts: (
     keys: ReadonlyArray<TracedKey>,
     index?: TraceIndex
   ) => Effect.Effect<(key: TracedKey) => string | undefined, StoreError>
   /** The keys of a prompt: of all its identities and forks. */
   readonly keysOf: (promptHash: string, identity?: Identity) => Effect.Effect<ReadonlyArray<Listed>, StoreError>
-  /** The hashes of the prompts that contain a text. `problem` says what was left out. */
+  /** The hashes of the prompts that contain a text. `problem` says if some keys were not read. */
   readonly search: (
     text: string,
     identity?: Identity
@@ -40,7 +40,7 @@ export interface Texts {
     { readonly hashes: ReadonlyArray<string>; readonly problem: string | undefined },
     StoreError
   >
-  /** The samples at positions from one on, without those that are damaged. `end` is behind the last position of all. */
+  /** The samples at positions from one on, without damaged ones. `end` is behind the last position of all. */
   readonly samples: (
     key: Key,
     from: number,

@@ -12,7 +12,7 @@ export interface KeyTable {
   readonly set: (number: number, key: TracedKey) => void
 }
 
-/** What lines refer to. */
+/** Keys, identities and stores, which lines name by numbers. */
 export class Tables {
   readonly keys: KeyTable
   readonly identities: Array<Identity>
@@ -29,7 +29,7 @@ export class Tables {
 export class Decoder {
   readonly counter = new ReceiptCounter()
   readonly #tables: Tables
-  /** The numbers of the last line's key and store, and what it counted as. */
+  /** The numbers of the last line's key and store, and the kind of its hit. */
   key = 0
   store = 0
   hit: HitKind | undefined

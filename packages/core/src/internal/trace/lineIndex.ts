@@ -39,7 +39,7 @@ export class LineIndex implements TraceIndex {
   readonly #texts = new Numbers()
   /** The rows of draws that missed and are requested. */
   readonly #requested = new Map<string, number>()
-  /** Draws that race, whose rows come later. */
+  /** Draws that race, and have no row so far. */
   readonly #racing = new Set<string>()
   readonly #passed = new Map<
     string,
@@ -187,8 +187,6 @@ export class LineIndex implements TraceIndex {
         }
         return
       case "ask":
-      case "pause":
-      case "bypass":
       case "refused":
       case "pause":
       case "cut":
@@ -328,7 +326,7 @@ export class LineIndex implements TraceIndex {
     return (row) => tests.every((test) => test(row))
   }
 
-  /** The prompts whose hashes start so. */
+  /** The prompts with these starts of their hashes. */
   #promptsOf(starts: ReadonlyArray<string>): ReadonlySet<number> {
     const found = new Set<number>()
     for (const start of starts) {

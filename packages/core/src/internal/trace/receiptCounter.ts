@@ -3,10 +3,10 @@ import { Numbers } from "./numbers.ts"
 
 type Mutable<A> = { -readonly [name in keyof A]: A[name] }
 
-/** What a hit is: the first draw of a sample that the run requested, or that it did not, or a later draw. */
+/** The kind of a hit: the first draw of a sample that the run requested, or that it did not, or a later draw. */
 export type HitKind = "bought" | "replayed" | "reread"
 
-/** Positions of a key in one store, beside those that were handed out from 0 on. */
+/** Positions of a key in one store, behind a gap or requested. */
 interface Others {
   /** Handed out, behind a position that was not. */
   later: Set<number> | undefined

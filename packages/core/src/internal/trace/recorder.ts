@@ -26,10 +26,10 @@ export class Recorder {
   readonly #identities = new Map<string, number>()
   readonly #stores = new Map<string, number>()
   readonly #toldPrompts = new Set<number>()
-  /** The numbers of attempts and votes, each of which has a `Repeatable`. */
+  /** The numbers of the `Repeatable`s of attempts and votes. */
   readonly #readers = new WeakMap<object, number>()
   #readerCount = 0
-  /** The past requests whose tokens count already. */
+  /** The past requests with tokens that count already. */
   readonly #replayed = new Set<string>()
   /** The store of the last event: most events have the same. */
   #lastStore: string | undefined

@@ -1,4 +1,4 @@
-/** What happened in a part of a run's time. */
+/** Sums of a part of a run's time. */
 export interface Bucket {
   spent: number
   replayed: number

@@ -97,7 +97,7 @@ export class CompactKeys implements KeyTable {
     return this.prompts.find(...this.#pairOf(identity, promptHash))
   }
 
-  /** The prompts of an identity whose hashes start with some digits, at most eight of which count. */
+  /** The prompts of an identity with some first digits of their hashes. Only eight digits count. */
   promptsStarting(identity: Identity, start: string): ReadonlyArray<number> {
     const digits = start.slice(0, 8)
     if (!/^[0-9a-f]+$/.test(digits)) return []

@@ -12,13 +12,13 @@ interface Sample {
 /** The most names of places that are told apart. */
 const mostPlaces = 100_000
 
-/** The most samples whose positions are known, for the attempt that takes one. */
+/** The most samples with a known position, for the attempt that takes one. */
 const mostRecent = 4096
 
-/** What a note says, in its lowest two bits: who took a sample, or that a client did not get it. */
+/** The kind of a note, in its lowest two bits: an attempt or a place took a sample, or a client did not get it. */
 const kinds = { reader: 0, place: 1, returned: 2 } as const
 
-/** Who took which samples of a run: attempts, by the numbers of their `Repeatable`, and the places of a server's clients. */
+/** The readers of a run and their samples: attempts, by the numbers of their `Repeatable`, and the places of a server's clients. */
 export class Takers {
   readonly #who = new Numbers()
   readonly #positions = new Numbers()

@@ -22,7 +22,7 @@ const mostAlone = 25
 /** The most forks that are listed. */
 const mostForks = 50
 
-/** A fork whose draws are not the same in both runs. */
+/** A fork with other draws in the second run. */
 interface Divergence {
   readonly fork: string
   /** How many draws are the same from the first on. */

@@ -66,7 +66,7 @@ const colors: SequencePicture.Colors = {
   racing: "var(--racing)"
 }
 
-/** The sequences of a prompt, and who took which of their samples: the picture of the README, with the samples of the cache. */
+/** The sequences of a prompt and their readers: the picture of the README, with the samples of the cache. */
 export const pictureOf = ({ from, groups, runs, sequences }: PromptData): Html => {
   const last = Math.max(
     -1,
