@@ -14,24 +14,23 @@ import type { GeneratedSample } from "@llm-cache/core/LlmModel"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
+import { answerId, piecesOf, restOf } from "./internal/answer.ts"
+import { type Form, parametersOf, readCall, readMessages, type Refused, wholeForm } from "./internal/call.ts"
 import { ChunkJoiner } from "./internal/chunkJoiner.ts"
 import { asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
 import { normalMessages } from "./internal/messages.ts"
 import {
-  bad,
-  canonicalJson,
+  chunkMaker,
   failedFinishReasons,
   failure,
   finishReasonOf,
   includesUsage,
   readChoices,
-  readSettings,
   streamFields,
   usageField,
   withoutEffect
 } from "./internal/openAi.ts"
-import { answerId, piecesOf } from "./internal/usage.ts"
-import type { Answered, BadRequest, Call, NormalForm, Protocol, StreamEvent } from "./Protocol.ts"
+import type { Answered, Call, Protocol } from "./Protocol.ts"
 
 /**
  * The protocol.
@@ -44,7 +43,7 @@ export const protocol: Protocol = {
   api: "openai",
   path: "/chat/completions",
   hasCount: true,
-  read: (body) => readCall(body),
+  read: (body) => readCall(body, protocol, formOf(body)),
   requestBody: ({ body }, { isStreamed, model, n }) => ({
     ...body,
     model,
@@ -59,17 +58,17 @@ export const protocol: Protocol = {
       index,
       message: messageOf(sample),
       logprobs: null,
-      ...asObject(restOf(sample)["choice"]),
+      ...asObject(restOf(sample, protocol.name)["choice"]),
       finish_reason: finishReasonOf(sample.metadata.finishReason)
     })),
     ...usageField(answered, protocol.name)
   }),
   events: (call, answered) => {
-    const chunk = chunkMaker(call, answered)
+    const chunk = chunkMaker(call, headOf(call, answered, "chat.completion.chunk"))
     return answered.samples.flatMap((sample, index) => deltasOf(sample).map((choice) => chunk([{ index, ...choice }])))
   },
   lastEvents: (call, answered) => {
-    const chunk = chunkMaker(call, answered)
+    const chunk = chunkMaker(call, headOf(call, answered, "chat.completion.chunk"))
     return [
       ...answered.samples.map((sample, index) =>
         chunk([{ index, delta: {}, logprobs: null, finish_reason: finishReasonOf(sample.metadata.finishReason) }])
@@ -101,27 +100,17 @@ const wholeFields = [
   "web_search_options"
 ]
 
-const readCall = (body: JsonObject): Result.Result<Call, BadRequest> => {
-  const messages = asObjects(body["messages"])
-  if (messages === undefined || messages.length === 0) {
-    return bad(
-      "`messages` is no list of messages: give at least one, such as `{\"role\": \"user\", \"content\": \"…\"}`"
-    )
-  }
-  const fields = fieldsOf(body, "model", "messages", "temperature", ...withoutEffect)
-  const plain = wholeFields.some((name) => name in fields) ? undefined : plainForm(messages, fields)
-  return Result.flatMap(readSettings(body), ({ temperature, ...settings }) =>
-    Result.map(
-      plain === undefined ? wholeForm(messages, fields) : Result.succeed(plain),
-      (form) => ({ body, ...settings, isStreamed: body["stream"] === true, form: { ...form, temperature } })
-    ))
-}
+const formOf = (body: JsonObject): Result.Result<Form, Refused> =>
+  Result.flatMap(readMessages(body), (messages) => {
+    const parameters = parametersOf(body, "messages", ...withoutEffect)
+    const plain = wholeFields.some((name) => name in parameters) ? undefined : plainForm(messages, parameters)
+    return plain === undefined
+      ? wholeForm(protocol.name, "messages", normalMessages(messages), parameters)
+      : Result.succeed(plain)
+  })
 
 /** The prompt of the library, with the system text as its option `system`. */
-const plainForm = (
-  messages: ReadonlyArray<JsonObject>,
-  parameters: JsonObject
-): Omit<NormalForm, "temperature"> | undefined => {
+const plainForm = (messages: ReadonlyArray<JsonObject>, parameters: JsonObject): Form | undefined => {
   const texts = messages.map((message) => {
     const { content, role, ...others } = fieldsOf(message)
     return isEmpty(others) && typeof content === "string" ? { role, content } : undefined
@@ -131,16 +120,6 @@ const plainForm = (
   return texts.length === 2 && first?.role === "system" && second?.role === "user"
     ? { prompt: second.content, parameters: { ...parameters, system: first.content } }
     : undefined
-}
-
-const wholeForm = (
-  messages: ReadonlyArray<JsonObject>,
-  parameters: JsonObject
-): Result.Result<Omit<NormalForm, "temperature">, BadRequest> => {
-  const prompt = canonicalJson(normalMessages(messages))
-  return prompt === undefined
-    ? bad("`messages` has a lone surrogate: give well-formed Unicode")
-    : Result.succeed({ prompt, parameters: { ...parameters, "llm-cache": protocol.name } })
 }
 
 // -----------------------------------------------------------------------------
@@ -191,11 +170,9 @@ const contentOf = (text: string, refusal: string | undefined, kept: JsonObject):
 // the answer of samples
 // -----------------------------------------------------------------------------
 
-const restOf = ({ metadata }: Sample): JsonObject => asObject(metadata.rest?.[protocol.name]) ?? {}
-
 const messageOf = (sample: Sample): JsonObject => {
   const { metadata: { reasoning, refusal }, text } = sample
-  const kept = asObject(restOf(sample)["message"]) ?? {}
+  const kept = asObject(restOf(sample, protocol.name)["message"]) ?? {}
   return {
     role: "assistant",
     content: contentOf(text, refusal, kept),
@@ -212,7 +189,7 @@ const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
     object,
     created: Math.floor((first?.metadata.createdAt ?? 0) / 1000),
     model: first?.metadata.model ?? call.model,
-    ...first && fieldsOf(restOf(first), "message", "choice", "usage")
+    ...fieldsOf(restOf(first, protocol.name), "message", "choice", "usage")
   }
 }
 
@@ -220,20 +197,10 @@ const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
 // events
 // -----------------------------------------------------------------------------
 
-const chunkMaker = (call: Call, answered: Answered) => {
-  const head = {
-    ...headOf(call, answered, "chat.completion.chunk"),
-    ...includesUsage(call) ? { usage: null } : undefined
-  }
-  return (choices: ReadonlyArray<Json>, fields?: JsonObject): StreamEvent => ({
-    data: JSON.stringify({ ...head, choices, ...fields })
-  })
-}
-
 const deltasOf = (sample: Sample): ReadonlyArray<JsonObject> => {
   const { content, reasoning_content, refusal, tool_calls, ...others } = messageOf(sample)
   const calls = asObjects(tool_calls) ?? []
-  const logprobs = asObject(restOf(sample)["choice"])?.["logprobs"] ?? null
+  const logprobs = asObject(restOf(sample, protocol.name)["choice"])?.["logprobs"] ?? null
   const pieces = typeof content === "string" ? piecesOf(content) : []
   const deltas: Array<JsonObject> = [
     { ...others, content: typeof content === "string" ? "" : content ?? null },

@@ -14,22 +14,21 @@ import type { GeneratedSample } from "@llm-cache/core/LlmModel"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
+import { answerId, piecesOf, restOf } from "./internal/answer.ts"
+import { bad, parametersOf, readCall, type Refused, uncacheable, wholeForm } from "./internal/call.ts"
 import { asCount, asObject, asString, fieldsOf, isEmpty } from "./internal/json.ts"
 import {
-  bad,
-  canonicalJson,
+  chunkMaker,
   failedFinishReasons,
   failure,
   includesUsage,
   readChoices,
-  readSettings,
   streamFields,
   usageField,
   withoutEffect
 } from "./internal/openAi.ts"
 import { TextJoiner } from "./internal/textJoiner.ts"
-import { answerId, piecesOf } from "./internal/usage.ts"
-import type { Answered, BadRequest, Call, Protocol, StreamEvent } from "./Protocol.ts"
+import type { Answered, Call, Protocol } from "./Protocol.ts"
 
 /**
  * The protocol.
@@ -42,7 +41,7 @@ export const protocol: Protocol = {
   api: "openai",
   path: "/completions",
   hasCount: true,
-  read: (body) => readCall(body),
+  read: (body) => readCalls(body),
   requestBody: ({ body }, { isStreamed, model, n }) => ({
     ...body,
     model,
@@ -63,13 +62,13 @@ export const protocol: Protocol = {
     ...usageField(answered, protocol.name)
   }),
   events: (call, answered) => {
-    const chunk = chunkMaker(call, answered)
+    const chunk = chunkMaker(call, headOf(call, answered))
     return answered.samples.flatMap((sample, index) =>
       piecesOfChoice(sample).map((piece) => chunk([{ index, ...piece }]))
     )
   },
   lastEvents: (call, answered) => {
-    const chunk = chunkMaker(call, answered)
+    const chunk = chunkMaker(call, headOf(call, answered))
     return [
       ...answered.samples.map((sample, index) =>
         chunk([{ index, text: "", logprobs: null, finish_reason: finishReasonOf(sample) }])
@@ -86,33 +85,27 @@ export const protocol: Protocol = {
 // requests
 // -----------------------------------------------------------------------------
 
-const readCall = (body: JsonObject): Result.Result<Call, BadRequest> =>
-  Result.flatMap(readSettings(body), ({ model, n, temperature }) => {
-    const prompts = promptsOf(body["prompt"])
-    if (prompts === undefined) {
-      return bad("`prompt` is no prompt: give a text, a list of tokens, or a list that is not empty of one of them")
-    }
-    if (
-      typeof body["best_of"] === "number" &&
-      new Set(prompts.map((prompt) => JSON.stringify(prompt))).size < prompts.length
-    ) {
-      return bad("`prompt` has equal prompts, of which `best_of` would choose together: send a request for each")
-    }
-    const parameters = {
-      ...fieldsOf(body, "model", "prompt", "temperature", ...withoutEffect),
-      ...typeof body["best_of"] === "number" && n > 1 ? { n } : undefined,
-      "llm-cache": protocol.name
-    }
-    const calls: Array<Call> = []
-    for (const given of prompts) {
-      const prompt = canonicalJson(given)
-      if (prompt === undefined) return bad("`prompt` has a lone surrogate: give well-formed Unicode")
-      const form = { prompt, temperature, parameters }
-      calls.push({ body: { ...body, prompt: given }, model, n, isStreamed: body["stream"] === true, form })
-    }
-    const [first] = calls
-    return Result.succeed(calls.length === 1 ? first! : { ...first!, body, parts: calls })
-  })
+const readCalls = (body: JsonObject): Result.Result<Call, Refused> => {
+  const { best_of, n = 1 } = fieldsOf(body)
+  const prompts = promptsOf(body["prompt"])
+  if (prompts === undefined) {
+    return bad("`prompt` is no prompt: give a text, a list of tokens, or a list that is not empty of one of them")
+  }
+  if (typeof best_of === "number" && new Set(prompts.map((prompt) => JSON.stringify(prompt))).size < prompts.length) {
+    return uncacheable("`best_of` chooses among the samples of equal prompts together")
+  }
+  const parameters = {
+    ...parametersOf(body, "prompt", ...withoutEffect),
+    ...typeof best_of === "number" && n !== 1 ? { n } : undefined
+  }
+  const calls = prompts.map((prompt) =>
+    readCall({ ...body, prompt }, protocol, wholeForm(protocol.name, "prompt", prompt, parameters))
+  )
+  return Result.map(
+    Result.all(calls),
+    (calls) => calls.length === 1 ? calls[0]! : { ...calls[0]!, body, parts: calls }
+  )
+}
 
 /** The prompts of a request: texts, or lists of tokens. */
 const promptsOf = (given: Json | undefined): ReadonlyArray<Json> | undefined => {
@@ -148,9 +141,7 @@ const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<Gener
 // the answer of samples
 // -----------------------------------------------------------------------------
 
-const restOf = ({ metadata }: Sample): JsonObject => asObject(metadata.rest?.[protocol.name]) ?? {}
-
-const choiceOf = (sample: Sample): JsonObject => asObject(restOf(sample)["choice"]) ?? {}
+const choiceOf = (sample: Sample): JsonObject => asObject(restOf(sample, protocol.name)["choice"]) ?? {}
 
 const finishReasonOf = ({ metadata: { finishReason = "stop" } }: Sample): string => finishReason
 
@@ -161,20 +152,13 @@ const headOf = (call: Call, answered: Answered): JsonObject => {
     object: "text_completion",
     created: Math.floor((first?.metadata.createdAt ?? 0) / 1000),
     model: first?.metadata.model ?? call.model,
-    ...first && fieldsOf(restOf(first), "choice", "usage")
+    ...fieldsOf(restOf(first, protocol.name), "choice", "usage")
   }
 }
 
 // -----------------------------------------------------------------------------
 // events
 // -----------------------------------------------------------------------------
-
-const chunkMaker = (call: Call, answered: Answered) => {
-  const head = { ...headOf(call, answered), ...includesUsage(call) ? { usage: null } : undefined }
-  return (choices: ReadonlyArray<Json>, fields?: JsonObject): StreamEvent => ({
-    data: JSON.stringify({ ...head, choices, ...fields })
-  })
-}
 
 /** The first piece has the log probabilities of all. */
 const piecesOfChoice = (sample: Sample): ReadonlyArray<JsonObject> => {

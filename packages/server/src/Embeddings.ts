@@ -15,9 +15,10 @@ import type { Json } from "@llm-cache/core/Identity"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
-import { asCount, asObject, asObjects, asString, fieldsOf } from "./internal/json.ts"
-import { bad, canonicalJson, failure, readSettings } from "./internal/openAi.ts"
-import type { BadRequest, Call, Endpoint } from "./Protocol.ts"
+import { bad, parametersOf, readCall, uncacheable, wholeForm } from "./internal/call.ts"
+import { asCount, asObject, asObjects, asString } from "./internal/json.ts"
+import { failure } from "./internal/openAi.ts"
+import type { BadRequest, Call, Endpoint, Uncacheable } from "./Protocol.ts"
 
 /**
  * How an upstream is asked.
@@ -65,34 +66,24 @@ export interface Request {
  * @category parsing
  * @since 0.1.0
  */
-export const read = (body: JsonObject): Result.Result<Request, BadRequest> =>
-  Result.flatMap(readSettings(body), ({ model, temperature }) => {
-    const inputs = inputsOf(body["input"])
-    const encoding = body["encoding_format"] ?? "float"
-    if (inputs === undefined) {
-      return bad("`input` is no input: give a text, a list of tokens, or a list that is not empty of one of them")
-    }
-    if (encoding !== "float" && encoding !== "base64") {
-      return bad("`encoding_format` is unknown: give `float` or `base64`")
-    }
-    const parameters = {
-      ...fieldsOf(body, "model", "input", "temperature", "encoding_format", "user"),
-      "llm-cache": endpoint.name
-    }
-    const calls: Array<Call> = []
-    for (const input of inputs) {
-      const prompt = canonicalJson(input)
-      if (prompt === undefined) return bad("`input` has a lone surrogate: give well-formed Unicode")
-      calls.push({
-        body: { ...body, input },
-        model,
-        n: 1,
-        isStreamed: false,
-        form: { prompt, temperature, parameters }
-      })
-    }
-    return Result.succeed({ calls, isBase64: encoding === "base64" })
-  })
+export const read = (body: JsonObject): Result.Result<Request, BadRequest | Uncacheable> => {
+  const inputs = inputsOf(body["input"])
+  const encoding = body["encoding_format"] ?? "float"
+  if (asObjects(body["input"])?.length) {
+    return uncacheable("`input` has objects, and vectors are kept of texts and tokens")
+  }
+  if (inputs === undefined) {
+    return bad("`input` is no input: give a text, a list of tokens, or a list that is not empty of one of them")
+  }
+  if (encoding !== "float" && encoding !== "base64") {
+    return uncacheable("`encoding_format` is neither `float` nor `base64`, of which vectors are kept")
+  }
+  const parameters = parametersOf(body, "input", "encoding_format", "user")
+  const calls = inputs.map((input) =>
+    readCall({ ...body, input }, endpoint, wholeForm(endpoint.name, "input", input, parameters))
+  )
+  return Result.map(Result.all(calls), (calls) => ({ calls, isBase64: encoding === "base64" }))
+}
 
 const inputsOf = (given: Json | undefined): ReadonlyArray<Json> | undefined => {
   const isInput = (value: Json | undefined) =>

@@ -24,12 +24,12 @@ import type { Json } from "@llm-cache/core/Identity"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
+import { answerId, piecesOf, restOf, usageOf } from "./internal/answer.ts"
+import { bad, type Form, parametersOf, readCall, readMessages, type Refused, wholeForm } from "./internal/call.ts"
 import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts, parseJson } from "./internal/json.ts"
 import { invalidJson, MessageJoiner, startField } from "./internal/messageJoiner.ts"
 import { normalMessages } from "./internal/messages.ts"
-import { bad, canonicalJson, readSettings } from "./internal/openAi.ts"
-import { answerId, piecesOf, usageOf } from "./internal/usage.ts"
-import type { Answered, BadRequest, Call, NormalForm, Protocol, StreamEvent } from "./Protocol.ts"
+import type { Answered, Call, Protocol, StreamEvent } from "./Protocol.ts"
 
 /**
  * The protocol.
@@ -42,7 +42,7 @@ export const protocol: Protocol = {
   api: "anthropic",
   path: "/messages",
   hasCount: false,
-  read: (body, headers) => readCall(body, headers["anthropic-beta"]),
+  read: (body, headers) => readCall(body, protocol, formOf(body, headers["anthropic-beta"])),
   requestBody: ({ body }, { isStreamed, model }) => ({ ...body, model, stream: isStreamed ? true : undefined }),
   generation: (answer) => readAnswer(answer),
   statusOf: ({ type }) => statuses.find(([name]) => name === type)?.[1],
@@ -61,7 +61,7 @@ export const protocol: Protocol = {
         stop_reason: null,
         stop_sequence: null,
         usage: { ...usageField(answered), output_tokens: 0 },
-        ...asObject(restOf(answered)[startField])
+        ...asObject(restOf(answered.samples[0], protocol.name)[startField])
       }
     }),
     ...contentOf(answered).flatMap((block, index) => {
@@ -130,26 +130,19 @@ const wholeFields = [
 
 const betasWithoutEffect = /^(?:cache-diagnosis|extended-cache-ttl|fine-grained-tool-streaming|oauth|prompt-caching)-/
 
-const readCall = (body: JsonObject, betas = ""): Result.Result<Call, BadRequest> => {
-  const messages = asObjects(body["messages"])
-  if (messages === undefined || messages.length === 0) {
-    return bad(
-      "`messages` is no list of messages: give at least one, such as `{\"role\": \"user\", \"content\": \"…\"}`"
-    )
-  }
-  if ("anthropic-beta" in body) return bad("`anthropic-beta` is a header: leave the field out")
-  const fields = normalFields(fieldsOf(body, "model", "messages", "temperature", ...withoutEffect))
-  const names = [...new Set(betas.split(",").map((name) => name.trim()))].sort()
-    .filter((name) => name !== "" && !betasWithoutEffect.test(name))
-  if (names.length > 0) fields["anthropic-beta"] = names
-  const normal = normalMessages(messages).map((message) => withText(message as JsonObject))
-  const plain = wholeFields.some((name) => name in fields) ? undefined : plainForm(normal, fields)
-  return Result.flatMap(readSettings(body), ({ model, temperature }) =>
-    Result.map(
-      plain === undefined ? wholeForm(normal, fields) : Result.succeed(plain),
-      (form) => ({ body, model, n: 1, isStreamed: body["stream"] === true, form: { ...form, temperature } })
-    ))
-}
+const formOf = (body: JsonObject, betas = ""): Result.Result<Form, Refused> =>
+  Result.flatMap(readMessages(body), (messages) => {
+    if ("anthropic-beta" in body) return bad("`anthropic-beta` is a header: leave the field out")
+    const parameters = normalFields(parametersOf(body, "messages", ...withoutEffect))
+    const names = [...new Set(betas.split(",").map((name) => name.trim()))].sort()
+      .filter((name) => name !== "" && !betasWithoutEffect.test(name))
+    if (names.length > 0) parameters["anthropic-beta"] = names
+    const normal = normalMessages(messages).map((message) => withText(message as JsonObject))
+    const plain = wholeFields.some((name) => name in parameters) ? undefined : plainForm(normal, parameters)
+    return plain === undefined
+      ? wholeForm(protocol.name, "messages", normal, parameters)
+      : Result.succeed(plain)
+  })
 
 /** Fields that hold blocks, tools or servers of tools are normal like messages. */
 const normalFields = (fields: Record<string, Json>): Record<string, Json> => {
@@ -172,26 +165,13 @@ const textOf = (content: Json): Json => {
 }
 
 /** The prompt of the library, with the system text as its option `system`. */
-const plainForm = (
-  [first, ...others]: ReadonlyArray<JsonObject>,
-  parameters: JsonObject
-): Omit<NormalForm, "temperature"> | undefined => {
+const plainForm = ([first, ...others]: ReadonlyArray<JsonObject>, parameters: JsonObject): Form | undefined => {
   const { content, role, ...fields } = first!
   const { system = "" } = parameters
   return others.length === 0 && role === "user" && typeof content === "string" && isEmpty(fields) &&
       typeof system === "string"
     ? { prompt: content, parameters }
     : undefined
-}
-
-const wholeForm = (
-  messages: ReadonlyArray<JsonObject>,
-  parameters: JsonObject
-): Result.Result<Omit<NormalForm, "temperature">, BadRequest> => {
-  const prompt = canonicalJson(messages)
-  return prompt === undefined
-    ? bad("`messages` has a lone surrogate: give well-formed Unicode")
-    : Result.succeed({ prompt, parameters: { ...parameters, "llm-cache": protocol.name } })
 }
 
 // -----------------------------------------------------------------------------
@@ -249,10 +229,8 @@ const exactly = (content: Json): Json => {
 // the answer of samples
 // -----------------------------------------------------------------------------
 
-const restOf = ({ samples: [sample] }: Answered): JsonObject => asObject(sample?.metadata.rest?.[protocol.name]) ?? {}
-
 const contentOf = (answered: Answered): ReadonlyArray<JsonObject> => {
-  const { content } = restOf(answered)
+  const { content } = restOf(answered.samples[0], protocol.name)
   return asObjects(typeof content === "string" ? parseJson(content) : content) ??
     blocksOf(answered.samples[0]?.text ?? "")
 }
@@ -270,7 +248,7 @@ const endFields = ["container", "stop_details", "stop_sequence"]
 
 const endOf = (answered: Answered): JsonObject => {
   const { finishReason, refusal } = answered.samples[0]?.metadata ?? {}
-  const rest = restOf(answered)
+  const rest = restOf(answered.samples[0], protocol.name)
   return {
     stop_reason: stopReasonOf(finishReason),
     stop_sequence: null,
@@ -280,7 +258,7 @@ const endOf = (answered: Answered): JsonObject => {
 }
 
 const extrasOf = (answered: Answered): JsonObject =>
-  fieldsOf(restOf(answered), "content", "usage", startField, ...endFields)
+  fieldsOf(restOf(answered.samples[0], protocol.name), "content", "usage", startField, ...endFields)
 
 /** Samples of other protocols are told in the words of this one. */
 const stopReasons: { readonly [reason: string]: string } = {

@@ -32,6 +32,18 @@ export class BadRequest extends Data.TaggedError("BadRequest")<{ readonly descri
 }
 
 /**
+ * A request that an upstream may answer and that no samples stand for. It passes to the upstream, uncached.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Uncacheable extends Data.TaggedError("Uncacheable")<{ readonly description: string }> {
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
  * The part of a request that the cache key is made of.
  *
  * @category models
@@ -171,7 +183,7 @@ export interface Protocol extends Endpoint {
   readonly read: (
     body: JsonObject,
     headers: { readonly [name: string]: string }
-  ) => Result.Result<Call, BadRequest>
+  ) => Result.Result<Call, BadRequest | Uncacheable>
   readonly makeJoiner: (call: Call) => Joiner
   /** The answer of samples. */
   readonly answer: (call: Call, answered: Answered) => JsonObject

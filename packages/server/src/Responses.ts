@@ -14,8 +14,8 @@
  * **Gotchas**
  *
  * A replayed program that asks a new question with such an id gets the vendor's error if the vendor has no longer kept the answer,
- * or never did because of `store: false`. `background` and `conversation` are refused: the first has no sample in its answer, and
- * the second a state that each request changes.
+ * or never did because of `store: false`. Requests with `background` or `conversation` pass to the upstream
+ * uncached: the first has no sample in its answer, and the second a state that each request changes.
  *
  * @since 0.1.0
  */
@@ -24,13 +24,14 @@ import type { Generation } from "@llm-cache/core/LlmModel"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
+import { answerId, restOf, usageOf } from "./internal/answer.ts"
+import { bad, type Form, parametersOf, readCall, type Refused, uncacheable, wholeForm } from "./internal/call.ts"
 import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
 import { normalMessages } from "./internal/messages.ts"
-import { bad, canonicalJson, failure, finishReasonOf, readSettings, withoutEffect } from "./internal/openAi.ts"
+import { failure, finishReasonOf, withoutEffect } from "./internal/openAi.ts"
 import { eventsOf, lastEventOf } from "./internal/responseEvents.ts"
 import { ResponseJoiner } from "./internal/responseJoiner.ts"
-import { answerId, usageOf } from "./internal/usage.ts"
-import type { Answered, BadRequest, Call, NormalForm, Protocol } from "./Protocol.ts"
+import type { Answered, Call, Protocol } from "./Protocol.ts"
 
 /**
  * The protocol.
@@ -43,7 +44,7 @@ export const protocol: Protocol = {
   api: "openai",
   path: "/responses",
   hasCount: false,
-  read: (body) => readCall(body),
+  read: (body) => readCall(body, protocol, formOf(body)),
   requestBody: ({ body }, { isStreamed, model }) => ({
     ...body,
     model,
@@ -93,34 +94,23 @@ const wholeFields = [
   "top_logprobs"
 ]
 
-const readCall = (body: JsonObject): Result.Result<Call, BadRequest> => {
+const formOf = (body: JsonObject): Result.Result<Form, Refused> => {
   const items = itemsOf(body)
   if (items === undefined) {
     return bad(
       "`input` is no text and no list of items: give one, such as `[{\"role\": \"user\", \"content\": \"…\"}]`"
     )
   }
-  if ((body["n"] ?? 1) !== 1) return bad("`n` is no field of this API: send a request for each sample")
-  if (body["background"] === true) {
-    return bad("`background` has no sample in its answer: leave it out, and read the answer of the request")
-  }
+  if (body["background"] === true) return uncacheable("`background` has no sample in its answer")
   if (asObject(body["conversation"]) ?? asString(body["conversation"])) {
-    return bad(
-      "`conversation` has a state that each request changes, so no answer can be replayed: send the turns before in `input`, " +
-        "or give `previous_response_id`"
-    )
+    return uncacheable("`conversation` has a state that each request changes")
   }
-  const fields = fieldsOf(body, "model", "input", "temperature", ...withoutEffect)
-  const tools = asObjects(fields["tools"])
+  const parameters = parametersOf(body, "input", ...withoutEffect)
+  const tools = asObjects(parameters["tools"])
   // Tools can have keys of other servers, which are stored nowhere.
-  if (tools !== undefined) fields["tools"] = normalMessages(tools, () => false)
-  return Result.flatMap(readSettings(body), ({ model, n, temperature }) => {
-    const plain = wholeFields.some((name) => name in fields) ? undefined : plainForm(items, fields)
-    return Result.map(
-      plain === undefined ? wholeForm(items, fields) : Result.succeed(plain),
-      (form) => ({ body, model, n, isStreamed: body["stream"] === true, form: { ...form, temperature } })
-    )
-  })
+  if (tools !== undefined) parameters["tools"] = normalMessages(tools, () => false)
+  const plain = wholeFields.some((name) => name in parameters) ? undefined : plainForm(items, parameters)
+  return plain === undefined ? wholeFormOf(items, parameters) : Result.succeed(plain)
 }
 
 const itemsOf = ({ input, previous_response_id, prompt }: JsonObject): ReadonlyArray<JsonObject> | undefined => {
@@ -133,7 +123,7 @@ const itemsOf = ({ input, previous_response_id, prompt }: JsonObject): ReadonlyA
 const plainForm = (
   items: ReadonlyArray<JsonObject>,
   { instructions, ...parameters }: JsonObject
-): Omit<NormalForm, "temperature"> | undefined => {
+): Form | undefined => {
   const [first, second] = items.map(textOf)
   if (items.length === 1 && first?.role === "user") {
     if (instructions === undefined) return { prompt: first.text, parameters }
@@ -158,17 +148,15 @@ const textOf = (item: JsonObject): { readonly role: Json | undefined; readonly t
     : undefined
 }
 
-const wholeForm = (
+const wholeFormOf = (
   items: ReadonlyArray<JsonObject>,
   { previous_response_id, prompt: template, ...parameters }: JsonObject
-): Result.Result<Omit<NormalForm, "temperature">, BadRequest> => {
+): Result.Result<Form, Refused> => {
   // They are a part of what is asked, and differ from turn to turn, so they make no identity.
   const before = fieldsOf({ previous_response_id, prompt: template })
   const ids = new Set(items.filter(isWhole).flatMap(({ call_id, id }) => [call_id, id]))
-  const prompt = canonicalJson(normalMessages(isEmpty(before) ? items : [before, ...items], (id) => ids.has(id)))
-  return prompt === undefined
-    ? bad("`input` has a lone surrogate: give well-formed Unicode")
-    : Result.succeed({ prompt, parameters: { ...parameters, "llm-cache": protocol.name } })
+  const normal = normalMessages(isEmpty(before) ? items : [before, ...items], (id) => ids.has(id))
+  return wholeForm(protocol.name, "input", normal, parameters)
 }
 
 /** Items with all of their content, unlike those that the vendor looks up by their id. */
@@ -275,8 +263,8 @@ const defaults = {
 
 const responseOf = (call: Call, answered: Answered): JsonObject => {
   const [sample] = answered.samples
-  const { metadata: { createdAt = 0, model = call.model, rest } } = sample!
-  const { output, ...own } = asObject(rest?.[protocol.name]) ?? {}
+  const { metadata: { createdAt = 0, model = call.model } } = sample!
+  const { output, ...own } = restOf(sample, protocol.name)
   const details = incompleteDetailsOf(sample!)
   return {
     id: answerId(answered, "resp_"),

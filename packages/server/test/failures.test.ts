@@ -191,7 +191,6 @@ describe("a failure of the server", () => {
         "[]",
         "null",
         {},
-        { messages },
         { model: "m" },
         { model: "m", messages: [] },
         { model: "m", messages: ["p"] },

@@ -425,7 +425,6 @@ describe("a response that fails", () => {
         "{",
         "[]",
         {},
-        { input: "p" },
         { model: "m" },
         { model: "m", input: [] },
         { model: "m", input: ["p"] },
@@ -436,9 +435,6 @@ describe("a response that fails", () => {
         { model: "m", input: "p", temperature: "hot" },
         { model: "m", input: "\ud800" },
         { model: "m", input: [...user("\ud800"), ...user("q")] },
-        { model: "m", input: "p", background: true },
-        { model: "m", input: "p", conversation: "conv_1" },
-        { model: "m", input: "p", conversation: { id: "conv_1" } },
         { model: "m", input: "p", "llm-cache": "responses" }
       ]
       for (const body of bodies) {

@@ -1,4 +1,5 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
+import type { JsonObject } from "@llm-cache/core/Sample"
 import { ProviderError, Timeout } from "@llm-cache/core/SampleError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,6 +16,7 @@ import type { Runs } from "../Runs.ts"
 import type { Route } from "../Upstream.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { forwardedHeaders, passedQuery } from "./guard.ts"
+import { asString } from "./json.ts"
 import { fromClientError, readText, redactor, secretHeaders, withKey } from "./sendRequest.ts"
 
 interface Options {
@@ -29,9 +31,17 @@ interface Options {
 interface Passed {
   readonly place: Place
   /** The vendor that it is for. */
-  readonly protocol: Protocol
+  readonly protocol: Pick<Protocol, "api" | "failure">
   /** The path behind `/v1`. */
   readonly path: string
+  /**
+   * The body of the request, if it was read.
+   *
+   * @default that which comes
+   */
+  readonly body?: JsonObject | undefined
+  /** Why it is not cached. */
+  readonly why?: string | undefined
 }
 
 export type Bypass = (
@@ -43,9 +53,10 @@ export type Bypass = (
 export const makeBypass = Effect.fnUntraced(function*({ replication, routes, runs, timeout, token }: Options) {
   const client = yield* HttpClient.HttpClient
 
-  const send = (incoming: Http.IncomingMessage, { path, protocol }: Passed) => {
-    const upstream = routes("", protocol.api)?.upstream
-    if (upstream === undefined) return Effect.succeed(notFound(protocol, `${path}: no upstream is given to ask for it`))
+  const send = (incoming: Http.IncomingMessage, { body, path, protocol }: Passed) => {
+    const route = routes(asString(body?.["model"]) ?? "", protocol.api)
+    if (route === undefined) return Effect.succeed(notFound(protocol, `${path}: no upstream is given to ask for it`))
+    const { upstream } = route
     const url = `${upstream.url}${path}`
     // A path with `..` leads out of its API.
     if (!URL.canParse(url) || !new URL(url).href.startsWith(`${upstream.url}/`)) {
@@ -58,9 +69,12 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
     const request = HttpClientRequest.make(incoming.method as HttpMethod)(url + passedQuery(incoming.url), {
       headers: { ...headers, "accept-encoding": "identity" }
     })
+    const sent = body === undefined
+      ? withBody(request, incoming)
+      : withReadBody(request, route.model === "" ? body : { ...body, model: route.model })
     return Effect.gen(function*() {
       const response = yield* Effect.mapError(
-        Effect.provideService(client.execute(withBody(request, incoming)), RequestInit, { redirect: "manual" }),
+        Effect.provideService(client.execute(sent), RequestInit, { redirect: "manual" }),
         (error) => fromClientError(error, upstream.url)
       )
       const headers = { ...answerHeaders(response.headers), ...pageless }
@@ -88,14 +102,16 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
 
   const bypass: Bypass = (incoming, passed) =>
     Effect.gen(function*() {
-      const { path, place, protocol } = passed
+      const { path, place, protocol, why } = passed
       const { method = "GET" } = incoming
       const run = place.run === undefined ? undefined : yield* runs.use(place.run)
       const response = replication || place.replication
         ? failureResponse(protocol, {
           status: 404,
           code: "replication_cache_miss",
-          message: `replication asks no upstream, and \`${method} ${path.slice(0, 200)}\` is never cached`,
+          message: `replication asks no upstream, and \`${method} ${path.slice(0, 200)}\` is never cached${
+            why === undefined ? "" : `: ${why}`
+          }`,
           headers: { "x-should-retry": "false" }
         })
         : yield* send(incoming, passed)
@@ -105,8 +121,15 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
   return bypass
 })
 
-const notFound = (protocol: Protocol, what: string) =>
+const notFound = (protocol: Passed["protocol"], what: string) =>
   failureResponse(protocol, { status: 404, message: `there is no ${what.slice(0, 200)}`, code: "not_found" })
+
+const withReadBody = (request: HttpClientRequest.HttpClientRequest, body: JsonObject) =>
+  HttpClientRequest.bodyText(
+    HttpClientRequest.removeHeader(request, "content-encoding"),
+    JSON.stringify(body),
+    "application/json"
+  )
 
 const withBody = (request: HttpClientRequest.HttpClientRequest, incoming: Http.IncomingMessage) => {
   const length = incoming.headers["content-length"]

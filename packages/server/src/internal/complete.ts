@@ -2,6 +2,7 @@ import * as Events from "@llm-cache/core/Events"
 import * as Identity from "@llm-cache/core/Identity"
 import { Key } from "@llm-cache/core/Key"
 import type { Model } from "@llm-cache/core/Model"
+import type { JsonObject } from "@llm-cache/core/Sample"
 import type { SampleError } from "@llm-cache/core/SampleError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,12 +10,14 @@ import * as Exit from "effect/Exit"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
-import type { Answered, Call, Endpoint, Protocol, StreamEvent } from "../Protocol.ts"
+import type { Answered, BadRequest, Call, Endpoint, Protocol, StreamEvent, Uncacheable } from "../Protocol.ts"
 import { placeName, type RunInUse, type Runs } from "../Runs.ts"
 import { type BadBody, readBody } from "./body.ts"
+import type { Bypass } from "./bypass.ts"
 import { Delivery } from "./delivery.ts"
 import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
 import { passedQuery } from "./guard.ts"
@@ -24,6 +27,7 @@ import { CurrentCall, type Join } from "./source.ts"
 
 export interface Completion {
   readonly model: Model
+  readonly bypass: Bypass
   readonly runs: Runs
   readonly protocol: Protocol
   readonly place: Place
@@ -35,20 +39,31 @@ export interface Completion {
 
 /** Answers a request for samples. */
 export const complete = (completion: Completion): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { incoming, protocol } = completion
-  return Effect.gen(function*() {
-    const call = yield* Effect.flatMap(
-      readBody(incoming),
-      (body) => Effect.fromResult(protocol.read(body, completion.headers))
-    )
-    const prepared =
-      yield* (call.parts === undefined ? prepare(completion, call) : prepareParts(completion, call.parts))
-    const respond = call.isStreamed ? stream : whole
-    return yield* respond(completion, call, prepared)
+  const { protocol } = completion
+  return readRequest(completion, (body) => protocol.read(body, completion.headers), (call) =>
+    Effect.gen(function*() {
+      const prepared =
+        yield* (call.parts === undefined ? prepare(completion, call) : prepareParts(completion, call.parts))
+      const respond = call.isStreamed ? stream : whole
+      return yield* respond(completion, call, prepared)
+    }))
+}
+
+/** Reads a request and answers it. A request that no samples stand for passes to the upstream. */
+export const readRequest = <A>(
+  { bypass, incoming, place, protocol }: Preparation,
+  read: (body: JsonObject) => Result.Result<A, BadRequest | Uncacheable>,
+  answer: (request: A) => Effect.Effect<HttpServerResponse.HttpServerResponse, SampleError | BadBody | RunInUse>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.gen(function*() {
+    const body = yield* readBody(incoming)
+    const request = read(body)
+    if (Result.isSuccess(request)) return yield* answer(request.success)
+    if (request.failure._tag === "BadRequest") return yield* request.failure
+    return yield* bypass(incoming, { place, protocol, path: protocol.path, body, why: request.failure.message })
   }).pipe(
     Effect.catch((error) => Effect.succeed(failureResponse(protocol, toFailure(error))))
   )
-}
 
 interface Prepared {
   readonly draw: (onPieces?: (events: ReadonlyArray<StreamEvent>) => void) => Effect.Effect<Answered, SampleError>

@@ -89,6 +89,8 @@ export class Delivery {
       if (this.#options.racer !== undefined) setImmediate(this.#options.racer.end)
       if (!response.writableFinished) Effect.runFork(this.giveBack)
     }
+    // A request for many prompts has a delivery for each.
+    response.setMaxListeners(0)
     if (response.closed) onClose()
     else response.once("close", onClose)
   }

@@ -106,7 +106,7 @@ export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, st
       }))
     }
     const headers = passedHeaders(incoming.headers, guard.token)
-    const request = { model, runs, place, headers, incoming, response }
+    const request = { model, bypass, runs, place, headers, incoming, response }
     return counted(isEmbedding ? embed(request) : complete({ ...request, protocol }))
   }
 }

@@ -7,34 +7,34 @@ import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import * as Embeddings from "../Embeddings.ts"
 import type { Call } from "../Protocol.ts"
-import { readBody } from "./body.ts"
-import { cacheStatusOf, type Preparation, prepare } from "./complete.ts"
-import { failureResponse, toFailure } from "./failure.ts"
+import { cacheStatusOf, type Preparation, prepare, readRequest } from "./complete.ts"
 import type { Join } from "./source.ts"
 
 /** Answers a request for embeddings. */
 export const embed = (
-  request: Omit<Preparation, "protocol" | "join">
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.gen(function*() {
-    const read = yield* Effect.flatMap(readBody(request.incoming), (body) => Effect.fromResult(Embeddings.read(body)))
-    const calls = new Map(read.calls.map((call) => [call.form.prompt, call]))
-    const resolver = makeResolver(calls)
-    const join: Join = (prompt, ask) => Effect.request(new Missing({ prompt, ask }), resolver)
-    const place = { ...request.place, independent: false, attempt: [], forks: [] }
-    const drawn = yield* Effect.forEach(calls, ([prompt, call]) =>
-      Effect.gen(function*() {
-        const prepared = yield* prepare({ ...request, place, join, protocol: Embeddings.endpoint }, call)
-        const { samples } = yield* prepared.draw()
-        return [prompt, { sample: samples[0]!, status: prepared.cacheStatus() }] as const
-      }), { concurrency: "unbounded" })
-    const byPrompt = new Map(drawn)
-    const samples = read.calls.map(({ form }) => byPrompt.get(form.prompt)!.sample)
-    return HttpServerResponse.text(JSON.stringify(Embeddings.answer(read, samples)), {
-      contentType: "application/json",
-      headers: { "cache-status": cacheStatusOf(drawn.map(([, { status }]) => status)) }
-    })
-  }).pipe(Effect.catch((error) => Effect.succeed(failureResponse(Embeddings.endpoint, toFailure(error)))))
+  completion: Omit<Preparation, "protocol" | "join">
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const request = { ...completion, protocol: Embeddings.endpoint }
+  return readRequest(request, Embeddings.read, (read) =>
+    Effect.gen(function*() {
+      const calls = new Map(read.calls.map((call) => [call.form.prompt, call]))
+      const resolver = makeResolver(calls)
+      const join: Join = (prompt, ask) => Effect.request(new Missing({ prompt, ask }), resolver)
+      const place = { ...request.place, independent: false, attempt: [], forks: [] }
+      const drawn = yield* Effect.forEach(calls, ([prompt, call]) =>
+        Effect.gen(function*() {
+          const prepared = yield* prepare({ ...request, place, join }, call)
+          const { samples } = yield* prepared.draw()
+          return [prompt, { sample: samples[0]!, status: prepared.cacheStatus() }] as const
+        }), { concurrency: "unbounded" })
+      const byPrompt = new Map(drawn)
+      const samples = read.calls.map(({ form }) => byPrompt.get(form.prompt)!.sample)
+      return HttpServerResponse.text(JSON.stringify(Embeddings.answer(read, samples)), {
+        contentType: "application/json",
+        headers: { "cache-status": cacheStatusOf(drawn.map(([, { status }]) => status)) }
+      })
+    }))
+}
 
 class Missing extends Request.TaggedClass("Missing")<
   { readonly prompt: string; readonly ask: Parameters<Join>[1] },

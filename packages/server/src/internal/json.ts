@@ -1,5 +1,7 @@
+import * as Identity from "@llm-cache/core/Identity"
 import type { Json } from "@llm-cache/core/Identity"
 import type { JsonObject } from "@llm-cache/core/Sample"
+import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 
 /** Parses JSON. Integers beyond 2^53 keep their digits, in keys and in requests. */
@@ -49,6 +51,12 @@ export const fieldsOf = (
     if (value !== null && value !== undefined && !without.includes(name)) fields[name] = value
   }
   return fields
+}
+
+/** JSON with sorted names, as identities have it. `undefined` if it has a lone surrogate. */
+export const canonicalJson = (value: Json): string | undefined => {
+  const made = Effect.runSyncExit(Identity.make({ model: "any", parameters: { value } }))
+  return made._tag === "Success" ? made.value.parameters.slice(`{"value":`.length, -1) : undefined
 }
 
 export const isEmpty = (object: object): boolean => Object.keys(object).length === 0

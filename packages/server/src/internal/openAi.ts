@@ -1,15 +1,13 @@
 /** The common part of OpenAI's protocols with choices. */
-import * as Identity from "@llm-cache/core/Identity"
 import type { Json } from "@llm-cache/core/Identity"
 import type { GeneratedSample, Generation } from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Arr from "effect/Array"
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { type Answered, BadRequest, type Call, type Failure } from "../Protocol.ts"
+import type { Answered, Call, Failure, StreamEvent } from "../Protocol.ts"
+import { usageOf } from "./answer.ts"
 import { asCount, asObject, asObjects, asString, fieldsOf } from "./json.ts"
-import { usageOf } from "./usage.ts"
 
 /** Fields of requests that change no sample. */
 export const withoutEffect = [
@@ -25,38 +23,6 @@ export const withoutEffect = [
   "stream_options",
   "user"
 ]
-
-/** The most samples of one request. */
-const mostSamples = 1000
-
-export const bad = (description: string) => Result.fail(new BadRequest({ description }))
-
-/** Checks the fields that every request has. */
-export const readSettings = (
-  body: JsonObject
-): Result.Result<
-  { readonly model: string; readonly n: number; readonly temperature: number | undefined },
-  BadRequest
-> => {
-  const { model } = body
-  const n = body["n"] ?? 1
-  const temperature = body["temperature"] ?? undefined
-  if (typeof model !== "string" || model === "") return bad("`model` is missing: name the model")
-  if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > mostSamples) {
-    return bad(`\`n\` is ${JSON.stringify(n)}: give a whole number from 1 to ${mostSamples}`)
-  }
-  if (temperature !== undefined && typeof temperature !== "number") {
-    return bad("`temperature` is no number: give one, or leave it out")
-  }
-  if ("llm-cache" in body) return bad("`llm-cache` is a field of the cache: leave it out")
-  return Result.succeed({ model, n, temperature })
-}
-
-/** JSON with sorted names, as identities have it. `undefined` if it has a lone surrogate. */
-export const canonicalJson = (value: Json): string | undefined => {
-  const made = Effect.runSyncExit(Identity.make({ model: "any", parameters: { value } }))
-  return made._tag === "Success" ? made.value.parameters.slice(`{"value":`.length, -1) : undefined
-}
 
 const tokenFields = ["prompt_tokens", "completion_tokens", "total_tokens"]
 
@@ -113,6 +79,14 @@ export const usageField = ({ samples }: Answered, protocol: string): JsonObject 
       total_tokens: inputTokens + outputTokens
     }
   }
+}
+
+/** Makes the chunks of a stream, which all have the head of their answer. */
+export const chunkMaker = (call: Call, answerHead: JsonObject) => {
+  const head = { ...answerHead, ...includesUsage(call) ? { usage: null } : undefined }
+  return (choices: ReadonlyArray<Json>, fields?: JsonObject): StreamEvent => ({
+    data: JSON.stringify({ ...head, choices, ...fields })
+  })
 }
 
 export const includesUsage = ({ body }: Call): boolean => asObject(body["stream_options"])?.["include_usage"] === true

@@ -2,8 +2,8 @@
 import type { Json } from "@llm-cache/core/Identity"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import type { StreamEvent } from "../Protocol.ts"
+import { piecesOf } from "./answer.ts"
 import { asObjects, asString } from "./json.ts"
-import { piecesOf } from "./usage.ts"
 
 const event = (type: string, fields: { readonly [name: string]: Json | undefined }): StreamEvent => ({
   event: type,

@@ -39,6 +39,10 @@ export const usageOf = (samples: ReadonlyArray<Sample>, protocol: string): Answe
   }
 }
 
+/** What the answer of a protocol has beside the text of its sample. */
+export const restOf = (sample: Sample | undefined, protocol: string): JsonObject =>
+  asObject(sample?.metadata.rest?.[protocol]) ?? {}
+
 /** The id of an answer: that of the provider, with an index where its answer brought several samples. */
 export const answerId = (
   { positions, promptHash, samples: [first] }: {
