@@ -68,14 +68,15 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Http from "node:http"
+import type * as Http from "node:http"
 import { makeBypass } from "./internal/bypass.ts"
 import { unknownFailure } from "./internal/complete.ts"
 import { makeDispatch, vendorOf } from "./internal/dispatch.ts"
 import { failureResponse } from "./internal/failure.ts"
 import { isLoopback } from "./internal/guard.ts"
+import { HttpServerWithShortcut } from "./internal/httpServer.ts"
 import { CurrentReplication } from "./internal/replication.ts"
-import { makeShortcut } from "./internal/shortcut.ts"
+import { makeShortcut, type Shortcut } from "./internal/shortcut.ts"
 import { makeSource } from "./internal/source.ts"
 import * as Runs from "./Runs.ts"
 import * as Upstream from "./Upstream.ts"
@@ -193,7 +194,7 @@ export class Server extends Context.Service<Server, {
    * Answers a request for recorded samples before `handle`, which takes longer. It calls `next` if it does not answer: give a
    * function that leads to `handle`. Requests in runs are never answered here.
    */
-  readonly shortcut: (incoming: Http.IncomingMessage, response: Http.ServerResponse, next: () => void) => void
+  readonly shortcut: Shortcut
   readonly runs: Runs.Runs
   /** Ends when the server begins to stop. Responses without an end of their own have to end then. */
   readonly stopping: Effect.Effect<void>
@@ -306,32 +307,6 @@ const invalid = (description: string) => Effect.fail(new InvalidInput({ module: 
 const stopFirst = Layer.effectDiscard(
   Effect.flatMap(Server, ({ stop }) => Effect.addFinalizer(() => stop))
 )
-
-/** Clients keep connections for a minute at most, so that the server never closes one that is about to be used. */
-const keepAlive = Duration.minutes(2)
-
-type Shortcut = Server["Service"]["shortcut"]
-
-/** Leads each request to a shortcut, before the listener of Effect's server gets it. */
-class HttpServerWithShortcut extends Http.Server {
-  readonly #shortcut: Shortcut
-
-  constructor(shortcut: Shortcut) {
-    super({ keepAliveTimeout: Duration.toMillis(keepAlive) })
-    this.#shortcut = shortcut
-  }
-
-  override emit(event: string, ...values: ReadonlyArray<unknown>): boolean {
-    if (event !== "request") return super.emit(event, ...values)
-    const [incoming, response] = values as [Http.IncomingMessage, Http.ServerResponse]
-    // Node closes the connections that are idle when the server stops, and not those that become idle later.
-    response.on("close", () => {
-      if (!this.listening) setImmediate(() => this.closeIdleConnections())
-    })
-    this.#shortcut(incoming, response, () => super.emit(event, incoming, response))
-    return true
-  }
-}
 
 /**
  * Serves the `SampleStore` that is provided, until the layer closes. `HttpServer` says at which address.

@@ -19,6 +19,9 @@ const longest = 1024 * 1024
 /** How many identities are kept. */
 const mostIdentities = 1000
 
+/** Answers a request, or calls `next`. */
+export type Shortcut = (incoming: Http.IncomingMessage, response: Http.ServerResponse, next: () => void) => void
+
 interface Options {
   readonly model: LlmModel.Model
   readonly guard: Guard
@@ -65,7 +68,7 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Option
     }
   }
 
-  return (incoming: Http.IncomingMessage, response: Http.ServerResponse, next: () => void): void => {
+  const shortcut: Shortcut = (incoming, response, next) => {
     const { headers } = incoming
     const completion = completionOf(incoming)
     if (
@@ -93,6 +96,7 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Option
       response.end(answer.text)
     })
   }
+  return shortcut
 })
 
 const answered = ({ promptHash }: Key, samples: LlmModel.Samples): Answered => ({
