@@ -18,14 +18,15 @@ export class BadBody extends Data.TaggedError("BadBody")<{ readonly status: numb
 /** The JSON object in the body of a request. */
 export const readBody = (request: Http.IncomingMessage): Effect.Effect<JsonObject, BadBody> =>
   Effect.suspend(() => {
+    const ahead = readAhead.get(request)
+    if (ahead?.body !== undefined) return Effect.succeed(ahead.body)
     const type = request.headers["content-type"] ?? ""
     // A web page of another origin can send other types without being asked for permission.
     if (!/^application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
       return fail(415, "the body is no `application/json`: set the header `content-type`")
     }
     if (Number(request.headers["content-length"]) > longestBody) return tooLong
-    const readAhead = bytesAhead.get(request)
-    const read = readAhead === undefined ? readBytes(request) : Effect.succeed(readAhead)
+    const read = ahead === undefined ? readBytes(request) : Effect.succeed(ahead.bytes)
     return Effect.flatMap(Effect.flatMap(read, (bytes) => unpack(bytes, request)), (bytes) => {
       try {
         const body = asObject(parseJson(bytes.toString()))
@@ -36,12 +37,18 @@ export const readBody = (request: Http.IncomingMessage): Effect.Effect<JsonObjec
     })
   })
 
-/** Bodies that were read before `readBody`. */
-const bytesAhead = new WeakMap<Http.IncomingMessage, Buffer>()
+interface ReadAhead {
+  readonly bytes: Buffer
+  /** The JSON object in them, if `readBody` would return it. */
+  readonly body: JsonObject | undefined
+}
 
-/** Hands bytes to `readBody` that were read already. */
-export const keepBytes = (request: Http.IncomingMessage, bytes: Buffer): void => {
-  bytesAhead.set(request, bytes)
+/** Bodies that were read before `readBody`. */
+const readAhead = new WeakMap<Http.IncomingMessage, ReadAhead>()
+
+/** Hands a body to `readBody` that was read already. */
+export const keepBody = (request: Http.IncomingMessage, ahead: ReadAhead): void => {
+  readAhead.set(request, ahead)
 }
 
 const fail = (status: number, description: string) => Effect.fail(new BadBody({ status, description }))

@@ -210,21 +210,21 @@ const stream = Effect.fnUntraced(function*(
   const drawn = Effect.exit(prepared.draw(call.n === 1 ? onPieces : undefined))
   // It ends with the fiber that writes the response, which ends when the client goes away.
   yield* Effect.forkChild(Effect.map(drawn, (exit) => Queue.offerUnsafe(queue, { _tag: "Done", exit })))
-  const next = Effect.timeoutOption(Queue.take(queue), keepAlive)
+  // All that waits goes out in one piece: each has a head of its own.
+  const next = Effect.timeoutOption(Queue.takeAll(queue), keepAlive)
   const first = yield* next
-  if (Option.isSome(first) && first.value._tag === "Done") {
-    return response(protocol, call, yield* first.value.exit, prepared)
+  if (Option.isSome(first) && first.value[0]._tag === "Done") {
+    return response(protocol, call, yield* first.value[0].exit, prepared)
   }
   let hasPieces = false
   let isDone = false
-  const write = (message: Option.Option<Message>): string => {
-    if (Option.isNone(message)) return ": keep-alive\n\n"
-    if (message.value._tag === "Pieces") {
+  const write = (message: Message): string => {
+    if (message._tag === "Pieces") {
       hasPieces = true
-      return textOf(message.value.events)
+      return textOf(message.events)
     }
     isDone = true
-    return Exit.match(message.value.exit, {
+    return Exit.match(message.exit, {
       onFailure: (cause) => {
         const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
         const failure: ToldFailure = error === undefined ? unknownFailure : toFailure(error)
@@ -234,13 +234,13 @@ const stream = Effect.fnUntraced(function*(
         textOf([...hasPieces ? [] : protocol.events(call, answered), ...protocol.lastEvents(call, answered)])
     })
   }
-  const texts = Stream.unfold<Option.Option<Message> | undefined, Uint8Array, never, never>(first, (begun) =>
+  const texts = Stream.unfold<typeof first | undefined, Uint8Array, never, never>(first, (begun) =>
     isDone
       ? Effect.succeed(undefined)
-      : Effect.map(
-        begun === undefined ? next : Effect.succeed(begun),
-        (message) => [encoder.encode(write(message)), undefined] as const
-      ))
+      : Effect.map(begun === undefined ? next : Effect.succeed(begun), (messages) => {
+        const text = Option.isNone(messages) ? ": keep-alive\n\n" : messages.value.map(write).join("")
+        return [encoder.encode(text), undefined] as const
+      }))
   return HttpServerResponse.stream(texts, {
     contentType: "text/event-stream",
     headers: { ...streamHeaders, ...prepared.headers() }

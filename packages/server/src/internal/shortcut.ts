@@ -1,17 +1,18 @@
 import * as Identity from "@llm-cache/core/Identity"
 import { Key } from "@llm-cache/core/Key"
 import * as LlmModel from "@llm-cache/core/LlmModel"
+import type { JsonObject } from "@llm-cache/core/Sample"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
 import type { Answered, Call, Protocol } from "../Protocol.ts"
-import { keepBytes } from "./body.ts"
+import { keepBody } from "./body.ts"
 import { answerOf, cacheHeaders } from "./complete.ts"
 import { completionOf } from "./dispatch.ts"
 import { type Guard, passedHeaders, refusalOf } from "./guard.ts"
-import { asObject, parseJson } from "./json.ts"
+import { objectOf } from "./json.ts"
 
 /** The longest body that is read before `next`, in bytes. */
 const longest = 1024 * 1024
@@ -54,10 +55,9 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Option
     return Exit.isSuccess(exit) ? exit.value : undefined
   }
 
-  const answerTo = (bytes: Buffer, headers: Http.IncomingHttpHeaders, protocol: Protocol, place: Place) => {
+  const answerTo = (body: JsonObject, headers: Http.IncomingHttpHeaders, protocol: Protocol, place: Place) => {
     try {
-      const body = asObject(parseJson(bytes.toString()))
-      const call = body && Result.getOrUndefined(protocol.read(body, passedHeaders(headers, guard.token)))
+      const call = Result.getOrUndefined(protocol.read(body, passedHeaders(headers, guard.token)))
       if (call === undefined || call.parts !== undefined) return undefined
       const found = recorded(call, place)
       if (found === undefined) return undefined
@@ -86,9 +86,10 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Option
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
     incoming.on("end", () => {
       const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-      const answer = answerTo(bytes, headers, protocol, place)
+      const body = objectOf(bytes.toString())
+      const answer = body && answerTo(body, headers, protocol, place)
       if (answer === undefined) {
-        keepBytes(incoming, bytes)
+        keepBody(incoming, { bytes, body })
         return next()
       }
       response.writeHead(200, { ...answer.headers, "content-length": Buffer.byteLength(answer.text) })

@@ -28,10 +28,8 @@ interface Waiting extends Put {
 export const makeGroupCommit = (options: {
   readonly commit: (puts: ReadonlyArray<Put>) => ReadonlyArray<Placed>
   readonly failed: (cause: unknown, put: Put) => Effect.Effect<never, StoreError>
-  /** Whether a commit waits for the disk. */
-  readonly isForced: boolean
 }): { readonly put: Store["put"]; readonly end: Effect.Effect<void> } => {
-  const { commit, failed, isForced } = options
+  const { commit, failed } = options
   let waiting: Array<Waiting> = []
 
   // `undefined` for a put that waits for another process.
@@ -56,13 +54,11 @@ export const makeGroupCommit = (options: {
     for (const [i, result] of results.entries()) if (result !== undefined) puts[i]!.resume(result)
   }
 
-  // All runnable fibers run before a microtask does. Answers that arrived during a forced write run before an immediate.
-  const schedule = isForced ? setImmediate : queueMicrotask
-
   return {
     put: (key, entries, ifTaken) =>
       Effect.callback((resume) => {
-        if (waiting.push({ key, entries, ifTaken, resume, since: performance.now() }) === 1) schedule(flush)
+        // Answers that have arrived are read before an immediate runs, and so share a transaction.
+        if (waiting.push({ key, entries, ifTaken, resume, since: performance.now() }) === 1) setImmediate(flush)
       }),
     end: Effect.suspend(() => {
       flush()

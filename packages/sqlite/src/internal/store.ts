@@ -48,12 +48,11 @@ export const openStore = Effect.fnUntraced(function*(
   if (durability !== "power" && durability !== "process") {
     return yield* invalid(`\`durability\` ${JSON.stringify(durability)} is unknown: give "power" or "process"`)
   }
-  const isDurable = durability === "power"
   const { close, store } = yield* attempt(`SQLite ${file}`, "open", () => {
     const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
-    const connections = new Connections(path, isDurable)
+    const connections = new Connections(path, durability === "power")
     connections.read()
-    return makeStore(path, connections, isDurable)
+    return makeStore(path, connections)
   })
   yield* Effect.addFinalizer(() => close)
   return store
@@ -82,7 +81,7 @@ const attempt = <A>(
 }
 
 // SQLite runs synchronously: reading a sample takes less time than asking a thread to read it.
-const makeStore = (path: string, connections: Connections, isDurable: boolean) => {
+const makeStore = (path: string, connections: Connections) => {
   const name = `SQLite ${path}`
   const read = <A>(
     operation: StoreError["operation"],
@@ -125,8 +124,7 @@ const makeStore = (path: string, connections: Connections, isDurable: boolean) =
           return entries.map((entry) => Samples.place(statements, number, entry, ifTaken))
         })
       ),
-    failed: (cause, { entries, key }) => fail(name, "put", cause, key, entries[0].position),
-    isForced: isDurable
+    failed: (cause, { entries, key }) => fail(name, "put", cause, key, entries[0].position)
   })
 
   const toListed = (row: Row): Result.Result<SampleStore.Listed, StoreError> => {
