@@ -87,7 +87,7 @@ export const makeStreams = (options: {
       const exit = fiber.pollUnsafe()
       if (exit !== undefined && !stream.hasShown) {
         if (Exit.isFailure(exit)) return Stream.failCause(exit.cause)
-        const parts = decodedApart(Stream.fromArray(exit.value.parts))
+        const parts = executedApart(Stream.fromArray(exit.value.parts))
         return exit.value.error === undefined ? parts : Stream.concat(parts, Stream.fail(exit.value.error))
       }
       yield* Effect.addFinalizer(() =>
@@ -105,7 +105,7 @@ export const makeStreams = (options: {
         if (error === undefined) Queue.endUnsafe(queue)
         else Queue.failCauseUnsafe(queue, Cause.fail(error))
       })
-      return decodedApart(Stream.fromQueue(queue))
+      return executedApart(Stream.fromQueue(queue))
     })))
 }
 
@@ -113,7 +113,7 @@ export const makeStreams = (options: {
  * A stream with what a provider has executed in chunks of their own. Such parts may have a form that the program's tools do not
  * know, and that hides the other parts of their chunk.
  */
-const decodedApart = <E>(self: Stream.Stream<Part, E>): Stream.Stream<Part, E> =>
+const executedApart = <E>(self: Stream.Stream<Part, E>): Stream.Stream<Part, E> =>
   Stream.flattenArray(Stream.mapArray(self, splitExecuted))
 
 const splitExecuted = (parts: Arr.NonEmptyReadonlyArray<Part>): Arr.NonEmptyReadonlyArray<typeof parts> =>
