@@ -2,15 +2,15 @@ import { assert, describe, layer } from "@effect/vitest"
 import { DirectoryStore, Trace } from "@llm-cache/core"
 import { Inspector } from "@llm-cache/inspector"
 import { Context, Effect, Layer, Redacted } from "effect"
-import * as Crypto from "node:crypto"
 import {
-  chatPrompt,
   colorPrompt,
   type Example,
+  hashOf,
   hostilePrompt,
   longPrompt,
   makeExample,
-  numberPrompt
+  numberPrompt,
+  pathsOf
 } from "./support/example.ts"
 import { get, makeDirectory, servePages, treeOf } from "./support/pages.ts"
 
@@ -29,8 +29,6 @@ const Served = Layer.effect(
   })
 )
 
-const hashOf = (text: string) => Crypto.createHash("sha256").update(text).digest("hex")
-
 const json = (path: string): Effect.Effect<any, never, Pages> =>
   Effect.gen(function*() {
     const { url } = yield* Pages
@@ -39,19 +37,6 @@ const json = (path: string): Effect.Effect<any, never, Pages> =>
     assert.include(headers.get("content-type"), "application/json")
     return JSON.parse(text)
   })
-
-const pathsOf = ({ missed, raced, recorded }: Example) =>
-  [
-    ["", "/runs"],
-    [`/runs/${missed}`],
-    [`/runs/${raced}`],
-    [`/runs/${missed}/misses/30`],
-    ["/compare", "/compare", `?a=${recorded}&b=${missed}`],
-    [`/prompts/${hashOf(numberPrompt)}`, `/prompts/${hashOf(numberPrompt)}`, `?run=${recorded}`],
-    [`/prompts/${hashOf(hostilePrompt)}`, `/prompts/${hashOf(hostilePrompt)}`, `?a=0&b=1`],
-    [`/prompts/${hashOf(chatPrompt)}`],
-    ["/cache"]
-  ] as ReadonlyArray<readonly [page: string, plain?: string, query?: string]>
 
 layer(Served, { excludeTestServices: true })("The pages", (it) => {
   it.effect("list the runs, the newest first, and tell the replay from the others", () =>

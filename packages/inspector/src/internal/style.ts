@@ -131,7 +131,7 @@ figcaption, .legend { font-size: 12px; margin: 6px 0; color: var(--faint) }
 .forks, .forks ul { list-style: none; margin: 0; padding: 0 }
 .forks ul { padding-left: 18px; border-left: 1px solid var(--line); margin-left: 4px }
 .forks li { padding: 2px 0 }
-.forks li.leaf { padding-left: 14px }
+.forks summary { color: var(--faint); font-size: 12px }
 summary { cursor: pointer; overflow-wrap: anywhere }
 .receipt { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 4px 24px; margin: 0 }
 .receipt div { display: flex; justify-content: space-between; border-bottom: 1px solid var(--line); padding: 3px 0 }

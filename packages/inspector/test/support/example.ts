@@ -13,6 +13,7 @@ import {
   Trace
 } from "@llm-cache/core"
 import { Effect, Scope } from "effect"
+import * as Crypto from "node:crypto"
 
 export const numberPrompt = "Choose a number between 1 and 1000."
 export const colorPrompt = "Name a color."
@@ -140,3 +141,19 @@ export const makeExample = (
     const raced = yield* traced(directory, "workers", agent(model, directory, { date: "2026-11-24", races: true }))
     return { recorded, replayed, missed, raced }
   })
+
+export const hashOf = (text: string): string => Crypto.createHash("sha256").update(text).digest("hex")
+
+/** A page of each kind: its path, the path that takes a suffix if it is another one, and its query. */
+export const pathsOf = ({ missed, raced, recorded }: Example) =>
+  [
+    ["", "/runs"],
+    [`/runs/${missed}`],
+    [`/runs/${raced}`],
+    [`/runs/${missed}/misses/30`],
+    ["/compare", "/compare", `?a=${recorded}&b=${missed}`],
+    [`/prompts/${hashOf(numberPrompt)}`, `/prompts/${hashOf(numberPrompt)}`, `?run=${recorded}`],
+    [`/prompts/${hashOf(hostilePrompt)}`, `/prompts/${hashOf(hostilePrompt)}`, `?a=0&b=1`],
+    [`/prompts/${hashOf(chatPrompt)}`],
+    ["/cache"]
+  ] as ReadonlyArray<readonly [page: string, plain?: string, query?: string]>

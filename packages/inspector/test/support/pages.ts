@@ -14,11 +14,11 @@ export const makeDirectory = Effect.acquireRelease(
 )
 
 /** Serves the pages of a directory until the scope closes, and returns their URL. */
-export const servePages = (directory: string, options: Omit<Server.ListenOptions, "port" | "trace"> = {}) =>
+export const servePages = (directory: string, options: Omit<Server.ListenOptions, "port"> = {}) =>
   Effect.map(
     Layer.build(
       Server.layer(
-        { replication: true, ...options, port: 0, trace: false },
+        { replication: true, trace: false, ...options, port: 0 },
         Layer.unwrap(Effect.map(Server.Server, ({ stopping }) => Inspector.layer({ directory, stopping })))
       ).pipe(
         Layer.provide([DirectoryStore.layer(directory), NodeHttpClient.layerUndici])

@@ -1,5 +1,5 @@
 import type { Counts, ForkCounts } from "@llm-cache/core/TraceIndex"
-import { count, forkLabel } from "../format.ts"
+import { count, forkLabel, plural } from "../format.ts"
 import { type Html, html } from "../html.ts"
 import { counted, link } from "../parts.ts"
 
@@ -85,10 +85,13 @@ const item = (
     mark("bought", counts.bought)
   }${mark("missed", counts.missed)}${mark("racing", counts.racing)}${mark("failed", counts.failed)}`
   return inside.length === 0
-    ? html`<li class="leaf">${label}</li>`
-    : html`<li><details id="fork-${forkLabel(path)}"${isOpen && html` open`}><summary>${label}</summary><ul>${
-      inside.map((one) => item(one, href, inside.length <= 6))
-    }${others > 0 && html`<li class="faint">and ${count(others)} more</li>`}</ul></details></li>`
+    ? html`<li>${label}</li>`
+    // A summary is a button: a link in it would be out of reach for screen readers.
+    : html`<li>${label}<details id="fork-${forkLabel(path)}"${isOpen && html` open`}><summary>${
+      plural(inside.length + others, "fork")
+    } inside</summary><ul>${inside.map((one) => item(one, href, inside.length <= 6))}${
+      others > 0 && html`<li class="faint">and ${count(others)} more</li>`
+    }</ul></details></li>`
 }
 
 const mark = (name: string, n: number) => n > 0 && html` <span class="mark ${name}">${counted(n)} ${name}</span>`
