@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { CachedModel } from "@llm-cache/ai"
 import { Independent, LlmModel, MemoryStore, Persistent, Repeatable, type SampleStore } from "@llm-cache/core"
-import { Deferred, Effect, Fiber, Latch, Layer, Queue, Stream } from "effect"
+import { Deferred, Effect, Fiber, Latch, Layer, Queue, Result, Stream } from "effect"
 import { AiError, LanguageModel, type Response } from "effect/ai"
 import { samplesOf } from "./support/listed.ts"
 import { cached, deltas, finish, replayed, scripted, text } from "./support/scripted.ts"
@@ -292,6 +292,39 @@ describe("streamText", () => {
       )
       assert.include(error.message, "leavesSamplesOut")
       assert.strictEqual(provider.requests.length, 1)
+    }))
+
+  it.effect("shows one answer of two that a model of one's own asks for at once, and fails if the other is drawn", () =>
+    Effect.gen(function*() {
+      for (const drawn of [0, 1]) {
+        const provider = scripted(
+          undefined,
+          (_, i) =>
+            Stream.fromIterable(deltas(`answer ${i}`, "!")).pipe(Stream.rechunk(1), Stream.tap(() => Effect.yieldNow))
+        )
+        const both = Layer.effect(
+          LlmModel.LlmModel,
+          Effect.map(LlmModel.LlmModel, (model) =>
+            LlmModel.fromDraw({
+              ...model,
+              draw: (key) =>
+                Effect.map(
+                  Effect.all([model.draw(key, 0, 1), model.draw(key, 1, 1)], { concurrency: "unbounded" }),
+                  (samples) => samples[drawn]!
+                )
+            }))
+        )
+        const shown: Array<string> = []
+        const exit = yield* Stream.runForEach(stream, (part) =>
+          Effect.sync(() => {
+            if (part.type === "text-delta") shown.push(part.delta)
+          })).pipe(Effect.result, Effect.provide(both), Effect.provide(cached(provider.layer)))
+        assert.deepStrictEqual(shown, ["answer 0", "!"])
+        assert.strictEqual(provider.requests.length, 2)
+        if (Result.isSuccess(exit)) assert.strictEqual(drawn, 0)
+        else assert.include(exit.failure.message, "not the one that is recorded")
+        assert.strictEqual(Result.isFailure(exit), drawn === 1)
+      }
     }))
 
   it.effect("ends with the layer while a program that has left would let it finish", () =>
