@@ -37,7 +37,8 @@ const update = async () => {
 const show = (text, isOn) => { sign.textContent = text; sign.classList.toggle("on", isOn) }
 const connect = () => {
   events = new EventSource(source)
-  events.onopen = () => show("live", true)
+  // Something may have changed since the page was made, or while it was not connected.
+  events.onopen = () => { show("live", true); update() }
   events.onerror = () => show("not connected", false)
   events.addEventListener("change", update)
   events.addEventListener("end", () => { events.close(); source && show("", false); update() })
@@ -46,7 +47,7 @@ if (source) {
   connect()
   document.addEventListener("visibilitychange", () => {
     events.close()
-    if (!document.hidden) { connect(); update() }
+    if (!document.hidden) connect()
   })
 }
 `
