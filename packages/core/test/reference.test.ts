@@ -1,40 +1,18 @@
-import { assert, describe, it } from "@effect/vitest"
+import { DirectoryStore } from "@llm-cache/core"
+import * as ProgramTest from "@llm-cache/testing/ProgramTest"
 import { Effect } from "effect"
-import { interpret, type Program } from "./reference/interpreter.ts"
-import { execute, Programs } from "./reference/program.ts"
-import { makeDirectory } from "./support/directory.ts"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
 
 const runs = Number(process.env["LLM_CACHE_REFERENCE_RUNS"] ?? 1000)
 const seed = process.env["LLM_CACHE_REFERENCE_SEED"] ?? "reference"
 
-const options = (runs: number) => ({
-  timeout: 30_000 + runs * 50,
-  arbitrary: { runs, seed, size: 40, maxShrinks: 2000 }
-})
+ProgramTest.suite("stores in memory", { runs, seed })
 
-const agree = (program: Program, root?: string) =>
-  Effect.map(execute(program, root), ({ outcome: library, traces }) => {
-    const meaning = interpret(program, traces)
-    assert.deepStrictEqual(
-      library,
-      meaning,
-      `\nlibrary ${JSON.stringify(library)}\nmeaning ${JSON.stringify(meaning)}\n`
-    )
-  })
-
-describe("the library and its meaning agree on every value, every request and what is stored", () => {
-  it.effect.prop(
-    `over ${runs} programs whose stores are in memory`,
-    { program: Programs },
-    ({ program }) => agree(program),
-    options(runs)
-  )
-
-  const some = Math.ceil(runs / 20)
-  it.effect.prop(
-    `over ${some} programs whose stores are directories`,
-    { program: Programs },
-    ({ program }) => Effect.scoped(Effect.flatMap(makeDirectory, (root) => agree(program, root))),
-    options(some)
-  )
+ProgramTest.suite("directories", {
+  runs: Math.ceil(runs / 20),
+  seed,
+  store: (folder) => DirectoryStore.layer(folder, { durability: "process" }),
+  deleteSample: (store, key, position) =>
+    Effect.sync(() => Fs.rmSync(Path.join(store.describe(key), `${position}.md`), { force: true }))
 })

@@ -1,5 +1,5 @@
 import type { Key } from "@llm-cache/core"
-import { SampleStoreTest } from "@llm-cache/testing"
+import { ProgramTest, SampleStoreTest } from "@llm-cache/testing"
 import { Effect } from "effect"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -46,4 +46,9 @@ SampleStoreTest.suite("SQLite", SqliteStore.layer({ file }), {
       ).run(position, key.identity.id)
       db.close()
     })
+})
+
+ProgramTest.suite("SQLite", {
+  runs: 30,
+  store: (folder) => SqliteStore.layer({ file: Path.join(folder, "cache.db"), durability: "process" })
 })

@@ -1,6 +1,6 @@
 // The meaning of programs of `effect/ai`, without Effect: each call takes one sample of its request.
-import { build, show, take } from "../../../core/test/reference/interpreter.ts"
-import { Provider, type Samples } from "../../../core/test/reference/models.ts"
+import { build, show, take } from "../../../testing/src/internal/programs/interpreter.ts"
+import { Provider, type Samples } from "../../../testing/src/internal/programs/models.ts"
 import type { Call, Outcome, Program, Result } from "./program.ts"
 
 /** A text that can be a part of a request's name. */

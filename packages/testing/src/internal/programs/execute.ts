@@ -1,65 +1,36 @@
-import { Fork, Key, LlmModel, MemoryStore, SampleError, SampleStore } from "@llm-cache/core"
-import * as TestModel from "@llm-cache/testing/TestModel"
-import { Cause, Context, Deferred, Effect, Exit, Fiber, References, Schema, Stream } from "effect"
-import * as Fs from "node:fs"
-import * as Path from "node:path"
-import { using } from "../support/provider.ts"
-import { buildOver, Combinator, count, directoryStore } from "../support/stack.ts"
+// Runs programs on the library.
+import * as Audit from "@llm-cache/core/Audit"
+import * as Fork from "@llm-cache/core/Fork"
+import * as Independent from "@llm-cache/core/Independent"
+import * as Key from "@llm-cache/core/Key"
+import * as LlmModel from "@llm-cache/core/LlmModel"
+import * as Persistent from "@llm-cache/core/Persistent"
+import * as Repeatable from "@llm-cache/core/Repeatable"
+import type * as SampleError from "@llm-cache/core/SampleError"
+import type * as SampleStore from "@llm-cache/core/SampleStore"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Combinators } from "../../ProgramTest.ts"
+import * as TestModel from "../../TestModel.ts"
 import type { Event, Trace } from "./follow.ts"
 import { byKey, forked, type Outcome, type Program, type Result, show, type Take } from "./interpreter.ts"
 import { brought, keyOf } from "./models.ts"
+import { paths, prompts } from "./random.ts"
 
-const prompts = ["a", "b"]
-// Few keys, so that the steps of a program meet.
-const paths = ["", "0"]
-
-const TakeOf = Schema.Struct({
-  prompt: Schema.Literals(prompts),
-  path: Schema.Literals(paths),
-  n: count(1, 5),
-  many: Schema.Boolean,
-  batch: count(1, 6),
-  level: count(0, 5)
-})
-
-const TakeStep = Schema.Struct({ do: Schema.Literal("take"), take: TakeOf })
-
-const Together = Schema.Struct({
-  do: Schema.Literal("together"),
-  fibers: Schema.Array(Schema.Struct({
-    take: TakeOf,
-    start: count(0, 5),
-    pace: count(0, 4),
-    interrupted: Schema.UndefinedOr(count(0, 12))
-  })).check(Schema.isMinLength(1), Schema.isMaxLength(5)),
-  requests: Schema.Array(count(0, 6)).check(Schema.isMinLength(1), Schema.isMaxLength(3))
-})
-
-/** Random programs, which the runner of properties shrinks. */
-export const Programs = Schema.Struct({
-  stack: Schema.Array(Combinator).check(Schema.isMinLength(1), Schema.isMaxLength(5)),
-  maxBatch: count(1, 6),
-  extra: count(-2, 2),
-  steps: Schema.Array(Schema.Union([
-    TakeStep,
-    Schema.Struct({ do: Schema.Literal("restart") }),
-    Schema.Struct({ do: Schema.Literal("interrupt"), take: TakeOf }),
-    Schema.Struct({ do: Schema.Literal("fail"), path: Schema.Literals(paths), requests: count(1, 3) }),
-    Schema.Struct({ do: Schema.Literal("atOnce"), takes: Schema.Array(TakeOf).check(Schema.isMaxLength(3)) }),
-    Together,
-    Schema.Struct({
-      do: Schema.Literal("delete"),
-      prompt: Schema.Literals(prompts),
-      path: Schema.Literals(paths),
-      position: count(0, 3),
-      store: count(0, 4)
-    }),
-    // More often than the others.
-    TakeStep,
-    TakeStep,
-    Together
-  ])).check(Schema.isMaxLength(12))
-})
+/** The stores and combinators of a program. */
+export interface Parts {
+  /** Opens the stores of a process, by the heights of their models: the same places in each process. */
+  readonly open: Effect.Effect<(level: number) => SampleStore.Store, never, Scope.Scope>
+  readonly combinators: Combinators
+  readonly deleteSample: (store: SampleStore.Store, key: Key.Key, position: number) => Effect.Effect<void>
+}
 
 /** A provider like the interpreter's: it counts the samples of each key, and fails by the fork. */
 const makeProvider = Effect.fnUntraced(function*({ extra, maxBatch }: Program) {
@@ -134,27 +105,40 @@ const noted = (events: Array<Event>, model: LlmModel.Model, level: number, fiber
   })
 }
 
+const unwatched: Pick<Audit.Audit["Service"], "watch"> = { watch: (model) => model }
+
+/** An audit that, when its scope closes, dies if an Independent handed out a sample twice. */
+const checkedAudit = Effect.acquireRelease(Audit.make, ({ check }) => Effect.orDie(check))
+
+/** The models of a stack, the outermost first and the provider last. An audit draws each sample; without one, models peek too. */
 const build = Effect.fnUntraced(function*(
   stack: Program["stack"],
   source: LlmModel.Model,
-  stores: ReadonlyArray<SampleStore.Store>,
+  storeAt: (level: number) => SampleStore.Store,
+  { independent = Independent.make, persistent = Persistent.make, repeatable = Repeatable.make }: Combinators,
   events: Array<Event>,
   isWatched: boolean
 ) {
   const models = [source]
   for (const [level, combinator] of [...stack.entries()].toReversed()) {
     const beneath = models[0]!
+    // An audit for each, since they share the source.
+    const { watch } = isWatched ? yield* checkedAudit : unwatched
     const isSame = combinator === "Independent" && beneath.sequence === "shared"
-    const [above] = yield* buildOver(
-      [combinator],
-      isSame ? beneath : noted(events, beneath, level + 1),
-      () => Effect.succeed(stores[level]!),
-      isWatched
+    const watched = watch(isSame ? beneath : noted(events, beneath, level + 1), "source")
+    const above = yield* Effect.orDie(
+      combinator === "Independent"
+        ? independent(watched)
+        : combinator === "Repeatable"
+        ? repeatable(watched)
+        : persistent(watched, storeAt(level))
     )
-    models.unshift(above!)
+    models.unshift(watch(above, combinator))
   }
   return models
 })
+
+const using = (model: LlmModel.Model) => Effect.provideService(LlmModel.LlmModel, model)
 
 const inForks = <A, E, R>(self: Effect.Effect<A, E, R>, path: string): Effect.Effect<A, E, R> =>
   path === "" ? self : path.split("/").reduceRight((inner, name) => Fork.fork(inner, name), self)
@@ -179,35 +163,18 @@ const resultOf = (exit: Exit.Exit<ReadonlyArray<string>, SampleError.SampleError
     ? Effect.failCause(exit.cause as Cause.Cause<never>)
     : Effect.succeed("failed")
 
-/**
- * Runs a program on the library, over stores in memory or in folders of `root`. Fibers take turns only where they
- * wait, so that events are written down in their order.
- */
-export const execute = Effect.fnUntraced(function*(program: Program, root?: string) {
+/** Runs a program. Fibers take turns only where they wait, so that events are written down in their order. */
+export const execute = Effect.fnUntraced(function*(
+  program: Program,
+  { combinators, deleteSample, open }: Parts
+) {
   const { model, state } = yield* makeProvider(program)
-  const memories = yield* Effect.forEach(
-    program.stack,
-    () => Effect.provide(SampleStore.SampleStore, MemoryStore.layer)
+  const persistent = Effect.map(
+    open,
+    (storeAt) => program.stack.flatMap((combinator, level) => combinator === "Persistent" ? [storeAt(level)] : [])
   )
-  const open = root === undefined
-    ? Effect.succeed(memories)
-    : Effect.forEach(program.stack, (_, i) => directoryStore(Path.join(root, String(i)), { durability: "process" }))
-
-  const persistent = Effect.map(open, (stores) => stores.filter((_, i) => program.stack[i] === "Persistent"))
   const keyFor = (prompt: string, path: string) =>
     new Key.Key(model.identity, prompt, path === "" ? [] : path.split("/"))
-
-  const remove = (
-    stores: ReadonlyArray<SampleStore.Store>,
-    { path, position, prompt, store }: Extract<Program["steps"][number], { do: "delete" }>
-  ) => {
-    const one = stores[store % stores.length]
-    if (one === undefined) return Effect.void
-    const key = keyFor(prompt, path)
-    return root === undefined
-      ? Effect.orDie(one.remove(key, [position]))
-      : Effect.sync(() => Fs.rmSync(Path.join(one.describe(key), `${position}.md`), { force: true }))
-  }
 
   const interrupted = Effect.fnUntraced(function*(models: ReadonlyArray<LlmModel.Model>, one: Take) {
     const gate = yield* Deferred.make<void>()
@@ -284,7 +251,14 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
   while (true) {
     // One process.
     yield* Effect.scoped(Effect.gen(function*() {
-      const models = yield* build(program.stack, model, yield* open, state.events, program.steps.length % 2 === 0)
+      const models = yield* build(
+        program.stack,
+        model,
+        yield* open,
+        combinators,
+        state.events,
+        program.steps.length % 2 === 0
+      )
       for (let step = program.steps[steps.length]; step !== undefined; step = program.steps[steps.length]) {
         if (step.do === "restart" || step.do === "delete") break
         state.requests.length = 0
@@ -294,28 +268,41 @@ export const execute = Effect.fnUntraced(function*(program: Program, root?: stri
     }))
     const last = program.steps[steps.length]
     if (last === undefined) break
-    if (last.do === "delete") yield* remove(yield* persistent, last)
+    if (last.do === "delete") {
+      const { path, position, prompt, store } = last
+      yield* Effect.scoped(Effect.gen(function*() {
+        const stores = yield* persistent
+        const one = stores[store % stores.length]
+        if (one !== undefined) yield* deleteSample(one, keyFor(prompt, path), position)
+      }))
+    }
     steps.push({ results: [], requests: [] })
   }
 
   const keys = prompts.flatMap((prompt) => allPaths.map((path) => ({ path, prompt })))
+  const contentOf = (store: SampleStore.Store) =>
+    Effect.forEach(keys, ({ path, prompt }) => {
+      const key = keyFor(prompt, path)
+      return Effect.flatMap(store.positions(key), (positions) =>
+        Effect.map(
+          Effect.forEach(
+            positions,
+            (position) => Effect.map(store.get(key, position), (drawn) => [position, drawn!] as const)
+          ),
+          (samples) => [keyOf(prompt, path), new Map(samples)] as const
+        ))
+    })
   const outcome: Outcome = {
     steps,
-    stores: yield* Effect.forEach(yield* persistent, (store) =>
-      Effect.map(
-        Effect.forEach(keys, ({ path, prompt }) => {
-          const key = keyFor(prompt, path)
-          return Effect.flatMap(store.positions(key), (positions) =>
-            Effect.map(
-              Effect.forEach(
-                positions,
-                (position) => Effect.map(store.get(key, position), (drawn) => [position, drawn!] as const)
-              ),
-              (samples) => [keyOf(prompt, path), new Map(samples)] as const
-            ))
-        }),
-        (entries) => show(new Map(entries))
-      ))
+    stores: yield* Effect.scoped(
+      Effect.flatMap(
+        persistent,
+        (stores) =>
+          Effect.orDie(
+            Effect.forEach(stores, (store) => Effect.map(contentOf(store), (entries) => show(new Map(entries))))
+          )
+      )
+    )
   }
   return { outcome, traces }
 }, Effect.provideService(References.MaxOpsBeforeYield, 20_000))
