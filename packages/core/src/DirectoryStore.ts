@@ -89,6 +89,13 @@ export interface Options {
    * @default "power"
    */
   readonly durability?: "power" | "process" | undefined
+  /**
+   * Whether the store changes no file: it refuses to write, and it does not finish the requests of killed processes, so that their
+   * samples are not listed.
+   *
+   * @default false
+   */
+  readonly isReadOnly?: boolean | undefined
 }
 
 /**
@@ -122,7 +129,10 @@ export const make = (root: string, options: Options = {}): Effect.Effect<SampleS
       attempt(failed, () => Fs.statSync(absolute, { throwIfNoEntry: false })),
       (stats) =>
         stats === undefined || stats.isDirectory()
-          ? attempt(failed, () => open(absolute, options.durability !== "process"))
+          ? attempt(failed, () => {
+            const store = open(absolute, options.durability !== "process", options.isReadOnly === true)
+            return options.isReadOnly === true ? readOnly(store) : store
+          })
           : failed({
             kind: "Unavailable",
             description: "this is not a directory: give another one, or move the file away"
@@ -141,7 +151,7 @@ export const layer = (root: string, options?: Options): Layer.Layer<SampleStore.
 
 // Calls to the file system are synchronous: a sample is a small file in the page cache, and reading it takes less time
 // than a way through the thread pool (benchmark row `directory-prompts`).
-const open = (root: string, isForced: boolean): SampleStore.Store => {
+const open = (root: string, isForced: boolean, isReadOnly: boolean): SampleStore.Store => {
   const name = `directory ${root}`
   const folders = new KeyFolders(root)
   const files = new FileReader()
@@ -185,7 +195,7 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
 
   // The half-written request of a killed process has keys too. A root that cannot be written is listed as it is.
   const recovered = <A, E>(listed: () => Stream.Stream<A, E>): Stream.Stream<A, E> =>
-    Stream.unwrap(Effect.clockWith((clock) =>
+    isReadOnly ? Stream.suspend(listed) : Stream.unwrap(Effect.clockWith((clock) =>
       Effect.sync(() => {
         try {
           writeAheadLog.recover(clock.currentTimeMillisUnsafe(), "")
@@ -266,6 +276,23 @@ const open = (root: string, isForced: boolean): SampleStore.Store => {
       }),
     keys: (filter = {}) => recovered(() => listKeys(name, root, folders, filter)),
     identities: recovered(() => listIdentities(name, root))
+  })
+}
+
+const readOnly = (store: SampleStore.Store): SampleStore.Store => {
+  const refuse = (operation: StoreError["operation"]) => (key: Key) =>
+    failure(store.id, operation, key)({
+      kind: "Unavailable",
+      description: "the store is opened for reading: leave out `isReadOnly` to write"
+    })
+  const { identities, peek } = store
+  return SampleStore.make({
+    ...store,
+    identities,
+    peek,
+    prepare: refuse("prepare"),
+    put: refuse("put"),
+    remove: refuse("remove")
   })
 }
 

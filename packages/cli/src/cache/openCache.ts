@@ -9,17 +9,19 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import { CacheError, UsageError } from "../errors.ts"
 
+export type Access = "look" | "read" | "write"
+
 /**
  * Opens the cache that an argument names, until the scope closes.
  *
  * **Details**
  *
- * `"read"` fails if there is no such cache, and creates nothing. `"write"` creates it with its first sample. The part of a
- * URL behind `#` is the prefix of the tables or keys.
+ * `"read"` fails if there is no such cache, and creates nothing. `"look"` also leaves the requests of killed processes in a directory
+ * as they are. `"write"` creates the cache with its first sample. The part of a URL behind `#` is the prefix of the tables or keys.
  */
 export const openCache = (
   name: string,
-  access: "read" | "write"
+  access: Access
 ): Effect.Effect<Store, UsageError | CacheError | InvalidInput | StoreError, Scope.Scope> =>
   Effect.suspend(() => {
     const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(name)?.[1]?.toLowerCase()
@@ -57,12 +59,12 @@ export const openTwo = (first: string, second: string, access: "read" | "write")
 
 const openPath = (
   name: string,
-  access: "read" | "write"
+  access: Access
 ): Effect.Effect<Store, UsageError | CacheError | InvalidInput | StoreError, Scope.Scope> => {
   if (name === "") return new UsageError({ message: "the name of the cache is empty" })
   const path = name.replace(/^~(?=$|[/\\])/, () => Os.homedir())
   const stats = statOf(path)
-  if (access === "read" && stats === undefined) {
+  if (access !== "write" && stats === undefined) {
     return new CacheError({
       message: `there is no cache at ${name}: name one with --cache, or set LLM_CACHE_DIRECTORY`
     })
@@ -72,7 +74,7 @@ const openPath = (
       load("SQLite", "@llm-cache/sqlite", () => import("@llm-cache/sqlite/SqliteStore")),
       ({ make }) => make({ file: path })
     )
-    : DirectoryStore.make(path)
+    : DirectoryStore.make(path, { isReadOnly: access === "look" })
 }
 
 const statOf = (path: string): Fs.Stats | undefined => {

@@ -45,7 +45,7 @@ export const command = Command.make(
           message: "say which run the file shows: llm-cache inspect last --file run.html"
         })
       }
-      const store = yield* openCache(cache, "read")
+      const store = yield* openCache(cache, "look")
       const page = yield* Effect.provideService(
         Inspector.file(found, { directory: Trace.directoryOf(cache) }),
         SampleStore,
@@ -62,7 +62,8 @@ export const command = Command.make(
       cache,
       Option.none(),
       { port, replication: true, trace: false },
-      inspectorPages(cache)
+      inspectorPages(cache),
+      "look"
     )
     const stopped = nextSignal()
     const page = `${url}/inspect${found === undefined ? "" : `/runs/${encodeURIComponent(found.id)}`}`

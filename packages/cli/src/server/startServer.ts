@@ -7,7 +7,7 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { openCache } from "../cache/openCache.ts"
+import { type Access, openCache } from "../cache/openCache.ts"
 import { UsageError } from "../errors.ts"
 
 type Pages = Parameters<typeof Server.layer<never, SampleStore | Server.Server | HttpRouter.HttpRouter>>[1]
@@ -17,9 +17,10 @@ export const startServer = Effect.fnUntraced(function*(
   cache: string,
   sliceCache: Option.Option<string>,
   options: Server.ListenOptions,
-  pages?: Pages
+  pages?: Pages,
+  access: Access = options.replication ? "read" : "write"
 ) {
-  const store = yield* openCache(cache, options.replication ? "read" : "write")
+  const store = yield* openCache(cache, access)
   const slice = Option.isNone(sliceCache) ? undefined : yield* openCache(sliceCache.value, "write")
   if (slice?.id === store.id) {
     return yield* new UsageError({ message: "--slice names the cache itself: give it another place" })

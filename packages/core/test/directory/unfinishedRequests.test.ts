@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Key, LlmModel, Persistent } from "@llm-cache/core"
-import { Effect } from "effect"
+import { DirectoryStore, Key, LlmModel, Persistent } from "@llm-cache/core"
+import { Effect, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -54,6 +54,34 @@ describe("a request whose samples a process did not finish writing", () => {
     Fs.writeFileSync(log, options.content ?? JSON.stringify(request))
     return { root, provider, log, folder: Path.join(root, folder) }
   })
+
+  it.effect("is left as it is by a store that only reads", () =>
+    Effect.gen(function*() {
+      const { root } = yield* leave({ positions: [0], isNamed: true })
+      const contents = () =>
+        Fs.readdirSync(root, { recursive: true, encoding: "utf8" }).sort().map((name) => {
+          const file = Path.join(root, name)
+          return Fs.statSync(file).isDirectory() ? name : `${name} ${Fs.readFileSync(file, "utf8")}`
+        })
+      const before = contents()
+      const store = yield* DirectoryStore.make(root, { isReadOnly: true })
+      const [listed] = yield* Stream.runCollect(store.keys())
+      const key = Result.getOrThrow(listed!).key
+      assert.strictEqual((yield* Stream.runCollect(store.identities)).length, 1)
+      assert.deepStrictEqual((yield* store.getMany(key, 0, 5)).map(({ text }) => text), ["text 0"])
+      for (
+        const write of [
+          store.prepare(key),
+          store.put(key, [{ position: 5, drawn: drawn("text 5") }], "drop"),
+          store.remove(key, [0])
+        ]
+      ) {
+        const { kind, message } = yield* Effect.flip(Effect.asVoid(write))
+        assert.strictEqual(kind, "Unavailable")
+        assert.match(message, /opened for reading/)
+      }
+      assert.deepStrictEqual(contents(), before)
+    }))
 
   it.effect.each(
     [false, true].flatMap((isNamed) =>
