@@ -209,7 +209,9 @@ const stream = Effect.fnUntraced(function*(
   // The pieces of one sample among several would be those of the first choice.
   const drawn = Effect.exit(prepared.draw(call.n === 1 ? onPieces : undefined))
   // It ends with the fiber that writes the response, which ends when the client goes away.
-  yield* Effect.forkChild(Effect.map(drawn, (exit) => Queue.offerUnsafe(queue, { _tag: "Done", exit })))
+  yield* Effect.forkChild(Effect.map(drawn, (exit) => Queue.offerUnsafe(queue, { _tag: "Done", exit })), {
+    startImmediately: true
+  })
   // All that waits goes out in one piece: each has a head of its own.
   const next = Effect.timeoutOption(Queue.takeAll(queue), keepAlive)
   const first = yield* next
