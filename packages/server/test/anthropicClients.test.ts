@@ -342,3 +342,33 @@ describe("the AI SDK's provider for Anthropic", () => {
       assert.strictEqual(sent, 2)
     }))
 })
+
+describe("the list of models", () => {
+  it.live("is read by Anthropic's client, with the aliases and the models of the cache", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream(numberedMessages())
+      const server = yield* makeServer({
+        ...upstreams(upstream.url),
+        aliases: [{ alias: "fast", upstream: "test", model: "claude-haiku" }]
+      })
+      const { client } = anthropic(server, "")
+      yield* ask(server, "", { messages: user("p") })
+      const page = yield* Effect.promise(() => client.models.list())
+      const ids: Array<string> = []
+      yield* Effect.promise(async () => {
+        for await (const { display_name, id, type } of page) ids.push(`${type} ${id} ${display_name}`)
+      })
+      assert.deepStrictEqual(ids, ["model fast fast", "model claude claude"])
+      assert.deepStrictEqual([page.has_more, page.first_id, page.last_id], [false, "fast", "claude"])
+      const one = yield* Effect.promise(() => client.models.retrieve("claude"))
+      assert.deepStrictEqual(
+        [one.type, one.id, Date.parse(one.created_at)],
+        ["model", "claude", 0]
+      )
+      const error = yield* Effect.promise(() => client.models.retrieve("slow").catch((error: unknown) => error))
+      assert.instanceOf(error, NotFoundError)
+      assert.deepInclude(error.error, { type: "error" })
+      const openai = yield* server.send("/v1/models")
+      assert.deepStrictEqual([openai.json.object, openai.json.data[0].object], ["list", "model"])
+    }))
+})

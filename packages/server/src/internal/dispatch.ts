@@ -80,7 +80,7 @@ export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, st
     }
     const ofApi = withoutVersion(rest)
     if (/^\/models(?:\/|$)/.test(ofApi) && method === "GET") {
-      return modelList(store, aliases, ofApi.slice("/models/".length))
+      return modelList(store, aliases, ofApi.slice("/models/".length), told)
     }
     const isEmbedding = ofApi === Embeddings.endpoint.path && method === "POST"
     const protocol = isEmbedding ? told : protocolOf(ofApi)

@@ -1,29 +1,55 @@
+import type { JsonObject } from "@llm-cache/core/Sample"
 import type { Store } from "@llm-cache/core/SampleStore"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { protocol } from "../ChatCompletions.ts"
-import type { Alias } from "../Upstream.ts"
+import type { Protocol } from "../Protocol.ts"
+import type { Alias, Api } from "../Upstream.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 
 /** The aliases and the models that the cache has samples of, or one of them. */
 export const modelList = (
   store: Store,
   aliases: ReadonlyArray<Alias>,
-  encodedName: string
+  encodedName: string,
+  protocol: Protocol
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   store.identities.pipe(
     Stream.runCollect,
     Effect.map((identities) => {
       const names = identities.flatMap((listed) => Result.isSuccess(listed) ? [listed.success.identity.name] : [])
-      const all = [...new Set([...aliases.map(({ alias }) => alias), ...names])]
-        .map((id) => ({ id, object: "model", created: 0, owned_by: "llm-cache" }))
-      if (encodedName === "") return HttpServerResponse.jsonUnsafe({ object: "list", data: all })
-      const one = all.find(({ id }) => encodeURIComponent(id) === encodedName || id === encodedName)
-      return one === undefined
+      const ids = [...new Set([...aliases.map(({ alias }) => alias), ...names])]
+      const { listOf, modelOf } = forms[protocol.api]
+      if (encodedName === "") return HttpServerResponse.jsonUnsafe(listOf(ids))
+      const id = ids.find((id) => encodeURIComponent(id) === encodedName || id === encodedName)
+      return id === undefined
         ? failureResponse(protocol, { status: 404, message: "the cache has no such model", code: "model_not_found" })
-        : HttpServerResponse.jsonUnsafe(one)
+        : HttpServerResponse.jsonUnsafe(modelOf(id))
     }),
     Effect.catch((error) => Effect.succeed(failureResponse(protocol, toFailure(error))))
   )
+
+interface Form {
+  readonly modelOf: (id: string) => JsonObject
+  readonly listOf: (ids: ReadonlyArray<string>) => JsonObject
+}
+
+/** The cache does not know when a model came out: as in Anthropic's own answers, the epoch stands for that. */
+const forms: { readonly [api in Api]: Form } = {
+  // https://platform.openai.com/docs/api-reference/models
+  openai: {
+    modelOf: (id) => ({ id, object: "model", created: 0, owned_by: "llm-cache" }),
+    listOf: (ids) => ({ object: "list", data: ids.map(forms.openai.modelOf) })
+  },
+  // https://platform.claude.com/docs/en/api/models/list
+  anthropic: {
+    modelOf: (id) => ({ type: "model", id, display_name: id, created_at: "1970-01-01T00:00:00Z" }),
+    listOf: (ids) => ({
+      data: ids.map(forms.anthropic.modelOf),
+      has_more: false,
+      first_id: ids[0] ?? null,
+      last_id: ids.at(-1) ?? null
+    })
+  }
+}
