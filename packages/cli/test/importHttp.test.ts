@@ -157,27 +157,19 @@ describe("HTTP exchanges", () => {
       assert.strictEqual((yield* imported(path)).counts.copied, 2)
     }))
 
-  it.effect("that are not plain are skipped, each with its reason", () =>
+  it.effect("that no cache could answer are skipped, each with its reason", () =>
     Effect.gen(function*() {
       const answer = completion("chatcmpl-1", "92")
-      const twoSystems = [{ role: "system", content: "b" }, { role: "user", content: "c" }]
       const at = (url: string, entry: ReturnType<typeof harEntry>) => ({ ...entry, request: { ...entry.request, url } })
       const path = yield* har(
-        harEntry(chat("p", { tools: [{ type: "function" }] }), answer),
-        harEntry(chat("p", { logprobs: true }), answer),
-        harEntry(chat("p", { modalities: ["text", "audio"] }), answer),
-        harEntry(
-          chat("p", { messages: [{ role: "user", content: "a" }, { role: "assistant", content: "b" }] }),
-          answer
-        ),
-        harEntry(chat("p", { messages: [{ role: "user", content: [{ type: "image_url" }] }] }), answer),
         harEntry(chat("p", { messages: [] }), answer),
         harEntry(chat("p", { model: undefined }), answer),
         harEntry(chat("p", { temperature: "1" }), answer),
         harEntry("not JSON", answer),
         { ...harEntry(chat("p"), answer), response: { status: 429, content: { text: "{}" } } },
         { ...harEntry(chat("p"), answer), response: { content: { text: JSON.stringify(answer) } } },
-        at("https://a.example/v1/messages", harEntry(chat("p", { system: "a", messages: twoSystems }), answer)),
+        at("https://a.example/v1/responses", harEntry({ model: "m", input: "p", background: true }, answer)),
+        at("https://a.example/v1/completions", harEntry({ model: "m", prompt: ["p", "q"] }, answer)),
         at("https://example.com/style.css", harEntry("", "")),
         at("https://api.openai.com/v1/embeddings", harEntry({}, {})),
         at("not a url", harEntry({}, {})),
@@ -185,22 +177,18 @@ describe("HTTP exchanges", () => {
         {}
       )
       const { counts, problems, to } = yield* imported(path)
-      assert.deepStrictEqual(counts, { copied: 0, present: 0, skipped: 17, damaged: 0 })
+      assert.deepStrictEqual(counts, { copied: 0, present: 0, skipped: 13, damaged: 0 })
       assert.deepStrictEqual(problems.map((problem) => problem.replace(/^skipped: entry \d+: /, "")), [
-        "it has `tools`",
-        "it has `logprobs`",
-        "it has `modalities`",
-        "its messages are a conversation",
-        "its messages have more than one text each",
-        "its request has no messages",
-        "its request names no model",
-        "its temperature is not a number",
+        "`messages` is no list of messages: give at least one, such as `{\"role\": \"user\", \"content\": \"…\"}`",
+        "`model` is missing, and the cache has samples by models",
+        "`temperature` is no number: give one, or leave it out",
         "its request is not JSON",
         "the provider answered with status 429",
         "the provider answered with status 0",
-        "its messages are a conversation",
+        "`background` has no sample in its answer",
+        "it has a list of prompts: record a request for each",
         "it is no request to a model",
-        "requests to /embeddings have no plain text",
+        "requests to /embeddings are not imported",
         "it is no request to a model",
         "it is no request to a model",
         "it is no request to a model"
@@ -220,16 +208,16 @@ describe("HTTP exchanges", () => {
         store: true,
         service_tier: "flex",
         prompt_cache_key: "k",
-        tools: [],
+        tools: null,
         top_p: null
       }
       const path = yield* har(
         harEntry(chat("p", outside), completion("chatcmpl-1", "92")),
-        harEntry(chat("p", { logprobs: false, unknown: 1 }), completion("chatcmpl-2", "747"))
+        harEntry(chat("p", { unknown: 1 }), completion("chatcmpl-2", "747"))
       )
       assert.deepStrictEqual(yield* contents((yield* imported(path)).to), {
         "gpt-4o, temperature 1 | p": ["0: 92"],
-        "gpt-4o, temperature 1, {\"logprobs\":false,\"unknown\":1} | p": ["0: 747"]
+        "gpt-4o, temperature 1, {\"unknown\":1} | p": ["0: 747"]
       })
     }))
 
@@ -241,16 +229,6 @@ describe("HTTP exchanges", () => {
       yield* to.put(number, [{ position: 0, drawn: sample }], "drop")
       const path = yield* har(harEntry(chat("A number?"), completion("chatcmpl-1", "92")))
       assert.strictEqual((yield* imported(path, { to })).counts.present, 1)
-    }))
-
-  it.effect("with empty tools, and only text as modality, are plain", () =>
-    Effect.gen(function*() {
-      const path = yield* har(
-        harEntry(chat("p", { tools: [], functions: null, modalities: ["text"] }), completion("chatcmpl-1", "92"))
-      )
-      assert.deepStrictEqual(yield* contents((yield* imported(path)).to), {
-        "gpt-4o, temperature 1 | p": ["0: 92"]
-      })
     }))
 
   it.effect("with an answer that is no answer are damaged", () =>

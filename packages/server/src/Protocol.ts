@@ -14,9 +14,11 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import type { Sample } from "@llm-cache/core/Sample"
-import type { ProviderErrorReason } from "@llm-cache/core/SampleError"
+import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Data from "effect/Data"
-import type * as Result from "effect/Result"
+import * as Sse from "effect/encoding/Sse"
+import * as Result from "effect/Result"
+import { asObject, asString, objectOf } from "./internal/json.ts"
 import type { Api } from "./Upstream.ts"
 
 /**
@@ -199,4 +201,34 @@ export interface Protocol extends Endpoint {
    * @default events have no number
    */
   readonly withNumber?: ((data: string, number: number) => string) | undefined
+}
+
+/**
+ * Reads the body of a recorded answer, whole or a stream.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const readAnswer = (
+  protocol: Protocol,
+  call: Call,
+  body: string
+): Result.Result<Generation, ProviderErrorReason> => {
+  const answer = objectOf(body) ?? joined(protocol.makeJoiner(call), body)
+  if (answer === undefined) {
+    return Result.fail(new UnusableResponse({ description: "the answer is neither JSON nor a whole stream" }))
+  }
+  if (!answer["error"]) return protocol.generation(answer, call.n)
+  const { message } = asObject(answer["error"]) ?? {}
+  return Result.fail(
+    new UnusableResponse({ description: `the answer is an error: ${asString(message) ?? "without a message"}` })
+  )
+}
+
+const joined = (joiner: Joiner, body: string): JsonObject | undefined => {
+  const parser = Sse.makeParser((event) => {
+    if (event._tag === "Event") joiner.add(event)
+  })
+  // A last event may be recorded without its empty line.
+  return parser.feed(`${body}\n\n`) === undefined ? joiner.end() : undefined
 }

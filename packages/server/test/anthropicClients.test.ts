@@ -367,7 +367,7 @@ describe("the list of models", () => {
       )
       const error = yield* Effect.promise(() => client.models.retrieve("slow").catch((error: unknown) => error))
       assert.instanceOf(error, NotFoundError)
-      assert.deepInclude(error.error, { type: "error" })
+      assert.propertyVal(error.error, "type", "error")
       const openai = yield* server.send("/v1/models")
       assert.deepStrictEqual([openai.json.object, openai.json.data[0].object], ["list", "model"])
     }))

@@ -16,6 +16,9 @@ export const harItems = (file: unknown): ReadonlyArray<Item> =>
       where: `entry ${i + 1}`,
       url: asString(request["url"]) ?? "",
       request: asString(asObject(request["postData"])["text"]),
+      betas: asArray(request["headers"]).map(asObject).flatMap(({ name, value }) =>
+        asString(name)?.toLowerCase() === "anthropic-beta" && typeof value === "string" ? [value] : []
+      ).join(),
       status: asNumber(response["status"]) ?? 0,
       answer: content["encoding"] === "base64" && text !== undefined
         ? Uint8Array.from(Buffer.from(text, "base64"))

@@ -1,13 +1,14 @@
 import { type Item, type ProtocolName, skipped } from "./item.ts"
 import { parseJson } from "./json.ts"
 
-/** A request and its answer as a recorder of HTTP has them. Headers are never read: they have the secrets. */
+/** A request and its answer as a recorder of HTTP has them. Of the headers, which have the secrets, two are read. */
 export interface HttpExchange {
   readonly where: string
   readonly url: string
   readonly request: string | undefined
   readonly status: number
   readonly answer: string | Uint8Array<ArrayBuffer> | undefined
+  readonly betas?: string | undefined
   readonly encoding?: string | undefined
   readonly createdAt?: number | undefined
   readonly elapsed?: number | undefined
@@ -21,7 +22,7 @@ export const httpItem = ({ answer, request, url, where, ...others }: HttpExchang
     return skipped(
       where,
       otherProtocols.test(path)
-        ? `requests to ${path.match(otherProtocols)![0]} have no plain text`
+        ? `requests to ${path.match(otherProtocols)![0]} are not imported`
         : "it is no request to a model"
     )
   }
@@ -32,11 +33,13 @@ export const httpItem = ({ answer, request, url, where, ...others }: HttpExchang
 
 const protocols: ReadonlyArray<readonly [string, ProtocolName]> = [
   ["/chat/completions", "chat"],
+  ["/responses", "responses"],
   ["/v1/messages", "messages"],
+  ["/completions", "completions"],
   ["/api/chat", "ollama"]
 ]
 
-const otherProtocols = /\/(?:responses|completions|embeddings|api\/generate|v1\/messages\/\w+)$/
+const otherProtocols = /\/(?:embeddings|api\/generate|v1\/messages\/\w+)$/
 
 const pathOf = (url: string): string => {
   try {

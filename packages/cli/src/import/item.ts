@@ -2,8 +2,8 @@ import type * as Identity from "@llm-cache/core/Identity"
 import type { Sample } from "@llm-cache/core/Sample"
 import * as Data from "effect/Data"
 
-/** A protocol whose plain requests have the keys of `LlmModel.sample`. */
-export type ProtocolName = "chat" | "messages" | "ollama"
+/** A protocol of `@llm-cache/server`, or Ollama's own, whose plain requests can be imported. */
+export type ProtocolName = "chat" | "responses" | "messages" | "completions" | "ollama"
 
 /** A request and its answer, as a program and a provider sent them. */
 export interface Exchange {
@@ -13,6 +13,8 @@ export interface Exchange {
   readonly protocol: ProtocolName
   /** The JSON of the request. */
   readonly request: unknown
+  /** The features that the header `anthropic-beta` turns on. */
+  readonly betas?: string | undefined
   readonly status: number
   /** The body of the answer. */
   readonly answer: string | Uint8Array<ArrayBuffer>

@@ -1,5 +1,4 @@
 import type * as Identity from "@llm-cache/core/Identity"
-import type { ProtocolName } from "./item.ts"
 import { asArray, asObject, asString, isObject, type JsonObject } from "./json.ts"
 
 /** A request that `LlmModel.sample` sends too: one text of the user, with a system text or without. */
@@ -11,17 +10,20 @@ export interface PlainRequest {
   readonly prompt: string
 }
 
+/** Ollama's own protocol, and logs with the parts of a chat. */
+type Kind = "chat" | "ollama"
+
 /** The plain request of a body, or why it is none. */
-export const plainRequest = (protocol: ProtocolName, body: unknown): PlainRequest | string => {
+export const plainRequest = (protocol: Kind, body: unknown): PlainRequest | string => {
   if (!isObject(body)) return "its request is not JSON"
-  const { messages, model, options, system, temperature, ...others } = withoutNull(body)
+  const { messages, model, options, temperature, ...others } = withoutNull(body)
   if (typeof model !== "string" || model === "") return "its request names no model"
   const asked = extras.find((name) => isAsked(others[name]))
   if (asked !== undefined) return `it has \`${asked}\``
   const sampling = protocol === "ollama" ? withoutNull(asObject(options)) : {}
   const heat = protocol === "ollama" ? sampling["temperature"] : temperature
   if (heat !== undefined && typeof heat !== "number") return "its temperature is not a number"
-  const texts = textsOf(messages, protocol === "messages" ? system : undefined)
+  const texts = textsOf(messages)
   if (typeof texts === "string") return texts
   const parameters: Record<string, Identity.Json> = {}
   for (const [name, value] of Object.entries({ ...others, ...sampling })) {
@@ -43,9 +45,7 @@ const extras = [
   "top_logprobs",
   "modalities",
   "audio",
-  "web_search_options",
-  "mcp_servers",
-  "container"
+  "web_search_options"
 ]
 
 const isAsked = (value: unknown): boolean =>
@@ -55,20 +55,19 @@ const isAsked = (value: unknown): boolean =>
 const outsideOfKey =
   /^(?:stream|stream_options|user|safety_identifier|metadata|store|service_tier|prompt_cache_.*|cache_control|tools|functions|modalities|api[-_]?key|access_token|authorization)$/i
 
-const isOutsideOfKey = (name: string, protocol: ProtocolName): boolean =>
+const isOutsideOfKey = (name: string, protocol: Kind): boolean =>
   outsideOfKey.test(name) || (protocol === "ollama" ? name === "keep_alive" : protocol === "chat" && name === "n")
 
 const textsOf = (
-  messages: unknown,
-  outerSystem: unknown
+  messages: unknown
 ): { readonly prompt: string; readonly system: string | undefined } | string => {
   const list = asArray(messages).map(asObject)
   const roles = list.map(({ role }) => asString(role) ?? "?").join(", ")
-  if (roles !== "user" && (roles !== "system, user" || outerSystem !== undefined)) {
+  if (roles !== "user" && roles !== "system, user") {
     return list.length === 0 ? "its request has no messages" : `its messages are a conversation`
   }
   const [first, last] = [list[0]!, list.at(-1)!]
-  const inner = list.length === 2 ? first["content"] : outerSystem
+  const inner = list.length === 2 ? first["content"] : undefined
   const system = inner === undefined ? undefined : textOf(inner)
   const prompt = textOf(last["content"])
   const hasMore = list.some((message) =>

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer"
 import { httpItem } from "./http.ts"
 import type { Item } from "./item.ts"
-import { asArray, asNumber, asObject, asString, type JsonObject } from "./json.ts"
+import { asArray, asNumber, asObject, asString } from "./json.ts"
 
 /** The exchanges of a cassette of vcrpy, in YAML or JSON: https://vcrpy.readthedocs.io (`vcr/serialize.py`) */
 export const vcrItems = (file: unknown): ReadonlyArray<Item> =>
@@ -16,7 +16,8 @@ export const vcrItems = (file: unknown): ReadonlyArray<Item> =>
       request: typeof body === "string" || body === undefined ? body : Buffer.from(body).toString("utf8"),
       status: asNumber(asObject(status)["code"]) ?? asNumber(response["status_code"]) ?? 0,
       answer: bodyOf(response["body"] ?? response["content"]),
-      encoding: encodingOf(asObject(response["headers"]))
+      betas: headerOf("anthropic-beta", request["headers"]),
+      encoding: headerOf("content-encoding", response["headers"])
     })
   })
 
@@ -29,7 +30,7 @@ const bodyOf = (body: unknown): string | Uint8Array<ArrayBuffer> | undefined => 
   return string === undefined || string === null ? undefined : bodyOf(string)
 }
 
-const encodingOf = (headers: JsonObject): string | undefined => {
-  const [, value] = Object.entries(headers).find(([name]) => name.toLowerCase() === "content-encoding") ?? []
-  return asString(asArray(value)[0] ?? value)
+const headerOf = (header: string, headers: unknown): string | undefined => {
+  const [, value] = Object.entries(asObject(headers)).find(([name]) => name.toLowerCase() === header) ?? []
+  return Array.isArray(value) ? value.join() : asString(value)
 }
