@@ -145,11 +145,12 @@ describe("the exchanges of an agent", () => {
         entries.push({
           startedDateTime: "1970-01-01T00:00:00.000Z",
           request: {
-            url: `https://api.example${`/v1${path}`}`,
+            url: `https://api.example/v1${path}`,
             headers: Object.entries(headers).map(([name, value]) => ({ name: name.toUpperCase(), value })),
             postData: { text: JSON.stringify(body) }
           },
-          response: { status, content: { text } }
+          // Some recorders trim.
+          response: { status, content: { text: text.trimEnd() } }
         })
       }
       assert.strictEqual(paths.length, requests.length)

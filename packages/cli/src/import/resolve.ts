@@ -63,13 +63,13 @@ export const makeResolver = () => {
     const text = textOf(exchange)
     if (text === undefined) return yield* Effect.fail(damaged(where, "its answer cannot be unpacked"))
     const read = protocol === "ollama" ? plainExchange(exchange, text) : protocolExchange(exchange, protocol, text)
-    const { model, n, prompt } = yield* read
+    const { model, prompt } = yield* read
     const identity = target === undefined
       ? model.identity
       : yield* Effect.orElseSucceed(makeIdentity(target.identity), () => model.identity)
     const key = new Key(identity, prompt, target?.path ?? [])
     const samples = yield* Effect.mapError(
-      model.draw(new Key(model.identity, prompt, []), 0, n),
+      model.draw(new Key(model.identity, prompt, []), 0, 1),
       (error) => damaged(where, error._tag === "ProviderError" ? error.reason.message : error.message)
     )
     const name = samples[0].metadata.responseId ?? exchange.name ?? unnamed(protocol, request, text, createdAt)
@@ -104,7 +104,7 @@ export const makeResolver = () => {
 
   return (item: Item): Effect.Effect<Draws | Skipped | Damaged> =>
     item.kind === "exchange"
-      ? Effect.catch(readExchange(item), Effect.succeed)
+      ? readExchange(item).pipe(Effect.catch((problem) => Effect.succeed(problem)))
       : item.kind === "recorded"
       ? readRecorded(item)
       : Effect.succeed(item)
@@ -120,7 +120,6 @@ export const makeIdentity = (
 interface Asked {
   readonly model: Model
   readonly prompt: string
-  readonly n: number
 }
 
 const protocolExchange = (
@@ -135,19 +134,18 @@ const protocolExchange = (
     if (call.parts !== undefined) {
       return yield* Effect.fail(skipped(where, "it has a list of prompts: record a request for each"))
     }
-    const { form: { parameters, prompt, temperature }, n } = call
+    const { parameters, prompt, temperature } = call.form
     const model = yield* LlmModel.make({
       model: call.model,
       temperature,
       parameters,
-      maxBatch: n,
       generate: () =>
         Effect.mapError(
           Effect.fromResult(Protocol.readAnswer(protocol, call, answer)),
           (reason) => new ProviderError({ provider: name, reason })
         )
     })
-    return { model, prompt, n }
+    return { model, prompt }
   }).pipe(
     Effect.mapError((error) => "kind" in error ? error : skipped(where, error.message))
   )
@@ -170,7 +168,7 @@ const plainExchange = ({ request, where }: Exchange, answer: string): Effect.Eff
       makeModel("ollama", plain, client),
       ({ description }) => skipped(where, description)
     )
-    return { model, prompt: plain.prompt, n: 1 }
+    return { model, prompt: plain.prompt }
   })
 
 const unpackers: { readonly [encoding: string]: (bytes: Uint8Array, options: Zlib.ZlibOptions) => Buffer } = {
