@@ -5,7 +5,8 @@
  *
  * The first line has the version, and whether the answer came whole or as a stream; a line of its own follows for each part.
  * The deltas of a text that came one behind the other are one line, `deltas`. Structured output has one more line: the
- * `object` as it was decoded, or the `objectError` that decoding it failed with.
+ * `object` as it was decoded, or the `objectError` that decoding it failed with. It has no `object` if the schema cannot
+ * encode it, or decodes its encoding to another value: then the text is decoded in each replay.
  *
  * The HTTP response of a `finish` part is left out, because its headers may hold secrets.
  *

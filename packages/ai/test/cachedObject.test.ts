@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CacheErrors } from "@llm-cache/ai"
 import { Attempt, Independent, MemoryStore, SampleError } from "@llm-cache/core"
-import { DateTime, Effect, Schema } from "effect"
+import { DateTime, Effect, Schema, SchemaGetter, SchemaTransformation } from "effect"
 import { LanguageModel, OpenAiStructuredOutput, Telemetry } from "effect/ai"
 import { keysOf, samplesOf } from "./support/listed.ts"
 import { cached, finish, replayed, scripted, text } from "./support/scripted.ts"
@@ -62,6 +62,68 @@ describe("generateObject", () => {
       const first = yield* Effect.provide(program, cached(provider.layer, { store }))
       assert.deepStrictEqual(first, [{ scores: { a: 0 } }, { scores: { a: 1 } }, { scores: { a: 2 } }])
       assert.deepStrictEqual(yield* Effect.provide(program, replayed(store)), first)
+    }))
+
+  it.effect("gives the bare model's value of a schema that cannot encode it, or does so to another value", () =>
+    Effect.gen(function*() {
+      const length = Schema.String.pipe(Schema.decodeTo(Schema.Int, {
+        decode: SchemaGetter.transform((text: string) => text.length),
+        encode: SchemaGetter.forbidden(() => "no way back")
+      }))
+      const louder = Schema.String.pipe(Schema.decodeTo(
+        Schema.String,
+        SchemaTransformation.transform({ decode: (text: string) => `${text}!`, encode: (text: string) => text })
+      ))
+      const script = () => [text(`{"of":"hey"}`), finish()]
+      for (const [schema, of] of [[length, 3], [louder, "hey!"]] as const) {
+        const program = LanguageModel.generateObject({ prompt: "x", schema: Schema.Struct({ of: schema }) })
+        const store = yield* MemoryStore.make
+        for (const model of [scripted(script).layer, cached(scripted(script).layer, { store }), replayed(store)]) {
+          assert.strictEqual<string | number>((yield* Effect.provide(program, model)).value.of, of)
+        }
+      }
+    }))
+
+  it.effect("gives the bare model's value of unions, recursion, options, dates and classes", () =>
+    Effect.gen(function*() {
+      interface Tree {
+        readonly name: string
+        readonly children: ReadonlyArray<Tree>
+      }
+      const Tree: Schema.Codec<Tree> = Schema.Struct({
+        name: Schema.String,
+        children: Schema.Array(Schema.suspend(() => Tree))
+      })
+      class Person extends Schema.Class<Person>("Person")({ born: Schema.optionalKey(Schema.DateTimeUtcFromString) }) {}
+      const schema = Schema.Struct({
+        tree: Tree,
+        either: Schema.Union([Schema.Struct({ a: Schema.Int }), Person]),
+        none: Schema.OptionFromNullOr(Schema.String),
+        any: Schema.Unknown,
+        five: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(5)))
+      })
+      const answer = `{"tree":{"name":"a","children":[{"name":"b","children":[]}]},` +
+        `"either":{"born":"2026-01-02T03:04:05.000Z"},"none":null,"any":{"object":1,"type":"x"}}`
+      const script = () => [text(answer), finish()]
+      const program = Effect.map(LanguageModel.generateObject({ prompt: "x", schema }), ({ value }) => value)
+      const store = yield* MemoryStore.make
+      const bare = yield* Effect.provide(program, scripted(script).layer)
+      assert.deepStrictEqual(yield* Effect.provide(program, cached(scripted(script).layer, { store })), bare)
+      assert.deepStrictEqual(yield* Effect.provide(program, replayed(store)), bare)
+      assert.instanceOf(bare.either, Person)
+    }))
+
+  it.effect("fails where the provider's codec fails, although the text has the form of the schema", () =>
+    Effect.gen(function*() {
+      const schema = Schema.Struct({ scores: Schema.Record(Schema.String, Schema.Int) })
+      const extra = { codecTransformer: OpenAiStructuredOutput.toCodecOpenAI }
+      const provider = () => scripted(() => [text(`{"scores":{"a":1}}`), finish()], undefined, extra).layer
+      const failing = Effect.flip(LanguageModel.generateObject({ prompt: "x", schema }))
+      const store = yield* MemoryStore.make
+      const bare = yield* Effect.provide(failing, provider())
+      for (const model of [cached(provider(), { store }), replayed(store)]) {
+        assert.strictEqual((yield* Effect.provide(failing, model)).message, bare.message)
+      }
     }))
 
   it.effect("replays an object that cannot be decoded with the provider's message, and keeps its tokens", () =>

@@ -15,6 +15,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -148,19 +149,21 @@ const askObject = (
       Effect.zipWith(
         encoded(content),
         encodeValue(schema, value),
-        (parts, value): ModelAnswer.Answer => ({ ...whole(parts), object: { _tag: "Value", value } })
+        (parts, value): ModelAnswer.Answer =>
+          value === undefined ? whole(parts) : { ...whole(parts), object: { _tag: "Value", value } }
       )
   })
 
-const encodeValue = (schema: Schema.Top, value: unknown): Effect.Effect<Json, InvalidInput> =>
-  Effect.mapError(
-    Schema.encodeUnknownEffect(Schema.toCodecJson(schema) as unknown as Schema.Codec<unknown, Json>)(value),
-    (error) =>
-      new InvalidInput({
-        module: "RequestModel",
-        description: `the object has no JSON by its schema: ${error.message}`
-      })
+/** The JSON of a value, `undefined` if it does not give the value back. The text of the answer then has to. */
+const encodeValue = (schema: Schema.Top, value: unknown): Effect.Effect<Json | undefined> => {
+  const codec = Schema.toCodecJson(schema) as unknown as Schema.Codec<unknown, Json>
+  return Schema.encodeUnknownEffect(codec)(value).pipe(
+    Effect.flatMap((json) =>
+      Effect.map(Schema.decodeEffect(codec)(json), (again) => Equal.equals(again, value) ? json : undefined)
+    ),
+    Effect.catchCause(() => Effect.succeed(undefined))
   )
+}
 
 const askStream = (
   inner: Untyped,

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
+import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type { AnswerObject } from "../ModelAnswer.ts"
 
@@ -32,10 +33,13 @@ const replayedCodec = (schema: Schema.Codec<unknown>): ReturnType<LanguageModel.
   const decodeObject = SchemaParser.decodeUnknownEffect(Schema.toCodecJson(schema))
   const replayed = Schema.Unknown.pipe(Schema.decodeTo(Schema.toType(schema), {
     decode: SchemaGetter.transformEffect((text: unknown, options) =>
-      Effect.flatMap(
-        CurrentAnswer,
-        (cell) => cell?.object?._tag === "Value" ? decodeObject(cell.object.value, options) : decodeText(text, options)
-      )
+      Effect.flatMap(CurrentAnswer, (cell) => {
+        const object = cell?.object
+        if (object === undefined) return decodeText(text, options)
+        return object._tag === "Value"
+          ? decodeObject(object.value, options)
+          : Effect.fail(new SchemaIssue.InvalidValue({ message: object.description }, text, options))
+      })
     ),
     encode: SchemaGetter.forbidden(() => "it only decodes")
   }))
