@@ -68,6 +68,8 @@ export interface Request {
   /** The name of the object, if one is asked for. */
   readonly objectName: string | undefined
   readonly isStreamed: boolean
+  /** The request as a provider gets it. */
+  readonly options: LanguageModel.ProviderOptions
   /** The fork of the request, the outermost name first. */
   readonly path: ReadonlyArray<string>
 }
@@ -82,13 +84,14 @@ export type Part = Piece
 
 /**
  * An answer: a text, parts, an error, or an effect, which may wait. Without a part `finish` it ends with `stop`, or with `tool-calls`.
+ * An error behind parts breaks a stream off there.
  *
  * @category models
  * @since 0.1.0
  */
 export type Answer = Content | Effect.Effect<Content, AiError.AiError>
 
-type Content = string | Part | ReadonlyArray<Part> | AiError.AiError
+type Content = string | Part | ReadonlyArray<Part | AiError.AiError> | AiError.AiError
 
 /**
  * A function that answers each request. It also gets the number of requests before this one. `prompts` makes one.
@@ -301,9 +304,10 @@ export const make = (
       : fromList(script)
     const wait = latency === undefined ? Effect.void : Effect.sleep(latency)
     const ask = Effect.fnUntraced(function*(
-      { prompt, responseFormat, toolChoice, tools }: LanguageModel.ProviderOptions,
+      options: LanguageModel.ProviderOptions,
       isStreamed: boolean
-    ): Effect.fn.Return<ReadonlyArray<Part>, AiError.AiError> {
+    ): Effect.fn.Return<{ readonly parts: ReadonlyArray<Part>; readonly error?: AiError.AiError }, AiError.AiError> {
+      const { prompt, responseFormat, toolChoice, tools } = options
       const request: Request = {
         prompt,
         text: textOf(prompt),
@@ -311,6 +315,7 @@ export const make = (
         toolChoice,
         objectName: responseFormat.type === "json" ? responseFormat.objectName : undefined,
         isStreamed,
+        options,
         path: yield* Fork.path
       }
       const index = requests.push(request) - 1
@@ -318,17 +323,30 @@ export const make = (
       const answer = answerTo(request, index)
       const content = isEffect(answer) ? yield* answer : answer
       if (content instanceof AiError.AiError) return yield* content
-      const parts = typeof content === "string" ? [text(content)] : "type" in content ? [content] : content
-      return parts.map((part) =>
-        part.type === "tool-call" && part.id === unnumbered ? { ...part, id: `call-${calls++}` } : part
-      )
+      const answered = typeof content === "string" ? [text(content)] : "type" in content ? [content] : content
+      const parts: Array<Part> = []
+      for (const part of answered) {
+        if (part instanceof AiError.AiError) return { parts, error: part }
+        parts.push(part.type === "tool-call" && part.id === unnumbered ? { ...part, id: `call-${calls++}` } : part)
+      }
+      return { parts }
     })
     const model = yield* LanguageModel.make({
-      generateText: (options) => Effect.map(ask(options, false), toWhole),
+      generateText: (options) =>
+        Effect.flatMap(
+          ask(options, false),
+          ({ error, parts }) => error === undefined ? Effect.succeed(toWhole(parts)) : Effect.fail(error)
+        ),
       streamText: (options) =>
         Stream.unwrap(
-          Effect.map(ask(options, true), (parts) =>
-            Stream.fromIterable(toStream(parts)).pipe(Stream.rechunk(1), Stream.tap(() => wait)))
+          Effect.map(ask(options, true), ({ error, parts }) =>
+            Stream.fromIterable(toStream(parts, error === undefined)).pipe(
+              Stream.rechunk(1),
+              Stream.tap(() =>
+                wait
+              ),
+              Stream.concat(error === undefined ? Stream.empty : Stream.fail(error))
+            ))
         )
     })
     return {

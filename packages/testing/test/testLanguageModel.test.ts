@@ -152,3 +152,20 @@ describe("a script", () => {
       assert.strictEqual((yield* Fork.fork(ask, "agent")).text, "1 in agent")
     }).pipe(Effect.provide(layer({ script: ({ path }, index) => `${index} in ${path.join()}` }))))
 })
+
+it.effect("an error behind parts breaks a stream off there, and fails a whole answer", () =>
+  Effect.gen(function*() {
+    const seen: Array<string> = []
+    const stream = LanguageModel.streamText({ prompt: "p" }).pipe(
+      Stream.runForEach((part) => Effect.sync(() => seen.push(part.type === "text-delta" ? part.delta : part.type)))
+    )
+    assert.strictEqual((yield* Effect.flip(stream)).reason._tag, "InternalProviderError")
+    assert.includeMembers(seen, ["Hel", "lo"])
+    assert.notInclude(seen, "finish")
+    assert.strictEqual(
+      (yield* Effect.flip(LanguageModel.generateText({ prompt: "p" }))).reason._tag,
+      "InternalProviderError"
+    )
+    const { requests } = yield* record
+    assert.deepStrictEqual(requests.map(({ options }) => options.responseFormat.type), ["text", "text"])
+  }).pipe(Effect.provide(layer({ script: () => [text("Hel", "lo"), serverFault] }))))

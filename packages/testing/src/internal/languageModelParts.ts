@@ -49,9 +49,9 @@ const streamed = new Set([
 
 const isWhole = (piece: Piece): piece is Response.PartEncoded => !streamed.has(piece.type)
 
-/** The parts of an answer as a stream: a text has a delta for each chunk. */
-export const toStream = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Response.StreamPartEncoded> =>
-  withFinish(pieces).flatMap((piece, index): ReadonlyArray<Response.StreamPartEncoded> => {
+/** The parts of an answer as a stream: a text has a delta for each chunk. One that breaks off has no end. */
+export const toStream = (pieces: ReadonlyArray<Piece>, isWhole: boolean): ReadonlyArray<Response.StreamPartEncoded> =>
+  (isWhole ? withFinish(pieces) : pieces).flatMap((piece, index): ReadonlyArray<Response.StreamPartEncoded> => {
     if (!isText(piece)) return [piece]
     const id = String(index)
     const { type } = piece
