@@ -87,6 +87,40 @@ meta-llama/Llama-3.1-8B-Instruct, {"max_tokens":100}, prompt ${wordHash}
     )
   })
 
+  it("shows the messages of a whole request, and its tools each on a line", async () => {
+    const chats = Path.join(folder, "chats.db")
+    const call = { id: "call-1", type: "function", function: { name: "add", arguments: "{}" } }
+    const prompt = JSON.stringify([
+      { role: "user", content: [{ type: "text", text: "Add\nup." }, { type: "image_url", image_url: { url: "u" } }] },
+      { content: "\x1bSure.", role: "assistant", tool_calls: [call] },
+      { type: "function_call_output", call_id: "call-1", output: "3" }
+    ])
+    const parameters = { "llm-cache": "chat" }
+    await makeCache(chats, [
+      { model: "m", parameters, prompt, samples: { 0: "Three." } },
+      { model: "plain", prompt, samples: { 0: "As it is." } }
+    ])
+    const { stdout } = await terminal(80, ["show", "m", "--cache", chats])
+    assert.include(
+      stdout,
+      `\
+  user:
+    Add
+    up.
+    image_url: {"image_url":{"url":"u"}}
+  assistant:
+    \\u001bSure.
+    tool_calls: [{"id":"call-1","type":"function","function":{"name":"add","arguments":"{}"}}]
+  function_call_output:
+    call_id: call-1
+    output: 3
+`
+    )
+    const json = objects((await cli(["show", "m", "--cache", chats, "--json"])).stdout)
+    assert.deepStrictEqual(json.map((row) => row["prompt"]), [prompt])
+    assert.include((await terminal(80, ["show", "plain", "--cache", chats])).stdout, `[{"role":"user"`)
+  })
+
   it("shows reasoning, refusals and the rest of an answer, such as tool calls", async () => {
     const answers = Path.join(folder, "answers.db")
     const rest = { tool_calls: [{ function: { name: "add", arguments: "\x1b" } }] }

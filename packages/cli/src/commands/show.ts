@@ -14,6 +14,7 @@ import { type KeyFields, keyFields } from "../output/fields.ts"
 import { ago, count, forkLabel, isoTime, modelLabel } from "../output/format.ts"
 import { Output } from "../output/Output.ts"
 import { excerpt, indent, printable } from "../output/printable.ts"
+import { readablePrompt } from "../output/readablePrompt.ts"
 
 export const command = Command.make(
   "show",
@@ -116,7 +117,7 @@ const writeTexts = Effect.fnUntraced(function*<E, R>(samples: Stream.Stream<Show
       last = key
       const fork = key.path.length === 0 ? "" : `, fork ${forkLabel(key.path)}`
       text += `${style("bold", printable(`${modelLabel(keyFields(key))}${fork}, prompt ${key.promptHash}`))}\n`
-      text += `${indented(key.prompt)}\n\n`
+      text += `${indented(readablePrompt(key))}\n\n`
     }
     const about = describe(drawn.metadata, now)
     text += `${style("bold", `@${position}`)}${about === "" ? "" : `  ${style("dim", printable(about))}`}\n`
