@@ -135,6 +135,8 @@ const longestName = 200
 const decodeName = (layer: string, encoded: string | undefined): Result.Result<string, BadPlace> => {
   const advice = `give \`/${layer}/NAME\`, the name percent-encoded`
   if (encoded === undefined || encoded === "") return fail(`\`${layer}\` has no name: ${advice}`)
+  // In a header, such characters would be those of another encoding, or of two headers that Node joins.
+  if (/[^!-~]/.test(encoded)) return fail(`the name \`${shorten(encoded)}\` of \`${layer}\` is not encoded: ${advice}`)
   let name: string
   try {
     name = decodeURIComponent(encoded)

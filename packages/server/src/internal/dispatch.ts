@@ -69,7 +69,8 @@ export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, st
       return Effect.succeed(failureResponse(told, toFailure(split.failure)))
     }
     const { place, rest } = split.success
-    if (rest === "/health" && method === "GET") return Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))
+    const isRead = method === "GET" || method === "HEAD"
+    if (rest === "/health" && isRead) return Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))
     if (/^\/llm-cache\/runs(?:\/|$)/.test(rest)) {
       return runsApi(
         { runs, stopping },
@@ -79,7 +80,7 @@ export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, st
       )
     }
     const ofApi = withoutVersion(rest)
-    if (/^\/models(?:\/|$)/.test(ofApi) && method === "GET") {
+    if (/^\/models(?:\/|$)/.test(ofApi) && isRead) {
       return modelList(store, aliases, ofApi.slice("/models/".length), told)
     }
     const isEmbedding = ofApi === Embeddings.endpoint.path && method === "POST"
@@ -128,7 +129,8 @@ export const completionOf = ({ headers, method, url = "/" }: Http.IncomingMessag
 
 const pathOf = (url: string): string => url.split("?", 1)[0]!
 
-const withoutVersion = (path: string): string => path.replace(/^\/v1(?=\/)/, "")
+/** The path in the API. Some clients add `/v1` to a base URL that has it, or end a path with a slash. */
+const withoutVersion = (path: string): string => path.replace(/^(?:\/v1)+(?=\/)/, "").replace(/(?<=[^/])\/$/, "")
 
 const protocolOf = (path: string): Protocol | undefined => protocols.find((protocol) => protocol.path === path)
 

@@ -47,7 +47,12 @@ export const sendRequest = (
     const isStreamed = onPieces !== undefined && n === 1
     const body = JSON.stringify(protocol.requestBody(call, { model, n, isStreamed }))
     const request = HttpClientRequest.post(`${upstream.url}${protocol.path}${query}`).pipe(
-      HttpClientRequest.setHeaders({ ...withKey(headers, upstream, protocol.api), "cache-control": "no-cache" }),
+      HttpClientRequest.setHeaders({
+        ...withKey(headers, upstream, protocol.api),
+        "cache-control": "no-cache",
+        // Without it, an answer may be packed, and not every HTTP client unpacks it.
+        "accept-encoding": "identity"
+      }),
       HttpClientRequest.bodyText(body, "application/json")
     )
     const redact = redactor([
@@ -61,11 +66,12 @@ export const sendRequest = (
         (error) => fromClientError(error, upstream.url)
       )
       const type = response.headers["content-type"] ?? ""
-      if (response.status === 200 && isStreamed && protocol.makeJoiner !== undefined && type.includes("event-stream")) {
+      // Some servers stream whether they are asked to or not.
+      if (response.status === 200 && n === 1 && protocol.makeJoiner !== undefined && type.includes("event-stream")) {
         const joiner = protocol.makeJoiner(call)
         yield* readEvents(response, upstream.url, (event) => {
           const events = joiner.add(event)
-          if (events.length === 0) return
+          if (onPieces === undefined || events.length === 0) return
           hasForwarded = true
           onPieces(events)
         })

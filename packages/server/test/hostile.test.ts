@@ -1,0 +1,157 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import * as Net from "node:net"
+import * as Zlib from "node:zlib"
+import * as Anthropic from "./support/anthropic.ts"
+import { askBy, numberedBy, protocols, type TestedProtocol } from "./support/protocols.ts"
+import * as Responses from "./support/responses.ts"
+import { makeServer, user } from "./support/server.ts"
+import { chunks, makeUpstream, numbered, startStream } from "./support/upstream.ts"
+
+const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+
+const completions: TestedProtocol = {
+  name: "completions",
+  path: "/v1/completions",
+  body: (prompt) => ({ model: "m", prompt }),
+  answer: (text) => ({ id: text, object: "text_completion", choices: [{ index: 0, text, finish_reason: "stop" }] }),
+  textOf: ({ choices }) => choices[0].text
+}
+
+const all = [...protocols, completions]
+
+const streamOf: { readonly [name: string]: (text: string) => string } = {
+  "chat completions": (content) => chunks([{ content }]).join(""),
+  completions: (text) => `data: ${JSON.stringify(completions.answer(text))}\n\ndata: [DONE]\n\n`,
+  messages: (text) => Anthropic.events(Anthropic.start(), ...Anthropic.textBlock(0, text), ...Anthropic.end()),
+  responses: (text) => Responses.events(Responses.eventsFor([Responses.messageItem(text)]))
+}
+
+/** Writes to a connection, and returns what came back when the server ended it. */
+const write = (url: string, text: string) =>
+  Effect.callback<string>((resume) => {
+    const socket = Net.connect(Number(new URL(url).port), "127.0.0.1")
+    let received = ""
+    socket.setEncoding("utf8").on("data", (part: string) => void (received += part))
+    socket.on("error", () => {}).on("close", () => resume(Effect.succeed(received)))
+    socket.write(text)
+    return Effect.sync(() => socket.destroy())
+  })
+
+const post = (path: string, body: string, { headers = [] as ReadonlyArray<string>, version = "1.1" } = {}) =>
+  [
+    `POST ${path} HTTP/${version}`,
+    "Host: 127.0.0.1",
+    "Content-Type: application/json",
+    ...headers.some((header) => header.startsWith("Transfer")) ? [] : [`Content-Length: ${Buffer.byteLength(body)}`],
+    ...headers,
+    "",
+    body
+  ].join("\r\n")
+
+describe.each(all)("an upstream of $name", (protocol) => {
+  it.live("packs no answer, because not every HTTP client unpacks it", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response, { headers }) => {
+        const text = JSON.stringify(protocol.answer("paid"))
+        const isPacked = headers["accept-encoding"] !== "identity"
+        response.writeHead(200, { "content-type": "application/json", ...isPacked && { "content-encoding": "gzip" } })
+        response.end(isPacked ? Zlib.gzipSync(text) : text)
+      })
+      const server = yield* makeServer(upstreams(upstream.url))
+      const answer = yield* askBy(protocol, server)
+      assert.strictEqual(protocol.textOf(answer.json), "paid", answer.text)
+    }))
+
+  it.live("may stream an answer that was asked for as a whole, which is paid for as well", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response) => {
+        startStream(response)
+        response.end(streamOf[protocol.name]!("paid"))
+      })
+      const server = yield* makeServer(upstreams(upstream.url))
+      const cold = yield* askBy(protocol, server)
+      const warm = yield* askBy(protocol, server)
+      assert.strictEqual(protocol.textOf(cold.json), "paid", cold.text)
+      assert.strictEqual(warm.text, cold.text)
+      assert.strictEqual(upstream.received.length, 1)
+    }))
+
+  it.live("gets no request past the cache where a client writes `/v1` twice, or ends its path with a slash", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream(numberedBy(protocol))
+      const server = yield* makeServer(upstreams(upstream.url))
+      const first = yield* askBy(protocol, server)
+      for (const path of [`/v1${protocol.path}`, `${protocol.path}/`, protocol.path.replace("/v1", "")]) {
+        const again = yield* askBy({ ...protocol, path }, server)
+        assert.deepStrictEqual([again.status, again.text], [200, first.text], path)
+      }
+      assert.deepStrictEqual(upstream.received.map(({ path }) => path), [protocol.path])
+    }))
+})
+
+describe("a client", () => {
+  const path = "/run/a/independent/v1/chat/completions"
+  const body = JSON.stringify({ model: "m", messages: user("p") })
+  const textsIn = (received: string) => [...received.matchAll(/sample \d+/g)].map(([text]) => text)
+
+  it.live("may speak HTTP in each of its ways", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const close = "Connection: close"
+      const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
+      const ways = [
+        post(path, body, { version: "1.0" }),
+        post(path, body, { headers: [close] }),
+        post(path, body, { headers: [close, "Expect: 100-continue"] }),
+        post(path, chunked, { headers: [close, "Transfer-Encoding: chunked"] }),
+        post(path, body, { headers: [close, `X-Long: ${"x".repeat(10_000)}`] })
+      ]
+      for (const [i, way] of ways.entries()) {
+        const received = yield* write(server.url, way)
+        assert.deepStrictEqual(textsIn(received), [`sample ${i}`], received)
+      }
+    }))
+
+  it.live("gets its answers in order if it does not wait for them, and gives all back if it goes", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const last = post(path, body, { headers: ["Connection: close"] })
+      const received = yield* write(server.url, post(path, body).repeat(3) + last)
+      assert.deepStrictEqual(textsIn(received), ["sample 0", "sample 1", "sample 2", "sample 3"])
+
+      const release = upstream.hold()
+      const waiting = yield* Effect.forkChild(write(server.url, post(path, body).repeat(3)))
+      yield* upstream.until(7)
+      yield* Fiber.interrupt(waiting)
+      yield* server.settle
+      release()
+      assert.deepStrictEqual(yield* server.texts("/run/a/independent", "p", 3), ["sample 4", "sample 5", "sample 6"])
+      assert.strictEqual(upstream.received.length, 7)
+    }))
+
+  it.live("may ask for heads alone, which lead to no upstream", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      for (const path of ["/health", "/v1/models"]) {
+        const { status, text } = yield* server.send(path, { method: "HEAD" })
+        assert.deepStrictEqual([status, text], [200, ""], path)
+      }
+      assert.strictEqual(upstream.received.length, 0)
+    }))
+
+  it.live("is told of a place that it gives twice, or not encoded, in place of another fork's samples", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream(numbered())
+      const server = yield* makeServer(upstreams(upstream.url))
+      for (const places of [["/fork/a", "/fork/b"], [Buffer.from("/fork/ä").toString("latin1")]]) {
+        const answer = yield* server.chat("", { messages: user("p") }, { "llm-cache-place": places })
+        assert.strictEqual(answer.status, 400)
+        assert.include(answer.json.error.message, "percent-encoded")
+      }
+      assert.strictEqual(upstream.received.length, 0)
+    }))
+})
