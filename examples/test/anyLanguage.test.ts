@@ -23,7 +23,7 @@ const makeDirectory = Effect.acquireRelease(
   (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
 )
 
-for (const program of [["python3", "agent.py"], ["node", "vote.mjs"]] as const) {
+for (const program of [["python3", "agent.py"], ["python3", "vote.py"], ["node", "vote.mjs"]] as const) {
   it.live(
     `any-language: the second run of ${program[1]} prints the same, and asks nothing`,
     () =>
