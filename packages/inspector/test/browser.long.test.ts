@@ -398,7 +398,6 @@ describeBrowser("The pages", () =>
         await page.goto(url)
         await page.getByText("live", { exact: true }).waitFor()
         await page.getByLabel(`A is ${runs.recorded}`).check()
-        await page.locator("h1").click()
         const rows = page.locator("tbody tr")
         const before = await rows.count()
         await fetch(`${origin}/run/other/v1/chat/completions`, {
@@ -407,6 +406,7 @@ describeBrowser("The pages", () =>
           body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: numberPrompt }] })
         })
         await rows.nth(before).waitFor()
+        assert.strictEqual(await page.evaluate("document.activeElement.value"), runs.recorded)
         assert.isTrue(await page.getByLabel(`A is ${runs.recorded}`).isChecked())
       }))
   }))

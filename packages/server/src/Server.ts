@@ -308,6 +308,9 @@ const stopFirst = Layer.effectDiscard(
   Effect.flatMap(Server, ({ stop }) => Effect.addFinalizer(() => stop))
 )
 
+/** Names of runs may have more than the 100 characters that a router allows by itself. */
+const routerLayer = Layer.provide(HttpRouter.layer, Layer.succeed(HttpRouter.RouterConfig)({ maxParamLength: 1000 }))
+
 /**
  * Serves the `SampleStore` that is provided, until the layer closes. `HttpServer` says at which address.
  *
@@ -367,7 +370,7 @@ export const layer = <E = never, R = never>(
     // @effect-diagnostics-next-line anyUnknownInErrorContext:off
     return Layer.provideMerge(stopFirst, HttpServer.serve(handle(router.asHttpEffect() as Pages)))
   }))
-  return Layer.provide(served, Layer.provideMerge(pages, HttpRouter.layer)).pipe(
+  return Layer.provide(served, Layer.provideMerge(pages, routerLayer)).pipe(
     Layer.provideMerge(listening),
     Layer.provideMerge(Layer.effect(Server, make(options)))
   ) as never

@@ -5,6 +5,7 @@ import * as TraceIndex from "@llm-cache/core/TraceIndex"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
 
 /** The most traces that have an index at once. */
 const most = 4
@@ -18,6 +19,8 @@ export interface OpenTrace {
   readonly index: TraceIndex.TraceIndex
   /** Reads added lines, for a short time; the rest is read in the background. Returns whether all is read. */
   readonly refresh: Effect.Effect<boolean, StoreError>
+  /** Whether the file was deleted, or replaced since it could not be read. */
+  readonly isGone: () => boolean
 }
 
 /** The traces of a folder, and indexes of the last ones that were opened. */
@@ -38,6 +41,11 @@ export const makeIndexes = Effect.fnUntraced(function*(
   const openTrace = (run: Run): OpenTrace => {
     const index = TraceIndex.make(run.file)
     let isReading = false
+    let failedAt: string | undefined
+    const version = () => {
+      const stats = Fs.statSync(run.file, { throwIfNoEntry: false })
+      return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`
+    }
     const readRest: Effect.Effect<void> = Effect.gen(function*() {
       while (yield* index.advance) yield* nextTurn
     }).pipe(
@@ -56,8 +64,14 @@ export const makeIndexes = Effect.fnUntraced(function*(
         return false
       }
       return true
-    })
-    return { run, index, refresh }
+    }).pipe(
+      Effect.tapError(() => Effect.sync(() => void (failedAt = version())))
+    )
+    const isGone = () => {
+      const now = version()
+      return now === undefined || failedAt !== undefined && now !== failedAt
+    }
+    return { run, index, refresh, isGone }
   }
 
   return {
@@ -65,7 +79,7 @@ export const makeIndexes = Effect.fnUntraced(function*(
     open: Effect.fnUntraced(function*(id) {
       let trace = traces.get(id)
       traces.delete(id)
-      if (trace === undefined) {
+      if (trace === undefined || trace.isGone()) {
         const run = (yield* list).find((run) => run.id === id)
         if (run === undefined) return undefined
         trace = openTrace(run)

@@ -8,11 +8,11 @@ const update = async () => {
   isStale = false
   try {
     const response = await fetch(location.href)
-    if (!response.ok) return
+    if (!response.ok) return show(response.status === 404 ? "deleted" : "cannot be read", false)
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html")
     for (const part of document.querySelectorAll("[data-part]")) {
       const next = fresh.getElementById(part.id)
-      if (!next || part.contains(document.activeElement) && document.activeElement.matches("input, select")) continue
+      if (!next || part.contains(document.activeElement) && document.activeElement.matches("input:not([type=radio]), select")) continue
       for (const { name, value } of part.querySelectorAll("input:checked")) {
         for (const input of next.querySelectorAll("input")) {
           if (input.name === name) input.toggleAttribute("checked", input.value === value)
@@ -23,10 +23,12 @@ const update = async () => {
         if (same) same.open = open
       }
       if (next.isEqualNode(part)) continue
-      const { href } = document.activeElement || {}
+      const { href, name, value } = document.activeElement || {}
       const hadFocus = part.contains(document.activeElement)
       part.replaceChildren(...next.childNodes)
-      if (hadFocus && href) [...part.querySelectorAll("a")].find((link) => link.href === href)?.focus()
+      if (hadFocus) {
+        [...part.querySelectorAll("a, input")].find((one) => href ? one.href === href : name && one.name === name && one.value === value)?.focus()
+      }
     }
   } catch {
     // The server stopped: the stream says so.

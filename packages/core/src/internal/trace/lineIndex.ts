@@ -49,6 +49,7 @@ export class LineIndex implements TraceIndex {
   #lastAt = 0
   #firstMissed: number | undefined
   #lineCount = 0
+  #damage: Effect.Effect<never, StoreError> | undefined
 
   constructor(file: string) {
     this.file = file
@@ -61,13 +62,14 @@ export class LineIndex implements TraceIndex {
   }
 
   readonly advance: Effect.Effect<boolean, StoreError> = Effect.suspend(() =>
-    Effect.flatMap(attempt(this.#failed, () => this.#lines.next(step)), (lines) => {
+    // The lines behind it were never added, so it must not go on there.
+    this.#damage ?? Effect.flatMap(attempt(this.#failed, () => this.#lines.next(step)), (lines) => {
       for (const { offset, text } of lines) {
         this.#lineCount++
         this.#keys.offset = offset
         const entry = this.#decoder.decode(text)
         if (entry === "damaged") {
-          return this.#failed({
+          return this.#damage = this.#failed({
             kind: "Damaged",
             description: `line ${this.#lineCount} is no line of a trace: restore the file, or delete it`
           })

@@ -6,6 +6,9 @@ import { counted, link } from "../parts.ts"
 /** The most forks that are shown inside of one. */
 const most = 50
 
+/** The most levels. Deeper forks are counted in the last one. */
+const deepest = 20
+
 /** A fork with the forks inside. The counts are those of all. */
 export interface ForkNode {
   readonly name: string
@@ -27,7 +30,7 @@ export const forkTree = (forks: ReadonlyArray<ForkCounts>): ForkNode => {
   const root: Growing = { path: [], own: [], inside: new Map() }
   for (const { path, ...counts } of forks) {
     let node = root
-    path.forEach((name, i) => {
+    path.slice(0, deepest).forEach((name, i) => {
       const next = node.inside.get(name) ?? { path: path.slice(0, i + 1), own: [], inside: new Map() }
       node.inside.set(name, next)
       node = next
