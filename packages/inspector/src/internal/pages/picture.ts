@@ -86,7 +86,7 @@ export const pictureOf = ({ from, groups, runs, sequences }: PromptData): Html =
   const label = (text: string) => text.length > 20 ? `${text.slice(0, 19).toWellFormed()}…` : text
   const isShared = sequences.length <= 1
   const svg = SequencePicture.draw({
-    title: describe(readers.flatMap(({ readers }) => readers)),
+    title: visible(describe(readers.flatMap(({ readers }) => readers))),
     sequences: sequences.slice(0, 8).map(({ path }) => ({
       label: label(path.length === 0 ? "sequence" : visible(forkLabel(path))),
       color: path.length === 0 ? "sequence" : "fork",
