@@ -34,7 +34,7 @@ import { UsageCounter } from "./internal/events/usageCounter.ts"
 import { Fs, Path } from "./internal/node.ts"
 import { Decoder } from "./internal/trace/decode.ts"
 import { toEvent } from "./internal/trace/events.ts"
-import { fileName, mayBeOf, readSummary, runsIn, summaryPath } from "./internal/trace/folders.ts"
+import { fileName, markedIds, readSummary, removeTrace, runsIn, summaryPath } from "./internal/trace/folders.ts"
 import { readEntries } from "./internal/trace/readEntries.ts"
 import { Recorder } from "./internal/trace/recorder.ts"
 import type { Key } from "./Key.ts"
@@ -342,8 +342,8 @@ export const directoryOf = (cache: string): string | undefined => {
  *
  * **Details**
  *
- * Given a name, it leaves out files of other names. Names that are long or have unusual characters may share the names of their
- * files: the line `run` of a trace has the whole name.
+ * Given a name, it leaves out files of other names, and takes no longer where there are many of them. Names that are long or
+ * have unusual characters may share the names of their files: the line `run` of a trace has the whole name.
  *
  * @category reading
  * @since 0.1.0
@@ -351,15 +351,25 @@ export const directoryOf = (cache: string): string | undefined => {
 export const list = (directory?: string, name?: string): Effect.Effect<ReadonlyArray<Run>, StoreError> =>
   Effect.suspend(() => {
     const folder = runsIn(directory)
-    const isMeant = name === undefined ? () => true : mayBeOf(name)
     return attempt(
       failure(`trace ${folder}`, "open"),
       () =>
-        namesIn(folder)
-          .filter((file) => file.endsWith(".jsonl") && isMeant(file.slice(0, -".jsonl".length)))
-          .sort().map((file) => runOf(Path.join(folder, file)))
+        (name === undefined ? allIds(folder) : markedIds(folder, name)).toSorted()
+          .map((id) => runOf(Path.join(folder, `${id}.jsonl`)))
     )
   })
+
+const allIds = (folder: string): ReadonlyArray<string> =>
+  namesIn(folder).flatMap((file) => file.endsWith(".jsonl") ? [Path.basename(file, ".jsonl")] : [])
+
+/**
+ * Deletes the trace of a run that has ended.
+ *
+ * @category writing
+ * @since 0.1.0
+ */
+export const remove = (file: string): Effect.Effect<void, StoreError> =>
+  attempt(failure(`trace ${file}`, "remove"), () => removeTrace(file))
 
 /**
  * The lines of a trace, in order, without holding them all in memory. A last line that a kill tore is left out. The stream

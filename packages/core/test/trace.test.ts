@@ -574,6 +574,33 @@ describe("A trace", () => {
       assert.deepStrictEqual(yield* Trace.list(root, "a*b"), [])
     }))
 
+  it.effect("is found by its name and not by the list of all, until it is removed", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const names = ["a", "a-2", "a", "", "..", "b/../a", "x".repeat(300)]
+      const traces = yield* Effect.scoped(
+        Effect.forEach(names, (name) => Effect.map(Trace.make({ directory: root, name }), ({ run }) => ({ name, run })))
+      )
+      const foundBy = (name: string) => Effect.map(Trace.list(root, name), (runs) => runs.map(({ id }) => id))
+      for (const name of names) {
+        const own = traces.filter((trace) => trace.name === name).map(({ run }) => run.id).sort()
+        assert.deepStrictEqual(yield* foundBy(name), own, name)
+      }
+      assert.deepStrictEqual(yield* foundBy("-"), [])
+      // Somebody deletes one by hand.
+      Fs.rmSync(traces[0]!.run.file)
+      assert.deepStrictEqual(yield* foundBy("a"), [traces[2]!.run.id])
+      for (const { run } of traces) {
+        yield* Trace.remove(run.file)
+        assert.isFalse((yield* Trace.list(root)).some(({ id }) => id === run.id))
+      }
+      const left = Fs.readdirSync(Path.join(root, ".runs"), { recursive: true })
+      assert.deepStrictEqual(left, [".names"])
+      // A folder of a name that was removed is there again for the next trace.
+      const again = yield* Effect.scoped(Trace.make({ directory: root, name: "a" }))
+      assert.deepStrictEqual(yield* foundBy("a"), [again.run.id])
+    }))
+
   it.effect("has the positions of a place at once, and a run that is suspended has no end", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory

@@ -129,6 +129,7 @@ export const make = Effect.fnUntraced(function*(
   const opening = Semaphore.makeUnsafe(1)
   const outer = yield* Events.make
   const context = yield* Effect.context()
+  const noHistory: History = new Map()
   // What a run makes keeps the context in which it is made. That of a request would keep its body and its response.
   const outsideOfRequest = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.updateContext(self, () => context)
@@ -180,7 +181,7 @@ export const make = Effect.fnUntraced(function*(
       events,
       races: new Races(),
       scope,
-      model: yield* makeModels(model, begun?.history ?? new Map(), scope)
+      model: yield* makeModels(model, begun?.history.size ? begun.history : noHistory, scope)
     }
     runs.set(name, run)
     return run
@@ -220,14 +221,15 @@ const makeModels = Effect.fnUntraced(function*(
   scope: Scope.Scope
 ) {
   const reader = yield* Scope.provide(Independent.make(model), scope)
-  const attempts = new Map<string, Model>()
-  const turn = Semaphore.makeUnsafe(1)
+  // Most runs have none, and take no turns.
+  let attempts: Map<string, Model> | undefined
+  let turn: Semaphore.Semaphore | undefined
 
   const attemptOf = Effect.fnUntraced(function*(place: string) {
-    const known = attempts.get(place)
+    const known = attempts?.get(place)
     if (known !== undefined) return known
     const attempt = yield* Scope.provide(Repeatable.make(reader), scope)
-    attempts.set(place, attempt)
+    attempts = (attempts ?? new Map()).set(place, attempt)
     return attempt
   })
 
@@ -259,8 +261,9 @@ const makeModels = Effect.fnUntraced(function*(
 
   return (place: Place.Place, key: Key): Effect.Effect<Model, SampleError> => {
     const name = placeName(place)
-    const known = name === readerPlace ? reader : attempts.get(name)
+    const known = name === readerPlace ? reader : attempts?.get(name)
     if (known !== undefined && history.size === 0) return Effect.succeed(known)
+    turn ??= Semaphore.makeUnsafe(1)
     return turn.withPermits(1)(
       Effect.andThen(resume(key), Effect.suspend(() => name === readerPlace ? Effect.succeed(reader) : attemptOf(name)))
     )

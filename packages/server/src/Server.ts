@@ -75,6 +75,7 @@ import { makeDispatch, vendorOf } from "./internal/dispatch.ts"
 import { failureResponse } from "./internal/failure.ts"
 import { isLoopback } from "./internal/guard.ts"
 import { HttpServerWithShortcut } from "./internal/httpServer.ts"
+import { makeIdentities } from "./internal/identities.ts"
 import { CurrentReplication } from "./internal/replication.ts"
 import { makeShortcut, type Shortcut } from "./internal/shortcut.ts"
 import { makeSource } from "./internal/source.ts"
@@ -260,11 +261,12 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
     token: guard.token,
     timeout
   })
-  const answer = makeDispatch({ bypass, model, runs, store, aliases, guard, stopping })
+  const identityOf = makeIdentities()
+  const answer = makeDispatch({ bypass, identityOf, model, runs, store, aliases, guard, stopping })
 
   return {
     runs,
-    shortcut: yield* makeShortcut({ model, guard }),
+    shortcut: yield* makeShortcut({ model, guard, identityOf }),
     stopping,
     stop: Effect.asVoid(Deferred.succeed(stopped, undefined)),
     handle: (pages) =>

@@ -22,6 +22,9 @@ const used = Effect.promise(async () => {
 
 const makeModel = LlmModel.make({ model: "m", generate: ({ n }) => Effect.succeed({ samples: Array(n).fill("x") }) })
 
+const warm = 500
+const count = 2000
+
 const MiB = 1024 * 1024
 
 describe("runs", () => {
@@ -30,21 +33,25 @@ describe("runs", () => {
       const model = yield* makeModel
       const key = new Key.Key(model.identity, "p", [])
       const runs = yield* Runs.make({ model, trace: { directory: yield* makeDirectory } })
-      const count = 2000
+      const begin = (name: string) =>
+        Effect.gen(function*() {
+          const run = yield* runs.use(name)
+          const [sample] = yield* Stream.runCollect(Stream.take(LlmModel.sample(key.prompt), 1)).pipe(
+            Effect.provideService(LlmModel.LlmModel, yield* run.model(place, key))
+          )
+          assert.strictEqual(sample, "x")
+          yield* run.trace!.give(key, [0], "/independent")
+        })
+      // The compiled code takes memory too.
+      for (let i = 0; i < warm; i++) yield* begin(`warm-${i}`)
       const files = Fs.readdirSync("/dev/fd").length
       const before = yield* used
-      for (let i = 0; i < count; i++) {
-        const run = yield* runs.use(`${i}`)
-        const [sample] = yield* Stream.runCollect(Stream.take(LlmModel.sample(key.prompt), 1)).pipe(
-          Effect.provideService(LlmModel.LlmModel, yield* run.model(place, key))
-        )
-        assert.strictEqual(sample, "x")
-        yield* run.trace!.give(key, [0], "/independent")
-      }
+      for (let i = 0; i < count; i++) yield* begin(`${i}`)
       const held = (yield* used) - before
-      assert.isBelow(held, 12_500 * count)
+      // 10,000 hold less than 100 MB.
+      assert.isBelow(held / count, 10_000)
       assert.isAtMost(Fs.readdirSync("/dev/fd").length, files + 10)
-      assert.strictEqual((yield* runs.list).length, count)
+      assert.strictEqual((yield* runs.list).length, warm + count)
     }))
 
   it.live("give the memory of their attempts back when they end", () =>

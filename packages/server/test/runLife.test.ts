@@ -3,6 +3,8 @@ import { Key, LlmModel, Trace } from "@llm-cache/core"
 import { Place, Runs } from "@llm-cache/server"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import NodeFs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { makeDirectory } from "./support/server.ts"
 
 const place: Place.Place = { ...Place.root, run: "a", independent: true }
@@ -22,6 +24,41 @@ describe("a run with long traces", () => {
       const [one, other] = yield* Effect.all([runs.use("a"), runs.use("a")], { concurrency: 2 })
       assert.strictEqual(one, other)
       assert.strictEqual((yield* Trace.list(directory)).length, 2)
+    }))
+})
+
+describe("a run in a folder of many traces", () => {
+  it.live("begins and goes on without a list of all", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const directory = yield* makeDirectory
+      const listed: Array<string> = []
+      const original = NodeFs.readdirSync
+      const spy = (...args: Parameters<typeof original>) => {
+        listed.push(String(args[0]))
+        return original(...args)
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          Object.assign(NodeFs, { readdirSync: spy })
+          syncBuiltinESMExports()
+        }),
+        () =>
+          Effect.sync(() => {
+            Object.assign(NodeFs, { readdirSync: original })
+            syncBuiltinESMExports()
+          })
+      )
+      const begin = Effect.scoped(Effect.gen(function*() {
+        const runs = yield* Runs.make({ model, trace: { directory } })
+        yield* runs.use("a")
+        yield* runs.use("b")
+      }))
+      yield* begin
+      yield* begin
+      assert.isAbove(listed.length, 0)
+      assert.isFalse(listed.some((folder) => folder.endsWith(".runs")), listed.join())
+      assert.lengthOf(yield* Trace.list(directory, "a"), 2)
     }))
 })
 

@@ -92,11 +92,7 @@ export const command = Command.make(
       return
     }
     if (input.yes) {
-      for (const { run: { file } } of chosen) {
-        yield* Effect.sync(() => {
-          for (const path of [file, file.replace(/\.jsonl$/, ".json")]) Fs.rmSync(path, { force: true })
-        })
-      }
+      for (const { run } of chosen) yield* Trace.remove(run.file)
     }
     const runs = plural(chosen.length, "trace")
     yield* output.summary(

@@ -1,5 +1,4 @@
 import * as Events from "@llm-cache/core/Events"
-import * as Identity from "@llm-cache/core/Identity"
 import { Key } from "@llm-cache/core/Key"
 import type { Model } from "@llm-cache/core/Model"
 import type { JsonObject } from "@llm-cache/core/Sample"
@@ -21,6 +20,7 @@ import type { Bypass } from "./bypass.ts"
 import { Delivery } from "./delivery.ts"
 import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
 import { passedQuery } from "./guard.ts"
+import type { IdentityOf } from "./identities.ts"
 import { objectOf } from "./json.ts"
 import { CurrentReplication } from "./replication.ts"
 import { CurrentCall, type Join } from "./source.ts"
@@ -29,6 +29,7 @@ export interface Completion {
   readonly model: Model
   readonly bypass: Bypass
   readonly runs: Runs
+  readonly identityOf: IdentityOf
   readonly protocol: Protocol
   readonly place: Place
   /** The client's headers that go on to an upstream. */
@@ -81,12 +82,10 @@ export interface Preparation extends Omit<Completion, "protocol"> {
 }
 
 export const prepare = Effect.fnUntraced(function*(
-  { headers, incoming, join, model, place, protocol, response, runs }: Preparation,
+  { headers, identityOf, incoming, join, model, place, protocol, response, runs }: Preparation,
   call: Call
 ): Effect.fn.Return<Prepared, SampleError | BadBody | RunInUse> {
-  const { parameters, prompt, temperature } = call.form
-  const identity = yield* Identity.make({ model: call.model, temperature, parameters })
-  const key = new Key(identity, prompt, place.forks)
+  const key = new Key(yield* identityOf(call.model, call.form), call.form.prompt, place.forks)
   const run = place.run === undefined ? undefined : yield* runs.use(place.run)
   const delivery = new Delivery({
     model: run !== undefined && place.independent ? yield* run.model(place, key) : model,

@@ -19,6 +19,7 @@ import { complete } from "./complete.ts"
 import { embed } from "./embed.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { type Guard, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "./guard.ts"
+import type { IdentityOf } from "./identities.ts"
 import { modelList } from "./modelList.ts"
 import { runsApi } from "./runsApi.ts"
 
@@ -35,6 +36,7 @@ const protocols: ReadonlyArray<Protocol> = [
 interface Options {
   readonly model: Model
   readonly runs: Runs
+  readonly identityOf: IdentityOf
   readonly store: Store
   readonly aliases: ReadonlyArray<Alias>
   readonly guard: Guard
@@ -43,7 +45,7 @@ interface Options {
 }
 
 /** Finds the answer to a request by its path. */
-export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, store }: Options) => {
+export const makeDispatch = ({ aliases, bypass, guard, identityOf, model, runs, stopping, store }: Options) => {
   let waiting = 0
   const counted = <A>(self: Effect.Effect<A>): Effect.Effect<A> =>
     Effect.suspend(() => {
@@ -107,7 +109,7 @@ export const makeDispatch = ({ aliases, bypass, guard, model, runs, stopping, st
       }))
     }
     const headers = passedHeaders(incoming.headers, guard.token)
-    const request = { model, bypass, runs, place, headers, incoming, response }
+    const request = { model, bypass, runs, identityOf, place, headers, incoming, response }
     return counted(isEmbedding ? embed(request) : complete({ ...request, protocol }))
   }
 }

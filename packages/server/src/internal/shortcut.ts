@@ -1,4 +1,3 @@
-import * as Identity from "@llm-cache/core/Identity"
 import { Key } from "@llm-cache/core/Key"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
@@ -12,13 +11,11 @@ import { keepBody } from "./body.ts"
 import { answerOf, cacheHeaders } from "./complete.ts"
 import { completionOf } from "./dispatch.ts"
 import { type Guard, passedHeaders, refusalOf } from "./guard.ts"
+import type { IdentityOf } from "./identities.ts"
 import { objectOf } from "./json.ts"
 
 /** The longest body that is read before `next`, in bytes. */
 const longest = 1024 * 1024
-
-/** How many identities are kept. */
-const mostIdentities = 1000
 
 /** Answers a request, or calls `next`. */
 export type Shortcut = (incoming: Http.IncomingMessage, response: Http.ServerResponse, next: () => void) => void
@@ -26,6 +23,7 @@ export type Shortcut = (incoming: Http.IncomingMessage, response: Http.ServerRes
 interface Options {
   readonly model: LlmModel.Model
   readonly guard: Guard
+  readonly identityOf: IdentityOf
 }
 
 /**
@@ -33,23 +31,12 @@ interface Options {
  * Effect's HTTP server, which take longer than all the rest (rows `server` and `server-64` of the benchmark). Every other
  * request goes to `next`, which tells of errors too.
  */
-export const makeShortcut = Effect.fnUntraced(function*({ guard, model }: Options) {
+export const makeShortcut = Effect.fnUntraced(function*({ guard, identityOf, model }: Options) {
   const runSync = Effect.runSyncExitWith(yield* Effect.context())
 
-  // Stores keep their knowledge of an identity by its object.
-  const identities = new Map<string, Identity.Identity>()
-  const known = (identity: Identity.Identity): Identity.Identity => {
-    const first = identities.get(identity.id)
-    if (first !== undefined) return first
-    if (identities.size === mostIdentities) identities.clear()
-    identities.set(identity.id, identity)
-    return identity
-  }
-
   const recorded = ({ form, model: name, n }: Call, { forks }: Place): Answered | undefined => {
-    const { parameters, prompt, temperature } = form
-    const exit = runSync(Effect.flatMap(Identity.make({ model: name, temperature, parameters }), (identity) => {
-      const key = new Key(known(identity), prompt, forks)
+    const exit = runSync(Effect.flatMap(identityOf(name, form), (identity) => {
+      const key = new Key(identity, form.prompt, forks)
       return Effect.map(LlmModel.peek(model, key, n), (samples) => samples && answered(key, samples))
     }))
     return Exit.isSuccess(exit) ? exit.value : undefined

@@ -8,10 +8,11 @@ interface Fork<V> {
 
 /** A map by the value of its keys. A look-up costs a `Map.get` by prompt, and one more for each fork of the key's path. */
 export class KeyMap<V> {
-  readonly #roots = new Map<string, Fork<V>>()
-  // The identity of the last key: most keys have the same.
+  // Of the last key: most keys have the same.
   #identity: Key["identity"] | undefined
   #root: Fork<V> | undefined
+  // If there are several: a server has thousands of maps with one.
+  #roots: Map<string, Fork<V>> | undefined
 
   get(key: Key): V | undefined {
     let fork = this.#rootOf(key)
@@ -21,7 +22,7 @@ export class KeyMap<V> {
 
   set(key: Key, value: V): void {
     let fork = this.#rootOf(key)
-    if (fork === undefined) this.#roots.set(key.identity.id, this.#root = fork = makeFork())
+    if (fork === undefined) fork = this.#addRoot(key)
     for (const name of key.path) {
       fork.inside ??= new Map()
       let inside = fork.inside.get(name)
@@ -48,7 +49,7 @@ export class KeyMap<V> {
   }
 
   *values(): Iterable<V> {
-    const forks = [...this.#roots.values()]
+    const forks = this.#roots === undefined ? this.#root === undefined ? [] : [this.#root] : [...this.#roots.values()]
     for (const { inside, prompts } of forks) {
       yield* prompts.values()
       for (const fork of inside?.values() ?? []) forks.push(fork)
@@ -56,11 +57,21 @@ export class KeyMap<V> {
   }
 
   #rootOf({ identity }: Key): Fork<V> | undefined {
-    if (identity !== this.#identity) {
-      this.#root = this.#roots.get(identity.id)
-      this.#identity = identity
+    if (identity === this.#identity) return this.#root
+    const root = identity.id === this.#identity?.id ? this.#root : this.#roots?.get(identity.id)
+    if (root === undefined) return undefined
+    this.#identity = identity
+    return this.#root = root
+  }
+
+  #addRoot({ identity }: Key): Fork<V> {
+    const root = makeFork<V>()
+    if (this.#identity !== undefined) {
+      this.#roots ??= new Map([[this.#identity.id, this.#root!]])
+      this.#roots.set(identity.id, root)
     }
-    return this.#root
+    this.#identity = identity
+    return this.#root = root
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Receipt } from "../../Trace.ts"
+import { ifPresent, list as namesIn } from "../directory/files.ts"
 import { runsFolder } from "../directory/samplePath.ts"
 import { fromHome, stateFolder } from "../homeFolder.ts"
 import { Fs, Path } from "../node.ts"
@@ -22,14 +23,43 @@ export const fileName = (start: number, name: string): string =>
     namePart(name)
   }`
 
-/** The part of a file's name that tells the name of its run. Long names may share it. */
+/** The part of a file's name that tells the name of its run. Names that are long or unusual may share it. */
 const namePart = (name: string): string =>
   encodeURIComponent(name.toWellFormed()).replace(/[*%.~'()!]/g, "_").slice(0, 100)
 
-/** Whether a file, without its ending, may be that of a run with a name. */
-export const mayBeOf = (name: string): (file: string) => boolean => {
-  const end = `-${namePart(name)}`
-  return (file) => file.endsWith(end) || file.replace(/-\d+$/, "").endsWith(end)
+/** The folder with an empty file for each trace of a name. Where there are many traces, a list of all takes long. */
+const marksOf = (folder: string, part: string): string => Path.join(folder, ".names", `-${part}`)
+
+/** Lets `markedIds` find a trace. */
+export const mark = (folder: string, name: string, id: string): void => {
+  const marks = marksOf(folder, namePart(name))
+  const write = () => Fs.writeFileSync(Path.join(marks, id), "", { mode: 0o600 })
+  Fs.mkdirSync(marks, { recursive: true, mode: 0o700 })
+  // Another process may have removed the folder, which was empty.
+  if (ifPresent(() => (write(), true)) === undefined) {
+    Fs.mkdirSync(marks, { recursive: true, mode: 0o700 })
+    write()
+  }
+}
+
+/** The traces that may be those of a run with a name. */
+export const markedIds = (folder: string, name: string): ReadonlyArray<string> =>
+  namesIn(marksOf(folder, namePart(name))).filter((id) => Fs.existsSync(Path.join(folder, `${id}.jsonl`)))
+
+/** Removes a trace and what belongs to it. */
+export const removeTrace = (file: string): void => {
+  const id = Path.basename(file, ".jsonl")
+  const part = id.slice(fileName(0, "").length)
+  for (const path of [file, summaryPath(file)]) Fs.rmSync(path, { force: true })
+  // The end may be a number that tells traces of one millisecond from each other.
+  for (const marks of [part, part.replace(/-\d+$/, "")].map((part) => marksOf(Path.dirname(file), part))) {
+    Fs.rmSync(Path.join(marks, id), { force: true })
+    try {
+      Fs.rmdirSync(marks)
+    } catch {
+      // It has marks of other traces, or is not there.
+    }
+  }
 }
 
 export const summaryPath = (file: string): string => file.replace(/\.jsonl$/, ".json")

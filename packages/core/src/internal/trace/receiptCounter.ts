@@ -34,18 +34,18 @@ export class ReceiptCounter {
   #hits = 0
   /** By store and key: one more than the number of positions from 0 on that were handed out, 0 for a key without draws. */
   readonly #handed: Array<Numbers> = []
-  readonly #others = new Map<string, Others>()
+  #others: Map<string, Others> | undefined
   /** Draws that missed a cache above another one, as `Repeatable` is, and that the other one answers. */
-  readonly #passed = new Set<string>()
-  readonly #sent = new Set<string>()
+  #passed: Set<string> | undefined
+  #sent: Set<string> | undefined
   /** How many samples each request brought that no cache stored. */
-  readonly #unstored = new Map<string, number>()
+  #unstored: Map<string, number> | undefined
   #bypassed = 0
 
   hit(key: number, store: number, position: number, request: string | undefined): HitKind {
     this.#hits++
     const isFirst = this.#handOut(key, store, position)
-    if (isFirst && request !== undefined && this.#sent.has(request)) {
+    if (isFirst && request !== undefined && this.#sent?.has(request)) {
       this.#counts.bought++
       return "bought"
     }
@@ -61,7 +61,10 @@ export class ReceiptCounter {
   }
 
   miss(key: number, store: number, position: number, asks: string): void {
-    if (asks === "cache") return void this.#passed.add(`${key} ${store} ${position}`)
+    if (asks === "cache") {
+      this.#passed = (this.#passed ?? new Set()).add(`${key} ${store} ${position}`)
+      return
+    }
     this.#misses++
     if (asks === "nothing") {
       this.#counts.missed++
@@ -74,12 +77,13 @@ export class ReceiptCounter {
   }
 
   stored(key: number, store: number, position: number, request: string | undefined): void {
-    if (request !== undefined && this.#unstored.size > 0) {
+    if (request !== undefined && this.#unstored !== undefined) {
       this.#bypassed -= this.#unstored.get(request) ?? 0
       this.#unstored.delete(request)
+      if (this.#unstored.size === 0) this.#unstored = undefined
     }
     this.#touch(key, store)
-    const others = this.#others.get(`${key} ${store}`)
+    const others = this.#others?.get(`${key} ${store}`)
     // The draw that missed it gets it.
     if (others?.missing?.delete(position)) {
       if (others.missing.size === 0) others.missing = undefined
@@ -87,12 +91,12 @@ export class ReceiptCounter {
       if (this.#handOut(key, store, position)) this.#counts.bought++
     }
     // The cache below counted it.
-    if (this.#passed.delete(`${key} ${store} ${position}`)) this.#handOut(key, store, position)
+    if (this.#passed?.delete(`${key} ${store} ${position}`)) this.#handOut(key, store, position)
   }
 
   done(request: string, samples: number, input: number, output: number): void {
-    this.#sent.add(request)
-    this.#unstored.set(request, samples)
+    this.#sent = (this.#sent ?? new Set()).add(request)
+    this.#unstored = (this.#unstored ?? new Map()).set(request, samples)
     this.#bypassed += samples
     this.#counts.inputTokens += input
     this.#counts.outputTokens += output
@@ -121,7 +125,7 @@ export class ReceiptCounter {
 
   /** Whether the run sent this request itself, and it brought samples. */
   hasSent(request: string): boolean {
-    return this.#sent.has(request)
+    return this.#sent?.has(request) ?? false
   }
 
   /** Whether a cache was asked for a sample of this key, and went on to ask for it or to hand it out. */
@@ -149,20 +153,23 @@ export class ReceiptCounter {
 
   #othersOf(key: number, store: number): Others {
     const name = `${key} ${store}`
+    this.#others ??= new Map()
     let others = this.#others.get(name)
     if (others === undefined) this.#others.set(name, others = { later: undefined, missing: undefined })
     return others
   }
 
   #drop(key: number, store: number, { later, missing }: Others): void {
-    if (later === undefined && missing === undefined) this.#others.delete(`${key} ${store}`)
+    if (later !== undefined || missing !== undefined) return
+    this.#others?.delete(`${key} ${store}`)
+    if (this.#others?.size === 0) this.#others = undefined
   }
 
   /** Returns whether it is handed out for the first time. */
   #handOut(key: number, store: number, position: number): boolean {
     const handed = this.#ofStore(store)
     const next = Math.max(0, handed.get(key) - 1)
-    const others = this.#others.size === 0 ? undefined : this.#others.get(`${key} ${store}`)
+    const others = this.#others?.get(`${key} ${store}`)
     if (position === next && others?.later === undefined) {
       handed.set(key, next + 2)
       return true

@@ -5,7 +5,8 @@ import type { Receipt } from "../../Trace.ts"
 import { newLogOwner } from "../directory/logOwner.ts"
 import { failureType } from "../events/failureType.ts"
 import { KeyMap } from "../model/keyMap.ts"
-import { summaryPath, writeSummary } from "./folders.ts"
+import { Path } from "../node.ts"
+import { mark, summaryPath, writeSummary } from "./folders.ts"
 import { ReceiptCounter } from "./receiptCounter.ts"
 import { TraceFile } from "./traceFile.ts"
 
@@ -15,7 +16,7 @@ const limit = 256 * 1024 * 1024
 /** How many milliseconds are between two summaries. */
 const summaryInterval = 1000
 
-/** Writes the events of a run as lines, and counts them. */
+/** Writes the events of a run as lines, and counts them. A server has thousands of them: sets are made when they are needed. */
 export class Recorder {
   readonly #file: TraceFile
   readonly #limit: number
@@ -24,19 +25,19 @@ export class Recorder {
   readonly #keys = new KeyMap<number>()
   #keyCount = 0
   readonly #identities = new Map<string, number>()
-  readonly #stores = new Map<string, number>()
-  readonly #toldPrompts = new Set<number>()
+  #stores: Map<string, number> | undefined
+  #toldPrompts: Set<number> | undefined
   /** The numbers of the `Repeatable`s of attempts and votes. */
-  readonly #readers = new WeakMap<object, number>()
+  #readers: WeakMap<object, number> | undefined
   #readerCount = 0
   /** The past requests with tokens that count already. */
-  readonly #replayed = new Set<string>()
+  #replayed: Set<string> | undefined
   /** The store of the last event: most events have the same. */
   #lastStore: string | undefined
   #lastStoreNumber = 0
   #isCut = false
   /** Keys that came after the cut. */
-  readonly #untoldKeys = new Set<number>()
+  #untoldKeys: Set<number> | undefined
   #summarized = 0
 
   constructor(folder: string, file: string, name: string, start: number, most = limit) {
@@ -46,6 +47,7 @@ export class Recorder {
     const { birth, host, pid } = newLogOwner()
     this.#write(JSON.stringify({ t: "run", version: 1, name, at: start, host, pid, birth }))
     this.#file.flush()
+    mark(folder, name, Path.basename(this.#file.path, ".jsonl"))
   }
 
   get path(): string {
@@ -124,7 +126,7 @@ export class Recorder {
     const fields = `,"key":${number},"positions":${JSON.stringify(positions)}`
     if (place === undefined) return void this.#write(`{"t":"${type}","ms":${this.#now()}${fields}}`)
     try {
-      if (this.#untoldKeys.delete(number)) this.#tellKey(number, key, true)
+      if (this.#untoldKeys?.delete(number)) this.#tellKey(number, key, true)
       const line = `{"t":"${type}","ms":${this.#now()}${fields},"place":${JSON.stringify(place)}}`
       if (!this.#write(line)) this.#file.append(line)
     } finally {
@@ -158,7 +160,8 @@ export class Recorder {
     let tokens = ""
     this.#counter.hit(key, store, position, request)
     const isPast = request !== undefined && !this.#counter.hasSent(request)
-    if (isPast && this.#replayed.size < this.#replayed.add(request).size) {
+    if (isPast && !this.#replayed?.has(request)) {
+      this.#replayed = (this.#replayed ?? new Set()).add(request)
       const { elapsed, inputTokens = 0, outputTokens = 0 } = metadata
       this.#counter.replayedTokens(inputTokens, outputTokens)
       tokens = `,"input":${inputTokens},"output":${outputTokens},"elapsed":${elapsed ?? 0}`
@@ -185,6 +188,7 @@ export class Recorder {
   /** The number of a `Repeatable`. Stores have their id. */
   #readerOf({ cache, store }: Hit | Miss | Stored): string {
     if (store !== "Repeatable" || cache === undefined) return ""
+    this.#readers ??= new WeakMap()
     let number = this.#readers.get(cache)
     if (number === undefined) this.#readers.set(cache, number = ++this.#readerCount)
     return `,"reader":${number}`
@@ -228,7 +232,7 @@ export class Recorder {
     let number = this.#keys.get(key)
     if (number !== undefined) return number
     this.#keys.set(key, number = this.#keyCount++)
-    if (!this.#tellKey(number, key)) this.#untoldKeys.add(number)
+    if (!this.#tellKey(number, key)) this.#untoldKeys = (this.#untoldKeys ?? new Set()).add(number)
     return number
   }
 
@@ -246,6 +250,7 @@ export class Recorder {
 
   #storeOf(name: string): number {
     if (name === this.#lastStore) return this.#lastStoreNumber
+    this.#stores ??= new Map()
     let number = this.#stores.get(name)
     if (number === undefined) {
       this.#stores.set(name, number = this.#stores.size)
@@ -257,8 +262,8 @@ export class Recorder {
 
   /** The cache does not have the prompt. */
   #tellPrompt(key: number, { prompt }: Key): void {
-    if (this.#isCut || this.#toldPrompts.has(key)) return
-    this.#toldPrompts.add(key)
+    if (this.#isCut || this.#toldPrompts?.has(key)) return
+    this.#toldPrompts = (this.#toldPrompts ?? new Set()).add(key)
     this.#write(`{"t":"prompt","key":${key},"text":${JSON.stringify(prompt)}}`)
   }
 
