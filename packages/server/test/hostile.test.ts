@@ -6,7 +6,7 @@ import * as Anthropic from "./support/anthropic.ts"
 import { askBy, numberedBy, protocols, type TestedProtocol } from "./support/protocols.ts"
 import * as Responses from "./support/responses.ts"
 import { makeServer, user } from "./support/server.ts"
-import { chunks, makeUpstream, numbered, startStream } from "./support/upstream.ts"
+import { chunks, json, makeUpstream, numbered, startStream } from "./support/upstream.ts"
 
 const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
 
@@ -91,6 +91,21 @@ describe.each(all)("an upstream of $name", (protocol) => {
 })
 
 describe("a client", () => {
+  it.live("has no key in a failure that echoes it without its scheme", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response, { headers }) =>
+        json(response, { error: { message: `No such key: ${headers.authorization!.split(" ")[1]}` } }, 401)
+      )
+      const server = yield* makeServer(upstreams(upstream.url))
+      for (const scheme of ["Bearer", "Basic", "Api-Key"]) {
+        for (const path of ["/v1/chat/completions", "/v1/files"]) {
+          const headers = { authorization: `${scheme} very-secret-1234` }
+          const { json } = yield* server.send(path, { body: { model: "m", messages: user("p") }, headers })
+          assert.strictEqual(json.error.message, "No such key: <redacted>", `${scheme} ${path}`)
+        }
+      }
+    }))
+
   const path = "/run/a/independent/v1/chat/completions"
   const body = JSON.stringify({ model: "m", messages: user("p") })
   const textsIn = (received: string) => [...received.matchAll(/sample \d+/g)].map(([text]) => text)

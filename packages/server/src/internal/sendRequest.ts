@@ -168,9 +168,9 @@ const keptHeaders = (headers: { readonly [name: string]: string | undefined }): 
     )
   )
 
-/** Takes keys out of an upstream's words, which may echo them. */
+/** Takes keys out of an upstream's words, which may echo them with or without their scheme, such as `Bearer`. */
 export const redactor = (values: ReadonlyArray<string | undefined>) => {
-  const secrets = values.flatMap((value) => value === undefined ? [] : [value.replace(/^Bearer\s+/i, "")])
+  const secrets = values.flatMap((value) => value === undefined ? [] : [value.replace(/^[\w-]+\s+/, "")])
     .filter((secret) => secret.length >= 8)
   return (text: string): string => secrets.reduce((text, secret) => text.replaceAll(secret, "<redacted>"), text)
 }
