@@ -34,7 +34,15 @@ import { UsageCounter } from "./internal/events/usageCounter.ts"
 import { Fs, Path } from "./internal/node.ts"
 import { Decoder } from "./internal/trace/decode.ts"
 import { toEvent } from "./internal/trace/events.ts"
-import { fileName, markedIds, readSummary, removeTrace, runsIn, summaryPath } from "./internal/trace/folders.ts"
+import {
+  fileName,
+  markAll,
+  markedIds,
+  readSummary,
+  removeTrace,
+  runsIn,
+  summaryPath
+} from "./internal/trace/folders.ts"
 import { readEntries } from "./internal/trace/readEntries.ts"
 import { Recorder } from "./internal/trace/recorder.ts"
 import type { Key } from "./Key.ts"
@@ -357,6 +365,19 @@ export const list = (directory?: string, name?: string): Effect.Effect<ReadonlyA
         (name === undefined ? allIds(folder) : markedIds(folder, name)).toSorted()
           .map((id) => runOf(Path.join(folder, `${id}.jsonl`)))
     )
+  })
+
+/**
+ * Lets `list` find the traces of a folder by name, if they were copied there without its folder `.names`. A server does it when it
+ * starts.
+ *
+ * @category writing
+ * @since 0.1.0
+ */
+export const nameAll = (directory?: string): Effect.Effect<void, StoreError> =>
+  Effect.suspend(() => {
+    const folder = runsIn(directory)
+    return attempt(failure(`trace ${folder}`, "open"), () => markAll(folder, allIds(folder)))
   })
 
 const allIds = (folder: string): ReadonlyArray<string> =>

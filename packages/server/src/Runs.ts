@@ -130,6 +130,12 @@ export const make = Effect.fnUntraced(function*(
   const outer = yield* Events.make
   const context = yield* Effect.context()
   const noHistory: History = new Map()
+  // A trace without its name in the folder would let its run draw again what it has drawn.
+  if (trace !== false) {
+    yield* Trace.nameAll(trace.directory).pipe(
+      Effect.catch((error) => Effect.logWarning("Runs of copied traces may begin anew", error))
+    )
+  }
   // What a run makes keeps the context in which it is made. That of a request would keep its body and its response.
   const outsideOfRequest = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.updateContext(self, () => context)

@@ -108,16 +108,17 @@ export const prepare = Effect.fnUntraced(function*(
     giveBack: delivery.giveBack,
     cacheStatus: () => delivery.cacheStatus,
     headers: () => {
-      const { asked = 0, cacheStatus, positions } = delivery
-      return cacheHeaders(cacheStatus, positions.length > 0 ? positions : [asked], key.promptHash)
+      const { asked, cacheStatus, positions } = delivery
+      const known = positions.length > 0 || asked === undefined ? positions : [asked]
+      return cacheHeaders(cacheStatus, known, key.promptHash)
     }
   }
 })
 
-/** The headers that tell where samples come from. */
+/** The headers that tell where samples come from. A response that begins before its draw does not know the positions. */
 export const cacheHeaders = (cacheStatus: string, positions: ReadonlyArray<number>, promptHash: string) => ({
   "cache-status": cacheStatus,
-  "llm-cache-positions": positions.join(","),
+  ...positions.length > 0 ? { "llm-cache-positions": positions.join(",") } : undefined,
   "llm-cache-prompt": promptHash
 })
 

@@ -46,13 +46,30 @@ export const mark = (folder: string, name: string, id: string): void => {
 export const markedIds = (folder: string, name: string): ReadonlyArray<string> =>
   namesIn(marksOf(folder, namePart(name))).filter((id) => Fs.existsSync(Path.join(folder, `${id}.jsonl`)))
 
+/** The folders that may have the mark of a trace. */
+const marksOfId = (folder: string, id: string): ReadonlyArray<string> => {
+  const part = id.slice(fileName(0, "").length)
+  // The end may be a number that tells traces of one millisecond from each other.
+  return [...new Set([part, part.replace(/-\d+$/, "")])].map((part) => marksOf(folder, part))
+}
+
+/** Marks the traces that lost their marks, or that were copied without them. */
+export const markAll = (folder: string, ids: ReadonlyArray<string>): void => {
+  for (const id of ids) {
+    const folders = marksOfId(folder, id)
+    if (folders.some((marks) => Fs.existsSync(Path.join(marks, id)))) continue
+    for (const marks of folders) {
+      Fs.mkdirSync(marks, { recursive: true, mode: 0o700 })
+      Fs.writeFileSync(Path.join(marks, id), "", { mode: 0o600 })
+    }
+  }
+}
+
 /** Removes a trace and what belongs to it. */
 export const removeTrace = (file: string): void => {
   const id = Path.basename(file, ".jsonl")
-  const part = id.slice(fileName(0, "").length)
   for (const path of [file, summaryPath(file)]) Fs.rmSync(path, { force: true })
-  // The end may be a number that tells traces of one millisecond from each other.
-  for (const marks of [part, part.replace(/-\d+$/, "")].map((part) => marksOf(Path.dirname(file), part))) {
+  for (const marks of marksOfId(Path.dirname(file), id)) {
     Fs.rmSync(Path.join(marks, id), { force: true })
     try {
       Fs.rmdirSync(marks)
