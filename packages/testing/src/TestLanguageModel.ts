@@ -50,7 +50,9 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { finishOf, type Piece, toStream, toWhole } from "./internal/languageModelParts.ts"
+import { finishOf, type Piece, toStream, toWhole, withFinish } from "./internal/languageModelParts.ts"
+import { fromList } from "./internal/languageModelScripts.ts"
+import { checked, unknownTool } from "./internal/unknownTool.ts"
 
 /**
  * A request that the test model received.
@@ -84,14 +86,24 @@ export type Part = Piece
 
 /**
  * An answer: a text, parts, an error, or an effect, which may wait. Without a part `finish` it ends with `stop`, or with `tool-calls`.
- * An error behind parts breaks a stream off there.
+ * An error behind parts breaks a stream off there. A stream is passed on as it is.
  *
  * @category models
  * @since 0.1.0
  */
 export type Answer = Content | Effect.Effect<Content, AiError.AiError>
 
-type Content = string | Part | ReadonlyArray<Part | AiError.AiError> | AiError.AiError
+type Content =
+  | string
+  | Part
+  | ReadonlyArray<Part | AiError.AiError>
+  | AiError.AiError
+  | Stream.Stream<Response.StreamPartEncoded, AiError.AiError>
+  | Exactly
+
+interface Exactly {
+  readonly exactly: ReadonlyArray<Part>
+}
 
 /**
  * A function that answers each request. It also gets the number of requests before this one. `prompts` makes one.
@@ -130,6 +142,18 @@ export interface Options {
    * @default "ignore"
    */
   readonly unused?: "fail" | "ignore"
+  /**
+   * How the provider changes schemas, as in `LanguageModel.make`.
+   *
+   * @default not at all
+   */
+  readonly codecTransformer?: LanguageModel.CodecTransformer | undefined
+  /**
+   * Whether the provider takes system messages behind others, as in `LanguageModel.make`.
+   *
+   * @default as in `LanguageModel.make`
+   */
+  readonly supportsSystemMessagesInHistory?: Effect.Effect<boolean> | undefined
 }
 
 /**
@@ -205,6 +229,14 @@ export const finish: (
 ) => Part = finishOf
 
 /**
+ * The parts of an answer as they are, also without a part `finish`, as a faulty provider may send them.
+ *
+ * @category answers
+ * @since 0.1.0
+ */
+export const exactly = (...parts: ReadonlyArray<Part>): Exactly => ({ exactly: parts })
+
+/**
  * The answer of a model that refuses: the words of the refusal, and the finish reason `content-filter`.
  *
  * @category answers
@@ -232,54 +264,7 @@ export const serverFault: AiError.AiError = AiError.make({
   reason: new AiError.InternalProviderError({ description: "the test model is down" })
 })
 
-/**
- * A script that answers by the last message: the first pattern that matches its text decides, see `text` of `Request`.
- *
- * **Details**
- *
- * A text matches a message that contains it. A message that no pattern matches dies.
- *
- * **Example** (A tool and its answer)
- *
- * ```ts
- * import * as TestLanguageModel from "@llm-cache/testing/TestLanguageModel"
- *
- * const layer = TestLanguageModel.layer({
- *   script: TestLanguageModel.prompts([
- *     ["How is the weather", TestLanguageModel.toolCall("weather", { city: "Rome" })],
- *     [/sunny/, "Take your sunglasses."]
- *   ])
- * })
- * ```
- *
- * @category scripts
- * @since 0.1.0
- */
-export const prompts = (
-  cases: ReadonlyArray<readonly [pattern: string | RegExp, answer: Answer | Script]>
-): Script => {
-  const used = new Set<string | RegExp>()
-  const answer: Script = (request, index) => {
-    const found = cases.find(([pattern]) =>
-      typeof pattern === "string" ? request.text.includes(pattern) : request.text.search(pattern) !== -1
-    )
-    if (found === undefined) {
-      return Effect.die(
-        new Error(
-          `The test model has no pattern for the message ${request.text}: add one to ${
-            cases.map(([pattern]) => String(pattern)).join(", ")
-          }`
-        )
-      )
-    }
-    const [pattern, answer] = found
-    used.add(pattern)
-    return typeof answer === "function" ? answer(request, index) : answer
-  }
-  return Object.assign(answer, {
-    unused: () => cases.flatMap(([pattern]) => used.has(pattern) ? [] : [String(pattern)])
-  })
-}
+export { prompts } from "./internal/languageModelScripts.ts"
 
 // -----------------------------------------------------------------------------
 // models
@@ -292,7 +277,7 @@ export const prompts = (
  * @since 0.1.0
  */
 export const make = (
-  { latency, script }: Options = {}
+  { codecTransformer, latency, script, supportsSystemMessagesInHistory }: Options = {}
 ): Effect.Effect<{ readonly model: LanguageModel.LanguageModel; readonly record: TestLanguageModel["Service"] }> =>
   Effect.gen(function*() {
     const requests: Array<Request> = []
@@ -306,7 +291,7 @@ export const make = (
     const ask = Effect.fnUntraced(function*(
       options: LanguageModel.ProviderOptions,
       isStreamed: boolean
-    ): Effect.fn.Return<{ readonly parts: ReadonlyArray<Part>; readonly error?: AiError.AiError }, AiError.AiError> {
+    ): Effect.fn.Return<Content, AiError.AiError> {
       const { prompt, responseFormat, toolChoice, tools } = options
       const request: Request = {
         prompt,
@@ -322,32 +307,51 @@ export const make = (
       yield* wait
       const answer = answerTo(request, index)
       const content = isEffect(answer) ? yield* answer : answer
-      if (content instanceof AiError.AiError) return yield* content
-      const answered = typeof content === "string" ? [text(content)] : "type" in content ? [content] : content
-      const parts: Array<Part> = []
-      for (const part of answered) {
-        if (part instanceof AiError.AiError) return { parts, error: part }
-        parts.push(part.type === "tool-call" && part.id === unnumbered ? { ...part, id: `call-${calls++}` } : part)
-      }
-      return { parts }
+      return content instanceof AiError.AiError ? yield* content : content
     })
+    /** The parts of an answer up to an error, and the error. */
+    const partsOf = (content: Exclude<Content, Stream.Stream<unknown, unknown>>) => {
+      const answered = typeof content === "string"
+        ? [text(content)]
+        : "exactly" in content
+        ? content.exactly
+        : "type" in content
+        ? [content]
+        : Array.isArray(content)
+        ? content as ReadonlyArray<Part | AiError.AiError>
+        : []
+      const at = answered.findIndex((part) => part instanceof AiError.AiError)
+      const error = answered[at] as AiError.AiError | undefined
+      const before = (at === -1 ? answered : answered.slice(0, at)) as ReadonlyArray<Part>
+      const parts = before.map((part) =>
+        part.type === "tool-call" && part.id === unnumbered ? { ...part, id: `call-${calls++}` } : part
+      )
+      const isExact = error !== undefined || (typeof content === "object" && "exactly" in content)
+      return { parts: isExact ? parts : withFinish(parts), error }
+    }
     const model = yield* LanguageModel.make({
+      codecTransformer,
+      supportsSystemMessagesInHistory,
       generateText: (options) =>
-        Effect.flatMap(
-          ask(options, false),
-          ({ error, parts }) => error === undefined ? Effect.succeed(toWhole(parts)) : Effect.fail(error)
-        ),
+        Effect.gen(function*() {
+          const content = yield* ask(options, false)
+          const { error, parts } = Stream.isStream(content)
+            ? { parts: yield* Stream.runCollect(content), error: undefined }
+            : partsOf(content)
+          const refused = parts.map((part) => unknownTool(options, "generateText", part)).find((error) => error)
+          if (error !== undefined || refused !== undefined) return yield* (error ?? refused!)
+          return toWhole(parts)
+        }),
       streamText: (options) =>
-        Stream.unwrap(
-          Effect.map(ask(options, true), ({ error, parts }) =>
-            Stream.fromIterable(toStream(parts, error === undefined)).pipe(
-              Stream.rechunk(1),
-              Stream.tap(() =>
-                wait
-              ),
-              Stream.concat(error === undefined ? Stream.empty : Stream.fail(error))
-            ))
-        )
+        Stream.unwrap(Effect.map(ask(options, true), (content) => {
+          if (Stream.isStream(content)) return checked(options, content)
+          const { error, parts } = partsOf(content)
+          return checked(options, Stream.fromIterable(toStream(parts))).pipe(
+            Stream.rechunk(1),
+            Stream.tap(() => wait),
+            Stream.concat(error === undefined ? Stream.empty : Stream.fail(error))
+          )
+        }))
     })
     return {
       model,
@@ -387,27 +391,9 @@ export const layer = (
     })
   )
 
-const fromList = (script: ReadonlyArray<Answer>): Script => {
-  let next = 0
-  const answer: Script = ({ text }) => {
-    const answer = script[next]
-    if (answer === undefined) {
-      return Effect.die(
-        new Error(`The script of the test model has ${next} answers, all used: add one for the message ${text}`)
-      )
-    }
-    next++
-    return answer
-  }
-  return Object.assign(answer, { unused: () => script.slice(next).map(describe) })
-}
-
 // An `AiError` is an effect too, which fails with itself.
 const isEffect = (answer: Answer): answer is Effect.Effect<Content, AiError.AiError> =>
-  Effect.isEffect(answer) && !(answer instanceof AiError.AiError)
-
-const describe = (answer: Answer): string =>
-  answer instanceof AiError.AiError ? answer.message : Effect.isEffect(answer) ? "an effect" : JSON.stringify(answer)
+  Effect.isEffect(answer) && !Stream.isStream(answer) && !(answer instanceof AiError.AiError)
 
 const textOf = (prompt: Prompt.Prompt): string => {
   const { content } = prompt.content.at(-1) ?? { content: "" }

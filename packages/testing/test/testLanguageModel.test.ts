@@ -169,3 +169,51 @@ it.effect("an error behind parts breaks a stream off there, and fails a whole an
     const { requests } = yield* record
     assert.deepStrictEqual(requests.map(({ options }) => options.responseFormat.type), ["text", "text"])
   }).pipe(Effect.provide(layer({ script: () => [text("Hel", "lo"), serverFault] }))))
+
+describe("a faulty provider", () => {
+  it.effect("sends parts as they are, also without an end", () =>
+    Effect.gen(function*() {
+      const parts = yield* Stream.runCollect(LanguageModel.streamText({ prompt: "p" }))
+      assert.deepStrictEqual(parts.map(({ type }) => type), ["text-start", "text-delta", "text-end"])
+      const whole = yield* LanguageModel.generateText({ prompt: "p" })
+      assert.deepStrictEqual(whole.content.map(({ type }) => type), ["text"])
+    }).pipe(Effect.provide(layer({ script: () => TestLanguageModel.exactly(text("half")) }))))
+
+  it.effect("sends a stream of its own, which a whole answer collects", () =>
+    Effect.gen(function*() {
+      const streamed = () =>
+        Stream.fromIterable(
+          [
+            { type: "text-start", id: "a" },
+            { type: "text-delta", id: "a", delta: "Hel" },
+            { type: "text-delta", id: "a", delta: "lo" }
+          ] as const
+        )
+      const model = layer({
+        script: ({ isStreamed }) => isStreamed ? Stream.concat(streamed(), Stream.fail(serverFault)) : streamed()
+      })
+      const seen: Array<string> = []
+      const error = yield* LanguageModel.streamText({ prompt: "p" }).pipe(
+        Stream.runForEach(({ type }) => Effect.sync(() => seen.push(type))),
+        Effect.flip,
+        Effect.provide(model)
+      )
+      assert.strictEqual(error, serverFault)
+      assert.deepStrictEqual(seen, ["text-start", "text-delta", "text-delta"])
+      const whole = yield* Effect.provide(LanguageModel.generateText({ prompt: "p" }), model)
+      assert.strictEqual(whole.text, "Hello")
+    }))
+
+  it.effect("that calls a tool which was not offered fails, as providers do", () =>
+    Effect.gen(function*() {
+      for (
+        const asked of [
+          Effect.asVoid(LanguageModel.generateText({ prompt: "p", toolkit: tools })),
+          Stream.runDrain(LanguageModel.streamText({ prompt: "p", toolkit: tools }))
+        ]
+      ) {
+        const error = yield* Effect.flip(asked)
+        assert.strictEqual((error as AiError.AiError).reason._tag, "ToolNotFoundError")
+      }
+    }).pipe(Effect.provide(handlers), Effect.provide(layer({ script: () => toolCall("stocks", {}) }))))
+})

@@ -1,7 +1,8 @@
 import { CachedModel, RequestModel } from "@llm-cache/ai"
 import { MemoryStore, Persistent } from "@llm-cache/core"
+import * as TestLanguageModel from "@llm-cache/testing/TestLanguageModel"
 import { Effect, Layer, Stream } from "effect"
-import { AiError, LanguageModel, type Response } from "effect/ai"
+import type { AiError, LanguageModel, Response } from "effect/ai"
 
 export type Parts = ReadonlyArray<Response.PartEncoded>
 type Script = (options: LanguageModel.ProviderOptions, index: number) => Answer
@@ -39,66 +40,23 @@ export const deltas = (...texts: ReadonlyArray<string>): ReadonlyArray<Response.
   finish()
 ]
 
-/** The error of a call of a tool that was not offered. Providers fail with it unless `toolCallValidation` is `"deferred"`. */
-const refusal = (
-  { toolCallValidation, tools }: LanguageModel.ProviderOptions,
-  method: string,
-  part: Response.PartEncoded | Response.StreamPartEncoded
-): AiError.AiError | undefined =>
-  part.type !== "tool-call" || part.providerExecuted === true || toolCallValidation === "deferred" ||
-    tools.some(({ name }) => name === part.name)
-    ? undefined
-    : AiError.make({
-      module: "LanguageModel",
-      method,
-      reason: new AiError.ToolNotFoundError({ toolName: part.name, availableTools: tools.map(({ name }) => name) })
-    })
-
-const checkedParts = (options: LanguageModel.ProviderOptions, parts: Parts) => {
-  const error = parts.map((part) => refusal(options, "generateText", part)).find((error) => error !== undefined)
-  return error === undefined ? Effect.succeed([...parts]) : Effect.fail(error)
-}
-
-const checkedStream = (
-  options: LanguageModel.ProviderOptions,
-  stream: Stream.Stream<Response.StreamPartEncoded, AiError.AiError>
-) => {
-  let error: AiError.AiError | undefined
-  const isRefused = (part: Response.StreamPartEncoded) => (error = refusal(options, "streamText", part)) !== undefined
-  return Stream.concat(
-    Stream.takeUntil(stream, isRefused, { excludeLast: true }),
-    Stream.suspend(() => error === undefined ? Stream.empty : Stream.fail(error))
-  )
-}
-
-/** A provider that answers from functions, and the requests it got. */
+/** A provider that answers from functions, with their parts as they are, and the requests it got. */
 export const scripted = (
   script: Script = (_, i) => [text(`answer ${i}`), finish()],
-  streams?: StreamScript,
-  extra = {}
+  streams: StreamScript = (_, i) => Stream.fromIterable(deltas("an", "swer ", String(i))).pipe(Stream.rechunk(1)),
+  extra: TestLanguageModel.Options = {}
 ) => {
   const requests: Array<LanguageModel.ProviderOptions> = []
-  const layer = Layer.effect(
-    LanguageModel.LanguageModel,
-    LanguageModel.make({
-      ...extra,
-      generateText: (options) =>
-        Effect.suspend(() => {
-          const answer = script(options, requests.push(options) - 1)
-          return Effect.flatMap(
-            Effect.isEffect(answer) ? answer : Effect.succeed(answer),
-            (parts) => checkedParts(options, parts)
-          )
-        }),
-      streamText: (options) =>
-        Stream.suspend(() => {
-          const index = requests.push(options) - 1
-          return streams === undefined
-            ? Stream.fromIterable(deltas("an", "swer ", String(index))).pipe(Stream.rechunk(1))
-            : checkedStream(options, streams(options, index))
-        })
-    })
-  )
+  const layer: Layer.Layer<LanguageModel.LanguageModel> = TestLanguageModel.layer({
+    ...extra,
+    script: ({ isStreamed, options }) => {
+      const index = requests.push(options) - 1
+      if (isStreamed) return streams(options, index)
+      const answer = script(options, index)
+      const exact = (parts: Parts) => TestLanguageModel.exactly(...parts)
+      return Effect.isEffect(answer) ? Effect.map(answer, exact) : exact(answer)
+    }
+  })
   return { layer, requests }
 }
 

@@ -20,7 +20,7 @@ export const finishOf = (
 export const toWhole = (pieces: ReadonlyArray<Piece>): Array<Response.PartEncoded> => {
   const parts: Array<Response.PartEncoded> = []
   const open = new Map<string, { type: "text" | "reasoning"; text: string }>()
-  for (const piece of withFinish(pieces)) {
+  for (const piece of pieces) {
     if (isText(piece)) {
       const { chunks: _, ...part } = { chunks: undefined, ...piece }
       parts.push(part)
@@ -49,9 +49,9 @@ const streamed = new Set([
 
 const isWhole = (piece: Piece): piece is Response.PartEncoded => !streamed.has(piece.type)
 
-/** The parts of an answer as a stream: a text has a delta for each chunk. One that breaks off has no end. */
-export const toStream = (pieces: ReadonlyArray<Piece>, isWhole: boolean): ReadonlyArray<Response.StreamPartEncoded> =>
-  (isWhole ? withFinish(pieces) : pieces).flatMap((piece, index): ReadonlyArray<Response.StreamPartEncoded> => {
+/** The parts of an answer as a stream: a text has a delta for each chunk. */
+export const toStream = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Response.StreamPartEncoded> =>
+  pieces.flatMap((piece, index): ReadonlyArray<Response.StreamPartEncoded> => {
     if (!isText(piece)) return [piece]
     const id = String(index)
     const { type } = piece
@@ -66,7 +66,8 @@ export const toStream = (pieces: ReadonlyArray<Piece>, isWhole: boolean): Readon
 const isText = (piece: Piece): piece is Extract<Piece, { readonly type: "text" | "reasoning" }> =>
   piece.type === "text" || piece.type === "reasoning"
 
-const withFinish = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Piece> =>
+/** Ends an answer that has no end. */
+export const withFinish = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Piece> =>
   pieces.some(({ type }) => type === "finish" || type === "error")
     ? pieces
     : [...pieces, finishOf(pieces.some(({ type }) => type === "tool-call") ? "tool-calls" : "stop")]
