@@ -88,24 +88,23 @@ describe("export and import", () => {
   })
 
   it("tell what was left out, with the first place of each reason", async () => {
-    const entry = (request: object) => ({
+    const entry = (request: object, status = 200) => ({
       request: { url: "https://api.openai.com/v1/chat/completions", postData: { text: JSON.stringify(request) } },
-      response: { status: 200, content: { text: JSON.stringify(completion("chatcmpl-1", "92")) } }
+      response: { status, content: { text: JSON.stringify(completion("chatcmpl-1", "92")) } }
     })
-    const tools = { tools: [{ type: "function" }] }
     const file = write(
       "traffic.har",
-      JSON.stringify({ log: { entries: [entry(chat("p")), entry(chat("p", tools)), entry(chat("q", tools))] } })
+      JSON.stringify({ log: { entries: [entry(chat("p")), entry(chat("p"), 500), entry(chat("q"), 500)] } })
     )
     const told = await cli(["import", file, "--cache", at("har")])
     assert.deepStrictEqual([told.code, told.stderr], [
       0,
-      "llm-cache: skipped: 2 times, first entry 2: it has `tools`\n" +
+      "llm-cache: skipped: 2 times, first entry 2: the provider answered with status 500\n" +
       "llm-cache: 1 copied, 2 skipped\n"
     ])
     const json = await cli(["import", file, "--cache", at("har"), "--json"])
     assert.deepStrictEqual(objects(json.stdout), [
-      { kind: "skipped", reason: "it has `tools`", first: "entry 2", count: 2 },
+      { kind: "skipped", reason: "the provider answered with status 500", first: "entry 2", count: 2 },
       { kind: "summary", copied: 0, present: 1, skipped: 2, damaged: 0 }
     ])
   })

@@ -213,7 +213,7 @@ describe("a faulty provider", () => {
         ]
       ) {
         const error = yield* Effect.flip(asked)
-        assert.strictEqual((error as AiError.AiError).reason._tag, "ToolNotFoundError")
+        assert.strictEqual(error.reason._tag, "ToolNotFoundError")
       }
     }).pipe(Effect.provide(handlers), Effect.provide(layer({ script: () => toolCall("stocks", {}) }))))
 })

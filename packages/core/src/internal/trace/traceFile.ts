@@ -7,7 +7,7 @@ const delay = 200
 /** How many bytes wait at most for a disk that is full. */
 const mostUnwritten = 1024 * 1024
 
-const none: Buffer = Buffer.alloc(0)
+const none = new Uint8Array()
 
 /** Files with lines that wait. The process ends with one listener, however many traces it writes. */
 const waiting = new Set<TraceFile>()
@@ -22,7 +22,7 @@ export class TraceFile {
   readonly #onFlush: (bytes: number) => void
   #lines = ""
   /** The bytes that a failed write left. */
-  #unwritten = none
+  #unwritten: Uint8Array = none
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
