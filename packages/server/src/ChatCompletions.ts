@@ -16,7 +16,7 @@ import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/Samp
 import * as Result from "effect/Result"
 import { answerId, piecesOf, restOf } from "./internal/answer.ts"
 import { type Form, parametersOf, readCall, readMessages, type Refused, wholeForm } from "./internal/call.ts"
-import { ChunkJoiner } from "./internal/chunkJoiner.ts"
+import { makeChunkJoiner } from "./internal/chunkJoiner.ts"
 import { asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
 import { normalMessages } from "./internal/messages.ts"
 import {
@@ -51,7 +51,7 @@ export const protocol: Protocol = {
     ...streamFields(body, isStreamed)
   }),
   generation: (answer, n) => readChoices(answer, n, readChoice),
-  makeJoiner: () => new ChunkJoiner(),
+  makeJoiner: makeChunkJoiner,
   answer: (call, answered) => ({
     ...headOf(call, answered, "chat.completion"),
     choices: answered.samples.map((sample, index) => ({

@@ -9,25 +9,25 @@
  *
  * @since 0.1.0
  */
-import type { Json } from "@llm-cache/core/Identity"
 import type { GeneratedSample } from "@llm-cache/core/LlmModel"
 import type { JsonObject, Sample } from "@llm-cache/core/Sample"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
 import { answerId, piecesOf, restOf } from "./internal/answer.ts"
 import { bad, parametersOf, readCall, type Refused, uncacheable, wholeForm } from "./internal/call.ts"
-import { asCount, asObject, asString, fieldsOf, isEmpty } from "./internal/json.ts"
+import { asObject, asString, fieldsOf, isEmpty } from "./internal/json.ts"
 import {
   chunkMaker,
   failedFinishReasons,
   failure,
   includesUsage,
+  promptsOf,
   readChoices,
   streamFields,
   usageField,
   withoutEffect
 } from "./internal/openAi.ts"
-import { TextJoiner } from "./internal/textJoiner.ts"
+import { makeTextJoiner } from "./internal/textJoiner.ts"
 import type { Answered, Call, Protocol } from "./Protocol.ts"
 
 /**
@@ -49,7 +49,7 @@ export const protocol: Protocol = {
     ...streamFields(body, isStreamed)
   }),
   generation: (answer, n) => readChoices(answer, n, readChoice),
-  makeJoiner: () => new TextJoiner(),
+  makeJoiner: makeTextJoiner,
   answer: (call, answered) => ({
     ...headOf(call, answered),
     choices: answered.samples.map((sample, index) => ({
@@ -106,18 +106,6 @@ const readCalls = (body: JsonObject): Result.Result<Call, Refused> => {
     (calls) => calls.length === 1 ? calls[0]! : { ...calls[0]!, body, parts: calls }
   )
 }
-
-/** The prompts of a request: texts, or lists of tokens. */
-const promptsOf = (given: Json | undefined): ReadonlyArray<Json> | undefined => {
-  if (typeof given === "string" || isTokens(given)) return [given]
-  return Array.isArray(given) && given.length > 0 &&
-      given.every((prompt) => typeof prompt === "string" || isTokens(prompt))
-    ? given
-    : undefined
-}
-
-const isTokens = (value: Json | undefined): value is ReadonlyArray<number> =>
-  Array.isArray(value) && value.length > 0 && value.every((token) => asCount(token) !== undefined)
 
 // -----------------------------------------------------------------------------
 // samples of an answer

@@ -5,7 +5,7 @@
  *
  * A vector is a function of its input and no draw. So each input, a text or a list of tokens, has one sample, outside of runs,
  * attempts and forks. Missing inputs are one request, each input once. All fields are in the key but `encoding_format` and `user`:
- * both encodings are made of one sample, whose text is the JSON of the vector.
+ * both encodings are made of one sample: the JSON of the vector.
  *
  * It is no `Protocol`, because an answer has the samples of many prompts, and is never a stream.
  *
@@ -17,7 +17,7 @@ import { UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Result from "effect/Result"
 import { bad, parametersOf, readCall, uncacheable, wholeForm } from "./internal/call.ts"
 import { asCount, asObject, asObjects, asString } from "./internal/json.ts"
-import { failure } from "./internal/openAi.ts"
+import { failure, promptsOf } from "./internal/openAi.ts"
 import type { BadRequest, Call, Endpoint, Uncacheable } from "./Protocol.ts"
 
 /**
@@ -67,7 +67,7 @@ export interface Request {
  * @since 0.1.0
  */
 export const read = (body: JsonObject): Result.Result<Request, BadRequest | Uncacheable> => {
-  const inputs = inputsOf(body["input"])
+  const inputs = promptsOf(body["input"])
   const encoding = body["encoding_format"] ?? "float"
   if (asObjects(body["input"])?.length) {
     return uncacheable("`input` has objects, and vectors are kept of texts and tokens")
@@ -83,14 +83,6 @@ export const read = (body: JsonObject): Result.Result<Request, BadRequest | Unca
     readCall({ ...body, input }, endpoint, wholeForm(endpoint.name, "input", input, parameters))
   )
   return Result.map(Result.all(calls), (calls) => ({ calls, isBase64: encoding === "base64" }))
-}
-
-const inputsOf = (given: Json | undefined): ReadonlyArray<Json> | undefined => {
-  const isInput = (value: Json | undefined) =>
-    typeof value === "string" ||
-    (Array.isArray(value) && value.length > 0 && value.every((token) => asCount(token) !== undefined))
-  if (given !== undefined && isInput(given)) return [given]
-  return Array.isArray(given) && given.length > 0 && given.every(isInput) ? given : undefined
 }
 
 const vectorOf = (given: Json | undefined): ReadonlyArray<number> | undefined => {

@@ -152,14 +152,14 @@ const wholeFormOf = (
   items: ReadonlyArray<JsonObject>,
   { previous_response_id, prompt: template, ...parameters }: JsonObject
 ): Result.Result<Form, Refused> => {
-  // They are a part of what is asked, and differ from turn to turn, so they make no identity.
+  // They belong to the question, and differ from turn to turn, so they make no identity.
   const before = fieldsOf({ previous_response_id, prompt: template })
   const ids = new Set(items.filter(isWhole).flatMap(({ call_id, id }) => [call_id, id]))
   const normal = normalMessages(isEmpty(before) ? items : [before, ...items], (id) => ids.has(id))
   return wholeForm(protocol.name, "input", normal, parameters)
 }
 
-/** Items with all of their content, unlike those that the vendor looks up by their id. */
+/** Items with all of their content, unlike items by id, which the vendor looks up. */
 const wholeTypes = /^(?:message|(?:apply_patch|computer|custom_tool|function|local_shell|shell)_call)$/
 
 const isWhole = ({ encrypted_content, type }: JsonObject): boolean =>

@@ -130,13 +130,13 @@ export const make = Effect.fnUntraced(function*(
   const outer = yield* Events.make
   const context = yield* Effect.context()
   const noHistory: History = new Map()
-  // A trace without its name in the folder would let its run draw again what it has drawn.
+  // A trace without its name in the folder would let its run repeat its draws.
   if (trace !== false) {
     yield* Trace.nameAll(trace.directory).pipe(
       Effect.catch((error) => Effect.logWarning("Runs of copied traces may begin anew", error))
     )
   }
-  // What a run makes keeps the context in which it is made. That of a request would keep its body and its response.
+  // A run's models keep the context of their making. That of a request would keep its body and its response.
   const outsideOfRequest = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.updateContext(self, () => context)
 

@@ -209,4 +209,23 @@ describe("completions", () => {
       assert.strictEqual(missed.json.error.code, "replication_cache_miss")
       assert.strictEqual(upstream.received.length, 1)
     }))
+
+  it.live("keep a finish reason that the end of a stream repeats", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response) => {
+        startStream(response)
+        for (const text of ["One", ""]) {
+          response.write(
+            `data: ${JSON.stringify({ model: "m", choices: [{ index: 0, text, finish_reason: "length" }] })}\n\n`
+          )
+        }
+        response.end("data: [DONE]\n\n")
+      })
+      const server = yield* makeServer(upstreams(upstream.url))
+      const { text } = yield* ask(server, { prompt: "p", stream: true })
+      assert.deepStrictEqual(text.match(/"finish_reason":"\w+"/g), ["\"finish_reason\":\"length\""])
+      const { json } = yield* ask(server, { prompt: "p" })
+      assert.strictEqual(json.choices[0].finish_reason, "length")
+      assert.strictEqual(upstream.received.length, 1)
+    }))
 })

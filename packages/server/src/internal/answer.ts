@@ -39,7 +39,7 @@ export const usageOf = (samples: ReadonlyArray<Sample>, protocol: string): Answe
   }
 }
 
-/** What the answer of a protocol has beside the text of its sample. */
+/** The fields of a protocol's answer beside the text of its sample. */
 export const restOf = (sample: Sample | undefined, protocol: string): JsonObject =>
   asObject(sample?.metadata.rest?.[protocol]) ?? {}
 

@@ -6,7 +6,7 @@ import * as Zlib from "node:zlib"
 import { asObject, parseJson } from "./json.ts"
 
 /** The longest body of a request, in bytes, packed or not. */
-export const longestBody = 32 * 1024 * 1024
+const longestBody = 32 * 1024 * 1024
 
 /** A body that cannot be read, and the status that says so. */
 export class BadBody extends Data.TaggedError("BadBody")<{ readonly status: number; readonly description: string }> {

@@ -37,7 +37,7 @@ interface Passed {
   /**
    * The body of the request, if it was read.
    *
-   * @default that which comes
+   * @default the unread body
    */
   readonly body?: JsonObject | undefined
   /** Why it is not cached. */

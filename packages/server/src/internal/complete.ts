@@ -75,7 +75,7 @@ interface Prepared {
   readonly headers: () => { readonly [name: string]: string }
 }
 
-/** A request to an endpoint whose samples may come together. */
+/** A request to an endpoint that may bring samples together. */
 export interface Preparation extends Omit<Completion, "protocol"> {
   readonly protocol: Endpoint
   readonly join?: Join | undefined
@@ -212,7 +212,7 @@ const stream = Effect.fnUntraced(function*(
   yield* Effect.forkChild(Effect.map(drawn, (exit) => Queue.offerUnsafe(queue, { _tag: "Done", exit })), {
     startImmediately: true
   })
-  // All that waits goes out in one piece: each has a head of its own.
+  // All waiting messages go out in one piece: each piece has a head of its own.
   const next = Effect.timeoutOption(Queue.takeAll(queue), keepAlive)
   const first = yield* next
   if (Option.isSome(first) && first.value[0]._tag === "Done") {

@@ -114,7 +114,7 @@ export const makeDispatch = ({ aliases, bypass, guard, identityOf, model, runs, 
   }
 }
 
-/** The protocol that says how a failure looks, where the path names none. */
+/** The protocol that says how a failure looks, if the path names none. */
 export const vendorOf = ({ headers, url = "" }: Http.IncomingMessage): Protocol =>
   headers["anthropic-version"] !== undefined || /\/v1\/messages(?:[/?]|$)/.test(url)
     ? Messages.protocol

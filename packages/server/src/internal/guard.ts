@@ -20,7 +20,7 @@ const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i
 /** Whether only its own machine reaches a server with this address. */
 export const isLoopback = (host: string): boolean => loopback.test(host) || host === "::1"
 
-export const tokenHeader = "x-llm-cache-token"
+const tokenHeader = "x-llm-cache-token"
 export const tokenCookie = "llm-cache-token"
 
 /** A web page must not spend money, nor read samples: not by its own origin, nor by a name that it lets lead here. */

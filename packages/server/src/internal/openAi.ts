@@ -1,4 +1,4 @@
-/** The common part of OpenAI's protocols with choices. */
+/** The common part of OpenAI's protocols. */
 import type { Json } from "@llm-cache/core/Identity"
 import type { GeneratedSample, Generation } from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
@@ -23,6 +23,16 @@ export const withoutEffect = [
   "stream_options",
   "user"
 ]
+
+/** The prompts of a field that takes one or many: texts, or lists of tokens. */
+export const promptsOf = (given: Json | undefined): ReadonlyArray<Json> | undefined => {
+  if (isPrompt(given)) return [given]
+  return Array.isArray(given) && given.length > 0 && given.every(isPrompt) ? given : undefined
+}
+
+const isPrompt = (value: Json | undefined): value is string | ReadonlyArray<number> =>
+  typeof value === "string" ||
+  (Array.isArray(value) && value.length > 0 && value.every((token) => asCount(token) !== undefined))
 
 const tokenFields = ["prompt_tokens", "completion_tokens", "total_tokens"]
 
