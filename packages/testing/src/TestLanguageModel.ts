@@ -50,7 +50,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { finishOf, type Piece, toStream, toWhole, withFinish } from "./internal/languageModelParts.ts"
+import { finishOf, type Piece, textOf, toStream, toWhole, withFinish } from "./internal/languageModelParts.ts"
 import { fromList } from "./internal/languageModelScripts.ts"
 import { checked, unknownTool } from "./internal/unknownTool.ts"
 
@@ -394,11 +394,3 @@ export const layer = (
 // An `AiError` is an effect too, which fails with itself.
 const isEffect = (answer: Answer): answer is Effect.Effect<Content, AiError.AiError> =>
   Effect.isEffect(answer) && !Stream.isStream(answer) && !(answer instanceof AiError.AiError)
-
-const textOf = (prompt: Prompt.Prompt): string => {
-  const { content } = prompt.content.at(-1) ?? { content: "" }
-  if (typeof content === "string") return content
-  return content.flatMap((part): ReadonlyArray<string> =>
-    part.type === "text" ? [part.text] : part.type === "tool-result" ? [JSON.stringify(part.result)] : []
-  ).join("\n")
-}

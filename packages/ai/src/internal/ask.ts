@@ -112,7 +112,7 @@ const withoutHandlers = (tools: LanguageModel.ProviderOptions["tools"]): object 
   handle: () => Effect.die(new Error("a model of requests runs no tools"))
 })
 
-// What a provider has executed is paid for, of whatever form it is. The program's own toolkit decodes it.
+// A tool that the provider executed is paid for, in any form. The program's own toolkit decodes it.
 const undecoded = (tool: Tool.Any): Tool.Any =>
   Tool.isProviderDefined(tool)
     ? tool.setParameters(Schema.Unknown).setSuccess(Schema.Unknown).setFailure(Schema.Unknown)

@@ -121,7 +121,7 @@ const splitExecuted = (parts: Arr.NonEmptyReadonlyArray<Part>): Arr.NonEmptyRead
 
 const isExecuted = (part: Part): boolean => "providerExecuted" in part && part.providerExecuted === true
 
-/** The fiber of a program that streams. What reads an answer for it is a fiber of the `LanguageModel`. */
+/** The fiber of a program that streams. The reader of its answer is a fiber of the `LanguageModel`. */
 const CurrentProgram = Context.Reference<Fiber.Fiber<unknown, unknown> | undefined>("@llm-cache/ai/CurrentProgram", {
   defaultValue: () => undefined
 })

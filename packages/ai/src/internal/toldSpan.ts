@@ -1,7 +1,7 @@
 import type { SpanTransformer } from "effect/ai/Telemetry"
 import type { Span } from "effect/Tracer"
 
-/** What an inner model tells the transformer of its span. */
+/** The span of an inner model, for its transformer. */
 export type Told = Parameters<SpanTransformer>[0]
 
 /** Whether a provider has written its tokens on its span. */

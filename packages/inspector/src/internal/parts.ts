@@ -39,7 +39,7 @@ export const promptView = (prompt: string): Html => {
     }</ol>`
 }
 
-export const partsView = (parts: ReadonlyArray<ChatPart>): Html =>
+const partsView = (parts: ReadonlyArray<ChatPart>): Html =>
   html`${
     parts.map(({ kind, text, title }) =>
       kind === "text"
@@ -59,7 +59,7 @@ export const sampleParts = ({ reasoning, refusal, rest }: Metadata): Html =>
   ])
 
 /** A difference of two texts, with the long parts that are the same cut. */
-export const editsView = (edits: ReadonlyArray<Edit>, context = 200): Html =>
+const editsView = (edits: ReadonlyArray<Edit>, context = 200): Html =>
   html`<div class="text diff">${
     edits.map(({ kind, text }, i) =>
       kind === "stored"

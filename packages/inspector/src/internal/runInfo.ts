@@ -50,7 +50,7 @@ const receiptOf = (run: Trace.Run): Effect.Effect<Trace.Receipt, StoreError> =>
     (receipt) => receipt === undefined ? Trace.receipt(run.file) : Effect.succeed(receipt)
   )
 
-export const stateOf = (receipt: Trace.Receipt | undefined, quiet: number): RunInfo["state"] =>
+const stateOf = (receipt: Trace.Receipt | undefined, quiet: number): RunInfo["state"] =>
   receipt?.exit === undefined ? quiet < idle ? "running" : "open" : receipt.exit === 0 ? "done" : "failed"
 
 /** A run in one sentence. */

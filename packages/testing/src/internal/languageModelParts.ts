@@ -1,3 +1,4 @@
+import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 
 /** A part of a scripted answer. */
@@ -71,3 +72,12 @@ export const withFinish = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Piece> =
   pieces.some(({ type }) => type === "finish" || type === "error")
     ? pieces
     : [...pieces, finishOf(pieces.some(({ type }) => type === "tool-call") ? "tool-calls" : "stop")]
+
+/** The last message of a prompt: its texts, or the results of tools as JSON. */
+export const textOf = (prompt: Prompt.Prompt): string => {
+  const { content } = prompt.content.at(-1) ?? { content: "" }
+  if (typeof content === "string") return content
+  return content.flatMap((part): ReadonlyArray<string> =>
+    part.type === "text" ? [part.text] : part.type === "tool-result" ? [JSON.stringify(part.result)] : []
+  ).join("\n")
+}

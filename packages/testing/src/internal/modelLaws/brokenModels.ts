@@ -12,7 +12,7 @@ type Draw = LlmModel.Model["draw"]
 
 type ModelLayer = Layer.Layer<LlmModel.LlmModel, SampleError, LlmModel.LlmModel>
 
-export const changing = (change: (model: LlmModel.Model) => Partial<LlmModel.Model>): ModelLayer =>
+const changing = (change: (model: LlmModel.Model) => Partial<LlmModel.Model>): ModelLayer =>
   Layer.fresh(Layer.effect(
     LlmModel.LlmModel,
     Effect.map(LlmModel.LlmModel, (model) => LlmModel.fromDraw({ ...model, ...change(model) }))
