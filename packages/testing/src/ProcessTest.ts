@@ -32,6 +32,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
+import { killAt, makeMoment } from "./internal/kills.ts"
 import { checkErrors, checkKilled, checkSeen, checkStored } from "./internal/processChecks.ts"
 import { type Process, spawn } from "./internal/processes.ts"
 import type { Line, Recording, Task } from "./internal/processProtocol.ts"
@@ -381,29 +382,4 @@ const makeTask = (prompt: string, most: number) =>
   Effect.gen(function*() {
     const how = yield* Random.choice(["stream", "many", "independent"] as const)
     return { prompt, how, n: yield* Random.nextIntBetween(1, most), batch: yield* Random.nextIntBetween(1, 7) }
-  })
-
-/** The moment of a kill: so many lines and milliseconds after the start, or after the first request. */
-interface Moment {
-  readonly isRequesting: boolean
-  readonly lines: number
-  readonly delay: number
-}
-
-const makeMoment: Effect.Effect<Moment> = Effect.gen(function*() {
-  return {
-    isRequesting: yield* Random.nextBoolean,
-    lines: yield* Random.nextIntBetween(1, 60),
-    delay: yield* Random.nextBetween(0, 4)
-  }
-})
-
-const killAt = ({ kill, when }: Process, { delay, isRequesting, lines }: Moment) =>
-  Effect.gen(function*() {
-    yield* when((printed) => {
-      const first = isRequesting ? printed.findIndex(({ _tag }) => _tag === "Asked") : 0
-      return first >= 0 && printed.length > first + lines
-    })
-    yield* Effect.sleep(delay)
-    yield* kill
   })
