@@ -55,7 +55,7 @@ export const layer: Layer.Layer<HttpClient.HttpClient> = Layer.effectContext(
       Effect.die(
         new ForbiddenRequest(
           `${test === undefined ? "A test" : `The test ${JSON.stringify(test)}`} sent ${request}. ` +
-            "Provide a TestModel, or a Cassette that has the answer"
+            "Provide a TestModel, or a Cassette that has the answer. To record one, leave NoRequests out"
         )
       )
     const client = HttpClient.make((request) => forbid(`a request to ${request.url}: ${excerpt(bodyOf(request), 400)}`))

@@ -25,7 +25,6 @@
  *
  * @since 0.1.0
  */
-import * as Fork from "@llm-cache/core/Fork"
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import * as SampleError from "@llm-cache/core/SampleError"
@@ -202,8 +201,8 @@ export const make = Effect.fnUntraced(function*(
     ? ({ n, prompt }: Request) => Array.from({ length: size(n) }, (_, i) => `${prompt} #${samples.length + i}`)
     : fromList(script, size)
 
-  const generate = Effect.fnUntraced(function*({ n, prompt }: LlmModel.GenerateRequest) {
-    const request = { prompt, n, path: yield* Fork.path }
+  const generate = Effect.fnUntraced(function*({ key, n, prompt }: LlmModel.GenerateRequest) {
+    const request = { prompt, n, path: key.path }
     const index = requests.push(request) - 1
     if (latency !== undefined) {
       yield* Effect.sleep(typeof latency === "function" ? latency(request, index) : latency)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Independent, LlmModel, MemoryStore, Persistent, Repeatable } from "@llm-cache/core"
-import { Effect, Exit, Schedule } from "effect"
+import { Independent, Key, LlmModel, MemoryStore, Persistent, Repeatable } from "@llm-cache/core"
+import { Effect, Exit, Layer, Schedule } from "effect"
 import { LlmModelTest, ModelLaws } from "../src/index.ts"
 
 LlmModelTest.suite("Repeatable", Repeatable.layer, { sequence: "remembered" })
@@ -38,4 +38,24 @@ describe("a broken model", () => {
         assert.isTrue(Exit.isFailure(yield* Effect.exit(check(broken))), "it passes")
       }))
   }
+})
+
+describe("a wrapper that loses the fork of a draw", () => {
+  const forkless = Layer.fresh(Layer.effect(
+    LlmModel.LlmModel,
+    Effect.map(LlmModel.LlmModel, (model) =>
+      LlmModel.fromDraw({
+        ...model,
+        draw: ({ identity, prompt }, ...others) => model.draw(new Key.Key(identity, prompt, []), ...others)
+      }))
+  ))
+
+  it.live("is found", () =>
+    Effect.gen(function*() {
+      const red: Array<string> = []
+      for (const { check, name } of ModelLaws.of("new")) {
+        if (Exit.isFailure(yield* Effect.exit(check(forkless)))) red.push(name)
+      }
+      assert.deepStrictEqual(red, ["asks for each fork"])
+    }))
 })

@@ -137,7 +137,7 @@ export const fromList = (script: ReadonlyArray<Entry>, size: (n: number) => numb
     const head = script[next]
     if (head === undefined) {
       return Effect.die(
-        new Error(`The script of the test model has ${next} entries, all used: add one for the prompt ${prompt}`)
+        new Error(`All entries of the test model's script are used (${next}): add one for the prompt ${prompt}`)
       )
     }
     if (isError(head)) {

@@ -10,6 +10,12 @@ import * as TestModel from "../../TestModel.ts"
 import { drawing, keepsInterrupted, remembering } from "./brokenModels.ts"
 import { all, asked, law, many } from "./law.ts"
 
+const failureOf = <A, E, R>(draw: Effect.Effect<A, E, R>): Effect.Effect<E, never, R> =>
+  Effect.match(draw, {
+    onFailure: (error) => error,
+    onSuccess: (sample) => assert.fail(`a failure was expected, and there is the sample ${JSON.stringify(sample)}`)
+  })
+
 const one = LlmModel.sampleOne("p")
 
 /** The effects of failures and interruptions. */
@@ -21,7 +27,7 @@ export const failure: ReadonlyArray<Law> = [
       broken: drawing((draw) => (...args) => Effect.mapError(draw(...args), () => providerError("BadRequest"))),
       script: [TestModel.serverFault]
     },
-    Effect.map(Effect.flip(one), (error) => assert.equal(error, TestModel.serverFault))
+    Effect.map(failureOf(one), (error) => assert.equal(error, TestModel.serverFault))
   ),
   law(
     "uses up no position when it fails",
@@ -32,12 +38,12 @@ export const failure: ReadonlyArray<Law> = [
       size: () => 1
     },
     Effect.gen(function*() {
-      yield* Effect.flip(one)
+      yield* failureOf(one)
       assert.deepEqual(yield* many("p", 1), ["a"])
       const { sequence } = yield* LlmModel.LlmModel
       // A remembered sequence has `a` again, and asks for the next one.
       const rest = sequence === "remembered" ? many("p", 2) : many("p", 1)
-      yield* Effect.flip(rest)
+      yield* failureOf(rest)
       assert.deepEqual(yield* rest, sequence === "remembered" ? ["a", "b"] : ["b"])
     })
   ),
