@@ -46,10 +46,10 @@ import type * as Response from "effect/ai/Response"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { failUnused } from "./internal/failUnused.ts"
 import { finishOf, type Piece, textOf, toStream, toWhole, withFinish } from "./internal/languageModelParts.ts"
 import { fromList } from "./internal/languageModelScripts.ts"
 import { checked, unknownTool } from "./internal/unknownTool.ts"
@@ -380,13 +380,7 @@ export const layer = (
       Scope.Scope
     > {
       const { model, record } = yield* make(options)
-      yield* Effect.addFinalizer((exit) =>
-        options.unused === "fail" && Exit.isSuccess(exit) && record.unused.length > 0
-          ? Effect.die(
-            new Error(`The program did not use all of the test model's script: ${record.unused.join(", ")} is left`)
-          )
-          : Effect.void
-      )
+      yield* failUnused(record, options.unused)
       return Context.make(LanguageModel.LanguageModel, model).pipe(Context.add(TestLanguageModel, record))
     })
   )

@@ -31,8 +31,8 @@ import * as SampleError from "@llm-cache/core/SampleError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import { failUnused } from "./internal/failUnused.ts"
 import { fromList } from "./internal/scripts.ts"
 
 /**
@@ -260,15 +260,7 @@ export const layer = (
 ): Layer.Layer<LlmModel.LlmModel | TestModel, InvalidInput> =>
   Layer.effectContext(
     Effect.map(
-      Effect.tap(make(options), (testModel) =>
-        Effect.addFinalizer((exit) => {
-          const { unused } = testModel
-          return options?.unused === "fail" && Exit.isSuccess(exit) && unused.length > 0
-            ? Effect.die(
-              new Error(`The program did not use all of the test model's script: ${unused.join(", ")} is left`)
-            )
-            : Effect.void
-        })),
+      Effect.tap(make(options), (testModel) => failUnused(testModel, options?.unused)),
       (testModel) => Context.make(TestModel, testModel).pipe(Context.add(LlmModel.LlmModel, testModel.model))
     )
   )

@@ -2,6 +2,7 @@ import * as AiError from "effect/ai/AiError"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Answer, Script } from "../TestLanguageModel.ts"
+import { hasPattern, noPattern } from "./patterns.ts"
 
 /**
  * A script that answers by the last message: the first pattern that matches its text decides, see `text` of `Request`.
@@ -31,18 +32,8 @@ export const prompts = (
 ): Script => {
   const used = new Set<string | RegExp>()
   const answer: Script = (request, index) => {
-    const found = cases.find(([pattern]) =>
-      typeof pattern === "string" ? request.text.includes(pattern) : request.text.search(pattern) !== -1
-    )
-    if (found === undefined) {
-      return Effect.die(
-        new Error(
-          `The test model has no pattern for the message ${request.text}: add one to ${
-            cases.map(([pattern]) => String(pattern)).join(", ")
-          }`
-        )
-      )
-    }
+    const found = cases.find(([pattern]) => hasPattern(request.text, pattern))
+    if (found === undefined) return noPattern("message", request.text, cases.map(([pattern]) => pattern))
     const [pattern, answer] = found
     used.add(pattern)
     return typeof answer === "function" ? answer(request, index) : answer

@@ -3,6 +3,7 @@ import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { Answer, Entry, Request, Sample, Script } from "../TestModel.ts"
+import { hasPattern, noPattern } from "./patterns.ts"
 
 /**
  * An error for scripts: the provider is down. A retry may succeed.
@@ -53,18 +54,8 @@ export const prompts = (
     return { pattern, script, counts }
   })
   const answer = (request: Request, index: number): Answer => {
-    const found = scripts.find(({ pattern }) =>
-      typeof pattern === "string" ? request.prompt.includes(pattern) : request.prompt.search(pattern) !== -1
-    )
-    if (found === undefined) {
-      return Effect.die(
-        new Error(
-          `The test model has no pattern for the prompt ${request.prompt}: add one to ${
-            scripts.map(({ pattern }) => String(pattern)).join(", ")
-          }`
-        )
-      )
-    }
+    const found = scripts.find(({ pattern }) => hasPattern(request.prompt, pattern))
+    if (found === undefined) return noPattern("prompt", request.prompt, cases.map(([pattern]) => pattern))
     found.counts.used++
     return found.script(request, index)
   }
