@@ -17,7 +17,7 @@ import {
   Usage
 } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
-import { ConfigProvider, Effect, Exit, Layer, Result, Schema, Scope, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Layer, Result, Schema, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { Recorder } from "../src/internal/trace/recorder.ts"
@@ -25,6 +25,7 @@ import { makeDirectory, readTree } from "./support/directory.ts"
 import { patched } from "./support/patched.ts"
 import { using } from "./support/provider.ts"
 import { Combinator, directoryStore, take, Takes } from "./support/stack.ts"
+import { traced } from "./support/traced.ts"
 
 const makeMetered = () =>
   Effect.map(
@@ -38,19 +39,6 @@ const makeMetered = () =>
     }),
     ({ model }) => model
   )
-
-/** Runs a program with a trace, and returns its file. */
-const traced = <A, E, R>(root: string, self: Effect.Effect<A, E, R>) =>
-  Effect.scoped(Effect.gen(function*() {
-    const scope = yield* Scope.make()
-    const events = yield* Events.make
-    const trace = yield* Scope.provide(Trace.make({ directory: root, name: "test" }), scope)
-    yield* events.listen(trace.listener)
-    const exit = yield* Effect.exit(Effect.provideService(self, Events.Events, events))
-    const live = yield* trace.receipt
-    yield* Scope.close(scope, exit)
-    return { exit, file: trace.run.file, live }
-  }))
 
 const linesOf = (file: string) =>
   Fs.readFileSync(file, "utf8").trim().split("\n").map((line): Record<string, unknown> => JSON.parse(line))

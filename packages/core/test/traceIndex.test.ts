@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
-  Events,
   Fork,
   Identity,
   Independent,
@@ -13,11 +12,12 @@ import {
   TraceIndex
 } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
-import { Effect, Scope, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { makeDirectory } from "./support/directory.ts"
 import { using } from "./support/provider.ts"
+import { traced } from "./support/traced.ts"
 
 const makeMetered = Effect.map(
   TestModel.make({
@@ -30,18 +30,6 @@ const makeMetered = Effect.map(
   }),
   ({ model }) => model
 )
-
-/** Runs a program with a trace, and returns its file. */
-const traced = <A, E, R>(root: string, self: Effect.Effect<A, E, R>) =>
-  Effect.scoped(Effect.gen(function*() {
-    const scope = yield* Scope.make()
-    const events = yield* Events.make
-    const trace = yield* Scope.provide(Trace.make({ directory: root, name: "test" }), scope)
-    yield* events.listen(trace.listener)
-    const exit = yield* Effect.exit(Effect.provideService(self, Events.Events, events))
-    yield* Scope.close(scope, exit)
-    return trace.run.file
-  }))
 
 const readAll = ({ advance }: TraceIndex.TraceIndex) => Effect.repeat(advance, { while: (isMore) => isMore })
 
@@ -78,7 +66,7 @@ const manifold = Effect.gen(function*() {
 describe("An index over a trace", () => {
   it.effect("counts as the receipt does: in all, by fork, by prompt and over time", () =>
     Effect.gen(function*() {
-      const file = yield* traced(yield* makeDirectory, yield* manifold)
+      const { file } = yield* traced(yield* makeDirectory, yield* manifold)
       const index = yield* indexed(file)
       const { receipt, series } = index.state()
       assert.deepStrictEqual(receipt, yield* Trace.receipt(file))
@@ -104,7 +92,7 @@ describe("An index over a trace", () => {
 
   it.effect("gives draws by pages, with the keys and positions of their lines, and by filters", () =>
     Effect.gen(function*() {
-      const file = yield* traced(yield* makeDirectory, yield* manifold)
+      const { file } = yield* traced(yield* makeDirectory, yield* manifold)
       const index = yield* indexed(file)
       const lines: Array<string> = []
       yield* Stream.runForEach(Trace.read(file), (entry) =>
@@ -148,7 +136,7 @@ describe("An index over a trace", () => {
 
   it.effect("knows which attempt took which samples of a sequence", () =>
     Effect.gen(function*() {
-      const file = yield* traced(yield* makeDirectory, yield* manifold)
+      const { file } = yield* traced(yield* makeDirectory, yield* manifold)
       const index = yield* indexed(file)
       const { identity } = (yield* index.draw(0))!.key
       const { promptHash } = new Key.Key(identity, "known", [])
@@ -204,7 +192,7 @@ describe("An index over a trace", () => {
   it.effect("of a run that goes on reads what was added, and leaves a torn line for later", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory
-      const whole = Fs.readFileSync(yield* traced(root, yield* manifold), "utf8")
+      const whole = Fs.readFileSync((yield* traced(root, yield* manifold)).file, "utf8")
       const file = Path.join(root, "growing.jsonl")
       const index = TraceIndex.make(file)
       const other = yield* indexed(
@@ -228,12 +216,12 @@ describe("An index over a trace", () => {
     Effect.gen(function*() {
       const root = yield* makeDirectory
       const signatures = Effect.gen(function*() {
-        const index = yield* indexed(yield* traced(root, yield* manifold))
+        const index = yield* indexed((yield* traced(root, yield* manifold)).file)
         return Array.from({ length: index.state().draws }, (_, row) => index.signature(row))
       })
       const [one, other] = [yield* signatures, yield* signatures]
       assert.deepStrictEqual(one, other)
-      const index = yield* indexed(yield* traced(root, yield* manifold))
+      const index = yield* indexed((yield* traced(root, yield* manifold)).file)
       const { draws } = yield* index.draws({}, 0, 100)
       const names = new Set(draws.map(({ key, position }) => `${key.promptHash} ${key.path.join("/")} ${position}`))
       assert.strictEqual(new Set(one).size, names.size)

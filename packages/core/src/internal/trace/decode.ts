@@ -1,7 +1,7 @@
 import * as Predicate from "effect/Predicate"
 import { fromId, type Identity } from "../../Identity.ts"
 import { parseJson } from "../../StoreRow.ts"
-import type { Entry, TracedKey } from "../../Trace.ts"
+import type { Entry, TracedKey } from "./entry.ts"
 import { type HitKind, ReceiptCounter } from "./receiptCounter.ts"
 
 type Fields = Readonly<Record<string, unknown>>

@@ -2,8 +2,8 @@ import * as Cause from "effect/Cause"
 import type { Event } from "../../Events.ts"
 import type { Key } from "../../Key.ts"
 import type { Metadata, Sample } from "../../Sample.ts"
-import type { Entry, TracedKey } from "../../Trace.ts"
 import { defined } from "../model/answer.ts"
+import type { Entry, TracedKey } from "./entry.ts"
 
 /** The event of a line, as far as a counter of usage looks at it: without texts. */
 export const toEvent = (entry: Entry): Event | undefined => {

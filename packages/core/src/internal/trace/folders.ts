@@ -1,8 +1,8 @@
-import type { Receipt } from "../../Trace.ts"
 import { ifPresent, list as namesIn } from "../directory/files.ts"
 import { runsFolder } from "../directory/samplePath.ts"
 import { fromHome, stateFolder } from "../homeFolder.ts"
 import { Fs, Path } from "../node.ts"
+import type { Receipt } from "./entry.ts"
 
 /** The receipt of a trace that had so many bytes. */
 export interface Summary {

@@ -2,9 +2,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { StoreError } from "../../SampleError.ts"
-import type { Entry } from "../../Trace.ts"
 import { attempt, failure } from "../directory/errors.ts"
 import { Decoder } from "./decode.ts"
+import type { Entry } from "./entry.ts"
 import { readLines } from "./readLines.ts"
 
 /** The lines of a trace, which the decoder counts. */

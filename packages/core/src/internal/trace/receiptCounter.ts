@@ -1,4 +1,4 @@
-import type { Receipt } from "../../Trace.ts"
+import type { Receipt } from "./entry.ts"
 import { Numbers } from "./numbers.ts"
 
 type Mutable<A> = { -readonly [name in keyof A]: A[name] }

@@ -1,7 +1,7 @@
 import type { Identity } from "../../Identity.ts"
 import { parseJson } from "../../StoreRow.ts"
-import type { TracedKey } from "../../Trace.ts"
 import type { KeyTable } from "./decode.ts"
+import type { TracedKey } from "./entry.ts"
 import { Interner } from "./interner.ts"
 import { Numbers } from "./numbers.ts"
 
