@@ -12,8 +12,9 @@ import type { OpenTrace } from "../indexes.ts"
 import { document, inline, tableOf } from "../markdown.ts"
 import { differencesView, empty, forkText, link, numeric, outcomeBadge, table } from "../parts.ts"
 import { infoOf, type RunInfo } from "../runInfo.ts"
-import { drawJson, type DrawRow } from "./run.ts"
+import type { DrawRow } from "./runData.ts"
 import { stateBadges } from "./runs.ts"
+import { drawJson } from "./runTexts.ts"
 
 /** How many draws are shown before and behind a divergence, and of one run alone. */
 const context = 3

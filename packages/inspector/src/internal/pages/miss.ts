@@ -8,7 +8,8 @@ import { html } from "../html.ts"
 import { document, fence, tableOf } from "../markdown.ts"
 import { differencesView, explanationView, forkText, link, numeric, promptView, table } from "../parts.ts"
 import { excerpt } from "../visible.ts"
-import { drawJson, type DrawRow } from "./run.ts"
+import type { DrawRow } from "./runData.ts"
+import { drawJson } from "./runTexts.ts"
 
 /** Traces up to this size are read for the misses that follow from others, in bytes. */
 const mostBytes = 64 * 1024 * 1024

@@ -1,29 +1,17 @@
-import type { Explanation } from "@llm-cache/core/Explain"
-import * as Explain from "@llm-cache/core/Explain"
 import type { Identity } from "@llm-cache/core/Identity"
-import type { Draw, Filter, Outcome, Prompt, State } from "@llm-cache/core/TraceIndex"
+import type { Draw, Filter, Outcome } from "@llm-cache/core/TraceIndex"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { tokenChart } from "../chart.ts"
 import { type Links, numberIn, type Page, type Params, type Query, type Sources } from "../context.ts"
 import { ago, count, duration, forkLabel, forkPath, identityKey, isoTime, modelLabel, plural } from "../format.ts"
 import { type Html, html } from "../html.ts"
-import { document, fence, tableOf } from "../markdown.ts"
-import {
-  counted,
-  empty,
-  explanationView,
-  forkText,
-  link,
-  numeric,
-  outcomeBadge,
-  pager,
-  table,
-  tokensOf
-} from "../parts.ts"
-import { infoOf, receiptJson, receiptLines, type RunInfo, verdictOf } from "../runInfo.ts"
-import { type ForkNode, forksView, forkTree } from "./forks.ts"
+import { counted, empty, explanationView, forkText, link, numeric, outcomeBadge, pager, table } from "../parts.ts"
+import { infoOf, receiptLines, verdictOf } from "../runInfo.ts"
+import { forksView, forkTree } from "./forks.ts"
+import type { DrawRow, RunData, RunQuery } from "./runData.ts"
 import { stateBadges } from "./runs.ts"
+import { runJson, runMarkdown } from "./runTexts.ts"
 
 /** The most draws, prompts and races of a page. */
 export const size = 50
@@ -31,47 +19,6 @@ const mostPrompts = 10
 const mostRaces = 5
 
 const filters = ["replayed", "bought", "missed", "racing", "bypassed", "failed", "requested", "reread"] as const
-
-/** A draw with the text of its prompt. */
-export interface DrawRow extends Draw {
-  readonly excerpt: string | undefined
-}
-
-/** Two draws that raced. */
-interface Race {
-  readonly one: DrawRow | undefined
-  readonly other: DrawRow
-}
-
-export interface RunData {
-  readonly info: RunInfo
-  readonly file: string
-  readonly now: number
-  readonly state: State
-  /** Whether all of the trace is read. */
-  readonly isComplete: boolean
-  readonly forks: ForkNode
-  readonly prompts: ReadonlyArray<Prompt & { readonly excerpt: string | undefined }>
-  readonly races: ReadonlyArray<Race>
-  readonly firstMiss:
-    | { readonly draw: DrawRow; readonly explanation: Explanation | undefined }
-    | undefined
-  readonly query: RunQuery
-  readonly draws: ReadonlyArray<DrawRow>
-  readonly total: number
-  readonly from: number
-  /** The run before with the same name, or else the run before. */
-  readonly before: string | undefined
-  /** A filter that cannot be applied. */
-  readonly problem: string | undefined
-}
-
-interface RunQuery {
-  readonly outcome: string
-  readonly fork: string
-  readonly model: string
-  readonly prompt: string
-}
 
 /** The id of a run, and the query of its page. `wait` for everything, for a file. */
 export interface RunInput {
@@ -146,8 +93,8 @@ export const runPage: Page<RunInput, RunData> = {
 <section id="part-overview" data-part>${overview(data, links)}</section>
 <section id="part-draws" data-part class="block"><h2 id="asked">What was asked</h2>${asked(data, links)}</section>
 <section id="part-receipt" data-part class="block">${receiptView(data)}</section>`,
-  markdown: (data) => markdownOf(data),
-  json: (data) => jsonOf(data)
+  markdown: runMarkdown,
+  json: runJson
 }
 
 const filterOf = Effect.fnUntraced(function*(
@@ -406,110 +353,3 @@ const receiptView = ({ info: { receipt } }: RunData): Html | undefined =>
     receipt.isCut &&
     html`<p class="notice">The trace reached its greatest size: its last draws are counted here, and not listed above.</p>`
   }`
-
-const drawCells = ({ excerpt, isRacing, key, number, outcome, position }: DrawRow) => [
-  number ?? "",
-  `${outcome}${isRacing ? ", racing" : ""}`,
-  excerpt ?? key.promptHash.slice(0, 8),
-  position,
-  forkLabel(key.path),
-  modelLabel(key.identity)
-]
-
-const markdownOf = ({ draws, firstMiss, from, info, prompts, races, total }: RunData): string =>
-  document(
-    `# ${info.name}`,
-    info.receipt === undefined ? info.problem : verdictOf(info.receipt),
-    info.receipt && tableOf(
-      ["Asked", "Replayed", "Bought", "Missed", "Racing", "Bypassed", "Failed", "Tokens spent", "Tokens replayed"],
-      [[
-        info.receipt.asked,
-        info.receipt.replayed,
-        info.receipt.bought,
-        info.receipt.missed,
-        info.receipt.racing,
-        info.receipt.bypassed,
-        info.receipt.failed,
-        info.receipt.inputTokens + info.receipt.outputTokens,
-        info.receipt.replayedInputTokens + info.receipt.replayedOutputTokens
-      ]]
-    ),
-    firstMiss && "## The first miss",
-    firstMiss && fence(
-      firstMiss.explanation === undefined ? firstMiss.draw.excerpt ?? "" : Explain.format(firstMiss.explanation)
-    ),
-    races.length > 0 && "## Races",
-    races.length > 0 && tableOf(
-      ["Draws", "Fork", "Positions", "Prompt"],
-      races.map(({ one, other }) => [
-        `${one?.number ?? ""} and ${other.number ?? ""}`,
-        forkLabel(other.key.path),
-        `${one?.position ?? ""} and ${other.position}`,
-        other.excerpt ?? other.key.promptHash.slice(0, 8)
-      ])
-    ),
-    prompts.length > 0 && "## Prompts that cost most",
-    prompts.length > 0 && tableOf(
-      ["Prompt", "Model", "Asked", "Tokens spent", "Tokens replayed"],
-      prompts.map((prompt) => [
-        prompt.excerpt ?? prompt.promptHash.slice(0, 8),
-        modelLabel(prompt.identity),
-        prompt.asked,
-        prompt.spentTokens,
-        prompt.replayedTokens
-      ])
-    ),
-    `## What was asked: ${count(Math.min(from + 1, total))} to ${count(from + draws.length)} of ${count(total)}`,
-    draws.length > 0 && tableOf(["Request", "Outcome", "Prompt", "Position", "Fork", "Model"], draws.map(drawCells))
-  )
-
-/** A draw for programs. */
-export const drawJson = ({ at, excerpt, isRacing, key, number, outcome, position, row }: DrawRow) => ({
-  row,
-  number: number ?? null,
-  at: isoTime(at),
-  outcome,
-  isRacing,
-  model: key.identity.name,
-  temperature: key.identity.temperature ?? null,
-  parameters: JSON.parse(key.identity.parameters),
-  fork: key.path,
-  hash: key.promptHash,
-  prompt: excerpt ?? null,
-  position
-})
-
-const forkJson = ({ counts, inside, others, path }: ForkNode): object => ({
-  fork: path,
-  ...counts,
-  tokens: tokensOf(counts),
-  inside: inside.map(forkJson),
-  others
-})
-
-const jsonOf = (data: RunData): object => ({
-  id: data.info.id,
-  name: data.info.name,
-  state: data.info.state,
-  startedAt: isoTime(data.state.startedAt),
-  lastAt: isoTime(data.state.lastAt),
-  isComplete: data.isComplete,
-  receipt: data.info.receipt === undefined ? null : receiptJson(data.info.receipt),
-  prompts: data.prompts.map(({ excerpt, identity, promptHash, ...counts }) => ({
-    model: identity.name,
-    hash: promptHash,
-    prompt: excerpt ?? null,
-    ...counts
-  })),
-  forks: forkJson(data.forks),
-  series: data.state.series,
-  passed: data.state.passed,
-  firstMiss: data.firstMiss === undefined ? null : {
-    ...drawJson(data.firstMiss.draw),
-    explanation: data.firstMiss.explanation === undefined ? null : Explain.format(data.firstMiss.explanation)
-  },
-  races: data.races.map(({ one, other }) => [one === undefined ? null : drawJson(one), drawJson(other)]),
-  from: data.from,
-  total: data.total,
-  draws: data.draws.map(drawJson)
-})
