@@ -1,22 +1,9 @@
-/**
- * Characters that control a terminal, or change the order or the look of others without being seen: controls, bidirectional
- * controls, lone surrogates, line separators, and invisible characters that join nothing.
- */
-const unsafe =
-  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\u00AD\u180E\u200B\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u{E0000}-\u{E007F}]/gu
-
-const short: { readonly [character: string]: string } = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
-
-const escape = (character: string): string =>
-  short[character] ?? Array.from(
-    { length: character.length },
-    (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`
-  ).join("")
+import { escape, pattern } from "@llm-cache/inspector/HiddenCharacters"
 
 /** A text that a terminal shows as it is. With `lines`, line feeds and tabs stay. */
 export const printable = (text: string, options?: { readonly lines?: boolean | undefined }): string =>
   text.replace(
-    unsafe,
+    pattern,
     (character) => options?.lines && (character === "\n" || character === "\t") ? character : escape(character)
   )
 
@@ -24,7 +11,7 @@ export const printable = (text: string, options?: { readonly lines?: boolean | u
 export const field = (text: string): string => printable(text.replaceAll("\\", "\\\\"))
 
 /** JSON in one line, without characters that a terminal would act upon. It is parsed to the same value. */
-export const jsonLine = (value: unknown): string => JSON.stringify(value).replace(unsafe, escape)
+export const jsonLine = (value: unknown): string => JSON.stringify(value).replace(pattern, escape)
 
 /** The start of a text as one line without runs of white space. */
 export const excerpt = (text: string, length = 200): string => {
