@@ -16,9 +16,7 @@ import {
   textBlock
 } from "./support/anthropic.ts"
 import { type Client, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, type Received, type Reply, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, type Received, type Reply, startStream, upstreams } from "./support/upstream.ts"
 
 /** A client as it comes, with the requests that it sends counted. */
 const anthropic = (server: Client, place: string, options: object = {}) => {

@@ -2,11 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
 import * as Http from "node:http"
 import { type Client, makeDirectory, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, type Reply } from "./support/upstream.ts"
+import { json, makeUpstream, type Reply, upstreams } from "./support/upstream.ts"
 
 const key = "sk-very-secret-key-of-a-test"
-
-const upstreams = (url: string, fields: object = {}) => ({ upstreams: [{ name: "test", url, ...fields }] })
 
 const receiptOf = (server: Client, run: string) =>
   Effect.map(server.send(`/llm-cache/runs/${run}`), ({ json }) => json.receipt)

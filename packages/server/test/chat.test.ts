@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { makeServer, user } from "./support/server.ts"
-import { completion, json, makeUpstream, message } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { completion, json, makeUpstream, message, upstreams } from "./support/upstream.ts"
 
 describe("chat completions", () => {
   it.live("replays the same samples, with equal bodies cold and warm", () =>

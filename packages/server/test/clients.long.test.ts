@@ -5,9 +5,8 @@ import { Effect } from "effect"
 import * as ChildProcess from "node:child_process"
 import OpenAI from "openai"
 import { makeDirectory, makeServer } from "./support/server.ts"
-import { chunks, makeUpstream, startStream } from "./support/upstream.ts"
+import { chunks, makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
 const question = "Choose a number between 1 and 1000."
 const mostAttempts = 3
 

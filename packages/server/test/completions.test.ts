@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { type Client, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, type Reply, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, type Reply, startStream, upstreams } from "./support/upstream.ts"
 
 /** One choice for each sample, `prompt 0`, `prompt 1`, … over all requests for this prompt. */
 const counting = (choice: object = {}): Reply => {

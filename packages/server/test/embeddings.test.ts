@@ -3,9 +3,7 @@ import { DirectoryStore } from "@llm-cache/core"
 import { Effect } from "effect"
 import * as Crypto from "node:crypto"
 import { type Client, makeDirectory, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, type Reply } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, type Reply, upstreams } from "./support/upstream.ts"
 
 const isInput = (input: unknown) => typeof input === "string" || (Array.isArray(input) && typeof input[0] === "number")
 

@@ -5,9 +5,7 @@ import { FetchHttpClient } from "effect/http"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, numbered, type Reply } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, numbered, type Reply, upstreams } from "./support/upstream.ts"
 
 describe("a failure of the upstream", () => {
   const told = (status: number, body: unknown, headers: object = {}): Reply => (response) =>

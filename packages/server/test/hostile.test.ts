@@ -6,9 +6,7 @@ import * as Anthropic from "./support/anthropic.ts"
 import { askBy, numberedBy, protocols, type TestedProtocol } from "./support/protocols.ts"
 import * as Responses from "./support/responses.ts"
 import { makeServer, user } from "./support/server.ts"
-import { chunks, json, makeUpstream, numbered, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { chunks, json, makeUpstream, numbered, startStream, upstreams } from "./support/upstream.ts"
 
 const completions: TestedProtocol = {
   name: "completions",

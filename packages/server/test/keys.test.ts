@@ -4,9 +4,7 @@ import { DirectoryStore, Fork, LlmModel, MemoryStore, Persistent, SampleStore } 
 import { OpenAiCompatible } from "@llm-cache/providers"
 import { Context, Effect, Layer, Redacted, Result, Stream } from "effect"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { makeUpstream, message } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { makeUpstream, message, upstreams } from "./support/upstream.ts"
 
 describe("keys", () => {
   it.live("of plain requests are those of the library: each replays what the other bought", () =>

@@ -5,9 +5,7 @@ import { Anthropic } from "@llm-cache/providers"
 import { Context, Effect, Layer, Redacted, Result, Stream } from "effect"
 import { answering, ask, eventsIn, messageOf, numberedMessages, text } from "./support/anthropic.ts"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, upstreams } from "./support/upstream.ts"
 
 const call = (id: string, fields: object = {}) => [
   ...user("p"),

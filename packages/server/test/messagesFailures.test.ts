@@ -5,9 +5,8 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { answering, ask, numberedMessages, text } from "./support/anthropic.ts"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, type Reply } from "./support/upstream.ts"
+import { json, makeUpstream, type Reply, upstreams } from "./support/upstream.ts"
 
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
 const messages = user("p")
 
 /** The type of an error in Anthropic's form. */

@@ -15,9 +15,7 @@ import {
   textBlock
 } from "./support/anthropic.ts"
 import { type Client, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
 const tools = [{ name: "f", input_schema: { type: "object" } }]
 

@@ -4,9 +4,8 @@ import { Effect, Fiber, Layer } from "effect"
 import * as Http from "node:http"
 import { askBy, numberedBy, protocols, type TestedProtocol } from "./support/protocols.ts"
 import { type Client, makeDirectory, makeServer } from "./support/server.ts"
-import { json, makeUpstream } from "./support/upstream.ts"
+import { json, makeUpstream, upstreams } from "./support/upstream.ts"
 
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
 const place = "/run/a/independent"
 
 /** A server whose first client has the head of an answer of 16 MiB, and not its body. */

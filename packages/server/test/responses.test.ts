@@ -15,9 +15,7 @@ import {
   textPart
 } from "./support/responses.ts"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, message, numbered } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, message, numbered, upstreams } from "./support/upstream.ts"
 
 /** An upstream with both of OpenAI's protocols. */
 const makeBoth = Effect.gen(function*() {

@@ -18,9 +18,7 @@ import {
   textPart
 } from "./support/responses.ts"
 import { makeDirectory, makeServer } from "./support/server.ts"
-import { json, makeUpstream, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
 /** A provider, and the count of its requests. */
 interface Provider {

@@ -17,9 +17,7 @@ import {
   textPart
 } from "./support/responses.ts"
 import { type Client, makeServer } from "./support/server.ts"
-import { json, makeUpstream, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
 const stream = (server: Client, input: string, place = "") => respond(server, place, { input, stream: true })
 

@@ -7,9 +7,8 @@ import { syncBuiltinESMExports } from "node:module"
 import * as Net from "node:net"
 import * as Path from "node:path"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { chunks, json, makeUpstream, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { makeTraced } from "./support/traced.ts"
+import { chunks, json, makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
 const tracesIn = (directory: string) =>
   NodeFs.globSync(".runs/*.jsonl", { cwd: directory }).sort().map((name) => Path.join(directory, name))
@@ -45,10 +44,7 @@ const withFullDisk = <A, E, R>(
 describe("the memory of a run", () => {
   it.live("is of one server at a time: another one is refused, until the first stops or dies", () =>
     Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const directory = yield* makeDirectory
-      const options = { ...upstreams(upstream.url), trace: { directory } }
-      const store = DirectoryStore.layer(directory)
+      const { directory, options, store } = yield* makeTraced
       const [first, second] = [yield* makeServer(options, store), yield* makeServer(options, store)]
       assert.deepStrictEqual(yield* first.texts("/run/a/independent"), ["sample 0"])
       const refused = yield* second.chat("/run/a/independent", { messages: user("p") })
@@ -71,10 +67,7 @@ describe("the memory of a run", () => {
 
   it.live("is of one of two servers that begin a run at once, or of none", () =>
     Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const directory = yield* makeDirectory
-      const options = { ...upstreams(upstream.url), trace: { directory } }
-      const store = DirectoryStore.layer(directory)
+      const { options, store } = yield* makeTraced
       const servers = yield* Effect.all([makeServer(options, store), makeServer(options, store)])
       for (let i = 0; i < 20; i++) {
         const answers = yield* Effect.forEach(
@@ -89,10 +82,7 @@ describe("the memory of a run", () => {
 
   it.live("does not have a line that a kill tore, whose samples no client has seen", () =>
     Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const directory = yield* makeDirectory
-      const options = { ...upstreams(upstream.url), trace: { directory } }
-      const store = DirectoryStore.layer(directory)
+      const { directory, options, store } = yield* makeTraced
       const before = yield* makeServer(options, store)
       yield* before.texts("/run/a/independent")
       yield* before.texts("/run/a/independent")
@@ -111,10 +101,7 @@ describe("the memory of a run", () => {
       ["writeFileSync", "writeSync"],
       () => isFull,
       Effect.gen(function*() {
-        const upstream = yield* makeUpstream()
-        const directory = yield* makeDirectory
-        const options = { ...upstreams(upstream.url), trace: { directory } }
-        const store = DirectoryStore.layer(directory)
+        const { options, store, upstream } = yield* makeTraced
         const server = yield* makeServer(options, store)
         yield* server.texts("/run/a/independent")
         const release = upstream.hold()
@@ -146,10 +133,7 @@ describe("the memory of a run", () => {
       ["openSync"],
       (path) => isFull && String(path).includes(`${Path.sep}.runs${Path.sep}`),
       Effect.gen(function*() {
-        const upstream = yield* makeUpstream()
-        const directory = yield* makeDirectory
-        const options = { ...upstreams(upstream.url), trace: { directory } }
-        const store = DirectoryStore.layer(directory)
+        const { options, store } = yield* makeTraced
         const server = yield* makeServer(options, store)
         yield* server.texts("/run/a/independent")
         isFull = true

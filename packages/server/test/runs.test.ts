@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DirectoryStore, MemoryStore } from "@llm-cache/core"
+import { MemoryStore } from "@llm-cache/core"
 import { Effect, Fiber } from "effect"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { makeUpstream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { makeTraced } from "./support/traced.ts"
+import { makeUpstream, upstreams } from "./support/upstream.ts"
 
 describe("runs", () => {
   it.live("gives each draw of a run a new sample, and each run the same ones", () =>
@@ -46,10 +45,7 @@ describe("runs", () => {
 
   it.live("makes one run of two first requests", () =>
     Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const directory = yield* makeDirectory
-      const options = { ...upstreams(upstream.url), trace: { directory } }
-      const store = DirectoryStore.layer(directory)
+      const { directory, options, store } = yield* makeTraced
       for (const expected of [["sample 0", "sample 1"], ["sample 2", "sample 3"]]) {
         const server = yield* makeServer(options, store)
         const texts = yield* Effect.all([server.texts("/run/a/independent"), server.texts("/run/a/independent")], {
@@ -122,10 +118,7 @@ describe("runs", () => {
 
   it.live("goes on behind its draws when the server restarts, in attempts and forks too", () =>
     Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const directory = yield* makeDirectory
-      const options = { ...upstreams(upstream.url), trace: { directory } }
-      const store = DirectoryStore.layer(directory)
+      const { options, store } = yield* makeTraced
       const before = yield* makeServer(options, store)
       yield* before.texts("/run/a/independent")
       yield* before.texts("/run/a/independent/repeatable/x", "p", 2)

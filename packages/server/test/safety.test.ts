@@ -6,9 +6,8 @@ import { Effect, Fiber, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import * as Zlib from "node:zlib"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { makeUpstream } from "./support/upstream.ts"
+import { makeUpstream, upstreams } from "./support/upstream.ts"
 
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
 const messages = user("p")
 
 describe("safety", () => {

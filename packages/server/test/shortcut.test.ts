@@ -3,9 +3,7 @@ import { Events, MemoryStore } from "@llm-cache/core"
 import { Effect, Layer } from "effect"
 import * as Zlib from "node:zlib"
 import { type Answer, makeServer, user } from "./support/server.ts"
-import { makeUpstream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { makeUpstream, upstreams } from "./support/upstream.ts"
 
 const told = ({ headers: { date: _, ...headers }, status, text }: Answer) => ({ headers, status, text })
 

@@ -4,9 +4,7 @@ import { MemoryStore, SampleStore } from "@llm-cache/core"
 import { Server } from "@llm-cache/server"
 import { Effect, Layer, Stream } from "effect"
 import { makeServer, user } from "./support/server.ts"
-import { makeUpstream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { makeUpstream, upstreams } from "./support/upstream.ts"
 
 /** The texts in a store, by prompt and fork, at their positions. */
 const contents = (store: SampleStore.Store) =>

@@ -2,9 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import * as Http from "node:http"
 import { type Client, makeServer, user } from "./support/server.ts"
-import { chunks, json, makeUpstream, startStream, streamed } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { chunks, json, makeUpstream, startStream, streamed, upstreams } from "./support/upstream.ts"
 
 /** The events of a stream. */
 const eventsOf = (text: string): ReadonlyArray<any> =>

@@ -4,9 +4,7 @@ import { Effect } from "effect"
 import * as Net from "node:net"
 import { open, until } from "./support/open.ts"
 import { makeServer, user } from "./support/server.ts"
-import { chunks, makeUpstream, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { chunks, makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
 describe("a server under load", () => {
   it.live("refuses requests when 10,000 wait, says when to come again, and takes them when there is room", () =>

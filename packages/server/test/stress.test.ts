@@ -6,9 +6,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { open, until } from "./support/open.ts"
 import { makeDirectory, makeServer, send, user } from "./support/server.ts"
-import { chunks, makeUpstream, message, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { chunks, makeUpstream, message, startStream, upstreams } from "./support/upstream.ts"
 
 describe("a server under stress", () => {
   it.effect("keeps a long request alive with a comment every 10 seconds", () =>

@@ -2,9 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Zlib from "node:zlib"
 import { makeDirectory, makeServer, user } from "./support/server.ts"
-import { json, makeUpstream, startStream } from "./support/upstream.ts"
-
-const upstreams = (url: string) => ({ upstreams: [{ name: "test", url }] })
+import { json, makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
 /** Requests that an upstream may answer, and that no samples stand for. */
 const requests: ReadonlyArray<readonly [path: string, body: object, why: string]> = [

@@ -2,6 +2,9 @@ import { Effect } from "effect"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 
+/** The options of a server in front of one upstream. */
+export const upstreams = (url: string, fields: object = {}) => ({ upstreams: [{ name: "test", url, ...fields }] })
+
 export interface Received {
   readonly method: string
   readonly path: string
