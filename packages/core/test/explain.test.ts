@@ -75,6 +75,18 @@ describe("A miss is explained as", () => {
       assert.include(Explain.format(explanation), "has 3 samples, up to position 2")
     }))
 
+  it.effect("exhausted: the prompt has later samples, and none at the position", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make
+      const identity = yield* identityOf()
+      yield* put(store, identity, "p")
+      yield* store.remove(new Key.Key(identity, "p", []), [1])
+      const explanation = yield* Explain.miss(store, draw(identity, "p", { position: 1 }))
+      assert.deepInclude(explanation, { verdict: "exhausted", present: [0, 2] })
+      assert.include(Explain.format(explanation), "has 2 samples up to position 2, but none at 1")
+      assert.include(Explain.format(explanation), "its sample was removed: run once without replication to draw it")
+    }))
+
   it.effect("otherFork: other forks have the prompt", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Identity, LlmModel, MemoryStore, Persistent, SampleError, SampleStore } from "@llm-cache/core"
+import { Identity, Independent, LlmModel, MemoryStore, Persistent, SampleError, SampleStore } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
-import { Effect } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import * as Path from "node:path"
 import { makeDirectory } from "./support/directory.ts"
-import { using } from "./support/provider.ts"
+import { makeGate, makeProvider, using } from "./support/provider.ts"
 
 const record = Effect.fnUntraced(function*(store: SampleStore.Store, options: Partial<TestModel.Options>) {
   const { model } = yield* TestModel.make(options)
@@ -74,6 +74,33 @@ describe("a miss of a model that is not in the cache", () => {
       }
     }))
 })
+
+it.effect("a draw that fails beside later draws leaves its position to the next draw, and a replication names it until then", () =>
+  Effect.gen(function*() {
+    const store = yield* memory
+    const provider = yield* makeProvider({ model: "m", temperature: 1 })
+    const independent = yield* Independent.make(yield* Persistent.make(provider.model, store))
+    const one = LlmModel.sampleOne("p").pipe(using(independent))
+    const replication = Persistent.layerReplication({ store, model: "m", temperature: 1 })
+    const replayed = (n: number) => Effect.provide(LlmModel.sampleMany("p", n), replication)
+    const gate = yield* makeGate
+    provider.gate = gate.wait
+    provider.failures = 1
+    const failing = yield* Effect.forkChild(Effect.exit(one), { startImmediately: true })
+    const later = yield* Effect.forkChild(one, { startImmediately: true })
+    yield* gate.open
+    assert.isTrue(Exit.isFailure(yield* Fiber.join(failing)))
+    const second = yield* Fiber.join(later)
+    const miss = yield* Effect.flip(replayed(1))
+    assert.instanceOf(miss, SampleError.ReplicationCacheMiss)
+    assert.deepStrictEqual(miss.present, [1])
+    assert.include(
+      miss.message,
+      "Its draw failed when the later ones were recorded, or its sample was removed. Replication does not ask the " +
+        "model: run once without replication to draw it"
+    )
+    assert.deepStrictEqual([yield* one, second], yield* replayed(2))
+  }))
 
 it.effect("a miss in the folder of a model names it, and says that the cache is above it", () =>
   Effect.gen(function*() {

@@ -49,10 +49,14 @@ export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
   override get message(): string {
     const sequence = `${this.identity.toString()}${forkSuffix(this.path)}`
     if (this.present.length > 0) {
+      const isGap = this.position < this.present.at(-1)!
       return `No sample at position ${this.position} for prompt ${this.promptHash} (${sequence}): ` +
         `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}. ` +
+        (isGap ? `${gapReason}. ` : "") +
         (this.advice ??
-          "Replication does not ask the model: take fewer samples, or record the rest without replication")
+          `Replication does not ask the model: ${
+            isGap ? gapAdvice : "take fewer samples, or record the rest without replication"
+          }`)
     }
     const near = this.nearest?.prompt === this.prompt
       ? "The prompt is stored, but not for this fork"
@@ -77,6 +81,11 @@ export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
     })
   }
 }
+
+/** Why a position before recorded ones has no sample. */
+export const gapReason = "Its draw failed when the later ones were recorded, or its sample was removed"
+
+export const gapAdvice = "run once without replication to draw it"
 
 const withoutPrompts = (stored: ReadonlyArray<Identity> | undefined): string => {
   if (stored?.length === 0) return "The store is empty: check its place"

@@ -1,17 +1,20 @@
 import type { Edit, Explanation } from "../../Explain.ts"
 import type { Json } from "../../Identity.ts"
+import { gapAdvice, gapReason } from "../errors/replicationCacheMiss.ts"
 import { jsonOf } from "./identities.ts"
 
 /** The lines that tell a verdict. */
 export const verdictLines = (explanation: Explanation): ReadonlyArray<string> => {
   switch (explanation.verdict) {
     case "exhausted": {
-      const { present } = explanation
-      return [
-        `The prompt has ${count(present.length, "sample")}, up to position ${
-          present.at(-1)
-        }: take fewer, or record more.`
-      ]
+      const { position, present } = explanation
+      const last = present.at(-1)!
+      return position < last
+        ? [
+          `The prompt has ${count(present.length, "sample")} up to position ${last}, but none at ${position}.`,
+          `${gapReason}: ${gapAdvice}.`
+        ]
+        : [`The prompt has ${count(present.length, "sample")}, up to position ${last}: take fewer, or record more.`]
     }
     case "otherFork":
       return [
