@@ -1,7 +1,7 @@
 import { RedisStore } from "@llm-cache/redis"
-import { SampleStoreTest } from "@llm-cache/testing"
+import { ProgramTest, SampleStoreTest } from "@llm-cache/testing"
 import { Effect } from "effect"
-import { describeRedis, keysOf, newPlace, open, send, server } from "./support/server.ts"
+import { describeRedis, keysOf, newPlace, open, prefixOfFile, send, server, urlOf } from "./support/server.ts"
 
 describeRedis("Redis as a SampleStore", () => {
   const place = server === undefined ? { url: "", prefix: "" } : newPlace()
@@ -20,5 +20,10 @@ describeRedis("Redis as a SampleStore", () => {
         const value = yield* send<string>("HGET", samples, `${position}`)
         yield* send("HSET", samples, `${position}`, value.replace(`{"text":"`, `{"text":"spoilt `))
       }).pipe(Effect.scoped, Effect.orDie)
+  })
+  ProgramTest.suite("Redis", {
+    runs: Number(process.env["LLM_CACHE_PROGRAMS"] ?? 30),
+    isSynchronous: false,
+    store: (folder) => RedisStore.layer({ url: urlOf(), prefix: `${prefixOfFile}${folder}` })
   })
 })

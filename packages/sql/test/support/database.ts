@@ -3,6 +3,7 @@ import { Persistent } from "@llm-cache/core"
 import { PgStore } from "@llm-cache/sql"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as ChildProcess from "node:child_process"
+import { createHash } from "node:crypto"
 import * as Path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import type { Place } from "./store.ts"
@@ -83,6 +84,9 @@ export const createRole = (name: string, mayCreate = false) =>
 
 /** A prefix without tables. */
 export const newPrefix = () => `t_${crypto.randomUUID().replaceAll("-", "")}`
+
+/** A prefix for a name of any length. */
+export const prefixOf = (name: string) => `t_${createHash("sha256").update(name).digest("hex").slice(0, 32)}`
 
 export const newPlace = (user?: string): Place => ({ url: urlOf(user), prefix: newPrefix() })
 
