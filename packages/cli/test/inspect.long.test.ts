@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { afterAll } from "vitest"
-import { bin, cli, objects, shell, temporaryFolder } from "./support/cli.ts"
+import { cli, objects, shell, temporaryFolder } from "./support/cli.ts"
+import { inspect, treeOf } from "./support/inspector.ts"
 import { startUpstream } from "./support/upstream.ts"
 
 const folder = temporaryFolder()
@@ -18,38 +17,11 @@ const recordRun = async () => {
   })
 }
 
-/** Starts `llm-cache inspect`, and returns the address that it tells. */
-const inspect = (
-  args: ReadonlyArray<string>
-): Promise<{ readonly url: string; readonly stop: () => Promise<number | null> }> =>
-  new Promise((resolve, reject) => {
-    const child = ChildProcess.spawn(process.execPath, [bin, "inspect", "--json", "--cache", cache, ...args], {
-      stdio: ["ignore", "pipe", "inherit"]
-    })
-    afterAll(() => void child.kill("SIGKILL"))
-    const ended = new Promise<number | null>((end) => child.on("close", end))
-    child.on("error", reject)
-    child.stdout.setEncoding("utf8").once("data", (line: string) =>
-      resolve({
-        url: JSON.parse(line).url,
-        stop: () => {
-          child.kill("SIGTERM")
-          return ended
-        }
-      }))
-  })
-
-const treeOf = (root: string): ReadonlyArray<string> =>
-  Fs.readdirSync(root, { recursive: true, encoding: "utf8" }).toSorted().map((name) => {
-    const path = Path.join(root, name)
-    return Fs.statSync(path).isDirectory() ? name : `${name} ${Fs.readFileSync(path, "base64")}`
-  })
-
 describe("llm-cache inspect", () => {
   it("serves the pages of a run until a signal, and leaves the cache as it is", async () => {
     await recordRun()
     const before = treeOf(cache)
-    const { stop, url } = await inspect(["last"])
+    const { stop, url } = await inspect(cache, ["last"])
     assert.match(url, /^http:\/\/127\.0\.0\.1:\d+\/inspect\/runs\/.+-sh-/)
     const page = await (await fetch(url)).text()
     assert.include(page, "Choose &#60;b&#62;a number&#60;/b&#62;.")

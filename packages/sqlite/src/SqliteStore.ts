@@ -17,8 +17,8 @@
  * - Fibers that record at the same time share a transaction.
  * - A missing file, and its folders, are created before the first request, with access for their owner alone. A
  *   `~` at the start is the home folder.
- * - A read-only file replays its samples. Opening and reading never create or change a file, nor does replication. (SQLite
- *   may leave an empty `-wal` and a `-shm` beside a file that it reads.)
+ * - A read-only file replays its samples. Opening and reading never create or change a file, nor does replication. SQLite
+ *   may leave an empty `-wal` and a `-shm` beside a file that it reads; with `isReadOnly` it does not.
  * - The table `samples` has a row for each sample, with its metadata in columns (those without a column in `metadata`, as
  *   JSON). The first request migrates a file of an earlier version. Join `keys` by `keys.id = samples.key`
  *   for its prompt, and `identities` by `identities.id = keys.identity`. A changed sample is a `StoreError` of kind
@@ -52,6 +52,12 @@ export interface Options {
    * @default "power"
    */
   readonly durability?: "power" | "process" | undefined
+  /**
+   * Whether the store changes nothing: it refuses to write, and leaves no `-wal` and `-shm` beside a file that no process uses.
+   *
+   * @default false
+   */
+  readonly isReadOnly?: boolean | undefined
 }
 
 /**

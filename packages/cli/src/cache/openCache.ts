@@ -17,7 +17,7 @@ export type Access = "look" | "read" | "write"
  * **Details**
  *
  * `"read"` fails if there is no such cache, and creates nothing. `"look"` also leaves the requests of killed processes in a directory
- * as they are. `"write"` creates the cache with its first sample. The part of a URL behind `#` is the prefix of the tables or keys.
+ * as they are, and no further files beside a file of SQLite. `"write"` creates the cache with its first sample. The part of a URL behind `#` is the prefix of the tables or keys.
  */
 export const openCache = (
   name: string,
@@ -72,7 +72,7 @@ const openPath = (
   return stats?.isFile() || stats === undefined && /\.(db|sqlite3?)$/i.test(name)
     ? Effect.flatMap(
       load("SQLite", "@llm-cache/sqlite", () => import("@llm-cache/sqlite/SqliteStore")),
-      ({ make }) => make({ file: path })
+      ({ make }) => make({ file: path, isReadOnly: access === "look" })
     )
     : DirectoryStore.make(path, { isReadOnly: access === "look" })
 }

@@ -42,13 +42,15 @@ export class Connections {
   readonly #sqlite = loadSqlite()
   readonly #file: string
   readonly #isDurable: boolean
+  readonly #isReadOnly: boolean
   #current: Connection | undefined
   #writing: Connection<Statements> | undefined
   #isClosed = false
 
-  constructor(file: string, isDurable: boolean) {
+  constructor(file: string, isDurable: boolean, isReadOnly = false) {
     this.#file = file
     this.#isDurable = isDurable
+    this.#isReadOnly = isReadOnly
   }
 
   /** The statements for reading, `undefined` if the file is missing or empty. */
@@ -155,6 +157,7 @@ export class Connections {
 
   #write(): Connection<Statements> {
     if (this.#writing !== undefined) return this.#writing
+    if (this.#isReadOnly) throw refuse("the store is opened for reading", "Leave out `isReadOnly` to write")
     this.disconnect()
     if (this.#stat() === undefined) {
       // Prompts and samples are private to their owner, unless the owner creates the folder or the file.
@@ -192,15 +195,20 @@ export class Connections {
       if (version === 0) throw emptyDatabase
       return { version, statements: prepare(db, readStatements(version)) }
     }
+    const openAlone = () => {
+      const url = pathToFileURL(this.#file)
+      url.searchParams.set("immutable", "1")
+      return this.#open(url, "immutable", stats, setUp)
+    }
     try {
+      // SQLite shares a file through two more files. If they are missing, no process writes.
+      if (this.#isReadOnly && !this.#hasLog()) return openAlone()
       try {
         return this.#open(this.#file, "read", stats, setUp)
       } catch (cause) {
-        // SQLite shares a file through two more files. If it cannot create them, no process writes.
-        if (cause instanceof FaultError || cause === emptyDatabase || Fs.existsSync(`${this.#file}-wal`)) throw cause
-        const url = pathToFileURL(this.#file)
-        url.searchParams.set("immutable", "1")
-        return this.#open(url, "immutable", stats, setUp)
+        // It cannot create them.
+        if (cause instanceof FaultError || cause === emptyDatabase || this.#hasLog()) throw cause
+        return openAlone()
       }
     } catch (cause) {
       if (cause === emptyDatabase) return undefined
@@ -251,7 +259,11 @@ export class Connections {
     if (mode !== "immutable") return true
     const now = this.#stat()
     return now?.ino === stats.ino && now.size === stats.size && now.mtimeMs === stats.mtimeMs &&
-      !Fs.existsSync(`${this.#file}-wal`)
+      !this.#hasLog()
+  }
+
+  #hasLog(): boolean {
+    return Fs.existsSync(`${this.#file}-wal`)
   }
 }
 

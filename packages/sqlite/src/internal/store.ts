@@ -30,11 +30,12 @@ const pageSize = 32
 export interface Options {
   readonly file: string
   readonly durability?: "power" | "process" | undefined
+  readonly isReadOnly?: boolean | undefined
 }
 
 /** Opens a file as a store, without writing to it. */
 export const openStore = Effect.fnUntraced(function*(
-  { durability = "power", file }: Options
+  { durability = "power", file, isReadOnly = false }: Options
 ): Effect.fn.Return<SampleStore.Store, InvalidInput | StoreError, Scope.Scope> {
   const invalid = (description: string) => new InvalidInput({ module: "SqliteStore.make", description })
   if (typeof file !== "string" || file === "" || file.includes("\0")) {
@@ -50,7 +51,7 @@ export const openStore = Effect.fnUntraced(function*(
   }
   const { close, store } = yield* attempt(`SQLite ${file}`, "open", () => {
     const path = Path.resolve(file.replace(/^~(?=$|[/\\])/, () => Os.homedir()))
-    const connections = new Connections(path, durability === "power")
+    const connections = new Connections(path, durability === "power", isReadOnly)
     connections.read()
     return makeStore(path, connections)
   })
