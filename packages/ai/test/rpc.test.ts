@@ -75,6 +75,11 @@ describe("an error of sampling that comes over RPC", () => {
       assert.include(miss.message, "other")
       assert.deepStrictEqual(miss.stored?.map(String), first.stored?.map(String))
       assert.deepStrictEqual([miss.identity.id, miss.position], [first.identity.id, 0])
+      const explained = new SampleError.ReplicationCacheMiss(
+        Object.assign({}, first, { explanation: "Because.", advice: "Do it." })
+      )
+      const again = CacheErrors.fromAi((yield* errorOver(overTexts(explained))).error)
+      assert.deepInclude(again, { explanation: "Because.", advice: "Do it.", message: explained.message })
     }))
 
   it.effect("is a StoreError without its cause and its key", () =>

@@ -137,7 +137,7 @@ export const make = Effect.fnUntraced(function*(
   })
   const { draw, restore, resume } = cache
   if (source.attach !== undefined) yield* source.attach(resume)
-  const rescue = { cache, store: store.id, folders: rescueFolders(rescueDirectory) }
+  const rescue = { cache, store, folders: rescueFolders(rescueDirectory) }
   const rescued = yield* adoptRescued(
     rescue,
     replication

@@ -175,6 +175,12 @@ export interface Implementation {
     ifTaken: "drop" | "append"
   ) => Effect.Effect<ReadonlyArray<number | undefined>, StoreError>
   /**
+   * Whether no file may have a sample, such as one with a password. It is handed out, and a rescue file leaves it out.
+   *
+   * @default every sample may be in a file
+   */
+  readonly isSecret?: ((key: Key, sample: Drawn) => boolean) | undefined
+  /**
    * Deletes samples, so that their positions are drawn again. The others stay at their positions.
    */
   readonly remove: (key: Key, positions: Arr.NonEmptyReadonlyArray<number>) => Effect.Effect<void, StoreError>

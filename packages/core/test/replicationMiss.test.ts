@@ -140,3 +140,19 @@ describe("a miss in a directory that does not exist", () => {
       assert.notInclude(other.message, "no folder")
     }))
 })
+
+it.effect("a miss with an explanation tells it in place of the difference, and advice in place of the usual one", () =>
+  Effect.gen(function*() {
+    const store = yield* memory
+    yield* record(store, { model: "m" })
+    const changed = (miss: SampleError.ReplicationCacheMiss, fields: Partial<SampleError.ReplicationCacheMiss>) =>
+      new SampleError.ReplicationCacheMiss(Object.assign({}, miss, fields))
+    const explained = (miss: SampleError.ReplicationCacheMiss) =>
+      changed(miss, { explanation: "  Because.", advice: "Do it." }).message
+    const unknown = yield* missOf(store, { model: "m", temperature: 1 }, "P")
+    assert.include(unknown.message, "The nearest stored prompt differs")
+    assert.match(explained(unknown), /^Nothing is stored for prompt [^\n]*\.\n {2}Because\.\nDo it\.$/)
+    const gap = changed(unknown, { present: [1], position: 0 })
+    assert.include(gap.message, "Its draw failed")
+    assert.match(explained(gap), /^No sample at position 0 [^\n]* stored, at 1, in [^\n]*\.\n {2}Because\.\nDo it\.$/)
+  }))

@@ -121,6 +121,31 @@ describe("Samples that a store refuses until the end", () => {
       assert.strictEqual(third.log, "")
     }).pipe(Effect.scoped))
 
+  it.effect("are not in the file if the store says that they have secrets, and the log counts them", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const { store } = yield* makeFlaky
+      const withSecrets = (isSecret: (text: string) => boolean) =>
+        SampleStore.make({ ...store, isSecret: (_, { text }) => isSecret(text) })
+      const provider = yield* makeProvider()
+      const program = Effect.exit(LlmModel.sampleMany("p", 3))
+      const some = yield* run(
+        provider.model,
+        withSecrets((text) => text === provider.given[1]),
+        directory,
+        program
+      )
+      const content = Fs.readFileSync(onlyFile(directory), "utf8")
+      assert.deepStrictEqual(provider.given.map((text) => content.includes(JSON.stringify(text))), [true, false, true])
+      assert.include(some.log, "Error 1 requested samples could not be stored in memory")
+      assert.include(some.log, "they have secrets")
+      assert.include(some.log, "Error 2 requested samples could not be stored in memory")
+
+      const all = yield* run(provider.model, withSecrets(() => true), directory, program)
+      assert.deepStrictEqual(filesIn(directory), [])
+      assert.notInclude(all.log, "They are in the rescue file")
+    }).pipe(Effect.scoped))
+
   it.effect("keep their metadata and origins, and an Independent beneath goes on behind them", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory

@@ -19,8 +19,9 @@
  * | is not there, `CI` is `true` | fails with a `StoreError` and the command to record it |
  *
  * With `LLM_CACHE_CASSETTES=update` in its environment, a test requests the samples that are missing, and drops unused
- * ones. For new answers, delete the file. Until a test succeeds, its recording is in a file `.partial` and goes on there: no
- * request is paid for twice. Requests that the test leaves behind, as in a race, end before the cassette closes.
+ * ones. For new answers, delete the file, and a `.partial` beside it. Until a test succeeds, its recording is in a file `.partial`
+ * and goes on there: no request is paid for twice. After an update that failed, replays use the cassette alone, and a miss says if
+ * the `.partial` has the sample. Requests that the test leaves behind, as in a race, end before the cassette closes.
  *
  * **Example** (Record once, then replay)
  *
@@ -51,7 +52,7 @@
  */
 import * as Explain from "@llm-cache/core/Explain"
 import type { InvalidInput } from "@llm-cache/core/InvalidInput"
-import type { Key } from "@llm-cache/core/Key"
+import { Key } from "@llm-cache/core/Key"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import * as Persistent from "@llm-cache/core/Persistent"
 import { RepeatableModel } from "@llm-cache/core/RepeatableModel"
@@ -100,8 +101,9 @@ export interface Options {
    */
   readonly unused?: "fail" | "ignore" | undefined
   /**
-   * What no cassette may have. A prompt with a match fails before it is sent, and an answer with a match is not written and fails the
-   * test. The values of environment variables that end in `KEY`, `TOKEN`, `SECRET` or `PASSWORD` are refused too.
+   * What no cassette may have. A prompt with a match fails before it is sent. An answer with a match is in no file, also not in a
+   * rescue file of a full disk, and fails the test. The values of environment variables that end in `KEY`, `TOKEN`, `SECRET` or
+   * `PASSWORD` are refused too.
    *
    * @default `Cassette.secrets`
    */
@@ -195,11 +197,21 @@ const make = Effect.fnUntraced(function*(
   const draws: Array<Draw> = []
   const misses: Array<ReplicationCacheMiss> = []
 
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      const { before, now } = tape.recorded()
+      tallies.publish(
+        {
+          replayed: draws.filter(({ from }) => from === "cassette").length,
+          spent: tokensOf(now),
+          avoided: tokensOf(before),
+          unfinished: tape.unfinished()
+        } satisfies Tally
+      )
+    })
+  )
   yield* Effect.addFinalizer((exit) =>
     Effect.gen(function*() {
-      const { before, now } = tape.recorded()
-      const replayed = draws.filter(({ from }) => from === "cassette").length
-      tallies.publish({ replayed, spent: tokensOf(now), avoided: tokensOf(before) } satisfies Tally)
       if (Exit.isFailure(exit)) return
       const [miss] = misses
       if (miss !== undefined) return yield* Effect.die(miss)
@@ -224,7 +236,9 @@ const make = Effect.fnUntraced(function*(
     onClose: "finish"
   })
   const explain = (miss: ReplicationCacheMiss) =>
-    Effect.map(Explain.miss(tape.store, miss), (explanation) => {
+    Effect.gen(function*() {
+      const explanation = yield* Explain.miss(tape.store, miss)
+      const isUnfinished = yield* tape.isUnfinished(new Key(miss.identity, miss.prompt, miss.path), miss.position)
       const { identity, nearest, path, position, present, prompt, promptHash, store, stored } = miss
       const explained = new ReplicationCacheMiss({
         identity,
@@ -236,12 +250,17 @@ const make = Effect.fnUntraced(function*(
         promptHash,
         store,
         stored,
+        // The first line has the key, as the message has.
+        explanation: Explain.format(explanation).replace(/^.*\n/, ""),
         advice: [
-          `In detail:\n${Explain.format(explanation)}`,
           ...isOfThisRun(file)
             ? [`This run recorded ${file}: if another test did, give each test a cassette of its own name.`]
             : [],
-          `To record what is missing: ${update()}`
+          isUnfinished
+            ? `${
+              Path.relative(process.cwd(), tape.partial)
+            } has this sample, of a test that failed. To go on: ${update()}`
+            : `To record what is missing: ${update()}`
         ].join("\n")
       })
       misses.push(explained)

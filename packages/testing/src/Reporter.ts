@@ -20,9 +20,13 @@
  * llm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided; cost $0.0004, $0.0071 avoided
  * ```
  *
+ * Below it, it names the unfinished recordings of tests that failed.
+ *
  * @since 0.1.0
  */
 import type { Price } from "@llm-cache/core/Usage"
+import * as Path from "node:path"
+import { variable } from "./internal/cassette/mode.ts"
 import { addTallies, addTokens, noTally, type Tally, type Tokens } from "./internal/cassette/tally.ts"
 
 /**
@@ -60,13 +64,15 @@ export default class Reporter {
     this.#prices = prices
   }
 
-  /** Prints the line, if a test had a cassette. */
+  /** Prints the line, if a test had a cassette, and the unfinished recordings. */
   onTestRunEnd(modules: ReadonlyArray<TestModule>): void {
     const tallies = modules.flatMap((module) => {
       const meta: { readonly llmCache?: Tally } = module.meta?.() ?? module.task?.meta ?? {}
       return meta.llmCache ?? []
     })
-    if (tallies.length > 0) process.stdout.write(`\n${lineOf(tallies.reduce(addTallies, noTally), this.#prices)}\n`)
+    if (tallies.length === 0) return
+    const tally = tallies.reduce(addTallies, noTally)
+    process.stdout.write(`\n${[lineOf(tally, this.#prices), ...unfinishedLines(tally)].join("\n")}\n`)
   }
 }
 
@@ -76,7 +82,7 @@ export default class Reporter {
  * @category reporters
  * @since 0.1.0
  */
-export const lineOf = (tally: Tally, prices: NonNullable<Options["prices"]>): string => {
+export const lineOf = (tally: Omit<Tally, "unfinished">, prices: NonNullable<Options["prices"]>): string => {
   const [spent, avoided] = [sum(tally.spent), sum(tally.avoided)]
   const known = [...Object.keys(tally.spent), ...Object.keys(tally.avoided)].every((model) => model in prices)
   const parts = [
@@ -88,6 +94,12 @@ export const lineOf = (tally: Tally, prices: NonNullable<Options["prices"]>): st
   ]
   return `llm-cache  ${parts.join("; ")}`
 }
+
+const unfinishedLines = ({ unfinished }: Tally): ReadonlyArray<string> =>
+  unfinished.length === 0 ? [] : [
+    `Unfinished recordings of tests that failed. ${variable}=update goes on with them; to pay again, delete them:`,
+    ...unfinished.map((file) => `  ${Path.relative(process.cwd(), file)}`)
+  ]
 
 const sum = (models: Tally["spent"]): Tokens =>
   Object.values(models).reduce<Tokens>((one, other) => addTokens(one, other), {

@@ -170,6 +170,7 @@ describe("a replay", () => {
       const miss = yield* Effect.flip(outsideCi(recorded({ directory })(LlmModel.sampleOne(prompt("Friday")))))
       assert.strictEqual((miss as SampleError.ReplicationCacheMiss)._tag, "ReplicationCacheMiss")
       assert.include(miss.message, "Today is [-Monday-]{+Friday+}. You are")
+      assert.strictEqual(miss.message.split("Monday").length, 2)
       assert.include(miss.message, "LLM_CACHE_CASSETTES=update")
     }))
 

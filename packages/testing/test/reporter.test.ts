@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Path from "node:path"
 import { vi } from "vitest"
 import Reporter, { lineOf } from "../src/Reporter.ts"
 
@@ -23,12 +24,29 @@ describe("the line of the reporter", () => {
     )
   })
 
-  it("is there if a test had a cassette", () => {
+  const printed = (...modules: Parameters<Reporter["onTestRunEnd"]>[0]) => {
     const write = vi.spyOn(process.stdout, "write").mockReturnValue(true)
-    new Reporter().onTestRunEnd([{ meta: () => ({}) }, { task: { meta: {} } }])
-    new Reporter().onTestRunEnd([{ meta: () => ({ llmCache: tally }) }])
+    new Reporter().onTestRunEnd(modules)
     const { calls } = write.mock
     write.mockRestore()
-    assert.deepStrictEqual(calls, [["\nllm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided\n"]])
+    return calls.join("")
+  }
+
+  it("is there if a test had a cassette", () => {
+    assert.strictEqual(printed({ meta: () => ({}) }, { task: { meta: {} } }), "")
+    assert.strictEqual(
+      printed({ meta: () => ({ llmCache: { ...tally, unfinished: [] } }) }),
+      "\nllm-cache  2 requests, 41 replayed; 1,204 tokens spent, 18,204 avoided\n"
+    )
+  })
+
+  it("is followed by the unfinished recordings, each once", () => {
+    const file = (name: string) => ({
+      meta: () => ({ llmCache: { ...tally, unfinished: [Path.resolve(`${name}.jsonl.partial`)] } })
+    })
+    assert.match(
+      printed(file("a"), file("b"), file("a")),
+      /avoided\nUnfinished recordings .* LLM_CACHE_CASSETTES=update .*:\n {2}a.jsonl.partial\n {2}b.jsonl.partial\n$/
+    )
   })
 })

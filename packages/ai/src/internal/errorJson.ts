@@ -54,6 +54,7 @@ const ErrorJson = Schema.Union([
     store: Schema.String,
     nearest: Schema.optionalKey(Schema.Struct({ prompt: Schema.String, differsAt: Schema.Finite })),
     storedIds: Schema.optionalKey(Schema.Array(Schema.String)),
+    explanation: Schema.optionalKey(Schema.String),
     advice: Schema.optionalKey(Schema.String)
   })
 ])

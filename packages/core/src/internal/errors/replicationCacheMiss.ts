@@ -43,16 +43,19 @@ export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
   readonly nearest: NearestPrompt | undefined
   /** The identities in the store, the most similar first, if it has no prompt of this identity. */
   readonly stored?: ReadonlyArray<Identity> | undefined
+  /** Why there is no sample: lines of the message in place of the comparison with the nearest prompt. */
+  readonly explanation?: string | undefined
   /** How to record the sample, in place of the usual advice. */
   readonly advice?: string | undefined
 }> {
   override get message(): string {
     const sequence = `${this.identity.toString()}${forkSuffix(this.path)}`
+    const explained = this.explanation === undefined ? undefined : `\n${this.explanation}\n`
     if (this.present.length > 0) {
       const isGap = this.position < this.present.at(-1)!
       return `No sample at position ${this.position} for prompt ${this.promptHash} (${sequence}): ` +
-        `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}. ` +
-        (isGap ? `${gapReason}. ` : "") +
+        `${this.present.length} stored, at ${ranges(this.present)}, in ${this.store}.` +
+        (explained ?? (isGap ? ` ${gapReason}. ` : " ")) +
         (this.advice ??
           `Replication does not ask the model: ${
             isGap ? gapAdvice : "take fewer samples, or record the rest without replication"
@@ -63,7 +66,8 @@ export class ReplicationCacheMiss extends TaggedError("ReplicationCacheMiss")<{
       : this.nearest === undefined
       ? withoutPrompts(this.stored)
       : differs(this.nearest, this.prompt)
-    return `Nothing is stored for prompt ${this.promptHash} (${sequence}) in ${this.store}. ${near}. ` +
+    return `Nothing is stored for prompt ${this.promptHash} (${sequence}) in ${this.store}.` +
+      (explained ?? ` ${near}. `) +
       (this.advice ?? "Replication does not ask the model: record the prompt without replication")
   }
 

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Store } from "../../SampleStore.ts"
 import { isFault } from "../directory/errors.ts"
 import type { Cache } from "../model/cache.ts"
 import { Fs, Os } from "../node.ts"
@@ -8,8 +9,7 @@ import type { Pending, Rescued } from "./rescueLines.ts"
 
 interface Options {
   readonly cache: Pick<Cache, "adopt" | "pending" | "storePending">
-  /** The id of the store. */
-  readonly store: string
+  readonly store: Pick<Store, "id" | "isSecret">
   readonly folders: RescueFolders
 }
 
@@ -20,7 +20,7 @@ type Readable = Found & { readonly content: Rescued }
  * cache must not store them, for the reason `refusal`, it only logs where they are.
  */
 export const adoptRescued = Effect.fnUntraced(function*(
-  { cache, folders, store }: Options,
+  { cache, folders, store: { id: store } }: Options,
   refusal: string | undefined
 ): Effect.fn.Return<ReadonlyArray<Readable>> {
   const faults: Array<string> = []
@@ -60,7 +60,7 @@ export const adoptRescued = Effect.fnUntraced(function*(
 
 /** Stores the samples that the store failed to take, or writes them to a rescue file. */
 export const rescuePending = Effect.fnUntraced(function*(
-  { cache, folders, store }: Options,
+  { cache, folders, store: { id: store, isSecret } }: Options,
   adopted: ReadonlyArray<Readable>,
   reserve: Reserve
 ): Effect.fn.Return<void> {
@@ -72,10 +72,20 @@ export const rescuePending = Effect.fnUntraced(function*(
     for (const file of adopted) removeRescued(file)
     return
   }
-  const count = countOf(pending)
+  const open = isSecret === undefined ? pending : withoutSecrets(pending, isSecret)
+  const withheld = countOf(pending) - countOf(open)
+  if (withheld > 0) {
+    yield* Effect.logError(
+      `${withheld} requested samples could not be stored in ${store}, and are lost: they have secrets, which no rescue ` +
+        "file may have",
+      ...cause
+    )
+  }
+  const count = countOf(open)
   try {
-    const file = writeRescued(store, pending, folders)
+    const file = count === 0 ? undefined : writeRescued(store, open, folders)
     for (const old of adopted) removeRescued(old)
+    if (file === undefined) return
     yield* Effect.logError(
       `${count} requested samples could not be stored in ${store}. They are in the rescue file ${file}: the next ` +
         `Persistent over this store stores them, or merge RescueFile.open(${JSON.stringify(file)}) into a store`,
@@ -84,7 +94,7 @@ export const rescuePending = Effect.fnUntraced(function*(
   } catch (fault) {
     // The count is told whatever went wrong.
     const saved = new Set(adopted.flatMap(({ content }) => idsOf(content.pending)))
-    const lost = idsOf(pending).filter((id) => !saved.has(id)).length
+    const lost = idsOf(open).filter((id) => !saved.has(id)).length
     yield* Effect.logError(
       `${count} requested samples could not be stored in ${store}, and ${lost} of them are lost: a rescue file could ` +
         `not be written either (${folders.paths.join(", ") || "no folder"}): ${String(fault)}`,
@@ -112,6 +122,9 @@ export class Reserve {
     this.#descriptor = undefined
   }
 }
+
+const withoutSecrets = (pending: ReadonlyArray<Pending>, isSecret: NonNullable<Store["isSecret"]>) =>
+  pending.map(({ entries, key }) => ({ key, entries: entries.filter(({ drawn }) => !isSecret(key, drawn)) }))
 
 const countOf = (pending: ReadonlyArray<Pending>): number =>
   pending.reduce((sum, { entries }) => sum + entries.length, 0)

@@ -50,13 +50,36 @@ export const unite = (lines: ReadonlyArray<Line>): Lines => {
 
 /** Adds lines to an unfinished recording: each begins a line, since the last one may be a part. */
 export const appendLines = (file: string, lines: ReadonlyArray<Line>): void => {
-  Fs.mkdirSync(Path.dirname(file), { recursive: true })
-  Fs.appendFileSync(file, lines.map((line) => `\n${encode(line)}`).join(""))
+  append(file, lines.map((line) => `\n${encode(line)}`).join(""))
 }
 
-/** Removes an unfinished recording that has no line yet. */
-export const removeIfEmpty = (file: string): void => {
+/** Throws where no line can be added, and leaves no new file or folder. */
+export const probe = (file: string): void => {
+  const made = append(file, "")
   if (Fs.statSync(file, { throwIfNoEntry: false })?.size === 0) Fs.rmSync(file, { force: true })
+  if (made !== undefined) removeEmptyFolders(file, made)
+}
+
+/** Returns the uppermost folder that it made. */
+const append = (file: string, text: string, tries = 10): string | undefined => {
+  try {
+    const made = Fs.mkdirSync(Path.dirname(file), { recursive: true })
+    Fs.appendFileSync(file, text)
+    return made
+  } catch (cause) {
+    // Another process may just have removed the empty folder.
+    if (tries === 0 || (cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause
+    return append(file, text, tries - 1)
+  }
+}
+
+/** Removes the folder of a file and those above it, up to `top`, as far as they are empty. */
+export const removeEmptyFolders = (file: string, top: string): void => {
+  try {
+    for (let folder = Path.dirname(file); folder.startsWith(top); folder = Path.dirname(folder)) Fs.rmdirSync(folder)
+  } catch {
+    // It has files, or another process removed it.
+  }
 }
 
 /** Writes a file whole or not at all. */

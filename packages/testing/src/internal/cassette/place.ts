@@ -46,6 +46,12 @@ const fileName = (name: string): string => {
   return plain === name ? name : `${plain}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`
 }
 
+/** The folder of all cassettes that a file is in, unless its directory was given. */
+export const cassettesFolder = (file: string): string | undefined => {
+  const all = Path.dirname(Path.dirname(file))
+  return Path.basename(all) === folder ? all : undefined
+}
+
 const quoted = (path: string): string => /[^\w./@:\\-]/.test(path) ? JSON.stringify(path) : path
 
 /** The command that runs the tests of a file with a variable of the environment. */

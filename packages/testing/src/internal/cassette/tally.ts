@@ -14,6 +14,8 @@ export interface Tally {
   readonly replayed: number
   readonly spent: Readonly<Record<string, Tokens>>
   readonly avoided: Readonly<Record<string, Tokens>>
+  /** The files of unfinished recordings. */
+  readonly unfinished: ReadonlyArray<string>
 }
 
 /** Cassettes publish their tallies when they close, and the setup of Vitest listens. */
@@ -34,10 +36,11 @@ export const tokensOf = (lines: ReadonlyArray<Line>): Record<string, Tokens> => 
 export const addTallies = (one: Tally, other: Tally): Tally => ({
   replayed: one.replayed + other.replayed,
   spent: addAll(one.spent, other.spent),
-  avoided: addAll(one.avoided, other.avoided)
+  avoided: addAll(one.avoided, other.avoided),
+  unfinished: [...new Set([...one.unfinished, ...other.unfinished])]
 })
 
-export const noTally: Tally = { replayed: 0, spent: {}, avoided: {} }
+export const noTally: Tally = { replayed: 0, spent: {}, avoided: {}, unfinished: [] }
 
 const addAll = (one: Tally["spent"], other: Tally["spent"]): Tally["spent"] => {
   const sum = { ...one }

@@ -1,6 +1,6 @@
 import type { Key } from "@llm-cache/core/Key"
 import * as MemoryStore from "@llm-cache/core/MemoryStore"
-import type { Entry } from "@llm-cache/core/Sample"
+import type { Drawn, Entry } from "@llm-cache/core/Sample"
 import type { StoreError } from "@llm-cache/core/SampleError"
 import * as SampleStore from "@llm-cache/core/SampleStore"
 import * as StoreFault from "@llm-cache/core/StoreFault"
@@ -8,9 +8,20 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { appendLines, BadLine, excerpt, readLines, readPartial, removeIfEmpty, unite, writeLines } from "./file.ts"
+import {
+  appendLines,
+  BadLine,
+  excerpt,
+  probe,
+  readLines,
+  readPartial,
+  removeEmptyFolders,
+  unite,
+  writeLines
+} from "./file.ts"
 import { encode, type Line } from "./line.ts"
 import type { Mode } from "./mode.ts"
+import { cassettesFolder } from "./place.ts"
 import { makeFindSecret } from "./secrets.ts"
 
 /** The samples of a cassette in memory, and which of them the test used. */
@@ -18,6 +29,12 @@ export interface Tape {
   readonly store: SampleStore.Store
   readonly has: (key: Key, position: number) => boolean
   readonly use: (key: Key, position: number) => void
+  /** The file of the unfinished recording. */
+  readonly partial: string
+  /** The file of the unfinished recording, if there is one. */
+  readonly unfinished: () => ReadonlyArray<string>
+  /** Whether the unfinished recording has a sample. */
+  readonly isUnfinished: (key: Key, position: number) => Effect.Effect<boolean>
   /** The samples that the test did not use, without those of requests that brought used ones too. */
   readonly unused: () => ReadonlyArray<Line>
   /** The used samples of the file, and the requested ones. */
@@ -33,6 +50,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
   const name = () => Path.relative(process.cwd(), file)
   const partial = `${file}.partial`
   const findSecret = makeFindSecret(secrets)
+  const secretOf = (key: Key, drawn: Drawn) => findSecret(encode({ key, entry: { position: 0, drawn } }))
   const run = <A>(operation: StoreError["operation"], evaluate: () => A): Effect.Effect<A, StoreError> =>
     Effect.try({ try: evaluate, catch: (cause) => StoreFault.storeError(name(), operation, faultOf(cause)) })
   return Effect.gen(function*() {
@@ -48,7 +66,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
       const added: Array<Line> = []
       for (const { drawn, position } of entries) {
         const line: Line = { key, entry: { drawn, position } }
-        const secret = findSecret(encode(line))
+        const secret = secretOf(key, drawn)
         if (secret === undefined) added.push(line)
         else refused.push(`the sample at position ${position} of the prompt ${excerpt(key.prompt)} has ${secret}`)
       }
@@ -60,16 +78,16 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
       id: `cassette ${file}`,
       describe: name,
       prepare: (key) => {
-        const secret = findSecret(encode({ key, entry: nothing }))
+        const secret = secretOf(key, nothing)
         return secret === undefined
-          ? run("prepare", () => appendLines(partial, []))
+          ? run("prepare", () => probe(partial))
           : Effect.fail(StoreFault.storeError(name(), "prepare", {
             kind: "InvalidName",
             description:
               `the prompt has ${secret}. Take it out of the prompt, or give the patterns of your secrets: \`secrets\``
           }, key))
       },
-      discard: () => run("prepare", () => removeIfEmpty(partial)),
+      isSecret: (key, sample) => secretOf(key, sample) !== undefined,
       put: (key, entries, ifTaken) =>
         Effect.flatMap(memory.put(key, entries, ifTaken), (positions) => {
           const kept = entries.flatMap((entry, i) => {
@@ -100,6 +118,13 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
         const line = lines.get(key, position)
         if (line !== undefined) used.add(line)
       },
+      partial,
+      unfinished: () => Fs.existsSync(partial) ? [partial] : [],
+      isUnfinished: (key, position) =>
+        Effect.orElseSucceed(
+          run("get", () => unite(readPartial(partial)).get(key, position) !== undefined),
+          () => false
+        ),
       unused,
       recorded: () => ({
         before: [...used].filter((line) => before.has(line)),
@@ -114,6 +139,8 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
         if (kept.length > 0) writeLines(file, kept)
         else Fs.rmSync(file, { force: true })
         Fs.rmSync(partial, { force: true })
+        const folder = cassettesFolder(file)
+        if (folder !== undefined) removeEmptyFolders(file, folder)
       })
     }
   })
@@ -123,7 +150,7 @@ export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): 
 export const isOfThisRun = (file: string): boolean =>
   (Fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= performance.timeOrigin
 
-const nothing: Entry = { position: 0, drawn: { text: "", metadata: {}, origins: [] } }
+const nothing: Drawn = { text: "", metadata: {}, origins: [] }
 
 const requestOf = ({ entry }: Line): string | undefined => entry.drawn.metadata.request
 
