@@ -16,8 +16,8 @@ import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/Samp
 import * as Result from "effect/Result"
 import { answerId, piecesOf, restOf } from "./internal/answer.ts"
 import { type Form, parametersOf, readCall, readMessages, type Refused, wholeForm } from "./internal/call.ts"
-import { makeChunkJoiner } from "./internal/chunkJoiner.ts"
-import { asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
+import { joinParts, lastField, makeChunkJoiner } from "./internal/chunkJoiner.ts"
+import { asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts, omit } from "./internal/json.ts"
 import { normalMessages } from "./internal/messages.ts"
 import {
   chunkMaker,
@@ -56,22 +56,23 @@ export const protocol: Protocol = {
     ...headOf(call, answered, "chat.completion"),
     choices: answered.samples.map((sample, index) => ({
       index,
-      message: messageOf(sample),
+      message: withWholeParts(messageOf(sample)),
       logprobs: null,
-      ...asObject(restOf(sample, protocol.name)["choice"]),
+      ...omit(choiceOf(sample), lastField),
       finish_reason: finishReasonOf(sample.metadata.finishReason)
     })),
     ...usageField(answered, protocol.name)
   }),
   events: (call, answered) => {
-    const chunk = chunkMaker(call, headOf(call, answered, "chat.completion.chunk"))
+    const chunk = chunkMaker(call, begunHead(headOf(call, answered, "chat.completion.chunk")))
     return answered.samples.flatMap((sample, index) => deltasOf(sample).map((choice) => chunk([{ index, ...choice }])))
   },
   lastEvents: (call, answered) => {
-    const chunk = chunkMaker(call, headOf(call, answered, "chat.completion.chunk"))
+    const head = headOf(call, answered, "chat.completion.chunk")
+    const chunk = chunkMaker(call, begunHead(head))
     return [
       ...answered.samples.map((sample, index) =>
-        chunk([{ index, delta: {}, logprobs: null, finish_reason: finishReasonOf(sample.metadata.finishReason) }])
+        chunk([lastChoiceOf(sample, index)], index === answered.samples.length - 1 ? head : undefined)
       ),
       ...includesUsage(call) ? [chunk([], usageField(answered, protocol.name))] : [],
       { data: "[DONE]" }
@@ -141,14 +142,12 @@ const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<Gener
     : joinTexts(asObjects(content)?.map(({ text }) => text) ?? []) ?? ""
   const refusal = asString(message["refusal"])
   const reasoning = asString(message["reasoning_content"]) ?? asString(message["reasoning"])
-  const kept: Record<string, Json> = fieldsOf(message, "role", "content", "refusal")
-  if (message["reasoning"] === undefined) delete kept["reasoning_content"]
+  const kept: Record<string, Json> = omit(message, "role", "content", "refusal")
+  if (reasoning !== undefined && kept["reasoning"] === undefined) delete kept["reasoning_content"]
   if (content !== contentOf(text, refusal, kept)) kept["content"] = content
-  const rest = fieldsOf({
-    message: isEmpty(kept) ? undefined : kept,
-    choice: nonEmpty(fieldsOf(choice, "index", "message", "finish_reason")),
-    ...shared
-  })
+  const own = omit(choice, "index", "message", "finish_reason")
+  if (own["logprobs"] === null) delete own["logprobs"]
+  const rest = { ...!isEmpty(kept) && { message: kept }, ...!isEmpty(own) && { choice: own }, ...shared }
   return Result.succeed({
     text,
     finishReason,
@@ -158,11 +157,9 @@ const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<Gener
   })
 }
 
-const nonEmpty = (object: JsonObject): JsonObject | undefined => isEmpty(object) ? undefined : object
-
 /** The content of a message, unless it is told otherwise. */
 const contentOf = (text: string, refusal: string | undefined, kept: JsonObject): string | null =>
-  text === "" && (refusal !== undefined || "tool_calls" in kept || "function_call" in kept || "audio" in kept)
+  text === "" && (refusal !== undefined || Boolean(kept["tool_calls"] ?? kept["function_call"] ?? kept["audio"]))
     ? null
     : text
 
@@ -177,10 +174,21 @@ const messageOf = (sample: Sample): JsonObject => {
     role: "assistant",
     content: contentOf(text, refusal, kept),
     refusal: refusal ?? null,
-    ...reasoning === undefined || "reasoning" in kept ? undefined : { reasoning_content: reasoning },
+    ...reasoning === undefined || typeof kept["reasoning"] === "string" ? undefined : { reasoning_content: reasoning },
     ...kept
   }
 }
+
+/** The lists of a message may have come in pieces. */
+const withWholeParts = (message: JsonObject): JsonObject => ({
+  ...message,
+  ...Object.fromEntries(
+    ["content", "reasoning_details"].flatMap((name) => {
+      const parts = message[name]
+      return Array.isArray(parts) ? [[name, joinParts(parts)]] : []
+    })
+  )
+})
 
 const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
   const [first] = answered.samples
@@ -189,7 +197,7 @@ const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
     object,
     created: Math.floor((first?.metadata.createdAt ?? 0) / 1000),
     model: first?.metadata.model ?? call.model,
-    ...fieldsOf(restOf(first, protocol.name), "message", "choice", "usage")
+    ...omit(restOf(first, protocol.name), "message", "choice", "usage")
   }
 }
 
@@ -197,22 +205,62 @@ const headOf = (call: Call, answered: Answered, object: string): JsonObject => {
 // events
 // -----------------------------------------------------------------------------
 
+/** The head of all chunks but the last: clients count what is in an object of each chunk, such as a usage. */
+const begunHead = (head: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(head).filter(([, value]) => typeof value !== "object"))
+
+const choiceOf = (sample: Sample): JsonObject => asObject(restOf(sample, protocol.name)["choice"]) ?? {}
+
+/** Fields for the thoughts of a model, which its servers stream before the content. */
+const thoughtFields = ["reasoning_content", "reasoning"]
+
+/** Servers of such models give each delta both fields, and programs read them. */
+const nullThoughts = (message: JsonObject): JsonObject =>
+  Object.fromEntries(thoughtFields.filter((name) => name in message).map((name) => [name, null]))
+
 const deltasOf = (sample: Sample): ReadonlyArray<JsonObject> => {
-  const { content, reasoning_content, refusal, tool_calls, ...others } = messageOf(sample)
-  const calls = asObjects(tool_calls) ?? []
-  const logprobs = asObject(restOf(sample, protocol.name)["choice"])?.["logprobs"] ?? null
-  const pieces = typeof content === "string" ? piecesOf(content) : []
+  const message = messageOf(sample)
+  const { content, reasoning_details: _, refusal, tool_calls, ...others } = message
+  const nulls = nullThoughts(message)
+  const { logprobs = null } = choiceOf(sample)
   const deltas: Array<JsonObject> = [
-    { ...others, content: typeof content === "string" ? "" : content ?? null },
-    ...typeof reasoning_content === "string"
-      ? piecesOf(reasoning_content).map((reasoning_content) => ({ reasoning_content }))
-      : [],
-    ...pieces.map((content) => ({ content })),
+    { ...others, ...nulls, content: typeof content === "string" ? "" : null },
+    ...thoughtsOf(message).map((thought) => ({ content: null, ...nulls, ...thought })),
+    ...contentsOf(content).map((content) => ({ ...nulls, content })),
     ...typeof refusal === "string" ? piecesOf(refusal).map((refusal) => ({ refusal })) : [],
-    ...calls.map((call, index) => ({ tool_calls: [{ index, ...call }] }))
+    ...(asObjects(tool_calls) ?? []).map((call, index) => ({ tool_calls: [{ index, ...call }] }))
   ]
-  const logged = pieces.length === 0
-    ? 0
-    : deltas.findIndex(({ content }) => typeof content === "string" && content !== "")
+  const logged = Math.max(0, deltas.findIndex(({ content }) => typeof content === "string" && content !== ""))
   return deltas.map((delta, i) => ({ delta, logprobs: i === logged ? logprobs : null, finish_reason: null }))
+}
+
+const thoughtsOf = (message: JsonObject): ReadonlyArray<JsonObject> => {
+  const [name = ""] = thoughtFields.filter((name) => typeof message[name] === "string")
+  const text = asString(message[name]) ?? ""
+  const details = asObjects(message["reasoning_details"]) ?? []
+  return joinTexts(details.map(({ text }) => text)) === text
+    ? details.map((detail) => ({ [name]: detail["text"] ?? null, reasoning_details: [detail] }))
+    : [
+      ...piecesOf(text).map((piece) => ({ [name]: piece })),
+      ...details.map((detail) => ({ reasoning_details: [detail] }))
+    ]
+}
+
+const contentsOf = (content: Json | undefined): ReadonlyArray<Json> =>
+  typeof content === "string"
+    ? piecesOf(content)
+    : (asObjects(content) ?? []).flatMap((part): ReadonlyArray<Json> =>
+      part["type"] === "text" && typeof part["text"] === "string" ? piecesOf(part["text"]) : [[part as Json]]
+    )
+
+const lastChoiceOf = (sample: Sample, index: number): JsonObject => {
+  const nulls = nullThoughts(messageOf(sample))
+  const { [lastField]: last, ...own } = choiceOf(sample)
+  return {
+    index,
+    delta: { ...last === undefined && !isEmpty(nulls) && { content: "" }, ...nulls, ...asObject(last) },
+    ...own,
+    logprobs: null,
+    finish_reason: finishReasonOf(sample.metadata.finishReason)
+  }
 }

@@ -15,7 +15,7 @@ import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/Samp
 import * as Result from "effect/Result"
 import { answerId, piecesOf, restOf } from "./internal/answer.ts"
 import { bad, parametersOf, readCall, type Refused, uncacheable, wholeForm } from "./internal/call.ts"
-import { asObject, asString, fieldsOf, isEmpty } from "./internal/json.ts"
+import { asObject, asString, fieldsOf, isEmpty, omit } from "./internal/json.ts"
 import {
   chunkMaker,
   failedFinishReasons,
@@ -71,7 +71,7 @@ export const protocol: Protocol = {
     const chunk = chunkMaker(call, headOf(call, answered))
     return [
       ...answered.samples.map((sample, index) =>
-        chunk([{ index, text: "", logprobs: null, finish_reason: finishReasonOf(sample) }])
+        chunk([{ index, text: "", ...choiceOf(sample), logprobs: null, finish_reason: finishReasonOf(sample) }])
       ),
       ...includesUsage(call) ? [chunk([], usageField(answered, protocol.name))] : [],
       { data: "[DONE]" }
@@ -120,8 +120,9 @@ const readChoice = (choice: JsonObject, shared: JsonObject): Result.Result<Gener
   if (text === undefined) {
     return Result.fail(new UnusableResponse({ description: "a choice of the answer has no text" }))
   }
-  const kept = fieldsOf(choice, "index", "text", "finish_reason")
-  const rest = fieldsOf({ choice: isEmpty(kept) ? undefined : kept, ...shared })
+  const kept = omit(choice, "index", "text", "finish_reason")
+  if (kept["logprobs"] === null) delete kept["logprobs"]
+  const rest = { ...!isEmpty(kept) && { choice: kept }, ...shared }
   return Result.succeed({ text, finishReason, rest: isEmpty(rest) ? undefined : { [protocol.name]: rest } })
 }
 
@@ -140,7 +141,7 @@ const headOf = (call: Call, answered: Answered): JsonObject => {
     object: "text_completion",
     created: Math.floor((first?.metadata.createdAt ?? 0) / 1000),
     model: first?.metadata.model ?? call.model,
-    ...fieldsOf(restOf(first, protocol.name), "choice", "usage")
+    ...omit(restOf(first, protocol.name), "choice", "usage")
   }
 }
 

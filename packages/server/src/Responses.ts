@@ -26,7 +26,7 @@ import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/Samp
 import * as Result from "effect/Result"
 import { answerId, restOf, usageOf } from "./internal/answer.ts"
 import { bad, type Form, parametersOf, readCall, type Refused, uncacheable, wholeForm } from "./internal/call.ts"
-import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts } from "./internal/json.ts"
+import { asCount, asObject, asObjects, asString, fieldsOf, isEmpty, joinTexts, omit } from "./internal/json.ts"
 import { normalMessages } from "./internal/messages.ts"
 import { failure, finishReasonOf, withoutEffect } from "./internal/openAi.ts"
 import { eventsOf, lastEventOf } from "./internal/responseEvents.ts"
@@ -178,8 +178,6 @@ const repeatedFields = [
   "prompt_cache_options",
   "prompt_cache_retention",
   "safety_identifier",
-  "store",
-  "text",
   "tools",
   "user"
 ]
@@ -202,7 +200,8 @@ const readAnswer = (answer: JsonObject): Result.Result<Generation, ProviderError
       reasoning: reasoningOf(output),
       rest: {
         [protocol.name]: {
-          ...fieldsOf(answer, "id", "object", "model", "status", "output_text", ...repeatedFields),
+          ...fieldsOf(answer, "id", "object", "model", "status", "output_text", "text", ...repeatedFields),
+          ...withoutFormat(asObject(answer["text"])),
           output: texts.length === 1 ? output.map(withoutText) : output,
           ...status === "incomplete" ? { status } : undefined
         }
@@ -213,6 +212,12 @@ const readAnswer = (answer: JsonObject): Result.Result<Generation, ProviderError
     inputTokens: asCount(usage?.["input_tokens"]),
     outputTokens: asCount(usage?.["output_tokens"])
   })
+}
+
+/** A format is repeated from the request, and may be a long schema. */
+const withoutFormat = (text: JsonObject = {}): JsonObject => {
+  const own = omit(text, "format")
+  return isEmpty(own) ? {} : { text: own }
 }
 
 /** Finish reasons are in the words of chat completions, for every reader of the sample. */
@@ -250,21 +255,25 @@ const defaults = {
   incomplete_details: null,
   instructions: null,
   max_output_tokens: null,
+  max_tool_calls: null,
   metadata: {},
   parallel_tool_calls: true,
   previous_response_id: null,
+  prompt_cache_key: null,
+  safety_identifier: null,
   temperature: null,
   text: { format: { type: "text" } },
   tool_choice: "auto",
   tools: [],
   top_p: null,
-  truncation: "disabled"
+  truncation: "disabled",
+  user: null
 }
 
 const responseOf = (call: Call, answered: Answered): JsonObject => {
   const [sample] = answered.samples
   const { metadata: { createdAt = 0, model = call.model } } = sample!
-  const { output, ...own } = restOf(sample, protocol.name)
+  const { output, store, text, ...own } = restOf(sample, protocol.name)
   const details = incompleteDetailsOf(sample!)
   return {
     id: answerId(answered, "resp_"),
@@ -274,9 +283,12 @@ const responseOf = (call: Call, answered: Answered): JsonObject => {
     error: null,
     model,
     ...defaults,
+    // It is the default of the vendor, and each request has its own.
+    ...store !== undefined && { store: true },
     ...details && { incomplete_details: details },
     ...fieldsOf(call.body, "include", "input", "model", "n", "service_tier", "stream", "stream_options"),
     ...own,
+    text: { ...defaults.text, ...asObject(text), ...asObject(call.body["text"]) },
     output: asObjects(output)?.map((item) => withText(item, sample!)) ?? outputOf(sample!, answerId(answered, "")),
     ...usageField(answered)
   }

@@ -109,7 +109,7 @@ describe("responses", () => {
       const { json: warm } = yield* respond(server, "", { input: "p", instructions: "s", metadata: { a: "second" } })
       assert.deepStrictEqual(warm.metadata, { a: "second" })
       assert.strictEqual(warm.instructions, "s")
-      assert.isUndefined(warm.user)
+      assert.isNull(warm.user)
       assert.strictEqual(upstream.received.length, 1)
     }))
 

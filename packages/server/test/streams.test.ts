@@ -32,7 +32,7 @@ const joined = (text: string) => {
               }
           }
         } else if (typeof value === "string" && name !== "role") message[name] = (message[name] ?? "") + value
-        else message[name] = value
+        else message[name] = value ?? message[name]
       }
     }
   }

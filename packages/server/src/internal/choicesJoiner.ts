@@ -6,10 +6,8 @@ import { asCount, asObject, asObjects, fieldsOf, objectOf } from "./json.ts"
 /** How the choices of a protocol of OpenAI grow, from chunk to chunk. */
 export interface ChoiceJoiner<Choice> {
   readonly empty: () => Choice
-  /** Adds a chunk's choice, which has no index. */
-  readonly join: (joined: Choice, choice: JsonObject) => void
-  /** Whether a choice of a chunk has a piece of a sample. */
-  readonly isPiece: (choice: JsonObject) => boolean
+  /** Adds a chunk's choice, which has no index. Returns the piece of a sample in it, as the client gets it. */
+  readonly join: (joined: Choice, choice: JsonObject) => JsonObject | undefined
   readonly whole: (joined: Choice) => JsonObject
 }
 
@@ -17,6 +15,7 @@ export interface ChoiceJoiner<Choice> {
 export class ChoicesJoiner<Choice> implements Joiner {
   readonly #of: ChoiceJoiner<Choice>
   #head: Record<string, Json> = {}
+  #created: Json | undefined
   readonly #choices = new Map<number, Choice>()
   #isDone = false
 
@@ -31,19 +30,32 @@ export class ChoicesJoiner<Choice> implements Joiner {
     }
     const chunk = objectOf(data)
     if (chunk === undefined) return []
-    const choices = asObjects(chunk["choices"]) ?? []
-    this.#head = { ...this.#head, ...fieldsOf(chunk, "choices") }
-    for (const { index, ...choice } of choices) this.#of.join(this.#at(asCount(index) ?? 0), choice)
-    const pieces = choices.filter(this.#of.isPiece).map((choice) => ({ ...choice, finish_reason: null }))
-    if (pieces.length === 0 || chunk["error"]) return []
+    // Some servers tell an error without a name of its own.
+    const error = chunk["error"] ?? (chunk["object"] === "error" ? fieldsOf(chunk, "object") : undefined)
+    this.#head = { ...this.#head, ...fieldsOf({ ...chunk, error }, "choices", "created", "obfuscation") }
+    // Some servers give each chunk the time at which it was sent.
+    this.#created ??= chunk["created"] || undefined
+    const pieces: Array<Json> = []
+    for (const { index, ...choice } of asObjects(chunk["choices"]) ?? []) {
+      const at = asCount(index) ?? 0
+      const piece = this.#of.join(this.#at(at), choice)
+      if (piece !== undefined) pieces.push({ index: at, ...piece, finish_reason: null })
+    }
+    if (pieces.length === 0 || error) return []
     const { usage: _, ...fields } = chunk
-    return [{ data: JSON.stringify({ ...fields, choices: pieces }) }]
+    return [{ data: JSON.stringify({ ...fields, ...this.#begun(), choices: pieces }) }]
   }
 
   end(): JsonObject | undefined {
-    const choices = [...this.#choices].map(([index, joined]) => ({ ...this.#of.whole(joined), index }))
-    const isWhole = choices.length > 0 && choices.every((choice) => "finish_reason" in choice)
-    return this.#isDone || isWhole || this.#head["error"] ? { ...this.#head, choices } : undefined
+    const choices = Array.from(this.#choices, ([index, joined]): JsonObject => ({ ...this.#of.whole(joined), index }))
+    const isWhole = choices.length > 0 && choices.every(({ finish_reason }) => typeof finish_reason === "string")
+    return this.#isDone || isWhole || this.#head["error"]
+      ? { ...this.#head, [begunField]: this.#begun(), choices }
+      : undefined
+  }
+
+  #begun(): JsonObject {
+    return this.#created === undefined ? {} : { created: this.#created }
   }
 
   #at(index: number): Choice {
@@ -53,13 +65,17 @@ export class ChoicesJoiner<Choice> implements Joiner {
   }
 }
 
-/** Texts and lists grow from piece to piece, and so do the fields of objects. */
+/** The field for what clients have seen of the head of a stream before its sample was stored. */
+export const begunField = "begun"
+
+/** Texts and lists grow from piece to piece, and so do the fields of objects. A `null` gives way to a value. */
 export const joined = (before: Json | undefined, piece: Json): Json => {
+  if (piece === null) return before ?? piece
   if (typeof before === "string" && typeof piece === "string") return before + piece
   if (Array.isArray(before) && Array.isArray(piece)) return [...before, ...piece]
   const [one, other] = [asObject(before), asObject(piece)]
   if (one === undefined || other === undefined) return piece
-  const fields: Record<string, Json> = fieldsOf(one)
-  for (const [name, value] of Object.entries(fieldsOf(other))) fields[name] = joined(fields[name], value)
+  const fields: Record<string, Json> = { ...one }
+  for (const [name, value] of Object.entries(other)) fields[name] = joined(fields[name], value)
   return fields
 }

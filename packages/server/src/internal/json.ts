@@ -53,6 +53,10 @@ export const fieldsOf = (
   return fields
 }
 
+/** All fields, also those with `null`, without some names. */
+export const omit = (object: JsonObject, ...names: ReadonlyArray<string>): Record<string, Json> =>
+  Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)))
+
 /** JSON with sorted names, as identities have it. `undefined` if it has a lone surrogate. */
 export const canonicalJson = (value: Json): string | undefined => {
   const made = Effect.runSyncExit(Identity.make({ model: "any", parameters: { value } }))

@@ -7,7 +7,8 @@ import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import type { Answered, Call, Failure, StreamEvent } from "../Protocol.ts"
 import { usageOf } from "./answer.ts"
-import { asCount, asObject, asObjects, asString, fieldsOf } from "./json.ts"
+import { begunField } from "./choicesJoiner.ts"
+import { asCount, asObject, asObjects, asString, omit } from "./json.ts"
 
 /** Fields of requests that change no sample. */
 export const withoutEffect = [
@@ -44,10 +45,11 @@ export const readChoices = (
 ): Result.Result<Generation, ProviderErrorReason> => {
   const choices = asObjects(answer["choices"]) ?? []
   const usage = asObject(answer["usage"])
-  const shared = fieldsOf({
-    usage: usage && Object.keys(usage).some((name) => !tokenFields.includes(name)) ? usage : undefined,
-    ...fieldsOf(answer, "id", "object", "created", "model", "choices", "usage")
-  })
+  const shared: JsonObject = {
+    ...usage && Object.keys(usage).some((name) => !tokenFields.includes(name)) && { usage },
+    ...omit(answer, "id", "object", "created", "model", "choices", "usage", "error", begunField),
+    ...asObject(answer[begunField])
+  }
   const [failures, samples] = Arr.partition(choices, (choice) => Result.flip(readChoice(choice, shared)))
   if (samples.length === 0) {
     return Result.fail(failures[0] ?? new UnusableResponse({ description: "the answer has no choices" }))

@@ -1,17 +1,17 @@
 import type { Json } from "@llm-cache/core/Identity"
 import { ChoicesJoiner, joined } from "./choicesJoiner.ts"
-import { asString, fieldsOf } from "./json.ts"
+import { asString } from "./json.ts"
 
 /** https://platform.openai.com/docs/api-reference/completions/create */
 export const makeTextJoiner = () =>
   new ChoicesJoiner<Record<string, Json>>({
     empty: () => ({}),
     join: (fields, choice) => {
-      for (const [name, value] of Object.entries(fieldsOf(choice))) {
+      for (const [name, value] of Object.entries(choice)) {
         // Some servers repeat the finish reason.
         fields[name] = typeof value === "string" && name !== "text" ? value : joined(fields[name], value)
       }
+      return asString(choice["text"]) || choice["logprobs"] ? choice : undefined
     },
-    isPiece: ({ logprobs, text }) => Boolean(asString(text) || logprobs),
     whole: (fields) => ({ text: "", ...fields })
   })
