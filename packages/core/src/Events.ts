@@ -20,7 +20,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Key } from "./Key.ts"
 import type { Sample } from "./Sample.ts"
@@ -228,10 +228,10 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
     listen: (listener) => {
       // A new function, so that a listener that is added twice runs twice.
       const own: Listener = (event) => listener(event)
-      return Effect.asVoid(Effect.acquireRelease(
-        Effect.sync(() => listeners.add(own)),
-        () => Effect.sync(() => listeners.delete(own))
-      ))
+      return Effect.flatMap(Effect.scope, (scope) => {
+        listeners.add(own)
+        return Scope.addFinalizer(scope, Effect.sync(() => listeners.delete(own)))
+      })
     },
     hasListeners: () => listeners.size > 0 || (outer !== undefined && outer.hasListeners()),
     publish: (event) => {

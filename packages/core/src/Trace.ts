@@ -23,7 +23,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Events from "./Events.ts"
 import { attempt, failure } from "./internal/directory/errors.ts"
@@ -125,32 +125,41 @@ export const make = ({ directory, name = "run" }: Options = {}): Effect.Effect<
   StoreError,
   Scope.Scope
 > =>
-  Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
-    const folder = runsIn(directory)
+  Effect.uninterruptible(Effect.gen(function*(): Effect.fn.Return<Trace["Service"], StoreError, Scope.Scope> {
+    const recorder = yield* begin(directory, name)
     let exitCode: number | undefined
     let isSuspended = false
-    const recorder = yield* Effect.acquireRelease(
-      attempt(failure(`trace ${folder}`, "open"), () => new Recorder(folder, fileName(now, name), name, now)),
-      (recorder, exit) =>
+    yield* Scope.addFinalizerExit(
+      yield* Effect.scope,
+      (exit) =>
         Effect.sync(() =>
           isSuspended
             ? recorder.suspend()
             : recorder.end(exitCode ?? (Exit.isSuccess(exit) ? 0 : Cause.hasInterruptsOnly(exit.cause) ? 130 : 1))
         )
     )
-    const failed = failure(`trace ${recorder.path}`, "put")
+    const give = (type: "given" | "returned"): Trace["Service"]["give"] => (key, positions, place) =>
+      attempt(failure(`trace ${recorder.path}`, "put"), () => recorder.give(type, key, positions, place))
     return {
       run: runOf(recorder.path),
       listener: recorder.listen,
       receipt: Effect.sync(() => recorder.receipt()),
       exitWith: (exit) => Effect.sync(() => void (exitCode = exit)),
       ask: (key, n) => Effect.sync(() => recorder.ask(key, n)),
-      give: (key, positions, place) => attempt(failed, () => recorder.give("given", key, positions, place)),
-      takeBack: (key, positions, place) => attempt(failed, () => recorder.give("returned", key, positions, place)),
+      give: give("given"),
+      takeBack: give("returned"),
       bypass: (method, path, status) => Effect.sync(() => recorder.bypass(method, path, status)),
       suspend: Effect.sync(() => void (isSuspended = true))
     }
+  }))
+
+const begin = (directory: string | undefined, name: string): Effect.Effect<Recorder, StoreError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const folder = runsIn(directory)
+    return attempt(
+      failure(`trace ${folder}`, "open"),
+      () => new Recorder(folder, fileName(now, name), name, now)
+    )
   })
 
 /**

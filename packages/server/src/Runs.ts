@@ -179,6 +179,8 @@ export const make = Effect.fnUntraced(function*(
     const now = yield* Clock.currentTimeMillis
     const events = yield* Effect.provideService(Events.make, Events.Events, outer)
     if (begun !== undefined) yield* Scope.provide(events.listen(begun.written.listener), scope)
+    const reader = yield* Scope.provide(Independent.make(model), scope)
+    const models = new Models(model, begun?.history.size ? begun.history : noHistory, scope, reader)
     const run: OpenRun = {
       name,
       startedAt: now,
@@ -187,7 +189,7 @@ export const make = Effect.fnUntraced(function*(
       events,
       races: new Races(),
       scope,
-      model: yield* makeModels(model, begun?.history.size ? begun.history : noHistory, scope)
+      model: (place, key) => models.of(place, key)
     }
     runs.set(name, run)
     return run
@@ -221,60 +223,74 @@ export const make = Effect.fnUntraced(function*(
 })
 
 /** The reader of a run, and its attempts, which begin with their first draw. */
-const makeModels = Effect.fnUntraced(function*(
-  model: Model,
-  history: History,
-  scope: Scope.Scope
-) {
-  const reader = yield* Scope.provide(Independent.make(model), scope)
+class Models {
+  readonly #model: Model
+  readonly #history: History
+  readonly #scope: Scope.Scope
+  readonly #reader: Model
   // Most runs have none, and take no turns.
-  let attempts: Map<string, Model> | undefined
-  let turn: Semaphore.Semaphore | undefined
+  #attempts: Map<string, Model> | undefined
+  #turn: Semaphore.Semaphore | undefined
 
-  const attemptOf = Effect.fnUntraced(function*(place: string) {
-    const known = attempts?.get(place)
-    if (known !== undefined) return known
-    const attempt = yield* Scope.provide(Repeatable.make(reader), scope)
-    attempts = (attempts ?? new Map()).set(place, attempt)
-    return attempt
-  })
+  constructor(model: Model, history: History, scope: Scope.Scope, reader: Model) {
+    this.#model = model
+    this.#history = history
+    this.#scope = scope
+    this.#reader = reader
+  }
+
+  /** The model of a place with `independent`. */
+  of(place: Place.Place, key: Key): Effect.Effect<Model, SampleError> {
+    const name = placeName(place)
+    const known = name === readerPlace ? this.#reader : this.#attempts?.get(name)
+    if (known !== undefined && this.#history.size === 0) return Effect.succeed(known)
+    this.#turn ??= Semaphore.makeUnsafe(1)
+    return this.#turn.withPermits(1)(
+      Effect.andThen(
+        this.#resume(key),
+        Effect.suspend(() => name === readerPlace ? Effect.succeed(this.#reader) : this.#attemptOf(name))
+      )
+    )
+  }
+
+  #attemptOf(place: string): Effect.Effect<Model> {
+    const known = this.#attempts?.get(place)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.map(Scope.provide(Repeatable.make(this.#reader), this.#scope), (attempt) => {
+      this.#attempts = (this.#attempts ?? new Map()).set(place, attempt)
+      return attempt
+    })
+  }
 
   // As the reader drew it, which passes over samples that are excluded.
-  const recorded = (key: Key, at: number): Effect.Effect<Sample | undefined, SampleError> =>
-    Effect.provideService(model.draw(key, at, 1), CurrentReplication, true).pipe(
+  #recorded(key: Key, at: number): Effect.Effect<Sample | undefined, SampleError> {
+    return Effect.provideService(this.#model.draw(key, at, 1), CurrentReplication, true).pipe(
       Effect.map(([sample]) => sample),
       Effect.catchTag("ReplicationCacheMiss", () => Effect.undefined)
     )
+  }
 
   // Tells the reader and the attempts of a key their draws before the server restarted.
-  const resume = Effect.fnUntraced(function*(key: Key): Effect.fn.Return<void, SampleError> {
-    const places = history.get(keyName(key))
-    if (places === undefined) return
-    for (const [place, positions] of places) {
-      const entries: Array<Entry> = []
-      const isAttempt = place !== readerPlace
-      for (const [position, at] of positions.entries()) {
-        const sample = isAttempt ? yield* recorded(key, at) : undefined
-        if (!isAttempt || sample !== undefined) {
-          entries.push({ position, drawn: { text: "", metadata: {}, ...sample, origins: [at] } })
+  #resume(key: Key): Effect.Effect<void, SampleError> {
+    return Effect.gen({ self: this }, function*() {
+      const places = this.#history.get(keyName(key))
+      if (places === undefined) return
+      for (const [place, positions] of places) {
+        const entries: Array<Entry> = []
+        const isAttempt = place !== readerPlace
+        for (const [position, at] of positions.entries()) {
+          const sample = isAttempt ? yield* this.#recorded(key, at) : undefined
+          if (!isAttempt || sample !== undefined) {
+            entries.push({ position, drawn: { text: "", metadata: {}, ...sample, origins: [at] } })
+          }
         }
+        const handedOut = isAttempt ? yield* this.#attemptOf(place) : this.#reader
+        yield* handedOut.restore?.(key, entries) ?? Effect.void
       }
-      const handedOut = isAttempt ? yield* attemptOf(place) : reader
-      yield* handedOut.restore?.(key, entries) ?? Effect.void
-    }
-    history.delete(keyName(key))
-  })
-
-  return (place: Place.Place, key: Key): Effect.Effect<Model, SampleError> => {
-    const name = placeName(place)
-    const known = name === readerPlace ? reader : attempts?.get(name)
-    if (known !== undefined && history.size === 0) return Effect.succeed(known)
-    turn ??= Semaphore.makeUnsafe(1)
-    return turn.withPermits(1)(
-      Effect.andThen(resume(key), Effect.suspend(() => name === readerPlace ? Effect.succeed(reader) : attemptOf(name)))
-    )
+      this.#history.delete(keyName(key))
+    })
   }
-})
+}
 
 /** The layers of a place in a run, as traces have them. */
 export const placeName = ({ attempt, independent }: Place.Place): string =>

@@ -19,13 +19,15 @@ interface Open {
  * may have another order, also if each draw is done in an instant.
  */
 export class Races {
-  readonly #open = new Map<string, Set<Open>>()
+  // Made when requests are in flight: a server has thousands of runs.
+  #open: Map<string, Set<Open>> | undefined
 
   begin(key: Key): Racer {
     const name = keyName(key)
-    const others = this.#open.get(name) ?? new Set()
+    const open = this.#open ??= new Map<string, Set<Open>>()
+    const others = open.get(name) ?? new Set()
     const own: Open = { hasDrawn: false, hasRival: false }
-    this.#open.set(name, others.add(own))
+    open.set(name, others.add(own))
     return {
       draw: () => {
         for (const other of others) {
@@ -38,7 +40,8 @@ export class Races {
       },
       end: () => {
         others.delete(own)
-        if (others.size === 0) this.#open.delete(name)
+        if (others.size === 0) open.delete(name)
+        if (open.size === 0) this.#open = undefined
       }
     }
   }

@@ -9,7 +9,7 @@ import { KeyMap } from "./keyMap.ts"
 export class Reader {
   #next: number
   /** Positions from `#next` on that are taken. */
-  readonly #claimed = new Set<number>()
+  #claimed: Set<number> | undefined
   /** Positions before `#next` that were given back, the lowest last. */
   readonly #released: Array<number> = []
   /** How many draws are in progress. */
@@ -50,7 +50,7 @@ export class Reader {
   }
 
   #skipClaimed(): void {
-    if (this.#claimed.size > 0) { while (this.#claimed.delete(this.#next)) this.#next++ }
+    if (this.#claimed !== undefined) { while (this.#claimed.delete(this.#next)) this.#next++ }
   }
 
   /** Ends a draw that handed out its sample. */
@@ -79,7 +79,7 @@ export class Reader {
   /** Marks a position as taken in an earlier run. */
   claim(position: number): void {
     if (position >= this.#next) {
-      this.#claimed.add(position)
+      this.#claimed = (this.#claimed ?? new Set()).add(position)
       return
     }
     const i = this.#released.indexOf(position)

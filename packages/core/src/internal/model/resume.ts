@@ -41,32 +41,42 @@ export const makeResume = (
  * recorded.
  */
 export const makeAttached = (source: Pick<Model, "attach">) => {
-  const attached = new Set<Resume>()
-  let resumed = new KeyMap<true>()
+  // Made when they are needed: a server has thousands of readers, and most have no store above them.
+  let attached: Set<Resume> | undefined
+  let resumed: KeyMap<true> | undefined
 
   const attach: NonNullable<Model["attach"]> = (resume) =>
     Effect.andThen(
       Effect.acquireRelease(
         Effect.sync(() => {
-          attached.add(resume)
-          resumed = new KeyMap()
+          attached = (attached ?? new Set()).add(resume)
+          resumed = undefined
         }),
-        () => Effect.sync(() => attached.delete(resume))
+        () => Effect.sync(() => attached?.delete(resume))
       ),
       source.attach === undefined ? Effect.void : source.attach(resume)
     )
 
-  const isResumed = (key: Key): boolean => attached.size === 0 || resumed.get(key) === true
+  const isResumed = (key: Key): boolean => !attached?.size || resumed?.get(key) === true
+
+  const resumeAll = <A, E>(key: Key, draw: Effect.Effect<A, E>): Effect.Effect<A, E | SampleError> => {
+    // A store that attaches meanwhile has yet to tell its samples.
+    const known = resumed ??= new KeyMap()
+    return Effect.andThen(
+      Effect.forEach(attached ?? [], (resume) => resume(key), { discard: true }),
+      Effect.suspend(() => {
+        known.set(key, true)
+        return draw
+      })
+    )
+  }
 
   /** The draw, after the attached stores told their recorded samples of its key. */
   const resumedDraw = (draw: Model["draw"]): Model["draw"] => (key, position, batch, options) =>
     Effect.suspend(() =>
       isResumed(key)
         ? draw(key, position, batch, options)
-        : Effect.flatMap(Effect.forEach(attached, (resume) => resume(key), { discard: true }), () => {
-          resumed.set(key, true)
-          return draw(key, position, batch, options)
-        })
+        : resumeAll(key, draw(key, position, batch, options))
     )
 
   return { attach, isResumed, resumedDraw }

@@ -1,6 +1,21 @@
 import type { Receipt } from "./entry.ts"
 import { Numbers } from "./numbers.ts"
 
+/** Numbers by key. A server has thousands of runs with a few keys. */
+class ByKey {
+  #first = 0
+  #others: Numbers | undefined
+
+  get(key: number): number {
+    return key === 0 ? this.#first : this.#others?.get(key - 1) ?? 0
+  }
+
+  set(key: number, value: number): void {
+    if (key === 0) this.#first = value
+    else (this.#others ??= new Numbers()).set(key - 1, value)
+  }
+}
+
 type Mutable<A> = { -readonly [name in keyof A]: A[name] }
 
 /** The kind of a hit: the first draw of a sample that the run requested, or that it did not, or a later draw. */
@@ -33,7 +48,7 @@ export class ReceiptCounter {
   #misses = 0
   #hits = 0
   /** By store and key: one more than the number of positions from 0 on that were handed out, 0 for a key without draws. */
-  readonly #handed: Array<Numbers> = []
+  #handed: ReadonlyArray<ByKey> = []
   #others: Map<string, Others> | undefined
   /** Draws that missed a cache above another one, as `Repeatable` is, and that the other one answers. */
   #passed: Set<string> | undefined
@@ -141,8 +156,9 @@ export class ReceiptCounter {
     return { asked, ...counts, bypassed: this.#bypassed, isReplay, exit, isCut }
   }
 
-  #ofStore(store: number): Numbers {
-    while (this.#handed.length <= store) this.#handed.push(new Numbers())
+  #ofStore(store: number): ByKey {
+    // Not by `push`, which leaves room for many more.
+    while (this.#handed.length <= store) this.#handed = [...this.#handed, new ByKey()]
     return this.#handed[store]!
   }
 

@@ -7,6 +7,7 @@ import { KeyMap } from "../model/keyMap.ts"
 import { Path } from "../node.ts"
 import type { Receipt } from "./entry.ts"
 import { mark, summaryPath, writeSummary } from "./folders.ts"
+import { Numbering } from "./numbering.ts"
 import { ReceiptCounter } from "./receiptCounter.ts"
 import { TraceFile } from "./traceFile.ts"
 
@@ -24,17 +25,14 @@ export class Recorder {
   readonly #start: number
   readonly #keys = new KeyMap<number>()
   #keyCount = 0
-  readonly #identities = new Map<string, number>()
-  #stores: Map<string, number> | undefined
+  readonly #identities = new Numbering()
+  readonly #stores = new Numbering()
   #toldPrompts: Set<number> | undefined
   /** The numbers of the `Repeatable`s of attempts and votes. */
   #readers: WeakMap<object, number> | undefined
   #readerCount = 0
   /** The past requests with tokens that count already. */
   #replayed: Set<string> | undefined
-  /** The store of the last event: most events have the same. */
-  #lastStore: string | undefined
-  #lastStoreNumber = 0
   #isCut = false
   /** Keys that came after the cut. */
   #untoldKeys: Set<number> | undefined
@@ -238,26 +236,22 @@ export class Recorder {
 
   /** Returns whether the file has the line. */
   #tellKey(number: number, { identity: { id }, path, promptHash }: Key, isBeyondLimit = false): boolean {
-    const known = this.#identities.get(id)
+    const known = this.#identities.find(id)
     const identity = known ?? this.#identities.size
     const isNew = known === undefined ? { id } : undefined
     const line = JSON.stringify({ t: "key", key: number, identity, ...isNew, hash: promptHash, fork: path })
     if (isBeyondLimit) this.#file.append(line)
     else if (!this.#write(line)) return false
-    this.#identities.set(id, identity)
+    if (known === undefined) this.#identities.add(id)
     return true
   }
 
   #storeOf(name: string): number {
-    if (name === this.#lastStore) return this.#lastStoreNumber
-    this.#stores ??= new Map()
-    let number = this.#stores.get(name)
-    if (number === undefined) {
-      this.#stores.set(name, number = this.#stores.size)
-      this.#write(JSON.stringify({ t: "store", store: number, id: name }))
-    }
-    this.#lastStore = name
-    return this.#lastStoreNumber = number
+    const known = this.#stores.find(name)
+    if (known !== undefined) return known
+    const number = this.#stores.add(name)
+    this.#write(JSON.stringify({ t: "store", store: number, id: name }))
+    return number
   }
 
   /** The cache does not have the prompt. */
