@@ -131,8 +131,9 @@ export const completionOf = ({ headers, method, url = "/" }: Http.IncomingMessag
 
 const pathOf = (url: string): string => url.split("?", 1)[0]!
 
-/** The path in the API. Some clients add `/v1` to a base URL that has it, or end a path with a slash. */
-const withoutVersion = (path: string): string => path.replace(/^(?:\/v1)+(?=\/)/, "").replace(/(?<=[^/])\/$/, "")
+/** The path in the API. Some clients add `/v1` to a base URL that has it, double a slash, or end a path with one. */
+const withoutVersion = (path: string): string =>
+  path.replaceAll(/\/{2,}/g, "/").replace(/^(?:\/v1)+(?=\/)/, "").replace(/(?<=[^/])\/$/, "")
 
 const protocolOf = (path: string): Protocol | undefined => protocols.find((protocol) => protocol.path === path)
 

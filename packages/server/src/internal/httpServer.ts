@@ -14,6 +14,11 @@ export class HttpServerWithShortcut extends Http.Server {
     this.#shortcut = shortcut
   }
 
+  // Java's client asks for HTTP/2 with its first request. Node reads the body of a request only where nobody upgrades.
+  override listenerCount(event: string | symbol): number {
+    return event === "upgrade" ? 0 : super.listenerCount(event)
+  }
+
   override emit(event: string, ...values: ReadonlyArray<unknown>): boolean {
     if (event !== "request") return super.emit(event, ...values)
     const [incoming, response] = values as [Http.IncomingMessage, Http.ServerResponse]
