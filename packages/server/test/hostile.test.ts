@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Redacted } from "effect"
 import * as Net from "node:net"
 import * as Zlib from "node:zlib"
 import * as Anthropic from "./support/anthropic.ts"
@@ -75,12 +75,19 @@ describe.each(all)("an upstream of $name", (protocol) => {
       assert.strictEqual(upstream.received.length, 1)
     }))
 
-  it.live("gets no request past the cache where a client writes `/v1` twice, or ends its path with a slash", () =>
+  it.live("gets no request past the cache where a client writes `/v1` twice, or doubles or ends with a slash", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream(numberedBy(protocol))
       const server = yield* makeServer(upstreams(upstream.url))
       const first = yield* askBy(protocol, server)
-      for (const path of [`/v1${protocol.path}`, `${protocol.path}/`, protocol.path.replace("/v1", "")]) {
+      for (
+        const path of [
+          `/v1${protocol.path}`,
+          `${protocol.path}/`,
+          protocol.path.replace("/v1", "/v1/"),
+          protocol.path.replace("/v1", "")
+        ]
+      ) {
         const again = yield* askBy({ ...protocol, path }, server)
         assert.deepStrictEqual([again.status, again.text], [200, first.text], path)
       }
@@ -89,6 +96,48 @@ describe.each(all)("an upstream of $name", (protocol) => {
 })
 
 describe("a client", () => {
+  it.live("that asks for HTTP/2 by its first request has the cache", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const headers = { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c", "http2-settings": "AAEAAEAAAAIAAAAB" }
+      for (const _ of [1, 2]) {
+        const { json, status } = yield* server.chat("", { messages: user("p") }, headers)
+        assert.deepStrictEqual([status, json.choices[0].message.content], [200, "sample 0"])
+      }
+      const { status } = yield* server.send("/v1/files", { headers, body: {} })
+      assert.strictEqual(status, 200)
+      const named = upstream.received.flatMap(({ headers }) => Object.keys(headers))
+      assert.notIncludeMembers(named, ["upgrade", "http2-settings"])
+    }))
+
+  it.live("has its own headers at the upstream, without those of its connection, its body and its retries", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const own = { "x-portkey-provider": "openai", "x-goog-api-key": "very-secret-1234", "user-agent": "a client" }
+      const others = {
+        accept: "text/html",
+        cookie: "a=b",
+        "idempotency-key": "one",
+        "content-language": "de",
+        "x-stainless-retry-count": "1"
+      }
+      yield* server.chat("", { messages: user("p"), n: 2 }, { ...own, ...others })
+      for (const { headers } of upstream.received) {
+        assert.deepInclude(headers, own)
+        for (const [name, value] of Object.entries(others)) assert.notStrictEqual(headers[name], value, name)
+      }
+      upstream.reply = (response, { headers }) => json(response, { error: { message: headers["x-goog-api-key"] } }, 401)
+      for (const path of ["/v1/chat/completions", "/v1/files"]) {
+        const { text } = yield* server.send(path, { body: { model: "m", messages: user("q") }, headers: own })
+        assert.notInclude(text, "very-secret")
+      }
+      const keyed = yield* makeServer(upstreams(upstream.url, { key: Redacted.make("the-key-of-the-server") }))
+      yield* keyed.chat("", { messages: user("p") }, own)
+      assert.isUndefined(upstream.received.at(-1)!.headers["x-goog-api-key"])
+    }))
+
   it.live("has no key in a failure that echoes it without its scheme", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream((response, { headers }) =>

@@ -17,7 +17,7 @@ import type { Route } from "../Upstream.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { forwardedHeaders, passedQuery } from "./guard.ts"
 import { asString } from "./json.ts"
-import { fromClientError, readText, redactor, secretHeaders, withKey } from "./sendRequest.ts"
+import { fromClientError, readText, redactor, secretsOf, withKey } from "./sendRequest.ts"
 
 interface Options {
   readonly routes: (model: string, api: Route["upstream"]["api"]) => Route | undefined
@@ -65,7 +65,7 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
     const key = upstream.key && Redacted.value(upstream.key)
     const given = forwardedHeaders(incoming.headers, token)
     const headers = withKey(given, upstream, upstream.api)
-    const redact = redactor([...secretHeaders.map((name) => given[name]), key])
+    const redact = redactor([...secretsOf(given), key])
     const request = HttpClientRequest.make(incoming.method as HttpMethod)(url + passedQuery(incoming.url), {
       headers: { ...headers, "accept-encoding": "identity" }
     })

@@ -90,18 +90,17 @@ const digest = (text: string) => Crypto.createHash("sha256").update(text).digest
 
 /** The headers of a client that go on to an upstream with a request of the server. */
 export const passedHeaders = (headers: Http.IncomingHttpHeaders, token: string | undefined) =>
-  headersFor(
-    headers,
-    token,
-    (name) => /^(?:authorization|x-api-key|api-key|openai-.+|anthropic-.+|http-referer|x-title)$/.test(name)
-  )
+  headersFor(headers, token, (name) => !ofConnection.test(name) && !ofRequest.test(name))
 
 /** The headers of a client's request that goes on to an upstream as it is. */
 export const forwardedHeaders = (headers: Http.IncomingHttpHeaders, token: string | undefined) =>
   headersFor(headers, token, (name) => !ofConnection.test(name))
 
 const ofConnection =
-  /^(?:connection|content-length|cookie|expect|host|keep-alive|llm-cache-.*|origin|proxy-.*|referer|sec-.*|te|trailer|transfer-encoding|upgrade|x-llm-cache-token)$/
+  /^(?:connection|content-length|cookie|expect|host|http2-settings|keep-alive|llm-cache-.*|origin|proxy-.*|referer|sec-.*|te|trailer|transfer-encoding|upgrade|x-llm-cache-token)$/
+
+// A request of the server has a body of its own, and several of them may serve one of a client.
+const ofRequest = /^(?:accept|accept-.*|content-.*|if-.*|range|(?:x-)?idempotency-key|x-stainless-.*)$/
 
 // The server's own token is none of them.
 const headersFor = (

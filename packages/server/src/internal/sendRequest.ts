@@ -19,7 +19,6 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import * as Struct from "effect/Struct"
 import * as Tracer from "effect/Tracer"
 import type { Endpoint } from "../Protocol.ts"
 import { type Api, keyHeader, type Route, type Upstream } from "../Upstream.ts"
@@ -55,10 +54,7 @@ export const sendRequest = (
       }),
       HttpClientRequest.bodyText(body, "application/json")
     )
-    const redact = redactor([
-      ...secretHeaders.map((name) => headers[name]),
-      upstream.key && Redacted.value(upstream.key)
-    ])
+    const redact = redactor([...secretsOf(headers), upstream.key && Redacted.value(upstream.key)])
     let hasForwarded = false
     const answered = Effect.gen(function*() {
       const response = yield* Effect.mapError(
@@ -146,8 +142,11 @@ const notAgain = (reason: ProviderErrorReason) => {
   return told === undefined ? broken : withAnswer(broken, told)
 }
 
-/** Headers that hold a key. */
-export const secretHeaders = ["authorization", "x-api-key", "api-key"]
+/** Headers that hold a key, of vendors and of gateways. */
+const isSecret = (name: string): boolean => /(?:^|-)(?:auth|authorization|key|secret|token)$/.test(name)
+
+export const secretsOf = (headers: { readonly [name: string]: string }): ReadonlyArray<string> =>
+  Object.entries(headers).flatMap(([name, value]) => isSecret(name) ? [value] : [])
 
 /** The headers of a client, with the upstream's key in place of the client's if it has one. */
 export const withKey = (
@@ -155,7 +154,9 @@ export const withKey = (
   { key }: Upstream,
   api: Api
 ): { readonly [name: string]: string } =>
-  key === undefined ? headers : { ...Struct.omit(headers, secretHeaders), ...keyHeader(api, key) }
+  key === undefined
+    ? headers
+    : { ...Object.fromEntries(Object.entries(headers).filter(([name]) => !isSecret(name))), ...keyHeader(api, key) }
 
 /** Headers of a failure that tell a client when to try again. */
 const keptHeaders = (headers: { readonly [name: string]: string | undefined }): { readonly [name: string]: string } =>
