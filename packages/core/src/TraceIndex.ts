@@ -8,8 +8,9 @@
  *
  * **Details**
  *
- * `advance` reads the lines that were added, a part at a time, so that other work goes on between two parts. A draw takes about
- * 20 bytes and a key about 50: a million lines take some 30 MB. The texts of lines stay in the file.
+ * `advance` reads the lines that were added, a part at a time, so that other work goes on between two parts. A draw takes
+ * 9 to 17 bytes and a key some 30: a million draws take 11 MB with a thousand keys, and 27 MB with 500,000. The texts of lines
+ * stay in the file.
  *
  * @since 0.1.0
  */

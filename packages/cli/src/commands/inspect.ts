@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
-import * as V8 from "node:v8"
 import { openCache } from "../cache/openCache.ts"
 import { CacheError, UsageError } from "../errors.ts"
 import * as flags from "../flags.ts"
@@ -55,8 +54,6 @@ export const command = Command.make(
       if (open) yield* openInBrowser(file.value)
       return yield* output.summary({ file: file.value, run: found.id }, `wrote ${file.value}`)
     }
-    // Lines of traces are read and forgotten: without this, V8 keeps 100 MB more for them.
-    V8.setFlagsFromString("--optimize-for-size")
     // As a server in replication it reads, and has the rules for hosts and origins.
     const { url } = yield* startServer(
       cache,

@@ -1,8 +1,8 @@
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { SampleStore } from "@llm-cache/core/SampleStore"
 import * as Server from "@llm-cache/server/Server"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
@@ -27,7 +27,7 @@ export const startServer = Effect.fnUntraced(function*(
   }
   const layer = Layer.provide(Server.layer({ ...options, slice }, pages), [
     Layer.succeed(SampleStore, store),
-    NodeHttpClient.layerUndici
+    options.replication ? FetchHttpClient.layer : layerUndici
   ])
   const context = yield* Layer.build(layer).pipe(
     Effect.catchTag("ServeError", ({ cause }) => new UsageError({ message: cannotListen(options, cause) }))
@@ -38,6 +38,11 @@ export const startServer = Effect.fnUntraced(function*(
     url: HttpServer.formatAddress(Context.get(context, HttpServer.HttpServer).address)
   }
 })
+
+// A replication sends no requests, and `undici` takes 5 MB.
+const layerUndici = Layer.unwrap(
+  Effect.promise(async () => (await import("@effect/platform-node/NodeHttpClient")).layerUndici)
+)
 
 const cannotListen = ({ host = "127.0.0.1", port = 4141 }: Server.ListenOptions, cause: unknown): string => {
   const code = cause instanceof Error && "code" in cause ? cause.code : cause

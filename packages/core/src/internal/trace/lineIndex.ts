@@ -17,7 +17,7 @@ type Line<Type extends Entry["type"]> = Extract<Entry, { readonly type: Type }>
 type StoredLine = Exclude<Extract<Entry, { readonly index: unknown }>, Line<"hit">>
 
 /** How much of the file is read at a time. */
-const step = 256 * 1024
+const step = 64 * 1024
 
 /** The most kinds of requests that were passed on. */
 const mostPassed = 100

@@ -11,6 +11,7 @@ export class LineReader {
   readonly #path: string
   #read = 0
   #size = 0
+  #bytes: Buffer | undefined
 
   constructor(path: string) {
     this.#path = path
@@ -30,8 +31,11 @@ export class LineReader {
     return this.#withFile((descriptor) => {
       this.#size = Fs.fstatSync(descriptor).size
       for (let most = step;; most *= 2) {
-        const bytes = Buffer.allocUnsafe(Math.min(most, Math.max(0, this.#size - this.#read)))
-        const length = bytes.length === 0 ? 0 : Fs.readSync(descriptor, bytes, 0, bytes.length, this.#read)
+        const wanted = Math.min(most, Math.max(0, this.#size - this.#read))
+        // One buffer for all parts: others would wait for the garbage collection of a process with little other garbage.
+        if (this.#bytes === undefined || this.#bytes.length < wanted) this.#bytes = Buffer.allocUnsafe(wanted)
+        const bytes = this.#bytes
+        const length = wanted === 0 ? 0 : Fs.readSync(descriptor, bytes, 0, wanted, this.#read)
         const lines: Array<Line> = []
         let start = 0
         for (let end = bytes.indexOf(0x0a); end >= 0 && end < length; end = bytes.indexOf(0x0a, start)) {
@@ -40,6 +44,8 @@ export class LineReader {
         }
         if (start > 0 || length < most) {
           this.#read += start
+          // A long line needs a longer one, once.
+          if (bytes.length > step || this.#read === this.#size) this.#bytes = undefined
           return lines
         }
       }

@@ -27,12 +27,12 @@ interface Row {
   readonly isAbove: boolean
 }
 
-/** The draws of a run, in 17 bytes each. */
+/** The draws of a run, in at most 17 bytes each. */
 export class DrawRows {
   readonly #offsets = new Numbers()
   readonly #keys = new Numbers()
   readonly #positions = new Numbers()
-  /** One more than the row of the key before it. */
+  /** How many rows before it the last one of the key is, 0 if there is none. */
   readonly #before = new Numbers()
   /** By key: one more than its last row. */
   readonly #last = new Numbers()
@@ -48,7 +48,8 @@ export class DrawRows {
     this.#offsets.push(offset)
     this.#keys.push(key)
     this.#positions.push(position)
-    this.#before.push(this.#last.get(key))
+    const last = this.#last.get(key)
+    this.#before.push(last === 0 ? 0 : row + 1 - last)
     this.#last.set(key, row + 1)
     if (row >= this.#outcomes.length) {
       const longer = new Uint8Array(this.#outcomes.length * 2)
@@ -77,8 +78,8 @@ export class DrawRows {
   }
 
   before(row: number): number | undefined {
-    const before = this.#before.get(row)
-    return before === 0 ? undefined : before - 1
+    const distance = this.#before.get(row)
+    return distance === 0 ? undefined : row - distance
   }
 
   outcomeNumber(row: number): number {

@@ -31,7 +31,7 @@ export class Forks {
   }
 }
 
-/** The keys of a trace in some 30 bytes each: their lines stay in the file. */
+/** The keys of a trace in some 20 bytes each: their lines stay in the file. */
 export class CompactKeys implements KeyTable {
   readonly forks = new Forks()
   readonly prompts = new Interner()
@@ -40,9 +40,11 @@ export class CompactKeys implements KeyTable {
   readonly #offsets = new Numbers()
   readonly #identityOf = new Numbers()
   readonly #forkOf = new Numbers()
-  readonly #promptOf = new Numbers()
-  /** By prompt: one more than the number of its last key. By key: of the key before it with the same prompt. */
+  /** By key: how much greater its number is than that of its prompt. The difference is small, and takes less memory. */
+  readonly #beyondPrompt = new Numbers()
+  /** By prompt: one more than the number of its last key, as a difference to its own. */
   readonly #lastKey = new Numbers()
+  /** By key: one more than the number of the key before it with the same prompt. */
   readonly #before = new Numbers()
   /** The offset of the line that is decoded. */
   offset = 0
@@ -57,14 +59,15 @@ export class CompactKeys implements KeyTable {
   }
 
   set(number: number, { identity, path, promptHash }: TracedKey): void {
-    if (number < this.length) return
+    // A key without a line before it is damage, which the lines that name it show.
+    if (number !== this.length) return
     const prompt = this.prompts.numberOf(...this.#pairOf(identity, promptHash))
     this.#offsets.set(number, this.offset)
     this.#identityOf.set(number, this.#identities.indexOf(identity))
     this.#forkOf.set(number, this.forks.numberOf(path))
-    this.#promptOf.set(number, prompt)
-    this.#before.set(number, this.#lastKey.get(prompt))
-    this.#lastKey.set(prompt, number + 1)
+    this.#beyondPrompt.set(number, number - prompt)
+    this.#before.set(number, this.#lastKeyOf(prompt))
+    this.#lastKey.set(prompt, number + 1 - prompt)
   }
 
   get(number: number): TracedKey | undefined {
@@ -84,7 +87,7 @@ export class CompactKeys implements KeyTable {
   }
 
   promptOf(number: number): number {
-    return this.#promptOf.get(number)
+    return number - this.#beyondPrompt.get(number)
   }
 
   promptHashOf(number: number): string {
@@ -106,7 +109,7 @@ export class CompactKeys implements KeyTable {
     const salt = hash32(identity.id)
     const found: Array<number> = []
     for (let prompt = 0; prompt < this.prompts.length; prompt++) {
-      const isOfIdentity = this.identityOf(this.#lastKey.get(prompt) - 1).id === identity.id
+      const isOfIdentity = this.identityOf(this.#lastKeyOf(prompt) - 1).id === identity.id
       if (isOfIdentity && ((this.prompts.high(prompt) ^ salt) >>> 0) >>> shift === wanted) found.push(prompt)
     }
     return found
@@ -115,7 +118,7 @@ export class CompactKeys implements KeyTable {
   /** The keys of a prompt, in the order of their lines. */
   keysOf(prompt: number): ReadonlyArray<number> {
     const keys: Array<number> = []
-    for (let key = this.#lastKey.get(prompt); key > 0; key = this.#before.get(key - 1)) keys.push(key - 1)
+    for (let key = this.#lastKeyOf(prompt); key > 0; key = this.#before.get(key - 1)) keys.push(key - 1)
     return keys.toReversed()
   }
 
@@ -126,8 +129,14 @@ export class CompactKeys implements KeyTable {
 
   /** A number that is the same in all runs for a key: 32 bits of it, and 32 others. */
   signature(number: number): readonly [high: number, low: number] {
-    const prompt = this.#promptOf.get(number)
+    const prompt = this.promptOf(number)
     return [(this.prompts.high(prompt) ^ this.forks.hashes[this.forkOf(number)]!) >>> 0, this.prompts.low(prompt)]
+  }
+
+  /** One more than the number of the last key of a prompt, 0 without one. */
+  #lastKeyOf(prompt: number): number {
+    const difference = this.#lastKey.get(prompt)
+    return difference === 0 ? 0 : difference + prompt
   }
 
   /** 64 bits of the hash, which differ for two identities. */
