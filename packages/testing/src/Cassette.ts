@@ -64,10 +64,10 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
-import * as Path from "node:path"
 import { excerpt } from "./internal/cassette/file.ts"
 import { type Mode, modeOf, variable } from "./internal/cassette/mode.ts"
-import { callerFile, cassetteFile, command } from "./internal/cassette/place.ts"
+import { type Opened, opened } from "./internal/cassette/opened.ts"
+import { callerFile, cassetteFile, command, shown } from "./internal/cassette/place.ts"
 import { patterns } from "./internal/cassette/secrets.ts"
 import { tallies, type Tally, tokensOf } from "./internal/cassette/tally.ts"
 import { isOfThisRun, open } from "./internal/cassette/tape.ts"
@@ -158,7 +158,9 @@ export const secrets: ReadonlyArray<RegExp> = patterns
  *
  * **Gotchas**
  *
- * Provide it inside the test, and not to several tests at once: a cassette is finished when its layer closes.
+ * Provide it inside the test: a cassette is finished when its layer closes. Over a block of tests, as in `it.layer`, name the setup
+ * `@llm-cache/testing/vitest` in the configuration of Vitest: without it, a cassette does not know that a test failed, and finishes
+ * its recording or update all the same.
  *
  * @category layers
  * @since 0.1.0
@@ -177,23 +179,25 @@ export const layer = (
 
 const make = Effect.fnUntraced(function*(
   name: string,
-  test: string | undefined,
+  caller: string | undefined,
   { directory, mode: given, secrets = patterns, unused = "ignore" }: Options
 ): Effect.fn.Return<
   Context.Context<LlmModel.LlmModel | RepeatableModel | Cassette>,
   InvalidInput | StoreError,
   LlmModel.LlmModel | Scope.Scope
 > {
-  const file = cassetteFile(name, test, directory)
+  const file = cassetteFile(name, caller, directory)
   const mode = yield* modeOf(given, Fs.existsSync(file))
-  const update = () => command(test, `${variable}=update`)
+  const update = () => command(caller, `${variable}=update`)
   if (mode === undefined) {
-    return yield* StoreFault.storeError(Path.relative(process.cwd(), file), "open", {
+    return yield* StoreFault.storeError(shown(file), "open", {
       kind: "Unavailable",
       description: `there is no such cassette. Record it where the key of the provider is: ${update()}`
     })
   }
   const tape = yield* open(file, mode, secrets)
+  const test: Opened = { hasFailedTest: () => false }
+  opened.publish(test)
   const draws: Array<Draw> = []
   const misses: Array<ReplicationCacheMiss> = []
 
@@ -212,17 +216,19 @@ const make = Effect.fnUntraced(function*(
   )
   yield* Effect.addFinalizer((exit) =>
     Effect.gen(function*() {
-      if (Exit.isFailure(exit)) return
+      if (test.hasFailedTest() || Exit.isFailure(exit)) return
       const [miss] = misses
       if (miss !== undefined) return yield* Effect.die(miss)
       if (mode !== "replay") yield* Effect.orDie(tape.finish)
       const [refused] = tape.refused
-      if (refused !== undefined) return yield* Effect.die(new Error(`${file} is not whole: ${refused}`))
+      if (refused !== undefined) return yield* Effect.die(new Error(`${shown(file)} is not whole: ${refused}`))
       const [line] = tape.unused()
       if (unused === "fail" && mode === "replay" && line !== undefined) {
         return yield* Effect.die(
           new Error(
-            `${tape.unused().length} samples of ${file} are unused, first the one at position ${line.entry.position} of the ` +
+            `${tape.unused().length} samples of ${
+              shown(file)
+            } are unused, first the one at position ${line.entry.position} of the ` +
               `prompt ${excerpt(line.key.prompt)}. To drop them: ${update()}`
           )
         )
@@ -254,12 +260,10 @@ const make = Effect.fnUntraced(function*(
         explanation: Explain.format(explanation).replace(/^.*\n/, ""),
         advice: [
           ...isOfThisRun(file)
-            ? [`This run recorded ${file}: if another test did, give each test a cassette of its own name.`]
+            ? [`This run recorded ${shown(file)}: if another test did, give each test a cassette of its own name.`]
             : [],
           isUnfinished
-            ? `${
-              Path.relative(process.cwd(), tape.partial)
-            } has this sample, of a test that failed. To go on: ${update()}`
+            ? `${shown(tape.partial)} has this sample, of a test that failed. To go on: ${update()}`
             : `To record what is missing: ${update()}`
         ].join("\n")
       })

@@ -25,8 +25,9 @@
  * @since 0.1.0
  */
 import type { Price } from "@llm-cache/core/Usage"
-import * as Path from "node:path"
+import * as Fs from "node:fs"
 import { variable } from "./internal/cassette/mode.ts"
+import { shown } from "./internal/cassette/place.ts"
 import { addTallies, addTokens, noTally, type Tally, type Tokens } from "./internal/cassette/tally.ts"
 
 /**
@@ -95,11 +96,14 @@ export const lineOf = (tally: Omit<Tally, "unfinished">, prices: NonNullable<Opt
   return `llm-cache  ${parts.join("; ")}`
 }
 
-const unfinishedLines = ({ unfinished }: Tally): ReadonlyArray<string> =>
-  unfinished.length === 0 ? [] : [
+const unfinishedLines = (tally: Tally): ReadonlyArray<string> => {
+  // A retry may have finished it.
+  const unfinished = tally.unfinished.filter((file) => Fs.existsSync(file))
+  return unfinished.length === 0 ? [] : [
     `Unfinished recordings of tests that failed. ${variable}=update goes on with them; to pay again, delete them:`,
-    ...unfinished.map((file) => `  ${Path.relative(process.cwd(), file)}`)
+    ...unfinished.map((file) => `  ${shown(file)}`)
   ]
+}
 
 const sum = (models: Tally["spent"]): Tokens =>
   Object.values(models).reduce<Tokens>((one, other) => addTokens(one, other), {

@@ -119,13 +119,16 @@ describe("a cassette", () => {
           Effect.provide(Layer.provide(make(name), TestModel.layer())),
           outsideCi
         )
-      const names = ["two-step", "two step", "Two-Step", "two/step", "../two-step", "", "ä", "x".repeat(300)]
+      const long = "x".repeat(300)
+      const changed = ["two step", "Two-Step", "two/step", "two\\step", "../two-step", "a:b*?", "con", "nul.txt"]
+      const names = ["two-step", ...changed, "", " ", "ä", "a\u0308", "🎉", "🎊", long, `${long}y`]
       const files = yield* Effect.forEach(names, (name) => file(name))
       assert.strictEqual(files[0], Path.join(import.meta.dirname, "__cassettes__/cassette/two-step.jsonl"))
       assert.strictEqual(yield* file("two-step", (name) => deepLayer(name)), files[0])
       for (const file of files) {
         assert.strictEqual(Path.dirname(file), Path.dirname(files[0]!))
         assert.isBelow(Path.basename(file).length, 110)
+        assert.match(Path.basename(file), /^(?!con\.|nul\.)\w[\w.-]*\.jsonl$/)
       }
       assert.strictEqual(new Set(files.map((file) => file.toLowerCase())).size, names.length)
     }))

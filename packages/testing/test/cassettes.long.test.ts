@@ -5,28 +5,12 @@ import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { folder } from "./support/disk.ts"
+import { contentsOf, fixture, runVitest } from "./support/vitest.ts"
 
 const repeats = Number(process.env["LLM_CACHE_CASSETTE_RUNS"] ?? 4)
 
-const fixture = Path.join(import.meta.dirname, "fixture")
-
-/** Runs Vitest on the fixture, and returns its output without colours. */
 const vitest = (variables: Record<string, string | undefined>, ...flags: ReadonlyArray<string>) =>
-  Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
-    const { CI: _, VITEST: __, ...environment } = process.env
-    const child = ChildProcess.spawn(
-      Path.join(import.meta.dirname, "../node_modules/.bin/vitest"),
-      ["run", "--config", Path.join(fixture, "vitest.config.ts"), ...flags],
-      { cwd: fixture, env: { ...environment, NO_COLOR: "1", ...variables } }
-    )
-    let output = ""
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => output += data)
-    child.on("close", (code) => resume(Effect.succeed({ code, output })))
-    return Effect.sync(() => child.kill())
-  })
-
-const contentsOf = (directory: string) =>
-  Fs.readdirSync(directory).sort().map((file) => [file, Fs.readFileSync(Path.join(directory, file), "utf8")])
+  runVitest(variables, "agents", ...flags)
 
 it.live("replay in other orders, time zones and numbers of workers, and change no file", () =>
   Effect.gen(function*() {
@@ -75,7 +59,7 @@ it.live("are recorded by the command that a miss prints, from other folders and 
       Fs.writeFileSync(
         Path.join(directory, file.replace("node", "node.test").replace("cases", "cases.test")),
         content
-          .replace("agents.cases.ts", "agents.cases.test.ts")
+          .replace("*.cases.ts", "*.cases.test.ts")
       )
     }
     const run = (cwd: string, command: string, more = {}) =>

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { vi } from "vitest"
 import Reporter, { lineOf } from "../src/Reporter.ts"
+import { folder } from "./support/disk.ts"
 
 const tally = {
   replayed: 41,
@@ -40,13 +43,17 @@ describe("the line of the reporter", () => {
     )
   })
 
-  it("is followed by the unfinished recordings, each once", () => {
-    const file = (name: string) => ({
-      meta: () => ({ llmCache: { ...tally, unfinished: [Path.resolve(`${name}.jsonl.partial`)] } })
-    })
-    assert.match(
-      printed(file("a"), file("b"), file("a")),
-      /avoided\nUnfinished recordings .* LLM_CACHE_CASSETTES=update .*:\n {2}a.jsonl.partial\n {2}b.jsonl.partial\n$/
-    )
-  })
+  it.effect("is followed by the unfinished recordings that are still there, each once", () =>
+    Effect.gen(function*() {
+      const directory = yield* folder
+      const recording = (name: string) => Path.join(directory, `${name}.jsonl.partial`)
+      for (const name of ["a", "b"]) Fs.writeFileSync(recording(name), "")
+      const module = (name: string) => ({ meta: () => ({ llmCache: { ...tally, unfinished: [recording(name)] } }) })
+      assert.strictEqual(
+        printed(module("a"), module("b"), module("a"), module("finished")).replace(/^.*avoided\n/s, ""),
+        "Unfinished recordings of tests that failed. LLM_CACHE_CASSETTES=update goes on with them; to pay again, delete them:\n" +
+          `  ${recording("a")}\n  ${recording("b")}\n`
+      )
+      assert.match(printed(module("finished")), /^\n.*avoided\n$/)
+    }))
 })

@@ -43,7 +43,18 @@ export const cassetteFile = (name: string, test: string | undefined, directory: 
 /** The name, as far as every file system can have it. A name that was changed has a hash, so that no two share a file. */
 const fileName = (name: string): string => {
   const plain = name.toLowerCase().replaceAll(/[^a-z0-9_.-]+/g, "-").replaceAll(/^[-.]+|[-.]+$/g, "").slice(0, 80)
-  return plain === name ? name : `${plain}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`
+  if (plain === name && plain !== "" && !device.test(plain)) return name
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 8)
+  return plain === "" ? hash : device.test(plain) ? `${hash}-${plain}` : `${plain}-${hash}`
+}
+
+/** Names of devices on Windows, also with an extension. */
+const device = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/
+
+/** A file in a message: relative to the working directory if it is beneath. */
+export const shown = (file: string): string => {
+  const relative = Path.relative(process.cwd(), file)
+  return relative.startsWith("..") ? file : relative
 }
 
 /** The folder of all cassettes that a file is in, unless its directory was given. */

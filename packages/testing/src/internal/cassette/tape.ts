@@ -7,7 +7,6 @@ import * as StoreFault from "@llm-cache/core/StoreFault"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
-import * as Path from "node:path"
 import {
   appendLines,
   BadLine,
@@ -21,7 +20,7 @@ import {
 } from "./file.ts"
 import { encode, type Line } from "./line.ts"
 import type { Mode } from "./mode.ts"
-import { cassettesFolder } from "./place.ts"
+import { cassettesFolder, shown } from "./place.ts"
 import { makeFindSecret } from "./secrets.ts"
 
 /** The samples of a cassette in memory, and which of them the test used. */
@@ -47,7 +46,7 @@ export interface Tape {
 
 /** Reads the file of a cassette, and the unfinished recording beside it. */
 export const open = (file: string, mode: Mode, secrets: ReadonlyArray<RegExp>): Effect.Effect<Tape, StoreError> => {
-  const name = () => Path.relative(process.cwd(), file)
+  const name = () => shown(file)
   const partial = `${file}.partial`
   const findSecret = makeFindSecret(secrets)
   const secretOf = (key: Key, drawn: Drawn) => findSecret(encode({ key, entry: { position: 0, drawn } }))
