@@ -17,7 +17,7 @@ import type { Route } from "../Upstream.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { forwardedHeaders, passedQuery } from "./guard.ts"
 import { asString } from "./json.ts"
-import { fromClientError, readText, redactor, secretsOf, withKey } from "./sendRequest.ts"
+import { fromClientError, readBytes, readText, redactor, secretsOf, withKey } from "./sendRequest.ts"
 
 interface Options {
   readonly routes: (model: string, api: Route["upstream"]["api"]) => Route | undefined
@@ -82,7 +82,7 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
       if (status >= 400) {
         return HttpServerResponse.text(redact(yield* readText(response, upstream.url)), { status, headers })
       }
-      return HttpServerResponse.stream(response.stream, {
+      return HttpServerResponse.stream(readBytes(response, upstream.url), {
         status,
         headers,
         contentType: response.headers["content-type"]
@@ -144,12 +144,12 @@ const withBody = (request: HttpClientRequest.HttpClientRequest, incoming: Http.I
   )
 }
 
-/** The headers of an answer, without those of a connection, of a site, and of its length, which may change. */
+/** The headers of an answer, without those of a connection, of a site, and of its packing and length, which may change. */
 const answerHeaders = (headers: { readonly [name: string]: string }): { readonly [name: string]: string } =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !ofConnection.test(name)))
 
 const ofConnection =
-  /^(?:connection|keep-alive|proxy-.*|set-cookie|trailer|transfer-encoding|upgrade|content-length|access-control-.*)$/
+  /^(?:connection|keep-alive|proxy-.*|set-cookie|trailer|transfer-encoding|upgrade|content-encoding|content-length|access-control-.*)$/
 
 /** A page of an upstream must not run here. */
 const pageless = { "x-content-type-options": "nosniff", "content-security-policy": "sandbox; default-src 'none'" }

@@ -24,6 +24,7 @@ import type { Endpoint } from "../Protocol.ts"
 import { type Api, keyHeader, type Route, type Upstream } from "../Upstream.ts"
 import { asObject, parseJson } from "./json.ts"
 import type { ClientCall } from "./source.ts"
+import { unpacked } from "./unpacked.ts"
 import { isUnknownPath, reasonOf, type UpstreamAnswer, upstreamAnswerOf, withAnswer } from "./upstreamAnswer.ts"
 
 /** The longest answer, in bytes. */
@@ -49,7 +50,7 @@ export const sendRequest = (
       HttpClientRequest.setHeaders({
         ...withKey(headers, upstream, protocol.api),
         "cache-control": "no-cache",
-        // Without it, an answer may be packed, and not every HTTP client unpacks it.
+        // Pieces that are packed wait for others.
         "accept-encoding": "identity"
       }),
       HttpClientRequest.bodyText(body, "application/json")
@@ -191,13 +192,20 @@ const readEvents = (
 }
 
 export const readText = (response: HttpClientResponse, url: string): Effect.Effect<string, ProviderErrorReason> =>
-  Number(response.headers["content-length"]) <= longestAnswer
+  Number(response.headers["content-length"]) <= longestAnswer && response.headers["content-encoding"] === undefined
     ? Effect.mapError(response.text, (error) => fromClientError(error, url))
     : Stream.mkString(Stream.decodeText(bounded(response, url)))
 
+/** The bytes of an answer, which is not packed. */
+export const readBytes = (response: HttpClientResponse, url: string): Stream.Stream<Uint8Array, ProviderErrorReason> =>
+  Stream.mapError(
+    unpacked(response),
+    (error) => error._tag === "HttpClientError" ? fromClientError(error, url) : error
+  )
+
 const bounded = (response: HttpClientResponse, url: string) => {
   let length = 0
-  return Stream.mapError(response.stream, (error) => fromClientError(error, url)).pipe(
+  return readBytes(response, url).pipe(
     Stream.tap((piece) => {
       length += piece.length
       return length <= longestAnswer ? Effect.void : Effect.fail(

@@ -1,8 +1,10 @@
 import type * as Http from "node:http"
+import * as Anthropic from "./anthropic.ts"
 import { messageOf, text } from "./anthropic.ts"
+import * as Responses from "./responses.ts"
 import { messageItem, outputText, responseOf } from "./responses.ts"
 import { type Client, user } from "./server.ts"
-import { completion, json, type Reply } from "./upstream.ts"
+import { chunks, completion, json, type Reply } from "./upstream.ts"
 
 /** A protocol of the server, for tests that are the same for all of them. */
 export interface TestedProtocol {
@@ -39,6 +41,31 @@ export const protocols: ReadonlyArray<TestedProtocol> = [
     textOf: ({ content }) => content[0].text
   }
 ]
+
+const completions: TestedProtocol = {
+  name: "completions",
+  path: "/v1/completions",
+  body: (prompt) => ({ model: "m", prompt }),
+  answer: (text) => ({ id: text, object: "text_completion", choices: [{ index: 0, text, finish_reason: "stop" }] }),
+  textOf: ({ choices }) => choices[0].text
+}
+
+/** With that of legacy completions, whose requests are no questions of users. */
+export const allProtocols = [...protocols, completions]
+
+/** The stream of an upstream. */
+export const streamBy = ({ answer, name }: TestedProtocol, text: string): string => {
+  switch (name) {
+    case "chat completions":
+      return chunks([{ content: text }]).join("")
+    case "messages":
+      return Anthropic.events(Anthropic.start(), ...Anthropic.textBlock(0, text), ...Anthropic.end())
+    case "responses":
+      return Responses.events(Responses.eventsFor([messageItem(text)]))
+    default:
+      return `data: ${JSON.stringify(answer(text))}\n\ndata: [DONE]\n\n`
+  }
+}
 
 /** `sample 0`, `sample 1`, … over all requests. */
 export const numberedBy = ({ answer }: TestedProtocol): Reply => {

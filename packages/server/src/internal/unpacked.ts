@@ -1,0 +1,61 @@
+import { UnusableResponse } from "@llm-cache/core/SampleError"
+import { type HttpClientError, isHttpClientError } from "effect/http/HttpClientError"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Stream from "effect/Stream"
+import { pipeline, Readable, type Transform } from "node:stream"
+import * as Zlib from "node:zlib"
+
+const unpackers: { readonly [encoding: string]: (start: Uint8Array) => Transform } = {
+  br: () => Zlib.createBrotliDecompress(),
+  deflate: (start) => isZlib(start) ? Zlib.createInflate() : Zlib.createInflateRaw(),
+  gzip: () => Zlib.createGunzip(),
+  "x-gzip": () => Zlib.createGunzip(),
+  zstd: () => Zlib.createZstdDecompress()
+}
+
+/** The bytes of an answer. Upstreams are asked to pack none, and some do all the same. */
+export const unpacked = (
+  response: HttpClientResponse
+): Stream.Stream<Uint8Array, HttpClientError | UnusableResponse> => {
+  const encoding = response.headers["content-encoding"]?.trim().toLowerCase() ?? "identity"
+  if (encoding === "identity" || encoding === "") return response.stream
+  const unpacker = Object.hasOwn(unpackers, encoding) ? unpackers[encoding] : undefined
+  if (unpacker === undefined) {
+    return Stream.fail(
+      new UnusableResponse({
+        description: `the upstream packs its answer as ${encoding}, although it was asked not to`
+      })
+    )
+  }
+  return Stream.fromAsyncIterable(
+    unpack(Stream.toAsyncIterable(response.stream), unpacker),
+    (error) =>
+      isHttpClientError(error)
+        ? error
+        : new UnusableResponse({ description: `the upstream's answer is no ${encoding}, as its header says` })
+  )
+}
+
+async function* unpack(
+  pieces: AsyncIterable<Uint8Array>,
+  unpacker: (start: Uint8Array) => Transform
+): AsyncGenerator<Uint8Array> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  const all = (async function*() {
+    if (!first.done) yield first.value
+    yield* { [Symbol.asyncIterator]: () => iterator }
+  })()
+  if (first.done || isText(first.value)) return yield* all
+  const transform = unpacker(first.value)
+  pipeline(Readable.from(all), transform, () => {})
+  yield* transform
+}
+
+/** HTTP clients such as `fetch` unpack an answer, and leave its header. */
+const isText = (bytes: Uint8Array): boolean =>
+  bytes.subarray(0, 8).every((byte) => (byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d))
+
+// Servers send `deflate` with and without the header of zlib: https://www.rfc-editor.org/rfc/rfc1950
+const isZlib = ([first = 0, second = 0]: Uint8Array): boolean =>
+  (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0
