@@ -84,6 +84,8 @@ export interface Draw {
   readonly store: string | undefined
   /** The number of the `Repeatable` that had it. */
   readonly reader: number | undefined
+  /** The number of the `Independent` that drew it. */
+  readonly independent: number | undefined
   /** The name of the sample's request. */
   readonly request: string | undefined
 }
@@ -141,6 +143,8 @@ export interface Taken {
    * draw outside of attempts.
    */
   readonly reader: number | string | undefined
+  /** The number of the `Independent` that drew it, from 1; `undefined` for a draw of none, and in traces of earlier versions. */
+  readonly independent: number | undefined
   readonly outcome: Outcome
   readonly isRacing: boolean
 }
@@ -167,6 +171,8 @@ export interface State {
   readonly identities: ReadonlyArray<Identity>
   /** The receipt of the lines that are read. */
   readonly receipt: Receipt
+  /** Whether a server wrote the trace, for the clients of a run. */
+  readonly isOfServer: boolean
   /** The requests that a server passed on, by path and status: the first hundred kinds. */
   readonly passed: ReadonlyArray<
     { readonly method: string; readonly path: string; readonly status: number; readonly count: number }

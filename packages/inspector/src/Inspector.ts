@@ -45,6 +45,7 @@ import { promptPage } from "./internal/pages/prompt.ts"
 import { runPage } from "./internal/pages/run.ts"
 import { runsPage } from "./internal/pages/runs.ts"
 import { empty } from "./internal/parts.ts"
+import { problemBody, problemJson, problemMarkdown, problemTitle } from "./internal/problem.ts"
 import * as Responses from "./internal/responses.ts"
 import { makeTexts } from "./internal/texts.ts"
 
@@ -119,10 +120,14 @@ export const layer = (
           status
         )
       return page.load(sources, input).pipe(
+        // Another program may have changed a trace that was read.
+        Effect.retry({ times: 1, while: sources.indexes.forget }),
         Effect.map((data) => {
           if (data === undefined) {
             return suffix === "json"
-              ? Responses.json({ error: "there is no such page" }, 404)
+              ? Responses.json({ error: "there is no such page", type: "NotFound" }, 404)
+              : suffix === "md"
+              ? Responses.markdown("# Not found\n\nThere is no such page.\n", 404)
               : show("Not found", html`<h1>Not found</h1>${notThere(links.runs())}`, 404)
           }
           return suffix === "json"
@@ -132,14 +137,12 @@ export const layer = (
             : show(page.title(data), page.body(data, links))
         }),
         Effect.catch((error: StoreError) =>
-          Effect.succeed(
+          Effect.sync(() =>
             suffix === "json"
-              ? Responses.json({ error: error.message }, 500)
-              : show(
-                "Error",
-                html`<h1>The cache cannot be read</h1><p class="notice problem">${error.message}</p>`,
-                500
-              )
+              ? Responses.json(problemJson(error), 500)
+              : suffix === "md"
+              ? Responses.markdown(problemMarkdown(error), 500)
+              : show(problemTitle(error), problemBody(error, links), 500)
           )
         )
       )

@@ -71,7 +71,7 @@ layer(Served, { excludeTestServices: true })("The inspector", (it) => {
       }
     }))
 
-  it.effect("shows a prompt and samples of a million characters, folded and escaped", () =>
+  it.effect("shows the starts of a prompt and samples of a million characters, and links to the rest", () =>
     Effect.gen(function*() {
       const { directory, url } = yield* Pages
       const long = "word <b>x</b> ".repeat(70_000)
@@ -86,7 +86,20 @@ layer(Served, { excludeTestServices: true })("The inspector", (it) => {
       assert.strictEqual(status, 200)
       assertHarmless(text, path)
       assert.include(text, "<ins>end</ins>")
-      assert.include(text, "characters</span></summary>")
+      assert.isBelow(text.length, 60_000)
+      for (const [query, whole] of [["whole=0", long], ["whole=1", `${long}end`], ["whole=prompt", long]] as const) {
+        const name = new RegExp(`href="[^"]*/prompts/${hashOf(long)}[^"]*${query}"`)
+        assert.match(text, name)
+        const rest = yield* get(`${url}/prompts/${hashOf(long)}?${query}`)
+        assert.strictEqual(rest.status, 200)
+        assertHarmless(rest.text, query)
+        assert.strictEqual(rest.text.split("<main")[1]!.split("&#60;b&#62;x").length, whole.split("<b>x").length, query)
+      }
+      for (const name of ["2", "0@fork", "x", "-1"]) {
+        assert.strictEqual((yield* get(`${url}/prompts/${hashOf(long)}?whole=${name}`)).status, 404, name)
+      }
+      const { sequences } = JSON.parse((yield* get(`${url}/prompts/${hashOf(long)}.json`)).text)
+      assert.deepStrictEqual(sequences[0].samples.map(({ text }: any) => text), [long, `${long}end`])
       const listed = yield* get(`${url}/cache`)
       assert.isBelow(listed.text.length, 60_000)
       assertHarmless(listed.text, "/cache")

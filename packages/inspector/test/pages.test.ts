@@ -90,6 +90,8 @@ layer(Served, { excludeTestServices: true })("The pages", (it) => {
       const { runs } = yield* Pages
       const run = yield* json(`/runs/${runs.missed}.json`)
       assert.include(run.firstMiss.explanation, "2026-11-[-24-]{+25+}")
+      const { text } = yield* get(`${(yield* Pages).url}/runs/${runs.missed}`)
+      assert.isBelow(text.indexOf("The first miss"), text.indexOf("Tokens over time"))
       const miss = yield* json(`/runs/${runs.missed}/misses/${run.firstMiss.row}.json`)
       assert.strictEqual(miss.verdict, "near")
       assert.deepStrictEqual(
@@ -133,6 +135,10 @@ layer(Served, { excludeTestServices: true })("The pages", (it) => {
       assert.deepStrictEqual(prompt.compared.differences, [{
         edits: [{ kind: "stored", text: "red" }, { kind: "asked", text: "green" }]
       }])
+      const words = "4 of 10 samples are equal (B), 3 others too (C), 2 others too (A); 1 is like no other."
+      for (const suffix of ["", ".md"]) {
+        assert.include((yield* get(`${(yield* Pages).url}/prompts/${hashOf(colorPrompt)}${suffix}`)).text, words)
+      }
       // A and B are names of answers here, and of no choice.
       const { url } = yield* Pages
       const { text } = yield* get(`${url}/prompts/${hashOf(colorPrompt)}`)

@@ -3,6 +3,7 @@ import { Identity } from "@llm-cache/core"
 import { Effect } from "effect"
 import { tokenChart } from "../src/internal/chart.ts"
 import { modelLabel } from "../src/internal/format.ts"
+import { equalWords } from "../src/internal/pages/promptTexts.ts"
 import { receiptLines } from "../src/internal/runInfo.ts"
 
 const receipt = {
@@ -46,6 +47,20 @@ describe("Words of the pages", () => {
     assert.deepStrictEqual(
       lines.map(([, value]) => value),
       ["1,200", "1", "6", "2", "3", "5", "4", "7", "8", "9", "10", "11", "no", "yes", "none so far"]
+    )
+  })
+
+  it("samples that are equal are told in a sentence", () => {
+    const words = (...counts: ReadonlyArray<number>) => equalWords(counts.map((count, i) => ({ text: `${i}`, count })))
+    assert.isUndefined(words(1, 1, 1))
+    assert.isUndefined(words())
+    assert.strictEqual(words(10), "All 10 samples are equal.")
+    assert.strictEqual(words(1, 9), "9 of 10 samples are equal (B); 1 is like no other.")
+    assert.strictEqual(words(5, 5), "5 of 10 samples are equal (A), 5 others too (B).")
+    assert.strictEqual(
+      words(2, 2, 2, 2, 2, 2, 1, 1),
+      "2 of 14 samples are equal (A), 2 others too (B), 2 others too (C), 2 others too (D), " +
+        "and so are the samples of 2 more answers; 2 are like no other."
     )
   })
 

@@ -19,8 +19,10 @@ export interface OpenTrace {
   readonly index: TraceIndex.TraceIndex
   /** Reads added lines, for a short time; the rest is read in the background. Returns whether all is read. */
   readonly refresh: Effect.Effect<boolean, StoreError>
-  /** Whether the file was deleted, or replaced since it could not be read. */
+  /** Whether the file was deleted, replaced or cut, also since it could not be read. */
   readonly isGone: () => boolean
+  /** Whether some of it could be read. */
+  readonly wasRead: () => boolean
 }
 
 /** The traces of a folder, and indexes of the last ones that were opened. */
@@ -28,6 +30,11 @@ export interface Indexes {
   readonly list: Effect.Effect<ReadonlyArray<Run>, StoreError>
   /** `undefined` if there is no such run. */
   readonly open: (id: string) => Effect.Effect<OpenTrace | undefined, StoreError>
+  /**
+   * Lets the next look at a file read it from its start, after an error in the midst of it. Returns `false` if the next look fails in the
+   * same way.
+   */
+  readonly forget: (error: StoreError) => boolean
 }
 
 /** Indexes that are read in the background until the scope closes. */
@@ -42,6 +49,8 @@ export const makeIndexes = Effect.fnUntraced(function*(
     const index = TraceIndex.make(run.file)
     let isReading = false
     let failedAt: string | undefined
+    let wasRead = false
+    const inode = Fs.statSync(run.file, { throwIfNoEntry: false })?.ino
     const version = () => {
       const stats = Fs.statSync(run.file, { throwIfNoEntry: false })
       return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`
@@ -63,15 +72,16 @@ export const makeIndexes = Effect.fnUntraced(function*(
         }
         return false
       }
-      return true
+      return wasRead = true
     }).pipe(
       Effect.tapError(() => Effect.sync(() => void (failedAt = version())))
     )
     const isGone = () => {
-      const now = version()
-      return now === undefined || failedAt !== undefined && now !== failedAt
+      const stats = Fs.statSync(run.file, { throwIfNoEntry: false })
+      return stats === undefined || stats.ino !== inode || stats.size < index.state().read
+        || failedAt !== undefined && version() !== failedAt
     }
-    return { run, index, refresh, isGone }
+    return { run, index, refresh, isGone, wasRead: () => wasRead }
   }
 
   return {
@@ -87,7 +97,11 @@ export const makeIndexes = Effect.fnUntraced(function*(
       traces.set(id, trace)
       if (traces.size > most) traces.delete(traces.keys().next().value!)
       return trace
-    })
+    }),
+    forget: ({ store }) => {
+      const found = [...traces].find(([, { run, wasRead }]) => store === `trace ${run.file}` && wasRead())
+      return found !== undefined && traces.delete(found[0])
+    }
   }
 })
 

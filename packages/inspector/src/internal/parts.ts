@@ -8,6 +8,10 @@ import { count } from "./format.ts"
 import { type Html, html, shown } from "./html.ts"
 import { excerpt } from "./visible.ts"
 
+/** A text with code in backticks. */
+export const codeText = (text: string): Html =>
+  html`${text.split("`").map((part, i) => i % 2 === 0 ? part : html`<code>${part}</code>`)}`
+
 /** A link, or its text where there is no page to go to. */
 export const link = (href: string | undefined, content: Html | string, options: { readonly class?: string } = {}) =>
   href === undefined
@@ -48,15 +52,25 @@ const partsView = (parts: ReadonlyArray<ChatPart>): Html =>
     )
   }`
 
-/** The metadata beside a sample's text, folded. */
-export const sampleParts = ({ reasoning, refusal, rest }: Metadata): Html =>
-  partsView([
+/** The most characters of a folded part on a page with a link to the whole sample. */
+const mostOfPart = 20_000
+
+/** The metadata beside a sample's text, folded. With a link to the whole sample, long parts are only begun. */
+export const sampleParts = ({ reasoning, refusal, rest }: Metadata, href?: string): Html => {
+  const parts = [
     ...reasoning === undefined ? [] : [folded("reasoning", reasoning)],
     ...refusal === undefined ? [] : [{ kind: "text" as const, title: "", text: `Refused: ${refusal}` }],
     ...Object.entries(rest ?? {}).map(([name, value]) =>
       folded(name.replaceAll("_", " "), typeof value === "string" ? value : value as object)
     )
-  ])
+  ]
+  if (href === undefined || parts.every(({ text }) => text.length <= mostOfPart)) return partsView(parts)
+  return html`${
+    partsView(parts.map((part) =>
+      part.text.length <= mostOfPart ? part : { ...part, text: `${part.text.slice(0, 2000).toWellFormed()}…` }
+    ))
+  }<p>${link(href, "Show all of this sample")}</p>`
+}
 
 /** A difference of two texts, with the long parts that are the same cut. */
 const editsView = (edits: ReadonlyArray<Edit>, context = 200): Html =>

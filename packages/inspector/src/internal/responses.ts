@@ -23,7 +23,8 @@ export const page = (content: string, status: number): Response => text(content,
 export const json = (value: unknown, status = 200): Response =>
   text(`${visibleJson(value)}\n`, "application/json; charset=utf-8", status)
 
-export const markdown = (content: string): Response => text(content, "text/markdown; charset=utf-8")
+export const markdown = (content: string, status = 200): Response =>
+  text(content, "text/markdown; charset=utf-8", status)
 
 export const style = text(styleText, "text/css; charset=utf-8")
 

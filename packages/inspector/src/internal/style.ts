@@ -170,6 +170,7 @@ ins { background: var(--ins); text-decoration: none }
 .sample .about { display: flex; gap: 8px; align-items: baseline; flex-wrap: wrap; font-size: 12px; margin-bottom: 4px }
 .sample .about .ab { margin-left: auto }
 .sample .text { max-height: 320px }
+.text.whole { max-height: none }
 .forknav { overflow-wrap: anywhere }
 .draws { margin: 0; padding: 0; list-style: none }
 .draws li { padding: 3px 8px; border-left: 3px solid transparent }

@@ -25,13 +25,22 @@ const patience = 200
 
 /** Texts of prompts and samples, as the cache has them. */
 export interface Texts {
-  /** The starts of prompts, by `identity.id` and hash. Prompts that take too long, or are nowhere, are left out. */
+  /**
+   * The starts of prompts, by `identity.id` and hash. Prompts that take too long, or are nowhere, are left out, and all that a
+   * broken cache does not give: `problem` says why.
+   */
   readonly excerpts: (
     keys: ReadonlyArray<TracedKey>,
     index?: TraceIndex
-  ) => Effect.Effect<(key: TracedKey) => string | undefined, StoreError>
-  /** The keys of a prompt: of all its identities and forks. */
-  readonly keysOf: (promptHash: string, identity?: Identity) => Effect.Effect<ReadonlyArray<Listed>, StoreError>
+  ) => Effect.Effect<{
+    readonly excerptOf: (key: TracedKey) => string | undefined
+    readonly problem: string | undefined
+  }>
+  /** The keys of a prompt: of all its identities and forks. `damaged` says which of them cannot be read. */
+  readonly keysOf: (
+    promptHash: string,
+    identity?: Identity
+  ) => Effect.Effect<{ readonly keys: ReadonlyArray<Listed>; readonly damaged: ReadonlyArray<string> }, StoreError>
   /** The hashes of the prompts that contain a text. `problem` says if some keys were not read. */
   readonly search: (
     text: string,
@@ -60,10 +69,10 @@ export const makeTexts = (store: Store): Texts => {
   const nameOf = ({ identity, promptHash }: TracedKey) => `${promptHash} ${identity.id}`
 
   const keysOf: Texts["keysOf"] = (promptHash, identity) =>
-    Effect.map(
-      Stream.runCollect(store.keys({ promptHash, identity })),
-      (found) => found.filter(Result.isSuccess).map(({ success }) => success)
-    )
+    Effect.map(Stream.runCollect(store.keys({ promptHash, identity })), (found) => ({
+      keys: found.filter(Result.isSuccess).map(({ success }) => success),
+      damaged: found.filter(Result.isFailure).map(({ failure }) => failure.message)
+    }))
 
   const promptOf = Effect.fnUntraced(function*(key: TracedKey, index: TraceIndex | undefined) {
     const { identity, promptHash } = key
@@ -76,16 +85,22 @@ export const makeTexts = (store: Store): Texts => {
     keysOf,
     excerpts: Effect.fnUntraced(function*(keys, index) {
       const end = (yield* Clock.currentTimeMillis) + patience
+      let problem: string | undefined
       for (const key of keys) {
         const name = nameOf(key)
         if (kept.has(name)) continue
         if ((yield* Clock.currentTimeMillis) >= end) break
-        const prompt = yield* promptOf(key, index)
+        const found = yield* Effect.result(promptOf(key, index))
+        if (Result.isFailure(found)) {
+          problem = found.failure.message
+          break
+        }
+        const prompt = found.success
         if (prompt === undefined) continue
         kept.set(name, excerpt(gist(prompt)))
         if (kept.size > mostKept) kept.delete(kept.keys().next().value!)
       }
-      return (key) => kept.get(nameOf(key))
+      return { excerptOf: (key: TracedKey) => kept.get(nameOf(key)), problem }
     }),
     search: Effect.fnUntraced(function*(text, identity) {
       const wanted = text.toLowerCase()

@@ -1,5 +1,5 @@
 import { NodeHttpClient } from "@effect/platform-node"
-import { DirectoryStore } from "@llm-cache/core"
+import { DirectoryStore, type SampleError, SampleStore } from "@llm-cache/core"
 import { Inspector } from "@llm-cache/inspector"
 import { Server } from "@llm-cache/server"
 import { Context, Effect, Layer } from "effect"
@@ -14,14 +14,18 @@ export const makeDirectory = Effect.acquireRelease(
 )
 
 /** Serves the pages of a directory until the scope closes, and returns their URL. */
-export const servePages = (directory: string, options: Omit<Server.ListenOptions, "port"> = {}) =>
+export const servePages = (
+  directory: string,
+  options: Omit<Server.ListenOptions, "port"> = {},
+  store: Layer.Layer<SampleStore.SampleStore, SampleError.StoreError> = DirectoryStore.layer(directory)
+) =>
   Effect.map(
     Layer.build(
       Server.layer(
         { replication: true, trace: false, ...options, port: 0 },
         Layer.unwrap(Effect.map(Server.Server, ({ stopping }) => Inspector.layer({ directory, stopping })))
       ).pipe(
-        Layer.provide([DirectoryStore.layer(directory), NodeHttpClient.layerUndici])
+        Layer.provide([store, NodeHttpClient.layerUndici])
       )
     ),
     (context) => HttpServer.formatAddress(Context.get(context, HttpServer.HttpServer).address)

@@ -62,6 +62,8 @@ interface Request extends InFlight {
   hasAsked: boolean
   /** Whether it waited for another process that had the lease. */
   hasWaited: boolean
+  /** The shared reader whose draw started it. */
+  reader: object | undefined
 }
 
 /**
@@ -73,7 +75,7 @@ export const makeCache = (
 ): Cache => {
   const requests: SingleFlight<Request> = new SingleFlight(
     scope,
-    (request) => ({ ...request, hasAsked: false, hasWaited: false }),
+    (request) => ({ ...request, hasAsked: false, hasWaited: false, reader: undefined }),
     (key) => placement.retire(key),
     requestScope
   )
@@ -120,37 +122,50 @@ export const makeCache = (
   const draw: Model["draw"] = (key, position, batch, options) =>
     Effect.withFiber((fiber) => {
       const request = requests.get(key, position)
-      if (request !== undefined) return join(key, position, batch, request, false)
+      const reader = options?.reader
+      if (request !== undefined) return join(key, position, batch, request, false, reader)
       const isSeen = isObserved(fiber)
       const most = isSeen ? 1 : options?.most ?? 1
       if (most > 1) {
         return Effect.flatMap(
           readMany(key, position, most),
-          (found) => Arr.isReadonlyArrayNonEmpty(found) ? Effect.succeed(found) : whenMissing(key, position, batch)
+          (found) =>
+            Arr.isReadonlyArrayNonEmpty(found) ? Effect.succeed(found) : whenMissing(key, position, batch, options)
         )
       }
       return Effect.flatMap(read(key, position), (sample) => {
-        if (sample === undefined) return whenMissing(key, position, batch)
-        return isSeen ? hit(key, position, sample, false) : Effect.succeed([sample])
+        if (sample === undefined) return whenMissing(key, position, batch, options)
+        return isSeen ? hit(key, position, sample, false, reader) : Effect.succeed([sample])
       })
     })
 
-  const hit = (key: Key, position: number, sample: Drawn, waited: boolean): Effect.Effect<Samples> =>
-    Effect.as(publishIfObserved(() => ({ _tag: "Hit", key, position, store: name, cache: store, sample, waited })), [
-      sample
-    ])
+  const hit = (
+    key: Key,
+    position: number,
+    sample: Drawn,
+    waited: boolean,
+    reader: object | undefined
+  ): Effect.Effect<Samples> =>
+    Effect.as(
+      publishIfObserved(() => ({ _tag: "Hit", key, position, store: name, cache: store, reader, sample, waited })),
+      [sample]
+    )
 
-  const tellMiss = (key: Key, position: number): Effect.Effect<void> =>
-    publishIfObserved(() => ({ _tag: "Miss", key, position, store: name, cache: store, asks: missAsks }))
+  const tellMiss = (key: Key, position: number, reader: object | undefined): Effect.Effect<void> =>
+    publishIfObserved(() => ({ _tag: "Miss", key, position, store: name, cache: store, reader, asks: missAsks }))
 
   const whenMissing: Model["draw"] = failMissing !== undefined
-    ? (key, position) => Effect.andThen(tellMiss(key, position), failMissing(key, position))
-    : (key, position, batch) =>
+    ? (key, position, _, options) =>
+      Effect.andThen(tellMiss(key, position, options?.reader), failMissing(key, position))
+    : (key, position, batch, options) =>
       requests.start(
         key,
         position,
-        (request) => fill(request, batch),
-        (request, isStarter) => join(key, position, batch, request, isStarter)
+        (request) => {
+          request.reader = options?.reader
+          return fill(request, batch)
+        },
+        (request, isStarter) => join(key, position, batch, request, isStarter, options?.reader)
       )
 
   const join = (
@@ -158,15 +173,16 @@ export const makeCache = (
     position: number,
     batch: number,
     request: Request,
-    isStarter: boolean
+    isStarter: boolean,
+    reader: object | undefined
   ): Effect.Effect<Samples, SampleError> =>
     Effect.flatMap(requests.join(request), (landed) => {
       const sample = landed.get(position)
       // A request may bring fewer samples than were asked for.
-      if (sample === undefined) return draw(key, position, batch)
+      if (sample === undefined) return draw(key, position, batch, reader && { of: draw, reader })
       return isStarter && request.hasAsked
         ? Effect.succeed([sample])
-        : hit(key, position, sample, !isStarter || request.hasWaited)
+        : hit(key, position, sample, !isStarter || request.hasWaited, reader)
     })
 
   const fill = Effect.fnUntraced(function*(request: Request, batch: number): Effect.fn.Return<Landed, SampleError> {
@@ -210,7 +226,7 @@ export const makeCache = (
       if (requests.isClosed) return yield* Effect.interrupt
       request.hasAsked = true
       onAsk?.()
-      yield* tellMiss(key, position)
+      yield* tellMiss(key, position, request.reader)
       const samples = yield* Effect.onError(
         drawKept(source, key, position, wanted),
         () => Effect.ignoreCause(Effect.suspend(() => store.discard?.(key) ?? Effect.void))

@@ -97,6 +97,7 @@ export class Decoder {
     const storeNumber = this.store = number(fields["store"])
     const store = tables.stores[storeNumber] ?? ""
     const reader = typeof fields["reader"] === "number" ? fields["reader"] : undefined
+    const independent = typeof fields["independent"] === "number" ? fields["independent"] : undefined
     const position = number(fields["position"])
     const request = typeof fields["request"] === "string" ? fields["request"] : undefined
     const index = typeof fields["index"] === "number" ? fields["index"] : undefined
@@ -114,6 +115,7 @@ export class Decoder {
           position,
           store,
           reader,
+          independent,
           waited: fields["waited"] === true,
           request,
           index,
@@ -122,7 +124,7 @@ export class Decoder {
       case "miss": {
         const asks = text(fields["asks"]) as "cache" | "provider" | "nothing"
         counter.miss(keyNumber, storeNumber, position, asks)
-        return { type: "miss", at, key, position, store, reader, asks }
+        return { type: "miss", at, key, position, store, reader, independent, asks }
       }
       case "stored":
         counter.stored(keyNumber, storeNumber, position, request)

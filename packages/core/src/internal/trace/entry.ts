@@ -80,6 +80,11 @@ interface OfStore extends Draw {
   readonly reader: number | undefined
 }
 
+interface OfDraw {
+  /** Which `Independent` of the run drew it, from 1; `undefined` for a draw of none, and in traces of earlier versions. */
+  readonly independent: number | undefined
+}
+
 interface OfSample extends OfStore {
   /** The name of the sample's request, and its index there. */
   readonly request: string | undefined
@@ -105,7 +110,7 @@ export type Entry =
     readonly host: string
     readonly birth: string
   }
-  | OfSample & {
+  | OfSample & OfDraw & {
     readonly type: "hit"
     readonly waited: boolean
     /** Of the first hit of a past request alone. */
@@ -113,7 +118,7 @@ export type Entry =
       | { readonly inputTokens: number; readonly outputTokens: number; readonly elapsed: number }
       | undefined
   }
-  | OfStore & { readonly type: "miss"; readonly asks: "cache" | "provider" | "nothing" }
+  | OfStore & OfDraw & { readonly type: "miss"; readonly asks: "cache" | "provider" | "nothing" }
   | OfSample & { readonly type: "stored" | "refused" }
   | Draw & { readonly type: "raced" }
   | OfRequest & {

@@ -10,7 +10,7 @@ import { Numbers } from "./numbers.ts"
 import { DrawRows, outcomes } from "./rows.ts"
 import { Series } from "./series.ts"
 import { Sums } from "./sums.ts"
-import { CompactKeys } from "./tables.ts"
+import { ChangedError, CompactKeys } from "./tables.ts"
 import { Takers } from "./takers.ts"
 
 type Line<Type extends Entry["type"]> = Extract<Entry, { readonly type: Type }>
@@ -46,6 +46,7 @@ export class LineIndex implements TraceIndex {
     { readonly method: string; readonly path: string; readonly status: number; count: number }
   >()
   #name = ""
+  #isOfServer = false
   #lastAt = 0
   #firstMissed: number | undefined
   #lineCount = 0
@@ -94,6 +95,7 @@ export class LineIndex implements TraceIndex {
       forks: this.#keys.forks.paths.length,
       identities: this.#tables.identities,
       receipt: this.#decoder.counter.receipt(),
+      isOfServer: this.#isOfServer,
       passed: [...this.#passed.values()],
       firstMissed: this.#firstMissed,
       series: { width: this.#series.width, buckets: this.#series.buckets }
@@ -101,7 +103,7 @@ export class LineIndex implements TraceIndex {
   }
 
   readonly draws: TraceIndex["draws"] = (filter, from, count) =>
-    attempt(this.#failed, () => {
+    this.#reread(() => {
       const matches = this.#matcher(filter)
       const found: Array<number> = []
       let total = 0
@@ -114,10 +116,10 @@ export class LineIndex implements TraceIndex {
     })
 
   readonly draw: TraceIndex["draw"] = (row) =>
-    attempt(this.#failed, () => row >= 0 && row < this.#rows.length ? this.#drawAt(row) : undefined)
+    this.#reread(() => row >= 0 && row < this.#rows.length ? this.#drawAt(row) : undefined)
 
   readonly promptText: TraceIndex["promptText"] = (key) =>
-    attempt(this.#failed, () => {
+    this.#reread(() => {
       const prompt = this.#keys.findPrompt(key.identity, key.promptHash)
       const told = prompt === undefined ? [] : this.#keys.keysOf(prompt).filter((key) => this.#texts.get(key) > 0)
       if (told.length === 0) return undefined
@@ -126,10 +128,10 @@ export class LineIndex implements TraceIndex {
     })
 
   readonly prompts: TraceIndex["prompts"] = (by, count) =>
-    attempt(this.#failed, () => this.#ofPrompts.greatest(by, count).map((prompt) => this.#promptAt(prompt)))
+    this.#reread(() => this.#ofPrompts.greatest(by, count).map((prompt) => this.#promptAt(prompt)))
 
   readonly prompt: TraceIndex["prompt"] = (identity, promptHash) =>
-    attempt(this.#failed, () => {
+    this.#reread(() => {
       const prompt = this.#keys.findPrompt(identity, promptHash)
       return prompt === undefined ? undefined : this.#promptAt(prompt)
     })
@@ -152,6 +154,24 @@ export class LineIndex implements TraceIndex {
   }
 
   readonly forkOf = (row: number): number => this.#keys.forkOf(this.#rows.keyOf(row))
+
+  /** Reads lines again, which another program may have changed. */
+  #reread<A>(read: () => A): Effect.Effect<A, StoreError> {
+    return Effect.flatMap(
+      attempt(this.#failed, (): A | ChangedError => {
+        try {
+          return read()
+        } catch (cause) {
+          if (cause instanceof ChangedError) return cause
+          throw cause
+        }
+      }),
+      (found) =>
+        found instanceof ChangedError
+          ? this.#failed({ kind: "Unavailable", description: "the file was changed while it was read: look again" })
+          : Effect.succeed(found)
+    )
+  }
 
   #add(entry: Entry, offset: number): void {
     if ("at" in entry) this.#lastAt = Math.max(this.#lastAt, entry.at)
@@ -184,11 +204,14 @@ export class LineIndex implements TraceIndex {
         return
       case "given":
       case "returned":
+        this.#isOfServer = true
         for (const position of entry.positions) {
           this.#takers.give(key, position, entry.place ?? "", entry.type === "returned", this.#rows.lastOf(key))
         }
         return
       case "ask":
+        this.#isOfServer = true
+        return
       case "refused":
       case "pause":
       case "cut":
@@ -225,6 +248,7 @@ export class LineIndex implements TraceIndex {
   }
 
   #pass({ at, method, path, status }: Line<"bypass">): void {
+    this.#isOfServer = true
     this.#series.at(at - this.#tables.start).asked++
     const name = `${method} ${path} ${status}`
     const known = this.#passed.get(name)
@@ -248,7 +272,8 @@ export class LineIndex implements TraceIndex {
     const { key } = this.#decoder
     const isAbove = entry.type === "hit" && entry.store === "Repeatable"
     const isRacing = this.#racing.size > 0 && this.#racing.delete(`${key} ${entry.position}`)
-    const row = this.#rows.push({ offset, key, position: entry.position, outcome, isRacing, isAbove })
+    const independent = entry.type === "sent" ? undefined : entry.independent
+    const row = this.#rows.push({ offset, key, position: entry.position, outcome, isRacing, isAbove, independent })
     this.#series.at(entry.at - this.#tables.start).asked++
     this.#count(key, "asked", 1)
     if (isRacing) this.#count(key, "racing", 1)
@@ -275,7 +300,7 @@ export class LineIndex implements TraceIndex {
   #drawAt(row: number): Draw {
     const entry = new Decoder(this.#tables).decode(this.#lines.lineAt(this.#rows.offsetOf(row)))
     if (typeof entry !== "object" || (entry.type !== "hit" && entry.type !== "miss" && entry.type !== "sent")) {
-      throw new Error(`the trace ${this.file} was changed while it was read`)
+      throw new ChangedError()
     }
     const { identity, path, promptHash } = entry.key
     return {
@@ -289,6 +314,7 @@ export class LineIndex implements TraceIndex {
       before: this.#rows.before(row),
       store: entry.type === "sent" ? undefined : entry.store,
       reader: entry.type === "sent" ? undefined : entry.reader,
+      independent: entry.type === "sent" ? undefined : entry.independent,
       request: entry.type === "miss" ? undefined : entry.request
     }
   }

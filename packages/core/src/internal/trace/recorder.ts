@@ -31,6 +31,9 @@ export class Recorder {
   /** The numbers of the `Repeatable`s of attempts and votes. */
   #readers: WeakMap<object, number> | undefined
   #readerCount = 0
+  /** The numbers of the readers of `Independent`s. */
+  #independents: WeakMap<object, number> | undefined
+  #independentCount = 0
   /** The past requests with tokens that count already. */
   #replayed: Set<string> | undefined
   #isCut = false
@@ -69,7 +72,9 @@ export class Recorder {
         return this.#line(
           "miss",
           key,
-          `,"store":${store}${this.#readerOf(event)},"position":${position},"asks":"${asks}"`
+          `,"store":${store}${this.#readerOf(event)}${
+            this.#independentOf(event)
+          },"position":${position},"asks":"${asks}"`
         )
       }
       case "Stored":
@@ -167,7 +172,9 @@ export class Recorder {
     this.#line(
       "hit",
       key,
-      `,"store":${store}${this.#readerOf(hit)},"position":${position}${waited ? `,"waited":true` : ""}` +
+      `,"store":${store}${this.#readerOf(hit)}${this.#independentOf(hit)},"position":${position}${
+        waited ? `,"waited":true` : ""
+      }` +
         `${sampleFields(metadata)}${tokens}`
     )
   }
@@ -190,6 +197,15 @@ export class Recorder {
     let number = this.#readers.get(cache)
     if (number === undefined) this.#readers.set(cache, number = ++this.#readerCount)
     return `,"reader":${number}`
+  }
+
+  /** The number of an `Independent`. */
+  #independentOf({ reader }: Hit | Miss): string {
+    if (reader === undefined) return ""
+    this.#independents ??= new WeakMap()
+    let number = this.#independents.get(reader)
+    if (number === undefined) this.#independents.set(reader, number = ++this.#independentCount)
+    return `,"independent":${number}`
   }
 
   #done(key: number, { elapsed, failures, position, request, samples }: RequestDone): void {

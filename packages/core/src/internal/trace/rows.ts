@@ -1,5 +1,6 @@
 import type { Outcome } from "../../TraceIndex.ts"
 import { Numbers } from "./numbers.ts"
+import { Spans } from "./spans.ts"
 
 export const outcomes: ReadonlyArray<Outcome> = [
   "replayed",
@@ -25,6 +26,8 @@ interface Row {
   readonly isRacing: boolean
   /** Whether an attempt had it in memory: its position is one of the attempt. */
   readonly isAbove: boolean
+  /** The number of the `Independent` that drew it. */
+  readonly independent: number | undefined
 }
 
 /** The draws of a run, in at most 17 bytes each. */
@@ -36,6 +39,7 @@ export class DrawRows {
   readonly #before = new Numbers()
   /** By key: one more than its last row. */
   readonly #last = new Numbers()
+  readonly #independents = new Spans()
   #outcomes = new Uint8Array(64)
   #bypassed = 0
 
@@ -43,11 +47,12 @@ export class DrawRows {
     return this.#offsets.length
   }
 
-  push({ isAbove, isRacing, key, offset, outcome, position }: Row): number {
+  push({ independent, isAbove, isRacing, key, offset, outcome, position }: Row): number {
     const row = this.length
     this.#offsets.push(offset)
     this.#keys.push(key)
     this.#positions.push(position)
+    if (!isAbove) this.#independents.push(row, independent ?? 0)
     const last = this.#last.get(key)
     this.#before.push(last === 0 ? 0 : row + 1 - last)
     this.#last.set(key, row + 1)
@@ -94,6 +99,10 @@ export class DrawRows {
   lastOf(key: number): number | undefined {
     const last = this.#last.get(key)
     return last === 0 ? undefined : last - 1
+  }
+
+  independentOf(row: number): number | undefined {
+    return this.#independents.at(row) || undefined
   }
 
   isAbove(row: number): boolean {

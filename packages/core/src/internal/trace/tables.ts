@@ -1,3 +1,4 @@
+import * as Predicate from "effect/Predicate"
 import type { Identity } from "../../Identity.ts"
 import { parseJson } from "../../StoreRow.ts"
 import type { KeyTable } from "./decode.ts"
@@ -30,6 +31,9 @@ export class Forks {
     return this.#numbers.get(JSON.stringify(path))
   }
 }
+
+/** Another program changed a file while it was read. */
+export class ChangedError extends Error {}
 
 /** The keys of a trace in some 20 bytes each: their lines stay in the file. */
 export class CompactKeys implements KeyTable {
@@ -91,7 +95,8 @@ export class CompactKeys implements KeyTable {
   }
 
   promptHashOf(number: number): string {
-    const line = parseJson(this.#lineAt(this.#offsets.get(number))) as { readonly hash?: unknown }
+    const line = parseJson(this.#lineAt(this.#offsets.get(number)))
+    if (!Predicate.hasProperty(line, "hash")) throw new ChangedError()
     return String(line.hash)
   }
 

@@ -108,7 +108,7 @@ export class Takers {
   }
 }
 
-const told = (rows: DrawRows, row: number): Pick<Taken, "outcome" | "isRacing"> =>
+const told = (rows: DrawRows, row: number): Pick<Taken, "independent" | "outcome" | "isRacing"> =>
   row < 0
-    ? { outcome: "replayed", isRacing: false }
-    : { outcome: rows.outcomeOf(row), isRacing: rows.isRacing(row) }
+    ? { independent: undefined, outcome: "replayed", isRacing: false }
+    : { independent: rows.independentOf(row), outcome: rows.outcomeOf(row), isRacing: rows.isRacing(row) }

@@ -7,7 +7,7 @@ import { gist } from "../chat.ts"
 import { type Links, numberIn, type Page, type Params } from "../context.ts"
 import { ago, count, forkLabel, identityKey, isoTime, modelLabel } from "../format.ts"
 import { type Html, html } from "../html.ts"
-import { document, tableOf } from "../markdown.ts"
+import { document, inline, tableOf } from "../markdown.ts"
 import { empty, forkText, link, numeric, pager, table } from "../parts.ts"
 import { excerpt } from "../visible.ts"
 
@@ -99,10 +99,12 @@ export const cachePage: Page<CacheInput, CacheData> = {
     }),
   title: () => "Cache",
   body: (data, links) => body(data, links),
-  markdown: ({ cache, identities, keys }) =>
+  markdown: ({ cache, damaged, identities, keys }) =>
     document(
       "# Cache",
       cache,
+      damaged.length > 0 && "## Damage",
+      damaged.length > 0 && damaged.map((message) => `- ${inline(message)}`).join("\n"),
       identities.length > 0 && tableOf(
         ["Model", "Prompts", "Samples", "Forks", "Last"],
         identities.map(({ forks, identity, last, prompts, samples }) => [

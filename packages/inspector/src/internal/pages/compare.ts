@@ -55,6 +55,10 @@ export interface CompareData {
     }
     | undefined
   readonly alone: { readonly a: ReadonlyArray<DrawRow>; readonly b: ReadonlyArray<DrawRow> }
+  /** Which traces were cut. */
+  readonly cut: ReadonlyArray<string>
+  /** Why the cache cannot be read. */
+  readonly problem: string | undefined
 }
 
 export interface CompareInput {
@@ -79,10 +83,11 @@ export const comparePage: Page<CompareInput, CompareData> = {
       const [divergentA, divergentB] = [first?.a, first?.b].map((rows, i) =>
         rows?.find(({ row }) => row === found.first?.rows[i])
       )
-      const prompts = [
-        divergentA && (yield* promptOf(sources, one, divergentA)),
-        divergentB && (yield* promptOf(sources, other, divergentB))
-      ]
+      const read = yield* Effect.result(Effect.all([
+        divergentA === undefined ? Effect.undefined : promptOf(sources, one, divergentA),
+        divergentB === undefined ? Effect.undefined : promptOf(sources, other, divergentB)
+      ]))
+      const prompts = Result.isSuccess(read) ? read.success : []
       return {
         a: yield* infoOf(one.run),
         b: yield* infoOf(other.run),
@@ -99,14 +104,26 @@ export const comparePage: Page<CompareInput, CompareData> = {
             ? Explain.differences(prompts[0], prompts[1])
             : undefined
         },
-        alone: { a: yield* rowsOf(one, found.alone.a), b: yield* rowsOf(other, found.alone.b) }
+        alone: { a: yield* rowsOf(one, found.alone.a), b: yield* rowsOf(other, found.alone.b) },
+        cut: [one, other].flatMap(({ index }, i) =>
+          index.state().receipt.isCut
+            ? [
+              `The trace of ${"AB"[i]} reached its greatest size: ${
+                plural(index.state().draws, "draw")
+              } of it are compared.`
+            ]
+            : []
+        ),
+        problem: Result.isFailure(read) ? read.failure.message : undefined
       }
     }),
   title: ({ a, b }) => `${a.name} and ${b.name}`,
   body: (data, links) => body(data, links),
-  markdown: ({ a, b, alone, both, divergences, first, onlyA, onlyB }) =>
+  markdown: ({ a, b, alone, both, cut, divergences, first, onlyA, onlyB, problem }) =>
     document(
       `# ${inline(a.id)} and ${inline(b.id)}`,
+      ...cut,
+      problem && inline(problem),
       `${count(both)} draws in both, ${count(onlyA)} only in A, ${count(onlyB)} only in B`,
       first &&
         `## First divergence: after ${plural(first.same, "equal draw")}${
@@ -212,7 +229,7 @@ const withTexts = Effect.fnUntraced(function*(
   rows: ReadonlyArray<number>
 ) {
   const draws = (yield* Effect.forEach(rows, index.draw)).filter((draw) => draw !== undefined)
-  const excerptOf = yield* texts.excerpts(draws.map(({ key }) => key), index)
+  const { excerptOf } = yield* texts.excerpts(draws.map(({ key }) => key), index)
   return draws.map((draw): DrawRow => ({ ...draw, excerpt: excerptOf(draw.key) }))
 })
 
@@ -223,13 +240,16 @@ const promptOf = Effect.fnUntraced(function*({ store }: Sources, { index }: Open
 })
 
 const body = (data: CompareData, links: Links): Html => {
-  const { a, alone, b, both, divergences, drawsOfA, drawsOfB, first, forks, onlyA, onlyB } = data
+  const { a, alone, b, both, cut, divergences, drawsOfA, drawsOfB, first, forks, onlyA, onlyB } = data
   const name = (side: "A" | "B", run: RunInfo, draws: number) =>
     html`<li class="card"><span class="label">${side}</span><span class="number">${
       link(links.run(run.id), run.name)
     }</span><span class="more">${plural(draws, "draw")} ${stateBadges(run)}</span></li>`
   return html`<h1>Run against run</h1>
 <ul class="cards two">${name("A", a, drawsOfA)}${name("B", b, drawsOfB)}</ul>
+${cut.map((text) => html`<p class="notice">${text}</p>`)}${
+    data.problem !== undefined && html`<p class="notice problem">${data.problem}</p>`
+  }
 <p class="verdict">${
     onlyA + onlyB === 0 && first === undefined
       ? "Both runs drew the same samples, in the same order in each fork."

@@ -48,7 +48,7 @@ export const missPage: Page<MissInput, MissData> = {
       const draw = yield* index.draw(row)
       if (draw?.outcome !== "missed") return undefined
       const prompt = yield* index.promptText(draw.key)
-      const stored = (yield* texts.keysOf(draw.key.promptHash, draw.key.identity))
+      const stored = (yield* texts.keysOf(draw.key.promptHash, draw.key.identity)).keys
         .find(({ key }) => forkLabel(key.path) === forkLabel(draw.key.path))
       const isStored = stored !== undefined && (yield* store.positions(stored.key)).includes(draw.position)
       const misses = index.state().size > mostBytes ? undefined : yield* explanations.misses(trace)

@@ -3,7 +3,7 @@ import * as SequencePicture from "../../SequencePicture.ts"
 import { forkLabel, letters, nameOfRun } from "../format.ts"
 import { type Html, html, trusted } from "../html.ts"
 import { visible } from "../visible.ts"
-import type { PromptData } from "./prompt.ts"
+import type { PromptData } from "./promptData.ts"
 
 /** The most positions of a picture, and the most readers of a run. */
 const most = 20
@@ -23,10 +23,30 @@ export const readersOf = (taken: ReadonlyArray<Taken>): ReadonlyArray<Reader> =>
     string,
     { readonly label: string; readonly path: ReadonlyArray<string>; taken: Map<number, Taken> }
   >()
+  // A number tells the Independents of a fork apart. One alone is the fork itself.
+  const independents = new Map<string, Set<number | undefined>>()
+  for (const { independent, path, reader } of taken) {
+    if (reader !== undefined) continue
+    const fork = forkLabel(path)
+    independents.set(fork, (independents.get(fork) ?? new Set()).add(independent))
+  }
   for (const one of taken) {
-    const name = JSON.stringify([one.path, one.reader ?? null])
+    const name = JSON.stringify([
+      one.path,
+      one.reader ?? null,
+      one.reader === undefined ? one.independent ?? null : null
+    ])
     let reader = readers.get(name)
-    if (reader === undefined) readers.set(name, reader = { label: labelOf(one), path: one.path, taken: new Map() })
+    if (reader === undefined) {
+      readers.set(
+        name,
+        reader = {
+          label: labelOf(one, (independents.get(forkLabel(one.path))?.size ?? 0) > 1),
+          path: one.path,
+          taken: new Map()
+        }
+      )
+    }
     const known = reader.taken.get(one.position)
     if (known === undefined || one.isRacing || known.outcome === "reread") reader.taken.set(one.position, one)
   }
@@ -36,12 +56,12 @@ export const readersOf = (taken: ReadonlyArray<Taken>): ReadonlyArray<Reader> =>
   }))
 }
 
-const labelOf = ({ path, reader }: Taken): string => {
+const labelOf = ({ independent, path, reader }: Taken, isSeveral: boolean): string => {
   const fork = forkLabel(path)
   const name = typeof reader === "number"
     ? `attempt ${reader}`
     : reader === undefined || reader === ""
-    ? fork === "" ? "the run" : ""
+    ? isSeveral && independent !== undefined ? `Independent ${independent}` : fork === "" ? "the run" : ""
     : /\/repeatable\/([^/]*)/.exec(reader)?.[1] ?? reader.replaceAll("/", " ").trim()
   return [fork, decode(name)].filter((text) => text !== "").join(", ")
 }

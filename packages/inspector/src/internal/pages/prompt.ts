@@ -1,79 +1,29 @@
-import type { Difference } from "@llm-cache/core/Explain"
 import * as Explain from "@llm-cache/core/Explain"
 import type { Identity } from "@llm-cache/core/Identity"
-import type { Drawn } from "@llm-cache/core/Sample"
-import type { Taken } from "@llm-cache/core/TraceIndex"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import { gist } from "../chat.ts"
 import { type Links, numberIn, type Page, type Params } from "../context.ts"
-import { ago, count, forkLabel, identityKey, letters, modelLabel, nameOfRun, plural, ranges } from "../format.ts"
+import { count, forkLabel, identityKey, letters, modelLabel, plural, ranges } from "../format.ts"
 import { type Html, html, shown } from "../html.ts"
-import { document, fence, inline, tableOf } from "../markdown.ts"
-import { differencesView, empty, link, pager, promptView, sampleParts } from "../parts.ts"
+import { differencesView, empty, link, pager, promptView } from "../parts.ts"
 import { excerpt } from "../visible.ts"
-import { pictureOf, readersOf } from "./picture.ts"
+import { pictureOf } from "./picture.ts"
+import { type Group, nameOf, type PromptData, type Sequence } from "./promptData.ts"
+import { samplesForm, wholeSample } from "./promptSamples.ts"
+import { answersTitle, equalWords, promptJson, promptMarkdown } from "./promptTexts.ts"
 
 /** The most positions of a page, and the most forks. */
 export const size = 100
 const mostForks = 12
 
-/** The most characters of a sample that are shown at first. */
-const mostShown = 1200
+/** The most characters of a prompt on a page with its samples. Longer ones have a page of their own. */
+const mostOfPrompt = 100_000
 
-/** A sample of a sequence. */
-export interface ShownSample {
-  readonly position: number
-  readonly drawn: Drawn
-  /** The number of its text among the different texts of the page. */
-  readonly group: number
-}
-
-/** A sequence of a prompt, as one fork has it. */
-export interface Sequence {
-  readonly path: ReadonlyArray<string>
-  /** How many samples it has in all. */
-  readonly total: number
-  readonly samples: ReadonlyArray<ShownSample>
-  readonly damaged: ReadonlyArray<string>
-}
-
-/** Equal texts. */
-export interface Group {
-  readonly text: string
-  readonly count: number
-}
-
-/** The samples that a run took. */
-export interface RunTaken {
-  readonly id: string
-  readonly taken: ReadonlyArray<Taken>
-}
-
-export interface PromptData {
-  readonly hash: string
-  readonly identity: Identity
-  readonly identities: ReadonlyArray<Identity>
-  /** `undefined` if neither the cache nor a trace has it. */
-  readonly prompt: string | undefined
-  readonly isStored: boolean
-  readonly fork: string | undefined
-  readonly forks: number
-  readonly sequences: ReadonlyArray<Sequence>
-  readonly groups: ReadonlyArray<Group>
-  readonly from: number
-  /** One more than the last position of all sequences. */
-  readonly total: number
-  readonly runs: ReadonlyArray<RunTaken>
-  readonly now: number
-  readonly compared:
-    | {
-      readonly a: string
-      readonly b: string
-      readonly differences: ReadonlyArray<Difference>
-      readonly isEqual: boolean
-    }
-    | undefined
-}
+/** The name of the prompt where a sample may be named, see `whole`. */
+const ofPrompt = "prompt"
 
 export interface PromptInput {
   readonly hash: string
@@ -82,28 +32,52 @@ export interface PromptInput {
 }
 
 export const promptPage: Page<PromptInput, PromptData> = {
-  load: ({ indexes, texts }, { hash, now, params }) =>
+  load: ({ indexes, store, texts }, { hash, now, params }) =>
     Effect.gen(function*() {
       if (!/^[0-9a-f]{64}$/.test(hash)) return undefined
-      const stored = yield* texts.keysOf(hash)
-      const traces = yield* Effect.forEach(
-        params.getAll("run").slice(0, 4),
-        (id) => Effect.tap(indexes.open(id), (trace) => trace === undefined ? Effect.void : trace.refresh)
-      )
+      const { damaged, keys: stored } = yield* texts.keysOf(hash)
+      const read = yield* Effect.forEach(params.getAll("run").slice(0, 4), (id) =>
+        indexes.open(id).pipe(
+          Effect.tap((trace) => trace === undefined ? Effect.void : trace.refresh),
+          Effect.result
+        ))
+      const traces = read.map((trace) => Result.isSuccess(trace) ? trace.success : undefined)
+      const problems = [
+        ...damaged,
+        ...read.flatMap((trace) => Result.isFailure(trace) ? [trace.failure.message] : []),
+        ...traces.flatMap((trace) =>
+          trace?.index.state().receipt.isCut
+            ? [
+              `The trace of ${trace.index.state().name} reached its greatest size: its last draws are not in the picture.`
+            ]
+            : []
+        )
+      ]
       const ofRuns = traces.flatMap((trace) => trace?.index.state().identities ?? [])
       const identities = distinct([...stored.map(({ key }) => key.identity), ...ofRuns])
       const identity = identities.find((one) => identityKey(one) === params.get("model")) ?? identities[0]
-      if (identity === undefined) return undefined
+      if (identity === undefined) {
+        // The folder or row of the prompt is there, and says which file is damaged.
+        return damaged.length === 0 ? undefined : yield* Stream.runHead(store.keys({ promptHash: hash })).pipe(
+          Effect.flatMap(Option.match({
+            onNone: () => Effect.undefined,
+            onSome: Result.match({ onFailure: Effect.fail, onSuccess: () => Effect.undefined })
+          }))
+        )
+      }
       const ofIdentity = stored.filter(({ key }) => key.identity.id === identity.id)
         .toSorted((a, b) =>
           a.key.path.length - b.key.path.length || (forkLabel(a.key.path) < forkLabel(b.key.path) ? -1 : 1)
         )
-      const fork = params.get("fork") ?? undefined
+      const whole = params.get("whole") ?? undefined
+      const [wholePosition, wholeFork = ""] = whole?.split(/@(.*)/s) ?? []
+      const isOne = whole !== undefined && whole !== ofPrompt
+      const fork = isOne ? wholeFork : params.get("fork") ?? undefined
       const chosen = (fork === undefined
         ? ofIdentity
         : ofIdentity.filter(({ key }) => forkLabel(key.path) === fork)).slice(0, mostForks)
-      const from = numberIn(params, "from", 0)
-      const found = yield* Effect.forEach(chosen, ({ key }) => texts.samples(key, from, size))
+      const from = isOne ? /^\d{1,9}$/.test(wholePosition!) ? Number(wholePosition) : -1 : numberIn(params, "from", 0)
+      const found = yield* Effect.forEach(chosen, ({ key }) => texts.samples(key, from, isOne ? 1 : size))
       const ends = found.map(({ end }) => end)
       const groupOf = new Map<string, number>()
       const counts: Array<{ readonly text: string; count: number }> = []
@@ -120,6 +94,7 @@ export const promptPage: Page<PromptInput, PromptData> = {
           return { position, drawn, group }
         })
       }))
+      if (isOne && sequences.every(({ damaged, samples }) => damaged.length + samples.length === 0)) return undefined
       const told = yield* Effect.forEach(
         traces,
         (trace) =>
@@ -143,52 +118,20 @@ export const promptPage: Page<PromptInput, PromptData> = {
             : [{ id: trace.run.id, taken: trace.index.taken(identity, hash, from, size) }]
         ),
         now,
+        whole,
+        problems,
         compared: comparedOf(sequences, params)
       }
     }),
   title: ({ prompt, hash }) => prompt === undefined ? hash.slice(0, 8) : excerpt(gist(prompt), 60),
   body: (data, links) => body(data, links),
-  markdown: (data) => markdownOf(data),
-  json: (data) => ({
-    hash: data.hash,
-    model: data.identity.name,
-    temperature: data.identity.temperature ?? null,
-    parameters: JSON.parse(data.identity.parameters),
-    prompt: data.prompt ?? null,
-    isStored: data.isStored,
-    from: data.from,
-    total: data.total,
-    distinct: data.groups.map(({ count, text }) => ({ count, text })),
-    sequences: data.sequences.map(({ damaged, path, samples, total }) => ({
-      fork: path,
-      total,
-      damaged,
-      samples: samples.map(({ drawn, group, position }) => ({
-        position,
-        distinct: group,
-        text: drawn.text,
-        metadata: drawn.metadata
-      }))
-    })),
-    runs: data.runs.map(({ id, taken }) => ({
-      run: id,
-      readers: readersOf(taken).map(({ label, path, taken }) => ({
-        reader: label,
-        fork: path,
-        positions: taken.map(({ position }) => position)
-      }))
-    })),
-    compared: data.compared ?? null
-  })
+  markdown: promptMarkdown,
+  json: promptJson
 }
 
 const distinct = (identities: ReadonlyArray<Identity>): ReadonlyArray<Identity> => [
   ...new Map(identities.map((one) => [one.id, one])).values()
 ]
-
-/** A sample in a query, such as `3` or `3@worker-1`. */
-const nameOf = (path: ReadonlyArray<string>, position: number): string =>
-  path.length === 0 ? `${position}` : `${position}@${forkLabel(path)}`
 
 const comparedOf = (sequences: ReadonlyArray<Sequence>, params: Params): PromptData["compared"] => {
   const find = (name: string | null) =>
@@ -205,12 +148,20 @@ const comparedOf = (sequences: ReadonlyArray<Sequence>, params: Params): PromptD
 }
 
 const body = (data: PromptData, links: Links): Html => {
-  const { compared, fork, forks, from, groups, identity, isStored, prompt, runs, sequences, total } = data
+  const { compared, fork, forks, from, groups, identity, isStored, problems, prompt, runs, sequences, total } = data
   const shownSamples = sequences.reduce((sum, { samples }) => sum + samples.length, 0)
   const runQuery = runs[0] === undefined ? {} : { run: runs[0].id }
   const href = (query: { readonly [name: string]: string | number | undefined }) =>
     links.prompt({ identity, promptHash: data.hash }, { ...runQuery, fork, ...query })
+  if (data.whole !== undefined) {
+    const back = html`<p>${link(href({ fork: undefined }), "All samples of the prompt")}</p>`
+    return data.whole === ofPrompt
+      ? html`<h1>What was asked</h1>${back}${promptView(prompt ?? "")}`
+      : html`<h1>Sample ${data.whole}</h1>${back}${wholeSample(data)}`
+  }
   const isLong = prompt !== undefined && prompt.length > 1500
+  const isVeryLong = prompt !== undefined && prompt.length > mostOfPrompt && href({}) !== undefined
+  const equal = equalWords(groups)
   return html`<div class="title"><h1>Prompt <code>${data.hash.slice(0, 8)}</code></h1></div>
 <p class="faint">${modelLabel(identity)}${
     data.identities.length > 1 && html` · also of ${
@@ -219,12 +170,17 @@ const body = (data: PromptData, links: Links): Html => {
       )
     }`
   }</p>
+${problems.map((problem) => html`<p class="notice problem">${problem}</p>`)}
 <section class="block"><h2>What was asked</h2>${
     prompt === undefined
       ? empty(
         "Nobody has the text of this prompt.",
         html`<p>The cache does not have it any more, and the trace has its hash alone. Open the cache that the run used.</p>`
       )
+      : isVeryLong
+      ? html`<div class="text">${shown(prompt.slice(0, 2000).toWellFormed())}…</div><p>${
+        link(href({ whole: ofPrompt }), `Show all ${count(prompt.length)} characters`)
+      }</p>`
       : isLong
       ? html`<details class="long"><summary>${excerpt(prompt, 300)} <span class="faint">${
         count(prompt.length)
@@ -237,11 +193,12 @@ ${pictureOf(data)}</section>`
   }
 ${
     !isStored
-      ? empty(
+      ? problems.length === 0 && empty(
         "The cache has no samples of this prompt.",
         html`<p>Run the program without <code>--replication</code> once, and they are requested and stored.</p>`
       )
       : html`<section class="block" id="answers"><h2>${answersTitle(groups, shownSamples)}</h2>
+${equal !== undefined && html`<p class="equal">${equal}</p>`}
 ${distinctView(sequences, groups)}</section>
 ${compared && comparedView(compared)}
 <section class="block" id="samples"><h2>Samples</h2>
@@ -262,11 +219,6 @@ ${samplesForm(data, links)}
 ${pager({ from, count: size, total, hasMore: from + size < total }, (from) => href({ from }))}</section>`
   }`
 }
-
-const answersTitle = (groups: ReadonlyArray<Group>, samples: number): string =>
-  groups.length === samples
-    ? samples === 1 ? "One answer" : `${count(samples)} answers, all different`
-    : `${plural(groups.length, "different answer")} in ${plural(samples, "sample")}`
 
 const parametersView = (identity: Identity): Html | undefined =>
   identity.parameters === "{}"
@@ -306,96 +258,3 @@ const comparedView = ({ a, b, differences, isEqual }: NonNullable<PromptData["co
       ? html`<p>They are equal.</p>`
       : html`${differencesView(differences)}<p class="legend"><del>only ${a}</del> <ins>only ${b}</ins></p>`
   }</section>`
-
-const samplesForm = (data: PromptData, links: Links): Html => {
-  const { compared, fork, from, identity, now, runs, sequences } = data
-  const target = links.prompt({ identity, promptHash: data.hash })
-  const isSeveral = sequences.length > 1
-  const first = sequences.flatMap(({ path, samples }) => samples.map(({ position }) => nameOf(path, position)))
-  const columns = sequences.map(({ damaged, path, samples }) =>
-    html`<section class="sequence"${isSeveral && html` aria-label="${forkLabel(path) || "outside of forks"}"`}>${
-      isSeveral && html`<h3>${path.length === 0 ? "outside of forks" : forkLabel(path)}</h3>`
-    }${damaged.map((text) => html`<p class="notice">${text}</p>`)}
-<ol class="samples">${
-      samples.map(({ drawn, group, position }) => {
-        const name = nameOf(path, position)
-        const radio = (side: "a" | "b") =>
-          html`<label><input type="radio" name="${side}" value="${name}"${
-            (compared?.[side] ?? first[side === "a" ? 0 : 1]) === name && html` checked`
-          }> <span>${side === "a" ? "Left" : "Right"}</span><span class="sr"> is sample ${name}</span></label>`
-        return html`<li class="sample" id="sample-${name}"><div class="about"><strong>${position}</strong> <span class="letter g${
-          group % 8
-        }" title="answer ${letters(group)}">${letters(group)}</span><span class="faint">${about(drawn, now)}</span>${
-          target !== undefined && first.length > 1 && html`<span class="ab">${radio("a")} ${radio("b")}</span>`
-        }</div>${textView(drawn.text)}${sampleParts(drawn.metadata)}</li>`
-      })
-    }</ol></section>`
-  )
-  const content = html`<div class="${isSeveral ? "sequences" : "one"}">${columns}</div>`
-  if (target === undefined || first.length < 2) return content
-  return html`<form action="${target.replace(/\?.*/, "")}#compared" method="get">
-<input type="hidden" name="model" value="${identityKey(identity)}">${
-    runs.map(({ id }) => html`<input type="hidden" name="run" value="${id}">`)
-  }${fork !== undefined && html`<input type="hidden" name="fork" value="${fork}">`}${
-    from > 0 && html`<input type="hidden" name="from" value="${from}">`
-  }
-<p class="actions"><button>Compare left with right by word</button></p>
-${content}</form>`
-}
-
-const textView = (text: string): Html =>
-  text === ""
-    ? html`<p class="faint">(empty)</p>`
-    : text.length <= mostShown
-    ? html`<div class="text">${shown(text)}</div>`
-    : html`<details class="long"><summary><span class="text">${
-      shown(text.slice(0, 400).toWellFormed())
-    }…</span> <span class="faint">${count(text.length)} characters</span></summary><div class="text">${
-      shown(text)
-    }</div></details>`
-
-const about = ({ metadata }: Drawn, now: number): string => {
-  const { createdAt, finishReason, inputTokens, outputTokens } = metadata
-  return [
-    finishReason === undefined || finishReason === "stop" ? "" : finishReason,
-    inputTokens === undefined && outputTokens === undefined
-      ? ""
-      : `${count(inputTokens ?? 0)}/${count(outputTokens ?? 0)} tokens`,
-    createdAt === undefined ? "" : ago(createdAt, now)
-  ].filter((text) => text !== "").join(", ")
-}
-
-const markdownOf = ({ compared, groups, hash, identity, prompt, runs, sequences }: PromptData): string =>
-  document(
-    `# Prompt ${hash.slice(0, 8)}`,
-    inline(modelLabel(identity)),
-    prompt === undefined ? "Nobody has its text." : fence(prompt),
-    ...runs.flatMap(({ id, taken }) => [
-      `## ${inline(nameOfRun(id))}`,
-      tableOf(
-        ["Reader", "Fork", "Positions"],
-        readersOf(taken).map(({ label, path, taken }) => [
-          label,
-          forkLabel(path),
-          ranges(taken.map(({ position }) => position))
-        ])
-      )
-    ]),
-    groups.length > 0 && `## ${answersTitle(groups, groups.reduce((sum, group) => sum + group.count, 0))}`,
-    groups.length > 0 && tableOf(
-      ["Answer", "Count", "Text"],
-      groups.map((group, i) => [letters(i), group.count, excerpt(group.text, 160)])
-    ),
-    compared && `## Samples ${inline(compared.a)} and ${inline(compared.b)}`,
-    compared && fence(
-      compared.isEqual
-        ? "equal"
-        : compared.differences.flatMap(({ edits }) => edits).map(({ kind, text }) =>
-          kind === "stored" ? `[-${text}-]` : kind === "asked" ? `{+${text}+}` : text
-        ).join("")
-    ),
-    ...sequences.flatMap(({ path, samples }) => [
-      `## ${path.length === 0 ? "Samples" : `Samples of the fork ${inline(forkLabel(path))}`}`,
-      ...samples.flatMap(({ drawn, position }) => [`### ${position}`, fence(drawn.text)])
-    ])
-  )

@@ -25,7 +25,12 @@ export interface RunData {
   readonly prompts: ReadonlyArray<Prompt & { readonly excerpt: string | undefined }>
   readonly races: ReadonlyArray<Race>
   readonly firstMiss:
-    | { readonly draw: DrawRow; readonly explanation: Explanation | undefined }
+    | {
+      readonly draw: DrawRow
+      readonly explanation: Explanation | undefined
+      /** Why there will be no explanation. */
+      readonly problem: string | undefined
+    }
     | undefined
   readonly query: RunQuery
   readonly draws: ReadonlyArray<DrawRow>
@@ -35,6 +40,8 @@ export interface RunData {
   readonly before: string | undefined
   /** A filter that cannot be applied. */
   readonly problem: string | undefined
+  /** Why the cache cannot be read. */
+  readonly problems: ReadonlyArray<string>
 }
 
 export interface RunQuery {

@@ -1,10 +1,29 @@
 import * as Explain from "@llm-cache/core/Explain"
-import { count, forkLabel, isoTime, modelLabel } from "../format.ts"
-import { document, fence, tableOf } from "../markdown.ts"
+import type { Receipt } from "@llm-cache/core/Trace"
+import { count, forkLabel, isoTime, modelLabel, plural } from "../format.ts"
+import { document, fence, inline, tableOf } from "../markdown.ts"
 import { tokensOf } from "../parts.ts"
 import { receiptJson, verdictOf } from "../runInfo.ts"
 import type { ForkNode } from "./forks.ts"
 import type { DrawRow, RunData } from "./runData.ts"
+
+/** What to do about races, with code in backticks; `undefined` if there are none. */
+export const raceAdvice = ({ races, state }: Pick<RunData, "races" | "state">): string | undefined => {
+  const path = races[0]?.other.key.path
+  if (path === undefined) return undefined
+  const inside = path.map((name) => `/fork/${encodeURIComponent(name)}`).join("")
+  return state.isOfServer
+    ? "These requests overlapped in one fork, so a replay may swap their samples. Give each worker a fork: in its base URL, such as " +
+      `\`/run/${encodeURIComponent(state.name)}/independent${inside}/fork/worker-1/v1\`, or in the header ` +
+      "`llm-cache-place: /fork/worker-1`."
+    : "These draws overlapped in one fork, so a replay may swap their samples. Give each worker a fork: " +
+      "`Fork.forEach(workers, work, { concurrency })`, or `Fork.fork(\"worker-1\")(work)`."
+}
+
+/** What a page of a cut trace lacks. */
+export const cutText = ({ asked }: Receipt, draws: number): string =>
+  `The trace reached its greatest size, and ends behind ${plural(draws, "draw")} of ${count(asked)}. ` +
+  "The counts and the receipt are of the whole run; the lists, the chart, the forks and the samples that readers took end there."
 
 const drawCells = ({ excerpt, isRacing, key, number, outcome, position }: DrawRow) => [
   number ?? "",
@@ -16,9 +35,12 @@ const drawCells = ({ excerpt, isRacing, key, number, outcome, position }: DrawRo
 ]
 
 /** The page as Markdown. */
-export const runMarkdown = ({ draws, firstMiss, from, info, prompts, races, total }: RunData): string =>
-  document(
+export const runMarkdown = (data: RunData): string => {
+  const { draws, firstMiss, from, info, problems, prompts, races, state, total } = data
+  return document(
     `# ${info.name}`,
+    ...problems.map(inline),
+    info.receipt?.isCut === true && cutText(info.receipt, state.draws),
     info.receipt === undefined ? info.problem : verdictOf(info.receipt),
     info.receipt && tableOf(
       ["Asked", "Replayed", "Bought", "Missed", "Racing", "Bypassed", "Failed", "Tokens spent", "Tokens replayed"],
@@ -39,6 +61,7 @@ export const runMarkdown = ({ draws, firstMiss, from, info, prompts, races, tota
       firstMiss.explanation === undefined ? firstMiss.draw.excerpt ?? "" : Explain.format(firstMiss.explanation)
     ),
     races.length > 0 && "## Races",
+    raceAdvice(data),
     races.length > 0 && tableOf(
       ["Draws", "Fork", "Positions", "Prompt"],
       races.map(({ one, other }) => [
@@ -62,6 +85,7 @@ export const runMarkdown = ({ draws, firstMiss, from, info, prompts, races, tota
     `## What was asked: ${count(Math.min(from + 1, total))} to ${count(from + draws.length)} of ${count(total)}`,
     draws.length > 0 && tableOf(["Request", "Outcome", "Prompt", "Position", "Fork", "Model"], draws.map(drawCells))
   )
+}
 
 /** A draw for programs. */
 export const drawJson = ({ at, excerpt, isRacing, key, number, outcome, position, row }: DrawRow) => ({
@@ -110,6 +134,8 @@ export const runJson = (data: RunData): object => ({
     explanation: data.firstMiss.explanation === undefined ? null : Explain.format(data.firstMiss.explanation)
   },
   races: data.races.map(({ one, other }) => [one === undefined ? null : drawJson(one), drawJson(other)]),
+  raceAdvice: raceAdvice(data) ?? null,
+  problems: data.problems,
   from: data.from,
   total: data.total,
   draws: data.draws.map(drawJson)

@@ -117,6 +117,9 @@ const row = (run: RunInfo, i: number, now: number, canCompare: boolean, href: st
 export const stateBadges = ({ receipt, state }: Pick<RunInfo, "receipt" | "state">) =>
   html`${
     receipt?.isReplay === true && html`<span class="badge replayed" title="${verdictOf(receipt)}">replay</span> `
+  }${
+    receipt?.isCut === true
+    && html`<span class="badge racing" title="The trace reached its greatest size: its last draws are only counted">cut</span> `
   }<span class="badge state-${state}">${
     state === "running" ? "running" : state === "open" ? "no end so far" : `exit ${receipt?.exit ?? ""}`
   }</span>`
