@@ -144,7 +144,7 @@ const notAgain = (reason: ProviderErrorReason) => {
 }
 
 /** Headers that hold a key, of vendors and of gateways. */
-const isSecret = (name: string): boolean => /(?:^|-)(?:auth|authorization|key|secret|token)$/.test(name)
+const isSecret = (name: string): boolean => /(?:^|-)(?:apikey|auth|authorization|key|secret|token)$/.test(name)
 
 export const secretsOf = (headers: { readonly [name: string]: string }): ReadonlyArray<string> =>
   Object.entries(headers).flatMap(([name, value]) => isSecret(name) ? [value] : [])
