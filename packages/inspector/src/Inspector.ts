@@ -148,24 +148,25 @@ export const layer = (
       )
     }
 
+    /** Answers at a path. With `/*` at its end, the handler has the segments below. */
     const route = (
-      path: `/${string}`,
+      route: `/${string}`,
       handler: (
         request: { readonly path: string; readonly query: string; readonly params: Params; readonly now: number },
-        names: Readonly<Record<string, string | undefined>>
+        segments: ReadonlyArray<string>
       ) => Effect.Effect<HttpServerResponse.HttpServerResponse>
     ) =>
       HttpRouter.add(
         "GET",
-        path,
+        route,
         Effect.gen(function*() {
           const { url } = yield* HttpServerRequest.HttpServerRequest
           const [path = "", query = ""] = url.split(/\?(.*)/s)
-          const names = yield* HttpRouter.params
+          const segments = route.endsWith("/*") ? segmentsBelow(path, route.slice(0, -1)) : []
           const now = yield* Clock.currentTimeMillis
           return yield* handler(
             { path, query: query === "" ? "" : `?${query}`, params: new URLSearchParams(query), now },
-            names
+            segments
           )
         })
       )
@@ -176,21 +177,21 @@ export const layer = (
 
     return Layer.mergeAll(
       route(base, runs),
-      route(`${base}/runs`, runs),
       route(`${base}/runs.json`, runs),
       route(`${base}/runs.md`, runs),
-      route(`${base}/runs/:id`, ({ params, path, query }, { id }) =>
-        answer(
-          runPage,
-          "runs",
-          path,
-          query,
-          { id: withoutSuffix(id), params },
-          `${base}/events?run=${encodeURIComponent(withoutSuffix(id))}`
-        )),
-      route(`${base}/runs/:id/misses/:row`, ({ path, query }, { id = "", row }) => {
+      // A router's parameters have a greatest length, and names of runs may be longer.
+      route(`${base}/runs/*`, (request, segments) => {
+        const { params, path, query } = request
+        const [id, misses, row] = segments
+        if (id === undefined) return runs(request, segments)
+        if (misses === undefined) {
+          const name = withoutSuffix(id)
+          const live = `${base}/events?run=${encodeURIComponent(name)}`
+          return answer(runPage, "runs", path, query, { id: name, params }, live)
+        }
         const number = withoutSuffix(row)
-        return answer(missPage, "runs", path, query, { id, row: /^\d{1,9}$/.test(number) ? Number(number) : -1 })
+        const isMiss = misses === "misses" && segments.length === 3 && /^\d{1,9}$/.test(number)
+        return answer(missPage, "runs", path, query, { id, row: isMiss ? Number(number) : -1 })
       }),
       ...["compare", "compare.json", "compare.md"].map((name) =>
         route(
@@ -199,13 +200,13 @@ export const layer = (
             answer(comparePage, "runs", path, query, { a: params.get("a") ?? "", b: params.get("b") ?? "" })
         )
       ),
-      route(`${base}/prompts/:hash`, ({ now, params, path, query }, { hash }) =>
+      route(`${base}/prompts/*`, ({ now, params, path, query }, segments) =>
         answer(
           promptPage,
           params.has("run") ? "runs" : "cache",
           path,
           query,
-          { hash: withoutSuffix(hash), params, now },
+          { hash: segments.length === 1 ? withoutSuffix(segments[0]) : "", params, now },
           params.has("run") ? `${base}/events?run=${encodeURIComponent(params.get("run")!)}` : undefined
         )),
       ...["cache", "cache.json", "cache.md"].map((name) =>
@@ -225,6 +226,22 @@ export const layer = (
         ))
     )
   }))
+
+const segmentsBelow = (path: string, above: string): ReadonlyArray<string> => {
+  const plain = path.replaceAll(/\/{2,}/g, "/")
+  const at = plain.indexOf(above)
+  const below = at < 0 ? "" : plain.slice(at + above.length)
+  return below === "" ? [] : below.split("/").map(decoded)
+}
+
+/** No page has the name of a segment that is not percent-encoded. */
+const decoded = (segment: string): string => {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return ""
+  }
+}
 
 const notThere = (runs: string | undefined) =>
   empty(

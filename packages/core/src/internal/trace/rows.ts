@@ -1,6 +1,5 @@
 import type { Outcome } from "../../TraceIndex.ts"
 import { Numbers } from "./numbers.ts"
-import { Spans } from "./spans.ts"
 
 export const outcomes: ReadonlyArray<Outcome> = [
   "replayed",
@@ -39,7 +38,8 @@ export class DrawRows {
   readonly #before = new Numbers()
   /** By key: one more than its last row. */
   readonly #last = new Numbers()
-  readonly #independents = new Spans()
+  /** By row, of an `Independent`. */
+  readonly #independents = new Numbers()
   #outcomes = new Uint8Array(64)
   #bypassed = 0
 
@@ -52,7 +52,7 @@ export class DrawRows {
     this.#offsets.push(offset)
     this.#keys.push(key)
     this.#positions.push(position)
-    if (!isAbove) this.#independents.push(row, independent ?? 0)
+    this.#independents.push(independent ?? 0)
     const last = this.#last.get(key)
     this.#before.push(last === 0 ? 0 : row + 1 - last)
     this.#last.set(key, row + 1)
@@ -102,7 +102,7 @@ export class DrawRows {
   }
 
   independentOf(row: number): number | undefined {
-    return this.#independents.at(row) || undefined
+    return this.#independents.get(row) || undefined
   }
 
   isAbove(row: number): boolean {
