@@ -34,6 +34,15 @@ export default defineConfig({
 })
 `
 
+/** Loads the types of every module. */
+const libraries = (packages: ReadonlyArray<Packed>) =>
+  packages.filter(({ isCommand }) => !isCommand).map(modulesOf).flatMap(({ name, open }) =>
+    ["", ...open.map((module) => `/${module}`)].map((module) => `import "${name}${module}"`)
+  ).concat(outsideBarrels.map((module) => `import "${module}"`)).join("\n")
+
+/** TypeScript 7, and 6, which this package has for its API reference. */
+const compilers = [`${bin}/tsc`, Path.join(import.meta.dirname, "node_modules/.bin/tsc")]
+
 /** A test that Vitest and Node run. It gets the sample and the cassette, and imports the modules by their paths. */
 const cassetteTest = (imports: string, checks: string) => `
 import { LlmModel } from "@llm-cache/core"
@@ -124,7 +133,7 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
   const write = (file: string, content: unknown) =>
     Fs.writeFileSync(Path.join(project, file), typeof content === "string" ? content : JSON.stringify(content))
   const tarballs = Object.fromEntries(packages.map(({ name, tarball }) => [name, `file:${tarball}`]))
-  const versions = Object.fromEntries(["effect", "@effect/vitest", "vitest"].map((name) => [
+  const versions = Object.fromEntries(["effect", "@effect/vitest", "@types/node", "vitest"].map((name) => [
     name,
     JSON.parse(Fs.readFileSync(Path.join(import.meta.dirname, "node_modules", name, "package.json"), "utf8")).version
   ]))
@@ -143,6 +152,12 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
     },
     files: ["main.ts", "suite.test.ts", "matchers.test.ts"]
   })
+  write("tsconfig.libraries.json", {
+    extends: "./tsconfig.json",
+    compilerOptions: { types: ["node"], skipLibCheck: false },
+    files: ["main.ts", "libraries.ts", "suite.test.ts", "matchers.test.ts"]
+  })
+  write("libraries.ts", libraries(packages))
   write("main.ts", program(packages))
   write("commonJs.cjs", commonJs)
   write("suite.test.ts", suite)
@@ -151,6 +166,7 @@ const checkProject = (packages: ReadonlyArray<Packed>, folder: string) => {
   write("vitest.config.ts", vitestConfig)
   run(project, "pnpm", "install", "--prefer-offline", "--no-frozen-lockfile")
   run(project, `${bin}/tsc`)
+  for (const compiler of compilers) run(project, compiler, "-p", "tsconfig.libraries.json")
   run(project, process.execPath, "main.ts")
   Fs.mkdirSync(Path.join(project, "cache"))
   for (const args of [["--version"], ["ls", "--cache", "cache"]]) {
