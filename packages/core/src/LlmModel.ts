@@ -26,13 +26,14 @@ import { CurrentRetry } from "./internal/model/currentRetry.ts"
 import type { Options } from "./internal/model/generation.ts"
 import { modelBeneath, overModel } from "./internal/model/overModel.ts"
 import { makeRequests } from "./internal/model/requests.ts"
-import { peekSamples, sampling, text } from "./internal/model/sampling.ts"
+import { drawSamples, peekSamples, sampling, text } from "./internal/model/sampling.ts"
 import * as Stack from "./internal/model/stack.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import type { Key } from "./Key.ts"
 import type { Model, Samples } from "./Model.ts"
 import * as Retry from "./Retry.ts"
-import type { ProviderError } from "./SampleError.ts"
+import type { Drawn } from "./Sample.ts"
+import type { ProviderError, SampleError } from "./SampleError.ts"
 
 export { type Accessors, accessors } from "./internal/model/accessors.ts"
 export type { GeneratedSample, GenerateRequest, Generation, Options, RetryWait } from "./internal/model/generation.ts"
@@ -94,12 +95,12 @@ export const make = Effect.fnUntraced(function*<R = never>(
   if (concurrency !== undefined) yield* checkCount("LlmModel.make", "concurrency", concurrency)
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   // A request has the fork, the spans and the log of the fiber that samples, and the other services of this fiber.
-  // Most requests of a program come from one context.
+  // Most requests of a program come from one context. Those of a server do not: the row `server-miss` of the benchmark.
   const inContext = memoizeLast((caller: Context.Context<never>) =>
     Context.merge(Context.merge(caller, services), ambient(caller))
   )
   const withServices = <A, E>(self: Effect.Effect<A, E, Exclude<R, Scope.Scope>>): Effect.Effect<A, E> =>
-    Effect.updateContext(self, inContext)
+    services.mapUnsafe.size === 0 ? self as Effect.Effect<A, E> : Effect.updateContext(self, inContext)
   return fromDraw({
     identity,
     sequence: "new",
@@ -283,6 +284,35 @@ export const fromDraw = (model: Omit<Model, "sample">): Model => {
  * @since 0.1.0
  */
 export const peek: (model: Model, key: Key, n: number) => Effect.Effect<Samples | undefined> = peekSamples
+
+/**
+ * The first `n` samples of a key, as `sampleManyWithMetadata` draws those of a prompt.
+ *
+ * **When to use**
+ *
+ * Use it in a server or a tool that has keys. The key names the fork, whatever fork the fiber runs in. The samples keep their
+ * origins.
+ *
+ * **Example** (A sample of a fork)
+ *
+ * ```ts
+ * import { Key, LlmModel } from "@llm-cache/core"
+ * import { Effect } from "effect"
+ *
+ * const draft = Effect.gen(function*() {
+ *   const model = yield* LlmModel.LlmModel
+ *   return yield* LlmModel.draw(model, new Key.Key(model.identity, "Write a poem.", ["drafts"]), 1)
+ * })
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const draw: (
+  model: Model,
+  key: Key,
+  n: number
+) => Effect.Effect<ReadonlyArray<Drawn>, SampleError> = drawSamples
 
 // -----------------------------------------------------------------------------
 // accessors

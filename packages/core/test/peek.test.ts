@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   DirectoryStore,
   Events,
+  Fork,
   Independent,
   Key,
   LlmModel,
@@ -10,7 +11,7 @@ import {
   Repeatable,
   SampleStore
 } from "@llm-cache/core"
-import { Effect, Stream } from "effect"
+import { Array as Arr, Effect, Stream } from "effect"
 import { makeDirectory } from "./support/directory.ts"
 import { makeProvider, using } from "./support/provider.ts"
 import { count } from "./support/stack.ts"
@@ -139,6 +140,43 @@ describe("LlmModel.peek", () => {
       yield* LlmModel.sampleOne("\ufffd").pipe(using(model))
       assert.isUndefined(yield* LlmModel.peek(model, new Key.Key(model.identity, "\ud800", []), 1))
     }).pipe(Effect.scoped))
+})
+
+describe("LlmModel.draw", () => {
+  it.effect("draws the first samples of a key, in the fork that the key names", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider()
+      const model = yield* Repeatable.make(provider.model)
+      const key = new Key.Key(model.identity, "p", ["fork"])
+      const drawn = yield* Fork.fork(LlmModel.draw(model, key, 2), "another")
+      const sampled = yield* Fork.fork(LlmModel.sampleManyWithMetadata("p", 2), "fork").pipe(using(model))
+      assert.deepStrictEqual(drawn.map(({ metadata, text }) => ({ text, metadata })), sampled)
+      assert.lengthOf(provider.requests, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("tells the origins of samples of a reader, and gives the samples of a failure back", () =>
+    Effect.gen(function*() {
+      const provider = yield* makeProvider({ maxBatch: 1 })
+      const model = yield* Independent.make(yield* Repeatable.make(provider.model))
+      const key = new Key.Key(model.identity, "p", [])
+      const origins = (n: number) => Effect.map(LlmModel.draw(model, key, n), Arr.flatMap(({ origins }) => origins))
+      assert.deepStrictEqual(yield* origins(2), [0, 1])
+      provider.gate = Effect.sync(() => {
+        if (provider.given.length === 3) provider.failures = 1
+      })
+      yield* Effect.flip(origins(2))
+      provider.gate = Effect.void
+      assert.deepStrictEqual(yield* origins(2), [2, 3])
+    }).pipe(Effect.scoped))
+
+  it.effect("fails for a count and a key that no model can draw", () =>
+    Effect.gen(function*() {
+      const { model } = yield* makeProvider()
+      for (const [prompt, n] of [["p", -1], ["p", 0.5], ["\ud800", 1]] as const) {
+        const error = yield* Effect.flip(LlmModel.draw(model, new Key.Key(model.identity, prompt, []), n))
+        assert.strictEqual(error._tag, "InvalidInput")
+      }
+    }))
 })
 
 describe("most of a draw", () => {

@@ -1,8 +1,10 @@
+import type { Key } from "@llm-cache/core/Key"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Http from "node:http"
 import * as Zlib from "node:zlib"
+import type { Call } from "../Protocol.ts"
 import { asObject, parseJson } from "./json.ts"
 
 /** The longest body of a request, in bytes, packed or not. */
@@ -41,15 +43,25 @@ interface ReadAhead {
   readonly bytes: Buffer
   /** The JSON object in them, if `readBody` would return it. */
   readonly body: JsonObject | undefined
+  /** The request for samples in the object, with its key. */
+  readonly keyed: KeyedCall | undefined
 }
 
-/** Bodies that were read before `readBody`. */
+/** A request for samples of one key. */
+export interface KeyedCall {
+  readonly call: Call
+  readonly key: Key
+}
+
+/** Requests whose bodies were read before `readBody`. */
 const readAhead = new WeakMap<Http.IncomingMessage, ReadAhead>()
 
-/** Hands a body to `readBody` that was read already. */
+/** Keeps what was read of a request already, for `readBody` and `keyedCallOf`. */
 export const keepBody = (request: Http.IncomingMessage, ahead: ReadAhead): void => {
   readAhead.set(request, ahead)
 }
+
+export const keyedCallOf = (request: Http.IncomingMessage): KeyedCall | undefined => readAhead.get(request)?.keyed
 
 const fail = (status: number, description: string) => Effect.fail(new BadBody({ status, description }))
 

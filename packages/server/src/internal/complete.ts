@@ -15,7 +15,7 @@ import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
 import type { Answered, BadRequest, Call, Endpoint, Protocol, StreamEvent, Uncacheable } from "../Protocol.ts"
 import { placeName, type RunInUse, type Runs } from "../Runs.ts"
-import { type BadBody, readBody } from "./body.ts"
+import { type BadBody, keyedCallOf, readBody } from "./body.ts"
 import type { Bypass } from "./bypass.ts"
 import { Delivery } from "./delivery.ts"
 import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
@@ -40,11 +40,13 @@ export interface Completion {
 
 /** Answers a request for samples. */
 export const complete = (completion: Completion): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { protocol } = completion
-  return readRequest(completion, (body) => protocol.read(body, completion.headers), (call) =>
+  const { headers, incoming, protocol } = completion
+  const keyed = keyedCallOf(incoming)
+  const read = (body: JsonObject) => keyed === undefined ? protocol.read(body, headers) : Result.succeed(keyed.call)
+  return readRequest(completion, read, (call) =>
     Effect.gen(function*() {
       const prepared =
-        yield* (call.parts === undefined ? prepare(completion, call) : prepareParts(completion, call.parts))
+        yield* (call.parts === undefined ? prepare(completion, call, keyed?.key) : prepareParts(completion, call.parts))
       const respond = call.isStreamed ? stream : whole
       return yield* respond(completion, call, prepared)
     }))
@@ -83,9 +85,10 @@ export interface Preparation extends Omit<Completion, "protocol"> {
 
 export const prepare = Effect.fnUntraced(function*(
   { headers, identityOf, incoming, join, model, place, protocol, response, runs }: Preparation,
-  call: Call
+  call: Call,
+  known?: Key
 ): Effect.fn.Return<Prepared, SampleError | BadBody | RunInUse> {
-  const key = new Key(yield* identityOf(call.model, call.form), call.form.prompt, place.forks)
+  const key = known ?? new Key(yield* identityOf(call.model, call.form), call.form.prompt, place.forks)
   const run = place.run === undefined ? undefined : yield* runs.use(place.run)
   const delivery = new Delivery({
     model: run !== undefined && place.independent ? yield* run.model(place, key) : model,

@@ -1,9 +1,7 @@
 import * as Events from "@llm-cache/core/Events"
-import * as Fork from "@llm-cache/core/Fork"
 import type { Key } from "@llm-cache/core/Key"
 import * as LlmModel from "@llm-cache/core/LlmModel"
-import type { Model, Samples } from "@llm-cache/core/Model"
-import type { Drawn, Sample } from "@llm-cache/core/Sample"
+import type { Drawn } from "@llm-cache/core/Sample"
 import type { SampleError } from "@llm-cache/core/SampleError"
 import type { Trace } from "@llm-cache/core/Trace"
 import * as Context from "effect/Context"
@@ -13,7 +11,7 @@ import type { Answered } from "../Protocol.ts"
 import type { Racer } from "./races.ts"
 
 interface Options {
-  readonly model: Model
+  readonly model: LlmModel.Model
   readonly key: Key
   readonly n: number
   /** Absent outside of runs, and without traces. */
@@ -27,12 +25,11 @@ interface Options {
 /** The samples of one response: drawn, noted in the trace, and given back if the client goes away before it has them. */
 export class Delivery {
   readonly #options: Options
-  readonly #model: Model
-  readonly #drawn: Array<Drawn> = []
+  #drawn: ReadonlyArray<Drawn> = []
   /** The positions of the samples in the cache. */
-  readonly positions: Array<number> = []
+  positions: ReadonlyArray<number> = []
   /** Their positions in the sequence of the run's reader, which passes over excluded samples. */
-  readonly #taken: Array<number> = []
+  #taken: ReadonlyArray<number> = []
   #isGiven = false
   /** The position that a request in flight is to fill. */
   asked: number | undefined
@@ -44,26 +41,11 @@ export class Delivery {
 
   constructor(options: Options) {
     this.#options = options
-    const { key: { identity }, model } = options
-    this.#model = LlmModel.fromDraw({
-      ...model,
-      identity,
-      peek: model.peek,
-      draw: (key, position, batch, wishes) =>
-        Effect.map(
-          model.draw(key, position, batch, wishes && { ...wishes, of: model.draw }),
-          (drawn) => this.#note(position, drawn)
-        )
-    })
   }
 
   /** Draws the samples. A failure and an interruption give them back. */
   get draw(): Effect.Effect<Answered, SampleError> {
-    const { key, n, place, trace } = this.#options
-    const drawn = key.path.reduceRight(
-      (effect, name) => Fork.fork(effect, name),
-      Effect.provideService(LlmModel.sampleManyWithMetadata(key.prompt, n), LlmModel.LlmModel, this.#model)
-    )
+    const { key, model, n, place, trace } = this.#options
     return Effect.uninterruptibleMask((interruptible) =>
       Effect.gen({ self: this }, function*() {
         yield* trace?.ask(key, n) ?? Effect.void
@@ -71,13 +53,20 @@ export class Delivery {
           (yield* Effect.context()) as Context.Context<Events.Events>,
           Events.Events
         )
-        const samples: ReadonlyArray<Sample> = yield* interruptible(
-          Effect.provideService(drawn, Events.Events, this.#listenTo(events ?? (yield* Events.make)))
+        const drawn = yield* interruptible(
+          Effect.provideService(
+            LlmModel.draw(model, key, n),
+            Events.Events,
+            this.#listenTo(events ?? (yield* Events.make))
+          )
         )
+        this.#drawn = drawn
+        this.positions = drawn.map(({ origins }, i) => origins.at(-1) ?? i)
+        this.#taken = drawn.map(({ origins }, i) => origins[0] ?? i)
         this.#isGiven = true
         // Without the note, a next server would give them again.
         yield* Effect.onError(trace?.give(key, this.#taken, place) ?? Effect.void, () => this.giveBack)
-        return { samples, positions: this.positions, promptHash: key.promptHash }
+        return { samples: drawn, positions: this.positions, promptHash: key.promptHash }
       })
     )
   }
@@ -115,17 +104,6 @@ export class Delivery {
     if (this.asked === undefined) return this.#hasWaited ? "llm-cache; fwd=miss; collapsed" : "llm-cache; hit"
     const hasHit = [...this.#found].some((position) => !this.#stored.has(position))
     return `llm-cache; fwd=${hasHit ? "partial" : "miss"}${this.#isGiven ? "; stored" : ""}`
-  }
-
-  #note(position: number, drawn: Samples): Samples {
-    const { n } = this.#options
-    for (const [i, sample] of drawn.entries()) {
-      if (this.#drawn.length === n) break
-      this.#drawn.push(sample)
-      this.positions.push(sample.origins.at(-1) ?? position + i)
-      this.#taken.push(sample.origins[0] ?? position + i)
-    }
-    return drawn
   }
 
   #listenTo(outer: Events.Events["Service"]): Events.Events["Service"] {

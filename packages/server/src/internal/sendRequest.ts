@@ -1,4 +1,5 @@
 import type { Generation } from "@llm-cache/core/LlmModel"
+import * as Retry from "@llm-cache/core/Retry"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import {
   type ProviderErrorReason,
@@ -13,6 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
 import { RequestInit } from "effect/http/FetchHttpClient"
+import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -46,16 +48,17 @@ export const sendRequest = (
     const { call, headers, onPieces, protocol, query } = current
     const isStreamed = onPieces !== undefined && n === 1
     const body = JSON.stringify(protocol.requestBody(call, { model, n, isStreamed }))
-    const request = HttpClientRequest.post(`${upstream.url}${protocol.path}${query}`).pipe(
-      HttpClientRequest.setHeaders({
+    const request = HttpClientRequest.post(`${upstream.url}${protocol.path}${query}`, {
+      headers: {
         ...withKey(headers, upstream, protocol.api),
         "cache-control": "no-cache",
         // Pieces that are packed wait for others.
         "accept-encoding": "identity"
-      }),
-      HttpClientRequest.bodyText(body, "application/json")
-    )
-    const redact = redactor([...secretsOf(headers), upstream.key && Redacted.value(upstream.key)])
+      },
+      body: HttpBody.text(body, "application/json")
+    })
+    const redact = (text: string) =>
+      redactor([...secretsOf(headers), upstream.key && Redacted.value(upstream.key)])(text)
     let hasForwarded = false
     const answered = Effect.gen(function*() {
       const response = yield* Effect.mapError(
@@ -101,13 +104,14 @@ export const sendRequest = (
       )
     }
 
-    return Effect.timeoutOrElse(answered, {
-      duration: timeout,
-      orElse: () =>
-        Effect.fail(new Timeout({ description: `no whole answer of ${upstream.name} in ${Duration.format(timeout)}` }))
-    }).pipe(
+    return Effect.mapError(
+      Retry.within(
+        answered,
+        timeout,
+        () => new Timeout({ description: `no whole answer of ${upstream.name} in ${Duration.format(timeout)}` })
+      ),
       // The client has seen a part of the sample, so no other one may follow.
-      Effect.mapError((reason) => hasForwarded && reason.isRetryable ? notAgain(reason) : reason)
+      (reason) => hasForwarded && reason.isRetryable ? notAgain(reason) : reason
     )
   })
 

@@ -3,11 +3,12 @@ import * as LlmModel from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
 import type { Answered, Call, Protocol } from "../Protocol.ts"
-import { keepBody } from "./body.ts"
+import { keepBody, type KeyedCall } from "./body.ts"
 import { answerOf, cacheHeaders } from "./complete.ts"
 import { completionOf } from "./dispatch.ts"
 import { type Guard, passedHeaders, refusalOf } from "./guard.ts"
@@ -34,22 +35,30 @@ interface Options {
 export const makeShortcut = Effect.fnUntraced(function*({ guard, identityOf, model }: Options) {
   const runSync = Effect.runSyncExitWith(yield* Effect.context())
 
-  const recorded = ({ form, model: name, n }: Call, { forks }: Place): Answered | undefined => {
-    const exit = runSync(Effect.flatMap(identityOf(name, form), (identity) => {
-      const key = new Key(identity, form.prompt, forks)
-      return Effect.map(LlmModel.peek(model, key, n), (samples) => samples && answered(key, samples))
-    }))
-    return Exit.isSuccess(exit) ? exit.value : undefined
-  }
+  const keyOf = ({ form, model }: Call, { forks }: Place): Key | undefined =>
+    Option.getOrUndefined(
+      Exit.getSuccess(runSync(Effect.map(identityOf(model, form), (identity) => new Key(identity, form.prompt, forks))))
+    )
 
-  const answerTo = (body: JsonObject, headers: Http.IncomingHttpHeaders, protocol: Protocol, place: Place) => {
+  /** A request for samples of one key, `undefined` if it is another one or none. */
+  const read = (body: JsonObject, headers: Http.IncomingHttpHeaders, protocol: Protocol, place: Place) => {
     try {
       const call = Result.getOrUndefined(protocol.read(body, passedHeaders(headers, guard.token)))
-      if (call === undefined || call.parts !== undefined) return undefined
-      const found = recorded(call, place)
-      if (found === undefined) return undefined
-      const { headers: ofAnswer, text } = answerOf(protocol, call, found)
-      return { text, headers: { ...ofAnswer, ...cacheHeaders("llm-cache; hit", found.positions, found.promptHash) } }
+      const key = call === undefined || call.parts !== undefined ? undefined : keyOf(call, place)
+      return key && { call: call!, key }
+    } catch {
+      return undefined
+    }
+  }
+
+  const answerTo = ({ call, key }: KeyedCall, protocol: Protocol) => {
+    try {
+      const exit = runSync(LlmModel.peek(model, key, call.n))
+      const samples = Exit.isSuccess(exit) ? exit.value : undefined
+      if (samples === undefined) return undefined
+      const found = answered(key, samples)
+      const { headers, text } = answerOf(protocol, call, found)
+      return { text, headers: { ...headers, ...cacheHeaders("llm-cache; hit", found.positions, found.promptHash) } }
     } catch {
       return undefined
     }
@@ -74,9 +83,10 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, identityOf, mod
     incoming.on("end", () => {
       const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
       const body = objectOf(bytes.toString())
-      const answer = body && answerTo(body, headers, protocol, place)
+      const keyed = body && read(body, headers, protocol, place)
+      const answer = keyed && answerTo(keyed, protocol)
       if (answer === undefined) {
-        keepBody(incoming, { bytes, body })
+        keepBody(incoming, { bytes, body, keyed })
         return next()
       }
       response.writeHead(200, { ...answer.headers, "content-length": Buffer.byteLength(answer.text) })

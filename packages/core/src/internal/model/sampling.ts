@@ -92,15 +92,35 @@ export const firstSamples = Effect.fnUntraced(function*<A>(
     const key = keyOf(fiber, model.identity, prompt)
     return key instanceof Key ? Effect.succeed(key) : Effect.fail(key)
   })
-  const drawn: Array<Drawn> = []
-  const run = new Run(model, key, n, batch, part.isAtHand, (samples) => {
-    for (const sample of samples) if (drawn.length < n) drawn.push(sample)
-  })
-  const draws = Effect.whileLoop({ while: () => drawn.length < n, body: () => run.draw, step: () => {} })
-  const { giveBack } = model
-  yield* giveBack === undefined ? draws : Effect.onError(draws, () => giveBack(key, [...drawn, ...run.undelivered]))
-  return drawn.map(part.of)
+  return (yield* drawAll(model, key, n, batch, part.isAtHand)).map(part.of)
 })
+
+/** The first `n` samples of a key. Gives them all back if it fails or is interrupted. */
+export const drawSamples = (model: Source, key: Key, n: number): Effect.Effect<ReadonlyArray<Drawn>, SampleError> =>
+  Effect.suspend(() => {
+    const fault = invalidCount("LlmModel.draw", "n", n, 0) ?? faultOf(key.prompt, key.path)
+    return fault === undefined ? drawAll(model, key, n, undefined, whole.isAtHand) : Effect.fail(fault)
+  })
+
+const drawAll = (
+  model: Source,
+  key: Key,
+  n: number,
+  batch: number | undefined,
+  isAtHand: (samples: Samples) => boolean
+): Effect.Effect<ReadonlyArray<Drawn>, SampleError> =>
+  Effect.suspend(() => {
+    const drawn: Array<Drawn> = []
+    const run = new Run(model, key, n, batch, isAtHand, (samples) => {
+      for (const sample of samples) if (drawn.length < n) drawn.push(sample)
+    })
+    const draws = Effect.whileLoop({ while: () => drawn.length < n, body: () => run.draw, step: () => {} })
+    const { giveBack } = model
+    return Effect.as(
+      giveBack === undefined ? draws : Effect.onError(draws, () => giveBack(key, [...drawn, ...run.undelivered])),
+      drawn
+    )
+  })
 
 /**
  * One run over the sequence of a key: its draws, one after the other. `deliver` gets the samples of each draw, in the

@@ -1,3 +1,4 @@
+import * as Retry from "@llm-cache/core/Retry"
 import { type ProviderErrorReason, Timeout } from "@llm-cache/core/SampleError"
 import type * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
@@ -14,7 +15,6 @@ import { failCut, failError, failUnusable, failWithoutAnswer } from "../protocol
 import * as ErrorReason from "../request/errorReason.ts"
 import { execute, failResponse, isSuccess, longestAnswerInBytes, tooLong } from "../request/sendRequest.ts"
 import { isText, unpack } from "../request/unpack.ts"
-import { withTimeout } from "../request/withTimeout.ts"
 import type { AnswerEnd, AnswerReader } from "./answerParts.ts"
 
 type Parts = ReadonlyArray<Response.StreamPartEncoded>
@@ -59,8 +59,8 @@ export const streamAnswer = Effect.fnUntraced(function*(
   emit: (parts: Parts) => Effect.Effect<void>
 ): Effect.fn.Return<AnswerEnd, ProviderErrorReason> {
   const idle = () => idleFor(idleTimeout, details)
-  const response = yield* withTimeout(execute(client, request, details), idleTimeout, idle)
-  if (!isSuccess(response, details)) return yield* withTimeout(failResponse(response, details), idleTimeout, idle)
+  const response = yield* Retry.within(execute(client, request, details), idleTimeout, idle)
+  if (!isSuccess(response, details)) return yield* Retry.within(failResponse(response, details), idleTimeout, idle)
   const body = makeBody(response, details, reader, emit)
   yield* response.stream.pipe(
     Stream.mapError((error) => ErrorReason.fromClientError(error, details)),

@@ -1,3 +1,4 @@
+import * as Retry from "@llm-cache/core/Retry"
 import { type ProviderErrorReason, UnusableResponse } from "@llm-cache/core/SampleError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -13,7 +14,6 @@ import * as Tracer from "effect/Tracer"
 import type { Answer } from "../protocol/protocol.ts"
 import * as ErrorReason from "./errorReason.ts"
 import { unpack } from "./unpack.ts"
-import { withTimeout } from "./withTimeout.ts"
 
 export const longestAnswerInBytes = 32 * 1024 * 1024
 
@@ -28,7 +28,7 @@ export const sendRequest = <A>(
   timeout: Duration.Duration,
   details: ErrorReason.RequestDetails
 ): Effect.Effect<A, ProviderErrorReason> =>
-  withTimeout(
+  Retry.within(
     Effect.flatMap(execute(client, request, details), (response) => readResponse(readAnswer, response, details)),
     timeout,
     () => ErrorReason.fromTimeout(timeout, details)
