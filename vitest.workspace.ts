@@ -11,7 +11,8 @@ const longCounts = {
   LLM_CACHE_FORK_RUNS: "1000",
   LLM_CACHE_KILLS: "6",
   LLM_CACHE_LAW_RUNS: "60",
-  LLM_CACHE_REFERENCE_RUNS: "5000"
+  LLM_CACHE_REFERENCE_RUNS: "5000",
+  LLM_CACHE_STREAM_RUNS: "200"
 }
 
 const longTests = "**/*.long.test.ts"
@@ -20,7 +21,10 @@ const longTests = "**/*.long.test.ts"
 export default defineConfig(({ mode }) => ({
   test: {
     ...(mode === "long"
-      ? { include: [longTests, "**/{alike,fork,laws,reference}.test.ts"], env: { ...longCounts, ...process.env } }
+      ? {
+        include: [longTests, "**/{alike,fork,laws,mutilatedStreams,reference}.test.ts"],
+        env: { ...longCounts, ...process.env }
+      }
       : { include: ["**/*.test.ts"], exclude: [...configDefaults.exclude, longTests] }),
     allowOnly: false,
     setupFiles: [`${import.meta.dirname}/vitest.setup.ts`],

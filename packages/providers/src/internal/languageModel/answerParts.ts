@@ -116,10 +116,12 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
   const readCall = (piece: JsonObject, position: number, parts: Parts) => {
     const { function: called, id, index, type: _, ...fields } = piece
     const { arguments: args, name } = asObject(called) ?? {}
-    const key = index ?? asString(id) ?? position
     const sentId = asString(id) || undefined
-    // Some servers give all calls one index, and each an id of its own.
-    let call = calls.findLast((call) => call.key === key)
+    const key = index ?? sentId ?? position
+    // Some servers give all calls one index, and each an id of its own. Without both, a piece goes on with the last call.
+    let call = index === undefined && sentId === undefined && name === undefined
+      ? calls.at(-1)
+      : calls.findLast((call) => call.key === key)
     if (call === undefined || (sentId !== undefined && call.sentId !== undefined && call.sentId !== sentId)) {
       call = { id: sentId ?? makeId(), sentId, key, name: "", arguments: "", isOpen: false, fields: {} }
       calls.push(call)
@@ -158,9 +160,11 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
     read: (chunk, answer) => {
       header = { ...withoutNull(chunk), ...withoutNull(header) }
       usage = asObject(chunk["usage"]) ?? usage
-      // Moonshot puts the usage into the choice.
-      const [choice] = (asObjects(chunk["choices"]) ?? []).filter(({ index = 0 }) => index === 0)
+      const given = objectsOf(chunk["choices"])
+      if (given === undefined) return malformed(chunk, answer)
+      const choice = given.find(({ index }) => (index ?? 0) === 0)
       if (choice === undefined) return Result.succeed([])
+      // Moonshot puts the usage into the choice.
       usage = asObject(choice["usage"]) ?? usage
       const reason = asName(choice["finish_reason"], excerpt)
       if (choice["error"] || (reason !== undefined && failedFinishReasons.test(reason))) {
@@ -169,9 +173,8 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
       finishReason = reason ?? finishReason
       const delta = asObject(choice["delta"] ?? choice["message"] ?? {})
       const text = delta === undefined ? undefined : textOf(delta)
-      if (delta === undefined || text === undefined) {
-        return Result.fail(unusable("a choice of the answer is malformed", { ...answer, body: JSON.stringify(choice) }))
-      }
+      const pieces = objectsOf(delta?.["tool_calls"])
+      if (delta === undefined || text === undefined || !pieces?.every(isCall)) return malformed(choice, answer)
       const parts: Parts = []
       readReasoning(delta, parts)
       if (text !== null && text !== "") readText(text, parts)
@@ -179,7 +182,7 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
       const others = [...filesOf(delta), ...sourcesOf(delta, () => `source-${opened++}`)]
       parts.push(...others)
       const isWhole = choice["delta"] === undefined
-      for (const [position, call] of (asObjects(delta["tool_calls"]) ?? []).entries()) {
+      for (const [position, call] of pieces.entries()) {
         // In a whole answer each is a call of its own, also with the id of another one.
         readCall(isWhole ? { ...call, index: position } : call, position, parts)
       }
@@ -197,6 +200,9 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
       }
       if (finishReason === undefined && refusal === "" && !hasContent) {
         return Result.fail(unusable("the answer has neither content nor a finish reason", answer))
+      }
+      if (calls.some((call) => !call.isOpen && call.arguments !== "")) {
+        return Result.fail(unusable("a call of a tool has no name", answer))
       }
       for (const call of calls) if (call.isOpen) parts.push({ type: "tool-params-end", id: call.id })
       const named = calls.filter((call) => call.isOpen)
@@ -225,6 +231,19 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
     }
   }
 }
+
+const malformed = (part: JsonObject, answer: Answer) =>
+  Result.fail(unusable("a choice of the answer is malformed", { ...answer, body: JSON.stringify(part) }))
+
+// An item that is no object would be a piece of the answer that is lost.
+const objectsOf = (value: unknown): ReadonlyArray<JsonObject> | undefined =>
+  value === undefined || value === null
+    ? []
+    : Array.isArray(value) && value.every((item) => asObject(item) !== undefined)
+    ? value
+    : undefined
+
+const isCall = ({ function: called }: JsonObject): boolean => asObject(called ?? {}) !== undefined
 
 interface OpenText {
   readonly id: string

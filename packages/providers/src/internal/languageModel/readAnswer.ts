@@ -120,6 +120,8 @@ const makeBody = (
     lastWords = data
     const chunk = parseObject(data)
     if (chunk === undefined) {
+      // The model was done, and only the usage or [DONE] is cut.
+      if (isCut && reader.isFinished()) return Effect.void
       return isCut
         ? failCut(answer())
         : failUnusable("the answer is a stream with an event that is no JSON object", answer())
