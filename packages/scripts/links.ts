@@ -7,7 +7,7 @@ import { root } from "./published.ts"
 const mostLinesOfReadme = 180
 
 process.chdir(root)
-const files = Fs.globSync(["*.md", "llms.txt", "docs/**/*.md", "packages/*/README.md"])
+const files = Fs.globSync(["*.md", "llms.txt", "docs/**/*.md", "examples/*.md", "packages/*/README.md"])
 const proseOf = (file: string) => Fs.readFileSync(file, "utf8").replaceAll(/^```[\s\S]*?^```$/gm, "")
 
 /** The anchors that GitHub gives to the headings. */
