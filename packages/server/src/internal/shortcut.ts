@@ -3,11 +3,10 @@ import * as LlmModel from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Http from "node:http"
 import type { Place } from "../Place.ts"
-import type { Answered, Call, Protocol } from "../Protocol.ts"
+import type { Answered, Protocol } from "../Protocol.ts"
 import { keepBody, type KeyedCall } from "./body.ts"
 import { answerOf, cacheHeaders } from "./complete.ts"
 import { completionOf } from "./dispatch.ts"
@@ -35,27 +34,24 @@ interface Options {
 export const makeShortcut = Effect.fnUntraced(function*({ guard, identityOf, model }: Options) {
   const runSync = Effect.runSyncExitWith(yield* Effect.context())
 
-  const keyOf = ({ form, model }: Call, { forks }: Place): Key | undefined =>
-    Option.getOrUndefined(
-      Exit.getSuccess(runSync(Effect.map(identityOf(model, form), (identity) => new Key(identity, form.prompt, forks))))
-    )
-
-  /** A request for samples of one key, `undefined` if it is another one or none. */
-  const read = (body: JsonObject, headers: Http.IncomingHttpHeaders, protocol: Protocol, place: Place) => {
+  /** A request for samples of one key, with the samples if all are recorded. `undefined` if it is another one or none. */
+  const lookUp = (body: JsonObject, headers: Http.IncomingHttpHeaders, protocol: Protocol, { forks }: Place) => {
     try {
       const call = Result.getOrUndefined(protocol.read(body, passedHeaders(headers, guard.token)))
-      const key = call === undefined || call.parts !== undefined ? undefined : keyOf(call, place)
-      return key && { call: call!, key }
+      if (call === undefined || call.parts !== undefined) return undefined
+      const { form, model: name, n } = call
+      const exit = runSync(Effect.flatMap(identityOf(name, form), (identity) => {
+        const key = new Key(identity, form.prompt, forks)
+        return Effect.map(LlmModel.peek(model, key, n), (samples) => ({ call, key, samples }))
+      }))
+      return Exit.isSuccess(exit) ? exit.value : undefined
     } catch {
       return undefined
     }
   }
 
-  const answerTo = ({ call, key }: KeyedCall, protocol: Protocol) => {
+  const answerTo = ({ call, key }: KeyedCall, samples: LlmModel.Samples, protocol: Protocol) => {
     try {
-      const exit = runSync(LlmModel.peek(model, key, call.n))
-      const samples = Exit.isSuccess(exit) ? exit.value : undefined
-      if (samples === undefined) return undefined
       const found = answered(key, samples)
       const { headers, text } = answerOf(protocol, call, found)
       return { text, headers: { ...headers, ...cacheHeaders("llm-cache; hit", found.positions, found.promptHash) } }
@@ -83,8 +79,8 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, identityOf, mod
     incoming.on("end", () => {
       const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
       const body = objectOf(bytes.toString())
-      const keyed = body && read(body, headers, protocol, place)
-      const answer = keyed && answerTo(keyed, protocol)
+      const keyed = body && lookUp(body, headers, protocol, place)
+      const answer = keyed?.samples && answerTo(keyed, keyed.samples, protocol)
       if (answer === undefined) {
         keepBody(incoming, { bytes, body, keyed })
         return next()
