@@ -199,6 +199,20 @@ describe("streams", () => {
       assert.strictEqual(joined((yield* stream(server, "p")).text).message["content"], "sample 0")
     }))
 
+  it.live("that end with [DONE] and no finish reason are whole", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response) => {
+        startStream(response)
+        response.end("data: {\"id\":\"c1\",\"choices\":[{\"delta\":{\"content\":\"paid\"}}]}\n\ndata: [DONE]\n\n")
+      })
+      const server = yield* makeServer(upstreams(upstream.url))
+      const { text } = yield* stream(server, "p")
+      assert.strictEqual(joined(text).message["content"], "paid")
+      assert.include(text, "DONE")
+      assert.deepStrictEqual(yield* server.texts(""), ["paid"])
+      assert.strictEqual(upstream.received.length, 1)
+    }))
+
   it.live("end with an error if the upstream breaks off, and nothing is stored", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

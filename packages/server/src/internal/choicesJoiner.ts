@@ -23,20 +23,23 @@ export class ChoicesJoiner<Choice> implements Joiner {
     this.#of = of
   }
 
-  add({ data }: StreamEvent): ReadonlyArray<StreamEvent> {
+  add({ data, event }: StreamEvent): ReadonlyArray<StreamEvent> {
     if (data === "[DONE]") {
       this.#isDone = true
       return []
     }
     const chunk = objectOf(data)
     if (chunk === undefined) return []
+    const choices = asObjects(chunk["choices"] ?? [])
     // Some servers tell an error without a name of its own.
-    const error = chunk["error"] ?? (chunk["object"] === "error" ? fieldsOf(chunk, "object") : undefined)
+    const isError = event === "error" || chunk["object"] === "error"
+    const error = chunk["error"] ??
+      (isError ? fieldsOf(chunk, "object") : choices === undefined ? unreadable : undefined)
     this.#head = { ...this.#head, ...fieldsOf({ ...chunk, error }, "choices", "created", "obfuscation") }
     // Some servers give each chunk the time at which it was sent.
     this.#created ??= chunk["created"] || undefined
     const pieces: Array<Json> = []
-    for (const { index, ...choice } of asObjects(chunk["choices"]) ?? []) {
+    for (const { index, ...choice } of choices ?? []) {
       const at = asCount(index) ?? 0
       const piece = this.#of.join(this.#at(at), choice)
       if (piece !== undefined) pieces.push({ index: at, ...piece, finish_reason: null })
@@ -64,6 +67,9 @@ export class ChoicesJoiner<Choice> implements Joiner {
     return choice
   }
 }
+
+// Without its piece, the sample would be a part that looks whole.
+const unreadable = { message: "a chunk has choices that cannot be read" }
 
 /** The field for what clients have seen of the head of a stream before its sample was stored. */
 export const begunField = "begun"

@@ -24,7 +24,7 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { Endpoint } from "../Protocol.ts"
 import { type Api, keyHeader, type Route, type Upstream } from "../Upstream.ts"
-import { asObject, parseJson } from "./json.ts"
+import { asObject, objectOf, parseJson } from "./json.ts"
 import type { ClientCall } from "./source.ts"
 import { unpacked } from "./unpacked.ts"
 import { isUnknownPath, reasonOf, type UpstreamAnswer, upstreamAnswerOf, withAnswer } from "./upstreamAnswer.ts"
@@ -69,11 +69,15 @@ export const sendRequest = (
       // Some servers stream whether they are asked to or not.
       if (response.status === 200 && n === 1 && protocol.makeJoiner !== undefined && type.includes("event-stream")) {
         const joiner = protocol.makeJoiner(call)
+        let isDone = false
         yield* readEvents(response, upstream.url, (event) => {
           const events = joiner.add(event)
-          if (onPieces === undefined || events.length === 0) return
+          isDone ||= event.data === "[DONE]"
+          if (events.length === 0) return isDone || event.data.trim() === "" || objectOf(event.data) !== undefined
+          if (onPieces === undefined) return true
           hasForwarded = true
           onPieces(events)
+          return true
         })
         const whole = joiner.end()
         if (whole === undefined) return yield* new Transport({ description: "the upstream's stream broke off" })
@@ -181,17 +185,22 @@ export const redactor = (values: ReadonlyArray<string | undefined>) => {
   return (text: string): string => secrets.reduce((text, secret) => text.replaceAll(secret, "<redacted>"), text)
 }
 
+/** Reads a stream. It fails at an event that `onEvent` cannot read: without its piece, a sample would only look whole. */
 const readEvents = (
   response: HttpClientResponse,
   url: string,
-  onEvent: (event: Sse.Event) => void
+  onEvent: (event: Sse.Event) => boolean
 ): Effect.Effect<void, ProviderErrorReason> => {
+  let isReadable = true
   const parser = Sse.makeParser((event) => {
-    if (event._tag === "Event") onEvent(event)
+    if (event._tag === "Event" && isReadable) isReadable = onEvent(event)
   }, { maxEventSize: longestAnswer })
   return Stream.runForEach(Stream.decodeText(bounded(response, url)), (text) => {
     const error = parser.feed(text)
-    return error === undefined ? Effect.void : Effect.fail(new UnusableResponse({ description: error.message }))
+    if (error !== undefined) return Effect.fail(new UnusableResponse({ description: error.message }))
+    return isReadable ? Effect.void : Effect.fail(
+      new UnusableResponse({ description: `the stream of ${url} has an event that is no JSON object` })
+    )
   })
 }
 
