@@ -232,10 +232,10 @@ export const make: Effect.Effect<Events["Service"]> = Effect.contextWith((contex
     listen: (listener) => {
       // A new function, so that a listener that is added twice runs twice.
       const own: Listener = (event) => listener(event)
-      return Effect.flatMap(Effect.scope, (scope) => {
+      return Effect.uninterruptible(Effect.flatMap(Effect.scope, (scope) => {
         listeners.add(own)
         return Scope.addFinalizer(scope, Effect.sync(() => listeners.delete(own)))
-      })
+      }))
     },
     hasListeners: () => listeners.size > 0 || (outer !== undefined && outer.hasListeners()),
     publish: (event) => {

@@ -316,6 +316,26 @@ describe("Events", () => {
       assert.strictEqual(heard, 2)
     }).pipe(Effect.provide(Events.layer)))
 
+  it.effect("have no listener after the interruption of the program that adds it, at any step", () =>
+    Effect.gen(function*() {
+      // A fiber that yields that often can be interrupted between any two operations.
+      for (const operations of [2, 3, 4, 5, 6, 7]) {
+        for (let steps = 0; steps < 20; steps++) {
+          const events = yield* Events.make
+          const fiber = yield* Effect.forkChild(
+            Effect.provideService(
+              Effect.scoped(Effect.andThen(events.listen(() => {}), Effect.never)),
+              References.MaxOpsBeforeYield,
+              operations
+            )
+          )
+          for (let i = 0; i < steps; i++) yield* Effect.yieldNow
+          yield* Fiber.interrupt(fiber)
+          assert.isFalse(events.hasListeners(), `${operations} operations, ${steps} steps`)
+        }
+      }
+    }))
+
   it.effect("are published only if this Events or an outer one has listeners", () =>
     Effect.gen(function*() {
       const provider = yield* makeProvider()
