@@ -79,6 +79,7 @@ import { makeIdentities } from "./internal/identities.ts"
 import { CurrentReplication } from "./internal/replication.ts"
 import { makeShortcut, type Shortcut } from "./internal/shortcut.ts"
 import { makeSource } from "./internal/source.ts"
+import { makeUpstreamModels } from "./internal/upstreamModels.ts"
 import * as Runs from "./Runs.ts"
 import * as Upstream from "./Upstream.ts"
 
@@ -254,15 +255,28 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
   }
   const stopped = Deferred.makeUnsafe<void>()
   const stopping = Deferred.await(stopped)
+  const { replication = false } = options
   const bypass = yield* makeBypass({
     routes,
     runs,
-    replication: options.replication ?? false,
+    replication,
     token: guard.token,
     timeout
   })
+  const upstreamModels = yield* makeUpstreamModels({ routes, token: guard.token })
   const identityOf = makeIdentities()
-  const answer = makeDispatch({ bypass, identityOf, model, runs, store, aliases, guard, stopping })
+  const answer = makeDispatch({
+    bypass,
+    identityOf,
+    model,
+    runs,
+    store,
+    aliases,
+    guard,
+    stopping,
+    upstreamModels,
+    replication
+  })
 
   return {
     runs,

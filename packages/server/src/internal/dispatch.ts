@@ -22,6 +22,7 @@ import { type Guard, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "
 import type { IdentityOf } from "./identities.ts"
 import { modelList } from "./modelList.ts"
 import { runsApi } from "./runsApi.ts"
+import type { UpstreamModels } from "./upstreamModels.ts"
 
 /** The most requests that wait at once. */
 const mostWaiting = 10_000
@@ -41,11 +42,15 @@ interface Options {
   readonly aliases: ReadonlyArray<Alias>
   readonly guard: Guard
   readonly bypass: Bypass
+  readonly upstreamModels: UpstreamModels
+  readonly replication: boolean
   readonly stopping: Effect.Effect<void>
 }
 
 /** Finds the answer to a request by its path. */
-export const makeDispatch = ({ aliases, bypass, guard, identityOf, model, runs, stopping, store }: Options) => {
+export const makeDispatch = (
+  { aliases, bypass, guard, identityOf, model, replication, runs, stopping, store, upstreamModels }: Options
+) => {
   let waiting = 0
   const counted = <A>(self: Effect.Effect<A>): Effect.Effect<A> =>
     Effect.suspend(() => {
@@ -83,7 +88,15 @@ export const makeDispatch = ({ aliases, bypass, guard, identityOf, model, runs, 
     }
     const ofApi = withoutVersion(rest)
     if (/^\/models(?:\/|$)/.test(ofApi) && isRead) {
-      return modelList(store, aliases, ofApi.slice("/models/".length), told)
+      return modelList({
+        store,
+        aliases,
+        encodedName: ofApi.slice("/models/".length),
+        protocol: told,
+        upstream: replication || place.replication
+          ? Effect.succeed(undefined)
+          : upstreamModels(incoming, ofApi, told.api)
+      })
     }
     const isEmbedding = ofApi === Embeddings.endpoint.path && method === "POST"
     const protocol = isEmbedding ? told : protocolOf(ofApi)

@@ -7,22 +7,43 @@ import * as Stream from "effect/Stream"
 import type { Protocol } from "../Protocol.ts"
 import type { Alias, Api } from "../Upstream.ts"
 import { failureResponse, toFailure } from "./failure.ts"
+import { asObjects } from "./json.ts"
 
-/** The aliases and the models that the cache has samples of, or one of them. */
+interface Listed {
+  readonly store: Store
+  readonly aliases: ReadonlyArray<Alias>
+  readonly encodedName: string
+  readonly protocol: Protocol
+  /** The answer of the upstream, if it may be asked and gives one. */
+  readonly upstream: Effect.Effect<JsonObject | undefined>
+}
+
+/** The aliases, the models of the upstream and those that the cache has samples of, or one of them. */
 export const modelList = (
-  store: Store,
-  aliases: ReadonlyArray<Alias>,
-  encodedName: string,
-  protocol: Protocol
+  { aliases, encodedName, protocol, store, upstream }: Listed
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  store.identities.pipe(
-    Stream.runCollect,
-    Effect.map((identities) => {
+  Effect.all([Stream.runCollect(store.identities), upstream], { concurrency: 2 }).pipe(
+    Effect.map(([identities, told]) => {
       const names = identities.flatMap((listed) => Result.isSuccess(listed) ? [listed.success.identity.name] : [])
       const ids = [...new Set([...aliases.map(({ alias }) => alias), ...names])]
       const { listOf, modelOf } = forms[protocol.api]
-      if (encodedName === "") return HttpServerResponse.jsonUnsafe(listOf(ids))
+      // A list of several pages is the upstream's own.
+      const merged = (models: ReadonlyArray<JsonObject>) => {
+        const own = told?.["has_more"] === true ? [] : ids.filter((id) => models.every((model) => model["id"] !== id))
+        const isAlias = (id: string) => aliases.some(({ alias }) => alias === id)
+        const data = [
+          ...own.filter(isAlias).map(modelOf),
+          ...models,
+          ...own.filter((id) => !isAlias(id)).map(modelOf)
+        ]
+        return { ...told, data }
+      }
+      if (encodedName === "") {
+        const models = asObjects(told?.["data"])
+        return HttpServerResponse.jsonUnsafe(models === undefined ? listOf(ids) : merged(models))
+      }
       const id = ids.find((id) => encodeURIComponent(id) === encodedName || id === encodedName)
+      if (told?.["id"] !== undefined) return HttpServerResponse.jsonUnsafe(told)
       return id === undefined
         ? failureResponse(protocol, { status: 404, message: "the cache has no such model", code: "model_not_found" })
         : HttpServerResponse.jsonUnsafe(modelOf(id))

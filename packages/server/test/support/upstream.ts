@@ -20,6 +20,8 @@ export interface Upstream {
   readonly received: Array<Received>
   /** Replaces the reply to later requests. */
   reply: Reply
+  /** The answers about its models by path, of requests that are not among the received. */
+  models: { readonly [path: string]: object }
   /** Holds the replies to later requests back until the returned function is called. */
   readonly hold: () => () => void
   /** Waits until so many requests have come. */
@@ -111,6 +113,10 @@ export const makeUpstream = (reply: Reply = numbered()) =>
           const parts: Array<Buffer> = []
           request.on("data", (part: Buffer) => parts.push(part))
           request.on("end", () => {
+            if (request.method !== "POST" && /\/models(?:\/|\?|$)/.test(request.url!)) {
+              const body = upstream.models[request.url!.replace(/^\/v1/, "")]
+              return json(response, body ?? { error: { message: "no such path" } }, body === undefined ? 404 : 200)
+            }
             const text = Buffer.concat(parts).toString()
             const one = {
               method: request.method!,
@@ -128,6 +134,7 @@ export const makeUpstream = (reply: Reply = numbered()) =>
           http,
           url: "",
           received: [] as Array<Received>,
+          models: {} as Upstream["models"],
           reply,
           hold: () => {
             const held: Array<() => void> = []
