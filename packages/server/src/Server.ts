@@ -15,7 +15,7 @@
  * | `POST {place}/v1/messages` | the same, for Anthropic's protocol |
  * | `POST {place}/v1/embeddings` | vectors: one sample for each input, the same in all places |
  * | other paths in `{place}/v1` | those of the upstream, uncached; 404 in replication |
- * | `GET {place}/v1/models` | the aliases, and the models of the cache |
+ * | `GET {place}/v1/models` | the aliases, the upstream's models and those of the cache |
  * | `GET /health` | `{"status":"ok"}` |
  * | `POST /llm-cache/runs` | begins a run, with a name of yours (`{"name": …}`) or a new one |
  * | `GET /llm-cache/runs`, `GET /llm-cache/runs/NAME` | the runs that go on, and their receipts |
