@@ -170,6 +170,8 @@ describe("The pages of a trace that was cut at its limit", () => {
       for (const told of [page!, markdown!]) assert.include(told, words)
       assert.isBelow(page!.indexOf(words), page!.indexOf(`class="cards"`))
       assert.include((yield* get(url)).text, ">cut</span>")
+      Fs.rmSync(file.replace(/\.jsonl$/, ".json"))
+      assert.isTrue((yield* json(`${url}/runs/${runs.recorded}.json`)).receipt.isCut)
       yield* forEachForm(
         [url, "/compare", `?a=${runs.recorded}&b=${runs.missed}`],
         200,

@@ -49,6 +49,7 @@ describe("The pages in an HttpRouter of a program", () => {
       ) {
         const [status, text] = yield* get(path)
         assert.strictEqual(status, 200, `${path}: ${text}`)
+        if (path.endsWith(`${run}.json`)) assert.strictEqual(JSON.parse(text).id, id)
       }
       const [, filtered] = yield* get(`${run}.json?fork=${encodeURIComponent(fork.replaceAll("/", "%2F"))}`)
       assert.strictEqual(JSON.parse(filtered).total, 1)
@@ -60,7 +61,7 @@ describe("The pages in an HttpRouter of a program", () => {
           `${run}/pages${run}`,
           "/runs/%E0%A4%A",
           "/prompts",
-          `/prompts/${hashOf("p")}/1`
+          `/prompts/${hashOf("p")}/1?run=${encodeURIComponent(id)}`
         ]
       ) {
         const [status] = yield* get(path)

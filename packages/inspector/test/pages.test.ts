@@ -107,6 +107,8 @@ layer(Served, { excludeTestServices: true })("The pages", (it) => {
       const { runs } = yield* Pages
       const { races, receipt } = yield* json(`/runs/${runs.raced}.json`)
       assert.strictEqual(receipt.racing, 1)
+      const { text } = yield* get(`${(yield* Pages).url}/runs/${runs.raced}`)
+      assert.isBelow(text.indexOf("<h2>Races"), text.indexOf("Tokens over time"))
       const [[one, other]] = races
       assert.deepStrictEqual([one.fork, other.fork], [["drafts"], ["drafts"]])
       assert.deepStrictEqual([one.position, other.position], [0, 1])
@@ -135,7 +137,7 @@ layer(Served, { excludeTestServices: true })("The pages", (it) => {
       assert.deepStrictEqual(prompt.compared.differences, [{
         edits: [{ kind: "stored", text: "red" }, { kind: "asked", text: "green" }]
       }])
-      const words = "4 of 10 samples are equal (B), 3 others too (C), 2 others too (A); 1 is like no other."
+      const words = "4 of 10 samples are equal (B), as are 3 others (C) and 2 others (A); 1 is like no other."
       for (const suffix of ["", ".md"]) {
         assert.include((yield* get(`${(yield* Pages).url}/prompts/${hashOf(colorPrompt)}${suffix}`)).text, words)
       }

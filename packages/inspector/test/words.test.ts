@@ -56,11 +56,11 @@ describe("Words of the pages", () => {
     assert.isUndefined(words())
     assert.strictEqual(words(10), "All 10 samples are equal.")
     assert.strictEqual(words(1, 9), "9 of 10 samples are equal (B); 1 is like no other.")
-    assert.strictEqual(words(5, 5), "5 of 10 samples are equal (A), 5 others too (B).")
+    assert.strictEqual(words(5, 5), "5 of 10 samples are equal (A), as are 5 others (B).")
     assert.strictEqual(
       words(2, 2, 2, 2, 2, 2, 1, 1),
-      "2 of 14 samples are equal (A), 2 others too (B), 2 others too (C), 2 others too (D), " +
-        "and so are the samples of 2 more answers; 2 are like no other."
+      "2 of 14 samples are equal (A), as are 2 others (B), 2 others (C), 2 others (D) and " +
+        "the samples of 2 more answers; 2 are like no other."
     )
   })
 

@@ -122,7 +122,8 @@ button:hover { border-color: var(--text) }
 .chart .spent { fill: var(--bought) }
 .chart .axis { stroke: var(--line); vector-effect: non-scaling-stroke }
 figcaption, .legend { font-size: 12px; margin: 6px 0; color: var(--faint) }
-.key { margin-right: 10px }
+.nowrap { white-space: nowrap }
+.key { margin-right: 10px; white-space: nowrap }
 .key::before { content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; vertical-align: -1px; background: var(--sequence) }
 .key.spent::before, .key.bought::before { background: var(--bought) }
 .key.racing::before { background: var(--racing) }

@@ -12,20 +12,25 @@ export const answersTitle = (groups: ReadonlyArray<Group>, samples: number): str
     ? samples === 1 ? "One answer" : `${count(samples)} answers, all different`
     : `${plural(groups.length, "different answer")} in ${plural(samples, "sample")}`
 
+const list = new Intl.ListFormat("en-GB")
+
 /** How many samples are equal, in a sentence; `undefined` if all are different. */
 export const equalWords = (groups: ReadonlyArray<Group>): string | undefined => {
   const total = groups.reduce((sum, group) => sum + group.count, 0)
   const equal = groups.map((group, i) => ({ n: group.count, letter: letters(i) })).filter(({ n }) => n > 1)
     .toSorted((a, b) => b.n - a.n)
-  if (equal.length === 0) return undefined
+  const [first, ...others] = equal
+  if (first === undefined) return undefined
   if (groups.length === 1) return `All ${count(total)} samples are equal.`
-  const most = equal[0]!.n
-  const others = total - equal.reduce((sum, { n }) => sum + n, 0)
-  return `${count(most)} of ${count(total)} samples are equal (${equal[0]!.letter})` + [
-    ...equal.slice(1, 4).map(({ letter, n }) => `, ${count(n)} others too (${letter})`),
-    equal.length > 4 && `, and so are the samples of ${plural(equal.length - 4, "more answer")}`,
-    others > 0 && `; ${count(others)} ${others === 1 ? "is" : "are"} like no other`
-  ].filter((text) => text !== false).join("") + "."
+  const also = others.slice(0, 3).map(({ letter, n }) => `${count(n)} others (${letter})`)
+  if (others.length > 3) also.push(`the samples of ${plural(others.length - 3, "more answer")}`)
+  const single = groups.length - equal.length
+  return [
+    `${count(first.n)} of ${count(total)} samples are equal (${first.letter})`,
+    also.length > 0 && `, as are ${list.format(also)}`,
+    single > 0 && `; ${count(single)} ${single === 1 ? "is" : "are"} like no other`,
+    "."
+  ].filter((text) => text !== false).join("")
 }
 
 /** The page as Markdown. */

@@ -67,10 +67,10 @@ export const runPage: Page<RunInput, RunData> = {
       const earlier = all.slice(0, all.findIndex((one) => one.id === id))
       const sameName = earlier.findLast((one) => one.id.endsWith(`-${info.name}`))
       return {
-        // The lines of a cut trace are not all that its receipt counts.
-        info: info.receipt === undefined || !isComplete || state.receipt.isCut
+        info: info.receipt === undefined || !isComplete
           ? info
-          : { ...info, receipt: state.receipt },
+          // The lines of a cut trace are not all that its receipt counts.
+          : { ...info, receipt: state.receipt.isCut ? { ...info.receipt, isCut: true } : state.receipt },
         file: run.file,
         now: yield* Clock.currentTimeMillis,
         state,
@@ -157,6 +157,7 @@ const asked = ({ draws, from, info, problem, query, state, total }: RunData, lin
 <button>Filter</button>${isFiltered && html` <a href="${base}#asked">Clear</a>`}</form>`
   const rows = draws.map((draw) => {
     const { at, key, number, outcome, position, reader, row } = draw
+    const model = modelLabel(key.identity)
     return html`<tr><td class="n" data-name="request">${
       number === undefined ? html`<span class="faint">–</span>` : count(number)
     }</td><td class="n faint">${duration(Math.max(0, at - state.startedAt))}</td><td>${
@@ -166,7 +167,9 @@ const asked = ({ draws, from, info, problem, query, state, total }: RunData, lin
       && html` <a href="${links.miss(info.id, row)}">why</a>`
     }</td><td class="wide">${promptLink(draw, links, info.id)}</td><td class="n" data-name="position">${position}${
       reader !== undefined && html`<span class="faint"> of attempt ${reader}</span>`
-    }</td><td>${forkText(forkLabel(key.path))}</td><td class="faint">${modelLabel(key.identity)}</td></tr>
+    }</td><td>${forkText(forkLabel(key.path))}</td><td class="faint ${
+      model.length <= 24 && "nowrap"
+    }">${model}</td></tr>
 `
   })
   return html`${form}${problem !== undefined && html`<p class="notice">${problem}</p>`}

@@ -80,16 +80,6 @@ ${
       }">Explain it, and the misses that follow</a></p>`
     }</div>`
   }
-<div class="block"><h2>Tokens over time</h2>
-${
-    spent + replayed === 0
-      ? html`<p class="faint">No tokens so far.</p>`
-      : html`${tokenChart(state)}<p class="faint">${count(spent)} spent (${count(receipt.inputTokens)} in, ${
-        count(receipt.outputTokens)
-      } out), ${count(replayed)} replayed (${count(receipt.replayedInputTokens)} in, ${
-        count(receipt.replayedOutputTokens)
-      } out)</p>`
-  }</div>
 ${
     races.length > 0 && html`<div class="block alert"><h2>Races</h2>
 <p>${codeText(raceAdvice(data)!)}</p>
@@ -111,6 +101,16 @@ ${
       && html`<p class="actions">${link(href({ outcome: "racing" }), `All ${count(receipt.racing)} racing draws`)}</p>`
     }</div>`
   }
+<div class="block"><h2>Tokens over time</h2>
+${
+    spent + replayed === 0
+      ? html`<p class="faint">No tokens so far.</p>`
+      : html`${tokenChart(state)}<p class="faint">${count(spent)} spent (${count(receipt.inputTokens)} in, ${
+        count(receipt.outputTokens)
+      } out), ${count(replayed)} replayed (${count(receipt.replayedInputTokens)} in, ${
+        count(receipt.replayedOutputTokens)
+      } out)</p>`
+  }</div>
 ${
     state.passed.length > 0 && html`<div class="block"><h2>Passed on</h2>
 <p>Requests that the server does not cache went to its upstream, and a replay would send them again.</p>
