@@ -7,11 +7,13 @@ const project = (name: string, root: string, options: { readonly fileParallelism
 
 // Counts of the long tier. A count that the environment has wins.
 const longCounts = {
+  LLM_CACHE_AGENT_RUNS: "100",
   LLM_CACHE_ALIKE_RUNS: "1000",
   LLM_CACHE_FORK_RUNS: "1000",
   LLM_CACHE_KILLS: "6",
   LLM_CACHE_LAW_RUNS: "60",
   LLM_CACHE_REFERENCE_RUNS: "5000",
+  LLM_CACHE_STEP_STRIDE: "1",
   LLM_CACHE_STREAM_RUNS: "200"
 }
 
@@ -22,7 +24,7 @@ export default defineConfig(({ mode }) => ({
   test: {
     ...(mode === "long"
       ? {
-        include: [longTests, "**/{alike,fork,laws,mutilatedStreams,reference}.test.ts"],
+        include: [longTests, "**/{agents,alike,fork,laws,leavingStreams,mutilatedStreams,reference}.test.ts"],
         env: { ...longCounts, ...process.env }
       }
       : { include: ["**/*.test.ts"], exclude: [...configDefaults.exclude, longTests] }),

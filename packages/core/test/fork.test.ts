@@ -259,7 +259,7 @@ describe("A parallel program over a cache", () => {
   // Time goes on while the program runs.
   const ticking = Effect.forever(Effect.andThen(TestClock.adjust(1), Effect.yieldNow))
 
-  const times = Number(process.env["LLM_CACHE_FORK_RUNS"] ?? 20)
+  const times = Number(process.env["LLM_CACHE_FORK_RUNS"] ?? 10)
 
   it.effect(
     `replays to the byte without requests under ${times} random schedules`,
