@@ -263,6 +263,45 @@ describe("llm-cache run", () => {
     assert.deepInclude(replayed, { code: 0, stdout: "late\n" })
   })
 
+  it("ends with its program, also if that leaves a process behind or closes its output early", async () => {
+    const upstream = await startUpstream(["yes", "no"])
+    const cache = newCache()
+    // The process that stays has the pipes of the command, and the shell ends at once.
+    const script = `python3 -c "$ASKING" "Yes or no?"; sleep 600 & echo $! >&2; exec >&- 2>&-; exit 3`
+    const child = spawn(
+      process.execPath,
+      [bin, "run", "--cache", cache, "--upstream", upstream.url, "--json", "--", "sh", "-c", script],
+      { ...inherited, ...env, ASKING: asking }
+    )
+    let stderr = ""
+    child.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text))
+    let stdout = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => void (stdout += text))
+    assert.strictEqual(await new Promise((resolve) => child.on("exit", resolve)), 3)
+    const said = () => stderr.includes("\"exit\"")
+    await new Promise<void>((resolve) => {
+      child.stderr.on("data", () => said() && resolve())
+      if (said()) resolve()
+    })
+    assert.strictEqual(stdout, "yes\n")
+    assert.deepInclude(JSON.parse(lastLine(stderr)), { asked: 1, bought: 1, exit: 3 })
+    process.kill(Number(stderr.split("\n")[0]), "SIGKILL")
+  })
+
+  it.each([["SIGINT", 130], ["SIGQUIT", 131], ["SIGKILL", 137], ["SIGTERM", 143]] as const)(
+    "ends with 128 and the number of the signal if %s ends the program, and has written its receipt",
+    async (signal, code) => {
+      const upstream = await startUpstream(["yes"])
+      const script = `python3 -c "$ASKING" "Yes or no?"; kill -${signal.slice(3)} $$`
+      const ran = await cli(
+        ["run", "--cache", newCache(), "--upstream", upstream.url, "--json", "--", "sh", "-c", script],
+        { ...env, ASKING: asking }
+      )
+      assert.deepInclude(ran, { code, stdout: "yes\n" })
+      assert.deepInclude(JSON.parse(lastLine(ran.stderr)), { asked: 1, bought: 1, exit: code })
+    }
+  )
+
   it("forwards signals, so that a program can end as it wants", async () => {
     const script = `
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {

@@ -40,6 +40,7 @@
  * | no JSON, no messages, a wrong `n`, a bad place, a name that the store cannot hold | 400 |
  * | another error of the store | 500 |
  * | a body over 32 MiB; more than 10,000 requests that wait | 413; 429 |
+ * | connections that would take the last files which the process may open | 503, and one warning in the log |
  * | a foreign `Host` or `Origin`; no token | 403; 401 |
  *
  * A client that hangs up gets nothing: its positions go back to the run, the request to the upstream goes on, and a retry joins it.
@@ -372,7 +373,9 @@ export const layer = <E = never, R = never>(
       }
       const grace = yield* durationOf("grace", options.grace ?? "30 seconds")
       const { shortcut } = yield* Server
-      return NodeHttpServer.layer(() => new HttpServerWithShortcut(shortcut), {
+      const runFork = Effect.runForkWith(yield* Effect.context())
+      const warn = (message: string) => void runFork(Effect.logWarning(message))
+      return NodeHttpServer.layer(() => new HttpServerWithShortcut(shortcut, warn), {
         host,
         port,
         gracefulShutdownTimeout: grace

@@ -1,5 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Http from "node:http"
+import type * as Net from "node:net"
+import { Connections } from "./connections.ts"
 import type { Shortcut } from "./shortcut.ts"
 
 /** Clients keep connections for a minute at most, and the server never closes one before them. */
@@ -8,10 +10,12 @@ const keepAlive = Duration.minutes(2)
 /** Leads each request to a shortcut, before the listener of Effect's server gets it. */
 export class HttpServerWithShortcut extends Http.Server {
   readonly #shortcut: Shortcut
+  readonly #connections: Connections
 
-  constructor(shortcut: Shortcut) {
+  constructor(shortcut: Shortcut, warn: (message: string) => void) {
     super({ keepAliveTimeout: Duration.toMillis(keepAlive) })
     this.#shortcut = shortcut
+    this.#connections = new Connections(warn)
   }
 
   // Java's client asks for HTTP/2 with its first request. Node reads the body of a request only where nobody upgrades.
@@ -20,6 +24,7 @@ export class HttpServerWithShortcut extends Http.Server {
   }
 
   override emit(event: string, ...values: ReadonlyArray<unknown>): boolean {
+    if (event === "connection" && !this.#connections.take(values[0] as Net.Socket)) return true
     if (event !== "request") return super.emit(event, ...values)
     const [incoming, response] = values as [Http.IncomingMessage, Http.ServerResponse]
     // Node closes only the idle connections when the server stops. Others become idle later.
