@@ -5,7 +5,7 @@
  *
  * A plain request has one user's text, or a system text and a user's text. Not in the key: `stream`, `stream_options`, `n`, `user`,
  * `safety_identifier`, `metadata`, `store`, `service_tier` and `prompt_cache_*`. All other fields are in it, also those that are
- * unknown here. `null` counts as absent.
+ * unknown here. `null` and an empty list of tools count as absent.
  *
  * @since 0.1.0
  */

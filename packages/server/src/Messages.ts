@@ -9,7 +9,7 @@
  *
  * Not in the key: `stream`, `metadata`, `service_tier`, `diagnostics`, `billing_policy` and `fallback_credit_token`; anywhere in it
  * `cache_control`, `eager_input_streaming` and the `authorization_token` of a tool's server. All other fields are in it, also those
- * that are unknown here. `null` counts as absent.
+ * that are unknown here. `null` and an empty list of tools count as absent.
  *
  * The features that the header `anthropic-beta` turns on change samples, so their sorted names are the parameter `anthropic-beta`
  * of the key. Without effect are those of streams, of Anthropic's own cache, and of the way to log in. The header `anthropic-version`

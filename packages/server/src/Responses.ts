@@ -5,7 +5,7 @@
  *
  * A plain request has one user's text as its `input`, with or without `instructions` or a message of the system, which are the
  * parameter `system` of its identity. Not in the key: `stream`, `stream_options`, `user`, `safety_identifier`, `metadata`, `store`,
- * `service_tier`, `prompt_cache_*`, and the keys of tools: `authorization`, `headers`, `domain_secrets`. All other fields are in it, also unknown ones. `null` counts as absent.
+ * `service_tier`, `prompt_cache_*`, and the keys of tools: `authorization`, `headers`, `domain_secrets`. All other fields are in it, also unknown ones. `null` and an empty list of tools count as absent.
  *
  * Ids of items that the request has whole are numbered by their first use. The id of any other item (an `item_reference`, or
  * reasoning without `encrypted_content`) stands for a content that only the vendor knows, so it is in the key as it is, like

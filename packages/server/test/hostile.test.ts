@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
+import * as Fs from "node:fs"
 import * as Net from "node:net"
+import * as Path from "node:path"
 import { allProtocols, askBy, numberedBy, streamBy } from "./support/protocols.ts"
-import { makeServer, user } from "./support/server.ts"
+import { makeDirectory, makeServer, user } from "./support/server.ts"
 import { json, makeUpstream, numbered, startStream, upstreams } from "./support/upstream.ts"
 
 /** Writes to a connection, and returns what came back when the server ended it. */
@@ -131,6 +133,44 @@ describe("a client", () => {
           assert.strictEqual(json.error.message, "No such key: <redacted>", `${scheme} ${path}`)
         }
       }
+    }))
+
+  it.live("has no key in a failure that echoes a header of another vendor, or the query", () =>
+    Effect.gen(function*() {
+      const secret = "very+secret/1234"
+      const upstream = yield* makeUpstream((response, { headers, path }) =>
+        json(
+          response,
+          { error: { message: `No: ${JSON.stringify(headers)} ${path} ${decodeURIComponent(path)}` } },
+          401
+        )
+      )
+      const directory = yield* makeDirectory
+      const server = yield* makeServer({ ...upstreams(upstream.url), trace: { directory } })
+      const names = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"]
+      const fields = ["key", "api_key", "api-key", "apikey", "access_token", "sig"]
+      for (const path of ["chat/completions", "embeddings", "files"]) {
+        const asked = { body: { model: "m", messages: user("p"), input: "p" } }
+        for (const name of names) {
+          const { status, text } = yield* server.send(`/run/a/v1/${path}`, { ...asked, headers: { [name]: secret } })
+          assert.strictEqual(status, 401)
+          assert.notInclude(text, secret, `${name} ${path}`)
+        }
+        for (const field of fields) {
+          const query = `?a=1&${field}=${encodeURIComponent(secret)}`
+          const { status, text } = yield* server.send(`/run/a/v1/${path}${query}`, asked)
+          assert.strictEqual(status, 401)
+          assert.include(text, "a=1")
+          assert.notMatch(text, /very(?:\+|%2B)secret/i, `${field} ${path}`)
+        }
+      }
+      yield* server.stop
+      const files = Fs.readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
+        entry.isFile()
+      )
+      const written = files.map(({ name, parentPath }) => Fs.readFileSync(Path.join(parentPath, name), "utf8")).join()
+      assert.include(written, "/files")
+      assert.notMatch(written, /very(?:\+|%2B)secret/i)
     }))
 
   const path = "/run/a/independent/v1/chat/completions"

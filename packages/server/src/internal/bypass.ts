@@ -65,8 +65,9 @@ export const makeBypass = Effect.fnUntraced(function*({ replication, routes, run
     const key = upstream.key && Redacted.value(upstream.key)
     const given = forwardedHeaders(incoming.headers, token)
     const headers = withKey(given, upstream, upstream.api)
-    const redact = redactor([...secretsOf(given), key])
-    const request = HttpClientRequest.make(incoming.method as HttpMethod)(url + passedQuery(incoming.url), {
+    const query = passedQuery(incoming.url)
+    const redact = redactor([...secretsOf(given, query), key])
+    const request = HttpClientRequest.make(incoming.method as HttpMethod)(url + query, {
       headers: { ...headers, "accept-encoding": "identity" }
     })
     const sent = body === undefined

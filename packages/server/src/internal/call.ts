@@ -20,9 +20,19 @@ export type Refused = BadRequest | Uncacheable
 /** Keys that some gateways take in the body. */
 const secretFields = ["access_token", "api-key", "api_key", "apikey", "authorization"]
 
+/** Lists that programs send empty if they have none. */
+const optionalLists = ["functions", "include", "mcp_servers", "tools"]
+
 /** The fields of a request that its identity has, without some names. */
-export const parametersOf = (body: JsonObject, ...without: ReadonlyArray<string>): Record<string, Json> =>
-  fieldsOf(body, "model", "temperature", ...secretFields, ...without)
+export const parametersOf = (body: JsonObject, ...without: ReadonlyArray<string>): Record<string, Json> => {
+  const parameters = fieldsOf(body, "model", "temperature", ...secretFields, ...without)
+  for (const name of optionalLists) {
+    const list = parameters[name]
+    if (Array.isArray(list) && list.length === 0) delete parameters[name]
+  }
+  if (parameters["logprobs"] === false) delete parameters["logprobs"]
+  return parameters
+}
 
 /** The messages of a request. */
 export const readMessages = ({ messages }: JsonObject): Result.Result<ReadonlyArray<JsonObject>, BadRequest> => {

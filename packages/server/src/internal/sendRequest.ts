@@ -58,7 +58,7 @@ export const sendRequest = (
       body: HttpBody.text(body, "application/json")
     })
     const redact = (text: string) =>
-      redactor([...secretsOf(headers), upstream.key && Redacted.value(upstream.key)])(text)
+      redactor([...secretsOf(headers, query), upstream.key && Redacted.value(upstream.key)])(text)
     let hasForwarded = false
     const answered = Effect.gen(function*() {
       const response = yield* Effect.mapError(
@@ -151,11 +151,17 @@ const notAgain = (reason: ProviderErrorReason) => {
   return told === undefined ? broken : withAnswer(broken, told)
 }
 
-/** Headers that hold a key, of vendors and of gateways. */
-const isSecret = (name: string): boolean => /(?:^|-)(?:apikey|auth|authorization|key|secret|token)$/.test(name)
+/** Headers, and fields of a query, that hold a key, of vendors and of gateways. */
+const isSecret = (name: string): boolean =>
+  /(?:^|[-_])(?:apikey|auth|authorization|key|secret|sig|signature|token)$/i.test(name)
 
-export const secretsOf = (headers: { readonly [name: string]: string }): ReadonlyArray<string> =>
-  Object.entries(headers).flatMap(([name, value]) => isSecret(name) ? [value] : [])
+export const secretsOf = (headers: { readonly [name: string]: string }, query: string): ReadonlyArray<string> => [
+  ...Object.entries(headers).flatMap(([name, value]) => isSecret(name) ? [value] : []),
+  // An upstream may echo its URL as well as the key.
+  ...[...new URLSearchParams(query)].flatMap(([name, value]) =>
+    isSecret(name) ? [value, encodeURIComponent(value), `${new URLSearchParams({ "": value })}`.slice(1)] : []
+  )
+]
 
 /** The headers of a client, with the upstream's key in place of the client's if it has one. */
 export const withKey = (
