@@ -76,7 +76,7 @@ import { makeDispatch, vendorOf } from "./internal/dispatch.ts"
 import { failureResponse } from "./internal/failure.ts"
 import { isLoopback } from "./internal/guard.ts"
 import { HttpServerWithShortcut } from "./internal/httpServer.ts"
-import { makeIdentities } from "./internal/identities.ts"
+import { makeKeys } from "./internal/keys.ts"
 import { CurrentReplication } from "./internal/replication.ts"
 import { makeShortcut, type Shortcut } from "./internal/shortcut.ts"
 import { makeSource } from "./internal/source.ts"
@@ -265,10 +265,10 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
     timeout
   })
   const upstreamModels = yield* makeUpstreamModels({ routes, token: guard.token })
-  const identityOf = makeIdentities()
+  const keyOf = makeKeys()
   const answer = makeDispatch({
     bypass,
-    identityOf,
+    keyOf,
     model,
     runs,
     store,
@@ -281,7 +281,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
 
   return {
     runs,
-    shortcut: yield* makeShortcut({ model, guard, identityOf }),
+    shortcut: yield* makeShortcut({ model, guard, keyOf }),
     stopping,
     stop: Effect.asVoid(Deferred.succeed(stopped, undefined)),
     handle: (pages) =>

@@ -20,8 +20,8 @@ import type { Bypass } from "./bypass.ts"
 import { Delivery } from "./delivery.ts"
 import { failureResponse, toFailure, type ToldFailure } from "./failure.ts"
 import { passedQuery } from "./guard.ts"
-import type { IdentityOf } from "./identities.ts"
 import { objectOf } from "./json.ts"
+import type { KeyOf } from "./keys.ts"
 import { CurrentReplication } from "./replication.ts"
 import { CurrentCall, type Join } from "./source.ts"
 
@@ -29,7 +29,7 @@ export interface Completion {
   readonly model: Model
   readonly bypass: Bypass
   readonly runs: Runs
-  readonly identityOf: IdentityOf
+  readonly keyOf: KeyOf
   readonly protocol: Protocol
   readonly place: Place
   /** The client's headers that go on to an upstream. */
@@ -84,11 +84,11 @@ export interface Preparation extends Omit<Completion, "protocol"> {
 }
 
 export const prepare = Effect.fnUntraced(function*(
-  { headers, identityOf, incoming, join, model, place, protocol, response, runs }: Preparation,
+  { headers, keyOf, incoming, join, model, place, protocol, response, runs }: Preparation,
   call: Call,
   known?: Key
 ): Effect.fn.Return<Prepared, SampleError | BadBody | RunInUse> {
-  const key = known ?? new Key(yield* identityOf(call.model, call.form), call.form.prompt, place.forks)
+  const key = known ?? (yield* keyOf(call.model, call.form, place.forks))
   const run = place.run === undefined ? undefined : yield* runs.use(place.run)
   const delivery = new Delivery({
     model: run !== undefined && place.independent ? yield* run.model(place, key) : model,

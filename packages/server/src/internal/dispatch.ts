@@ -19,7 +19,7 @@ import { complete } from "./complete.ts"
 import { embed } from "./embed.ts"
 import { failureResponse, toFailure } from "./failure.ts"
 import { type Guard, passedHeaders, refusalOf, tokenCookie, tokenInLink } from "./guard.ts"
-import type { IdentityOf } from "./identities.ts"
+import type { KeyOf } from "./keys.ts"
 import { modelList } from "./modelList.ts"
 import { runsApi } from "./runsApi.ts"
 import type { UpstreamModels } from "./upstreamModels.ts"
@@ -37,7 +37,7 @@ const protocols: ReadonlyArray<Protocol> = [
 interface Options {
   readonly model: Model
   readonly runs: Runs
-  readonly identityOf: IdentityOf
+  readonly keyOf: KeyOf
   readonly store: Store
   readonly aliases: ReadonlyArray<Alias>
   readonly guard: Guard
@@ -49,7 +49,7 @@ interface Options {
 
 /** Finds the answer to a request by its path. */
 export const makeDispatch = (
-  { aliases, bypass, guard, identityOf, model, replication, runs, stopping, store, upstreamModels }: Options
+  { aliases, bypass, guard, keyOf, model, replication, runs, stopping, store, upstreamModels }: Options
 ) => {
   let waiting = 0
   const counted = <A>(self: Effect.Effect<A>): Effect.Effect<A> =>
@@ -122,7 +122,7 @@ export const makeDispatch = (
       }))
     }
     const headers = passedHeaders(incoming.headers, guard.token)
-    const request = { model, bypass, runs, identityOf, place, headers, incoming, response }
+    const request = { model, bypass, runs, keyOf, place, headers, incoming, response }
     return counted(isEmbedding ? embed(request) : complete({ ...request, protocol }))
   }
 }

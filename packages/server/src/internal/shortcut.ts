@@ -1,4 +1,4 @@
-import { Key } from "@llm-cache/core/Key"
+import type { Key } from "@llm-cache/core/Key"
 import * as LlmModel from "@llm-cache/core/LlmModel"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import * as Effect from "effect/Effect"
@@ -11,8 +11,8 @@ import { keepBody, type KeyedCall } from "./body.ts"
 import { answerOf, cacheHeaders } from "./complete.ts"
 import { completionOf } from "./dispatch.ts"
 import { type Guard, passedHeaders, refusalOf } from "./guard.ts"
-import type { IdentityOf } from "./identities.ts"
 import { objectOf } from "./json.ts"
+import type { KeyOf } from "./keys.ts"
 
 /** The longest body that is read before `next`, in bytes. */
 const longest = 1024 * 1024
@@ -23,7 +23,7 @@ export type Shortcut = (incoming: Http.IncomingMessage, response: Http.ServerRes
 interface Options {
   readonly model: LlmModel.Model
   readonly guard: Guard
-  readonly identityOf: IdentityOf
+  readonly keyOf: KeyOf
 }
 
 /**
@@ -31,7 +31,7 @@ interface Options {
  * Effect's HTTP server, which take longer than all the rest (rows `server` and `server-64` of the benchmark). Every other
  * request goes to `next`, which tells of errors too.
  */
-export const makeShortcut = Effect.fnUntraced(function*({ guard, identityOf, model }: Options) {
+export const makeShortcut = Effect.fnUntraced(function*({ guard, keyOf, model }: Options) {
   const runSync = Effect.runSyncExitWith(yield* Effect.context())
 
   /** A request for samples of one key, with the samples if all are recorded. `undefined` if it is another one or none. */
@@ -40,10 +40,10 @@ export const makeShortcut = Effect.fnUntraced(function*({ guard, identityOf, mod
       const call = Result.getOrUndefined(protocol.read(body, passedHeaders(headers, guard.token)))
       if (call === undefined || call.parts !== undefined) return undefined
       const { form, model: name, n } = call
-      const exit = runSync(Effect.flatMap(identityOf(name, form), (identity) => {
-        const key = new Key(identity, form.prompt, forks)
-        return Effect.map(LlmModel.peek(model, key, n), (samples) => ({ call, key, samples }))
-      }))
+      const exit = runSync(Effect.flatMap(
+        keyOf(name, form, forks),
+        (key) => Effect.map(LlmModel.peek(model, key, n), (samples) => ({ call, key, samples }))
+      ))
       return Exit.isSuccess(exit) ? exit.value : undefined
     } catch {
       return undefined
