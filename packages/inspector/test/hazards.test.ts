@@ -100,6 +100,20 @@ layer(Served, { excludeTestServices: true })("The inspector", (it) => {
       }
       const { sequences } = JSON.parse((yield* get(`${url}/prompts/${hashOf(long)}.json`)).text)
       assert.deepStrictEqual(sequences[0].samples.map(({ text }: any) => text), [long, `${long}end`])
+      const { id } = yield* Effect.scoped(Effect.gen(function*() {
+        const { listener, run } = yield* Trace.make({ directory, name: "missed" })
+        listener({
+          _tag: "Miss",
+          key: new Key(key.identity, `${long}other`, []),
+          position: 0,
+          store: "s",
+          asks: "nothing"
+        })
+        return run
+      }))
+      const miss = yield* get(`${url}/runs/${id}/misses/0`)
+      assert.include(miss.text, "Show all 980,005 characters")
+      assert.isBelow(miss.text.length, 60_000)
       const listed = yield* get(`${url}/cache`)
       assert.isBelow(listed.text.length, 60_000)
       assertHarmless(listed.text, "/cache")

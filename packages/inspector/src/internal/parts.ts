@@ -43,6 +43,15 @@ export const promptView = (prompt: string): Html => {
     }</ol>`
 }
 
+/** The most characters of a prompt on a page with other things. Longer ones have a page of their own. */
+export const mostOfPrompt = 100_000
+
+/** The start of a prompt, with a link to all of it. */
+export const promptStart = (prompt: string, href: string): Html =>
+  html`<div class="text">${shown(prompt.slice(0, 2000).toWellFormed())}…</div><p>${
+    link(href, `Show all ${count(prompt.length)} characters`)
+  }</p>`
+
 const partsView = (parts: ReadonlyArray<ChatPart>): Html =>
   html`${
     parts.map(({ kind, text, title }) =>

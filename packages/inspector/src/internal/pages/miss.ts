@@ -6,7 +6,17 @@ import type { Page } from "../context.ts"
 import { count, forkLabel, modelLabel, plural } from "../format.ts"
 import { html } from "../html.ts"
 import { document, fence, tableOf } from "../markdown.ts"
-import { differencesView, explanationView, forkText, link, numeric, promptView, table } from "../parts.ts"
+import {
+  differencesView,
+  explanationView,
+  forkText,
+  link,
+  mostOfPrompt,
+  numeric,
+  promptStart,
+  promptView,
+  table
+} from "../parts.ts"
 import { excerpt } from "../visible.ts"
 import type { DrawRow } from "./runData.ts"
 import { drawJson } from "./runTexts.ts"
@@ -70,6 +80,7 @@ export const missPage: Page<MissInput, MissData> = {
   title: ({ draw, run }) => `Miss ${draw.number ?? ""} of ${run.name}`,
   body: ({ draw, explanation, isStored, misses, prompt, run }, links) => {
     const { key, number, position } = draw
+    const whole = links.prompt(key, { run: run.id, whole: "prompt" })
     const first = misses?.filter(({ from }) => from === undefined) ?? []
     return html`<div class="title"><h1>${number === undefined ? "A miss" : `Request ${count(number)} missed`}</h1></div>
 <p class="faint">${link(links.run(run.id), run.name)} · ${modelLabel(key.identity)} · position ${position}${
@@ -85,12 +96,16 @@ ${isStored && html`<p class="notice">The cache has this sample now: another run 
       } has ${plural(explanation.nearest.samples, "sample")}, and shares ${
         Math.round(explanation.nearest.similarity * 100)
       } % of the words.</p>
-<details class="long"><summary>The whole difference</summary>${
-        differencesView(explanation.differences, 100_000)
+<details class="long"><summary>More of the difference</summary>${
+        differencesView(explanation.differences, 5000)
       }</details>`
     }</section>
 <section class="block"><h2>What was asked</h2>${
-      prompt === undefined ? html`<p class="faint">The trace does not have its text.</p>` : promptView(prompt)
+      prompt === undefined
+        ? html`<p class="faint">The trace does not have its text.</p>`
+        : prompt.length > mostOfPrompt && whole !== undefined
+        ? promptStart(prompt, whole)
+        : promptView(prompt)
     }</section>
 <section class="block"><h2>Misses of this run</h2>${
       misses === undefined

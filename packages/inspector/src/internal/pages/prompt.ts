@@ -8,7 +8,7 @@ import { gist } from "../chat.ts"
 import { type Links, numberIn, type Page, type Params } from "../context.ts"
 import { count, forkLabel, identityKey, letters, modelLabel, plural, ranges } from "../format.ts"
 import { type Html, html, shown } from "../html.ts"
-import { differencesView, empty, link, pager, promptView } from "../parts.ts"
+import { differencesView, empty, link, mostOfPrompt, pager, promptStart, promptView } from "../parts.ts"
 import { excerpt } from "../visible.ts"
 import { pictureOf } from "./picture.ts"
 import { type Group, nameOf, type PromptData, type Sequence } from "./promptData.ts"
@@ -18,9 +18,6 @@ import { answersTitle, equalWords, promptJson, promptMarkdown } from "./promptTe
 /** The most positions of a page, and the most forks. */
 export const size = 100
 const mostForks = 12
-
-/** The most characters of a prompt on a page with its samples. Longer ones have a page of their own. */
-const mostOfPrompt = 100_000
 
 /** The name of the prompt where a sample may be named, see `whole`. */
 const ofPrompt = "prompt"
@@ -160,7 +157,8 @@ const body = (data: PromptData, links: Links): Html => {
       : html`<h1>Sample ${data.whole}</h1>${back}${wholeSample(data)}`
   }
   const isLong = prompt !== undefined && prompt.length > 1500
-  const isVeryLong = prompt !== undefined && prompt.length > mostOfPrompt && href({}) !== undefined
+  const whole = href({ whole: ofPrompt })
+  const isVeryLong = prompt !== undefined && prompt.length > mostOfPrompt && whole !== undefined
   const equal = equalWords(groups)
   return html`<div class="title"><h1>Prompt <code>${data.hash.slice(0, 8)}</code></h1></div>
 <p class="faint">${modelLabel(identity)}${
@@ -178,9 +176,7 @@ ${problems.map((problem) => html`<p class="notice problem">${problem}</p>`)}
         html`<p>The cache does not have it any more, and the trace has its hash alone. Open the cache that the run used.</p>`
       )
       : isVeryLong
-      ? html`<div class="text">${shown(prompt.slice(0, 2000).toWellFormed())}…</div><p>${
-        link(href({ whole: ofPrompt }), `Show all ${count(prompt.length)} characters`)
-      }</p>`
+      ? promptStart(prompt, whole)
       : isLong
       ? html`<details class="long"><summary>${excerpt(prompt, 300)} <span class="faint">${
         count(prompt.length)
