@@ -214,6 +214,21 @@ describe("a client", () => {
       assert.strictEqual(upstream.received.length, 7)
     }))
 
+  it.live("has a draw from the moment that the system has its whole answer, also if it resets its connection", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      yield* Effect.callback<void>((resume) => {
+        const socket = Net.connect(Number(new URL(server.url).port), "127.0.0.1")
+        socket.write(post(path, body))
+        socket.once("readable", () => socket.resetAndDestroy()).once("close", () => resume(Effect.void))
+      })
+      yield* server.settle
+      // Nobody can tell this client from one that has read its answer, and no draw is given twice.
+      assert.deepStrictEqual(yield* server.texts("/run/a/independent"), ["sample 1"])
+      assert.deepStrictEqual(yield* server.texts("/run/b/independent"), ["sample 0"])
+    }))
+
   it.live("may ask for heads alone, which lead to no upstream", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
