@@ -1,11 +1,12 @@
 import type { Difference } from "@llm-cache/core/Explain"
 import * as Explain from "@llm-cache/core/Explain"
-import type { Draw, TraceIndex } from "@llm-cache/core/TraceIndex"
+import type { Draw } from "@llm-cache/core/TraceIndex"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Links, Page, Sources } from "../context.ts"
+import { context, type Divergence, divergenceOf } from "../divergence.ts"
 import { count, forkLabel, modelLabel, plural } from "../format.ts"
 import { type Html, html } from "../html.ts"
 import type { OpenTrace } from "../indexes.ts"
@@ -16,21 +17,8 @@ import type { DrawRow } from "./runData.ts"
 import { stateBadges } from "./runs.ts"
 import { drawJson } from "./runTexts.ts"
 
-/** How many draws are shown before and behind a divergence, and of one run alone. */
-const context = 3
-const mostAlone = 25
-
 /** The most forks that are listed. */
 const mostForks = 50
-
-/** A fork with other draws in the second run. */
-interface Divergence {
-  readonly fork: string
-  /** How many draws are the same from the first on. */
-  readonly same: number
-  readonly a: number
-  readonly b: number
-}
 
 export interface CompareData {
   readonly a: RunInfo
@@ -72,7 +60,7 @@ export const comparePage: Page<CompareInput, CompareData> = {
       const [one, other] = [yield* sources.indexes.open(a), yield* sources.indexes.open(b)]
       if (one === undefined || other === undefined) return undefined
       for (const trace of [one, other]) while (!(yield* trace.refresh));
-      const found = compare(one.index, other.index)
+      const found = divergenceOf(one.index, other.index)
       const rowsOf = (trace: OpenTrace, rows: ReadonlyArray<number>) => withTexts(sources, trace, rows)
       const first = found.first && {
         fork: found.first.fork,
@@ -159,69 +147,6 @@ const cells = ({ excerpt, key, number, position }: DrawRow) => [
   excerpt ?? key.promptHash.slice(0, 8),
   position
 ]
-
-/** The draws of each fork in order, by the name of the fork. Forks overlap, so only the order inside of one means something. */
-const byFork = (index: TraceIndex): ReadonlyMap<string, ReadonlyArray<number>> => {
-  const paths = index.forks().map(({ path }) => forkLabel(path))
-  const forks = new Map<string, Array<number>>()
-  for (let row = 0; row < index.state().draws; row++) {
-    const fork = paths[index.forkOf(row)]!
-    const rows = forks.get(fork)
-    if (rows === undefined) forks.set(fork, [row])
-    else rows.push(row)
-  }
-  return forks
-}
-
-const compare = (a: TraceIndex, b: TraceIndex) => {
-  const [ofA, ofB] = [byFork(a), byFork(b)]
-  const divergences: Array<Divergence & { readonly rows: readonly [number | undefined, number | undefined] }> = []
-  for (const fork of new Set([...ofA.keys(), ...ofB.keys()])) {
-    const [one, other] = [ofA.get(fork) ?? [], ofB.get(fork) ?? []]
-    let same = 0
-    while (same < one.length && same < other.length && a.signature(one[same]!) === b.signature(other[same]!)) same++
-    if (same === one.length && same === other.length) continue
-    divergences.push({ fork, same, a: one.length, b: other.length, rows: [one[same], other[same]] })
-  }
-  divergences.sort((one, other) => (one.rows[0] ?? Infinity) - (other.rows[0] ?? Infinity))
-  const first = divergences[0]
-  const around = (rows: ReadonlyArray<number> = [], at: number) => rows.slice(Math.max(0, at - context), at + context)
-  const counts = new Map<number, number>()
-  for (let row = 0; row < a.state().draws; row++) add(counts, a.signature(row), 1)
-  let both = 0
-  const aloneB: Array<number> = []
-  for (let row = 0; row < b.state().draws; row++) {
-    const signature = b.signature(row)
-    if ((counts.get(signature) ?? 0) > 0) {
-      both++
-      add(counts, signature, -1)
-    } else if (aloneB.length < mostAlone) aloneB.push(row)
-  }
-  const aloneA: Array<number> = []
-  for (let row = 0; row < a.state().draws && aloneA.length < mostAlone; row++) {
-    const left = counts.get(a.signature(row)) ?? 0
-    if (left <= 0) continue
-    add(counts, a.signature(row), -1)
-    aloneA.push(row)
-  }
-  return {
-    both,
-    onlyA: a.state().draws - both,
-    onlyB: b.state().draws - both,
-    divergences: divergences.map(({ rows: _, ...divergence }) => divergence),
-    first: first && {
-      fork: first.fork,
-      same: first.same,
-      rows: first.rows,
-      a: around(ofA.get(first.fork), first.same),
-      b: around(ofB.get(first.fork), first.same)
-    },
-    alone: { a: aloneA, b: aloneB }
-  }
-}
-
-const add = (counts: Map<number, number>, signature: number, n: number) =>
-  counts.set(signature, (counts.get(signature) ?? 0) + n)
 
 const withTexts = Effect.fnUntraced(function*(
   { texts }: Sources,
