@@ -36,6 +36,7 @@ export const makeExplanations = Effect.fnUntraced(function*(
   store: Store
 ): Effect.fn.Return<Explanations, never, Scope.Scope> {
   const scope = yield* Effect.scope
+  const fork = Effect.runForkWith(yield* Effect.context())
   const kept = new Map<string, Fiber.Fiber<Explain.Explanation, StoreError>>()
   let lastMisses: { readonly name: string; readonly misses: ReadonlyArray<Explain.Miss> } | undefined
   return {
@@ -43,16 +44,20 @@ export const makeExplanations = Effect.fnUntraced(function*(
       const name = `${trace.run.id} ${row} ${from}`
       let fiber = kept.get(name)
       if (fiber === undefined) {
-        const prompt = (yield* trace.index.promptText(key)) ?? ""
         const { identity, path } = key
-        fiber = yield* Effect.forkIn(Explain.miss(store, { identity, path, position, prompt, from }), scope)
+        const explanation = Effect.flatMap(
+          trace.index.promptText(key),
+          (prompt = "") => Explain.miss(store, { identity, path, position, prompt, from })
+        )
+        // At once, so that another look at the same miss finds it.
+        fiber = Fiber.runIn(fork(explanation), scope)
         kept.set(name, fiber)
         if (kept.size > most) kept.delete(kept.keys().next().value!)
       }
       const found = yield* Effect.timeoutOption(Fiber.await(fiber), options?.wait === true ? "1 minute" : patience)
       if (found._tag === "None") return undefined
       // The next look at it tries again.
-      if (Exit.isFailure(found.value)) kept.delete(name)
+      if (Exit.isFailure(found.value) && kept.get(name) === fiber) kept.delete(name)
       return yield* found.value
     }),
     misses: Effect.fnUntraced(function*(trace) {

@@ -84,16 +84,24 @@ export const makeIndexes = Effect.fnUntraced(function*(
     return { run, index, refresh, isGone, wasRead: () => wasRead }
   }
 
+  const opened = (id: string) => {
+    const trace = traces.get(id)
+    if (trace?.isGone() !== true) return trace
+    traces.delete(id)
+    return undefined
+  }
+
   return {
     list,
     open: Effect.fnUntraced(function*(id) {
-      let trace = traces.get(id)
-      traces.delete(id)
-      if (trace === undefined || trace.isGone()) {
+      let trace = opened(id)
+      if (trace === undefined) {
         const run = (yield* list).find((run) => run.id === id)
         if (run === undefined) return undefined
-        trace = openTrace(run)
+        // Another look may have opened it since.
+        trace = opened(id) ?? openTrace(run)
       }
+      traces.delete(id)
       traces.set(id, trace)
       if (traces.size > most) traces.delete(traces.keys().next().value!)
       return trace
