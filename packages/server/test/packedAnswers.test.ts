@@ -1,7 +1,7 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { MemoryStore } from "@llm-cache/core"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import * as Zlib from "node:zlib"
 import { allProtocols, askBy, streamBy } from "./support/protocols.ts"
@@ -81,5 +81,19 @@ describe.each(allProtocols)("an upstream of $name", (protocol) => {
       })
       const answer = yield* askBy(protocol, yield* makeServer(upstreams(upstream.url)))
       assert.deepStrictEqual([answer.status, answer.text.includes("longer than 32 MiB")], [502, true], answer.text)
+    }))
+
+  it.live("may not stay connected with a packed answer that stalls", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const closed = Deferred.makeUnsafe<void>()
+      upstream.reply = (response) => {
+        response.on("close", () => Deferred.doneUnsafe(closed, Effect.void))
+        response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" })
+        response.write(Zlib.gzipSync(JSON.stringify(protocol.answer("paid"))).subarray(0, 20))
+      }
+      const server = yield* makeServer({ ...upstreams(upstream.url), timeout: "200 millis" })
+      assert.strictEqual((yield* askBy(protocol, server)).status, 504)
+      yield* Deferred.await(closed)
     }))
 })

@@ -1,8 +1,12 @@
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { UnusableResponse } from "@llm-cache/core/SampleError"
-import { type HttpClientError, isHttpClientError } from "effect/http/HttpClientError"
+import * as Effect from "effect/Effect"
+import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { pipeline, Readable, type Transform } from "node:stream"
+import type { Transform } from "node:stream"
 import * as Zlib from "node:zlib"
 
 const unpackers: { readonly [encoding: string]: (start: Uint8Array) => Transform } = {
@@ -27,29 +31,16 @@ export const unpacked = (
       })
     )
   }
-  return Stream.fromAsyncIterable(
-    unpack(Stream.toAsyncIterable(response.stream), unpacker),
-    (error) =>
-      isHttpClientError(error)
-        ? error
-        : new UnusableResponse({ description: `the upstream's answer is no ${encoding}, as its header says` })
-  )
-}
-
-async function* unpack(
-  pieces: AsyncIterable<Uint8Array>,
-  unpacker: (start: Uint8Array) => Transform
-): AsyncGenerator<Uint8Array> {
-  const iterator = pieces[Symbol.asyncIterator]()
-  const first = await iterator.next()
-  const all = (async function*() {
-    if (!first.done) yield first.value
-    yield* { [Symbol.asyncIterator]: () => iterator }
-  })()
-  if (first.done || isText(first.value)) return yield* all
-  const transform = unpacker(first.value)
-  pipeline(Readable.from(all), transform, () => {})
-  yield* transform
+  return Stream.unwrap(Effect.map(Stream.peel(response.stream, Sink.head()), ([head, rest]) => {
+    if (Option.isNone(head)) return Stream.empty
+    const start = head.value
+    const all = Stream.concat(Stream.succeed(start), rest)
+    return isText(start) ? all : NodeStream.pipeThroughDuplex(all, {
+      evaluate: () => unpacker(start),
+      onError: () =>
+        new UnusableResponse({ description: `the upstream's answer is no ${encoding}, as its header says` })
+    })
+  }))
 }
 
 /** HTTP clients such as `fetch` unpack an answer, and leave its header. */
