@@ -169,6 +169,17 @@ describe("requests that the server does not know", () => {
       assert.notInclude(JSON.stringify(upstream.received), "t0ken")
     }))
 
+  it.live("keep the key of a repeated request beside the upstream's key, so that nothing is paid for twice", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response) => json(response, {}))
+      const server = yield* makeServer(upstreams(upstream.url, { key: Redacted.make(key) }))
+      const headers = { "idempotency-key": "job-1", "x-idempotency-key": "job-2", "x-gateway-key": "secret" }
+      yield* server.send("/v1/batches", { body: {}, headers })
+      const [received] = upstream.received
+      assert.deepInclude(received!.headers, { "idempotency-key": "job-1", "x-idempotency-key": "job-2" })
+      assert.notProperty(received!.headers, "x-gateway-key")
+    }))
+
   it.live("go to the upstream of their protocol", () =>
     Effect.gen(function*() {
       const reply: Reply = (response) => json(response, {})

@@ -151,9 +151,9 @@ const notAgain = (reason: ProviderErrorReason) => {
   return told === undefined ? broken : withAnswer(broken, told)
 }
 
-/** Headers, and fields of a query, that hold a key, of vendors and of gateways. */
+/** Headers, and fields of a query, that hold a key, of vendors and of gateways. Without a request's own key, it is done twice. */
 const isSecret = (name: string): boolean =>
-  /(?:^|[-_])(?:apikey|auth|authorization|key|secret|sig|signature|token)$/i.test(name)
+  /(?:^|[-_])(?:apikey|auth|authorization|(?<!idempotency[-_])key|secret|sig|signature|token)$/i.test(name)
 
 export const secretsOf = (headers: { readonly [name: string]: string }, query: string): ReadonlyArray<string> => [
   ...Object.entries(headers).flatMap(([name, value]) => isSecret(name) ? [value] : []),
