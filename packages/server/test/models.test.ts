@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Zlib from "node:zlib"
 import { makeServer, user } from "./support/server.ts"
 import { makeUpstream, upstreams } from "./support/upstream.ts"
 
@@ -45,5 +46,16 @@ describe("the list of models", () => {
       const page = { data: listed(["b"]), has_more: true, first_id: "b", last_id: "b" }
       upstream.models = { "/models?limit=1": page }
       assert.deepStrictEqual((yield* server.send("/v1/models?limit=1")).json, page)
+    }))
+
+  it.live("is the upstream's if it packs the list, and is the cache's if that is too long", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      yield* server.chat("", { model: "old", messages: user("p") })
+      upstream.models = { "/models": Zlib.gzipSync(JSON.stringify({ data: listed(["b"]) })) }
+      assert.deepStrictEqual(idsOf(yield* server.send("/v1/models")), ["b", "old"])
+      upstream.models = { "/models": Zlib.gzipSync(JSON.stringify({ data: listed(["b"]) }).padEnd(33 * 1024 * 1024)) }
+      assert.deepStrictEqual(idsOf(yield* server.send("/v1/models")), ["old"])
     }))
 })

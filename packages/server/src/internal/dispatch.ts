@@ -94,7 +94,7 @@ export const makeDispatch = (
         encodedName: ofApi.slice("/models/".length),
         protocol: told,
         upstream: replication || place.replication
-          ? Effect.succeed(undefined)
+          ? Effect.undefined
           : upstreamModels(incoming, ofApi, told.api)
       })
     }

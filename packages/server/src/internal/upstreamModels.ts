@@ -7,7 +7,7 @@ import type * as Http from "node:http"
 import type { Api, Route } from "../Upstream.ts"
 import { passedHeaders, passedQuery } from "./guard.ts"
 import { objectOf } from "./json.ts"
-import { withKey } from "./sendRequest.ts"
+import { readText, withKey } from "./sendRequest.ts"
 
 interface Options {
   readonly routes: (model: string, api: Api) => Route | undefined
@@ -26,16 +26,16 @@ export const makeUpstreamModels = Effect.fnUntraced(function*({ routes, token }:
   const client = yield* HttpClient.HttpClient
   const ask: UpstreamModels = (incoming, path, api) => {
     const upstream = routes("", api)?.upstream
-    if (upstream?.api !== api) return Effect.succeed(undefined)
+    if (upstream?.api !== api) return Effect.undefined
     const request = HttpClientRequest.get(`${upstream.url}${path}${passedQuery(incoming.url)}`, {
       headers: { ...withKey(passedHeaders(incoming.headers, token), upstream, api), "accept-encoding": "identity" }
     })
     return Effect.provideService(client.execute(request), RequestInit, { redirect: "manual" }).pipe(
       Effect.flatMap((response) =>
-        response.status === 200 ? Effect.map(response.text, objectOf) : Effect.succeed(undefined)
+        response.status === 200 ? Effect.map(readText(response, upstream.url), objectOf) : Effect.undefined
       ),
-      Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.succeed(undefined) }),
-      Effect.catch(() => Effect.succeed(undefined))
+      Effect.timeout("5 seconds"),
+      Effect.orElseSucceed(() => undefined)
     )
   }
   return ask

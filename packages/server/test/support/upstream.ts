@@ -20,7 +20,7 @@ export interface Upstream {
   readonly received: Array<Received>
   /** Replaces the reply to later requests. */
   reply: Reply
-  /** The answers about its models by path, of requests that are not among the received. */
+  /** The answers about its models by path, packed if they are bytes. Their requests are not among the received. */
   models: { readonly [path: string]: object }
   /** Holds the replies to later requests back until the returned function is called. */
   readonly hold: () => () => void
@@ -115,6 +115,10 @@ export const makeUpstream = (reply: Reply = numbered()) =>
           request.on("end", () => {
             if (request.method !== "POST" && /\/models(?:\/|\?|$)/.test(request.url!)) {
               const body = upstream.models[request.url!.replace(/^\/v1/, "")]
+              if (Buffer.isBuffer(body)) {
+                response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" })
+                return response.end(body)
+              }
               return json(response, body ?? { error: { message: "no such path" } }, body === undefined ? 404 : 200)
             }
             const text = Buffer.concat(parts).toString()
