@@ -40,4 +40,14 @@ describe("the keys of requests", () => {
         assert.isTrue(key.prompt === prompt)
       }
     }))
+
+  it.effect("are kept for the last prompts, also if all are short", () =>
+    Effect.gen(function*() {
+      const keyOf = makeKeys()
+      const first = yield* keyOf("m", form("first"), [])
+      for (let i = 0; i < 100_000; i++) yield* keyOf("m", form(`${i}`), [])
+      const again = yield* keyOf("m", form("first"), [])
+      assert.notStrictEqual(again, first)
+      assert.strictEqual(again.identity, first.identity)
+    }))
 })

@@ -10,6 +10,9 @@ const mostIdentities = 1000
 /** How long the prompts are that are kept, in all, in UTF-16 code units. */
 const mostText = 8 * 1024 * 1024
 
+/** What a key takes beside its prompt, so that short prompts are counted too. */
+const ofKey = 256
+
 /** The key of a request. */
 export type KeyOf = (model: string, form: NormalForm, forks: ReadonlyArray<string>) => Effect.Effect<Key, InvalidInput>
 
@@ -36,10 +39,11 @@ export const makeKeys = (): KeyOf => {
       const known = keys.get(prompt)
       if (known?.identity === identity && isSame(known.path, forks)) return known
       const key = new Key(identity, known?.prompt ?? prompt, forks)
-      if (known === undefined) text += prompt.length
+      const length = prompt.length + ofKey
+      if (known === undefined) text += length
       if (text > mostText) {
         keys.clear()
-        text = prompt.length
+        text = length
       }
       if (text <= mostText) keys.set(key.prompt, key)
       else text = 0
