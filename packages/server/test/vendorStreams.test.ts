@@ -87,6 +87,33 @@ describe("streams of vendors", () => {
       assert.deepStrictEqual(grownMessage(live.text), { role: "assistant", content: "AB" })
     }))
 
+  it.live("go on with the last call in a piece that has no index, id and name", () =>
+    Effect.gen(function*() {
+      for (const none of [{}, { index: null, id: null }, { id: "", type: "function" }]) {
+        for (const name of [{}, { name: null }, { name: "" }]) {
+          const piece = (args: string) => choice({ tool_calls: [{ ...none, function: { ...name, arguments: args } }] })
+          const begun = (id: string) => ({ id, type: "function", function: { name: "f", arguments: "" } })
+          const { live, replay, whole } = yield* twice([
+            choice({ role: "assistant", tool_calls: [begun("a")] }),
+            piece("{\"x\":"),
+            piece("1}"),
+            choice({ tool_calls: [begun("b")] }),
+            piece("{}"),
+            finished({}, { finish_reason: "tool_calls" })
+          ])
+          const calls = [["a", "{\"x\":1}"], ["b", "{}"]].map(([id, args]) => ({
+            id,
+            type: "function",
+            function: { name: "f", arguments: args }
+          }))
+          assert.deepStrictEqual(whole.json.choices[0].message.tool_calls, calls)
+          const numbered = calls.map((call, index) => ({ index, ...call }))
+          assert.deepStrictEqual(grownMessage(live.text).tool_calls, numbered)
+          assert.deepStrictEqual(grownMessage(replay.text).tool_calls, numbered)
+        }
+      }
+    }))
+
   it.live("tell calls apart that have no index, or all the same one", () =>
     Effect.gen(function*() {
       for (const index of [undefined, 0]) {

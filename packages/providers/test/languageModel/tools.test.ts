@@ -298,6 +298,27 @@ describe("calls in pieces", () => {
       }
     }))
 
+  it.effect("go on in a piece that has no index, id and name", () =>
+    Effect.gen(function*() {
+      for (const fields of [{}, { index: null, id: null }, { id: "" }]) {
+        for (const name of [{}, { name: null }, { name: "" }]) {
+          const next = (args: string) => chunk({ tool_calls: [{ ...fields, function: { ...name, arguments: args } }] })
+          const parts = yield* collect(
+            piece(undefined, { id: "c1", function: { name: "now", arguments: "" } }),
+            next("{"),
+            next("}"),
+            piece(undefined, { id: "c2", function: { name: "weather", arguments: "" } }),
+            next("{\"city\":\"Bonn\"}"),
+            chunk({}, "tool_calls")
+          )
+          assert.deepStrictEqual(callsOf(parts).map(({ id, params }) => [id, params]), [
+            ["c1", {}],
+            ["c2", { city: "Bonn" }]
+          ])
+        }
+      }
+    }))
+
   it.effect("of a whole answer are calls of their own, also with one id", () =>
     Effect.gen(function*() {
       const args = ["{\"city\":\"Bonn\"}", "{\"city\":\"Rome\"}"]

@@ -101,11 +101,12 @@ const grow = (part: JsonObject, piece: JsonObject): JsonObject | undefined => {
 
 /**
  * Of a call, only the arguments grow. Some servers repeat the other fields in each piece, or empty them. Some give each call
- * whole, without an index or all with the same one.
+ * whole, without an index or all with the same one. A piece without an index and a name of its call goes on with the last call.
  */
 const joinCall = ({ calls, slots }: JoinedChoice, { index, ...piece }: JsonObject): JsonObject => {
-  const slot = asCount(index) ?? calls.length
   const { arguments: args, ...named } = asObject(piece["function"]) ?? {}
+  const begins = Boolean(asString(piece["id"]) || asString(named["name"]))
+  const slot = asCount(index) ?? (begins ? calls.length : Math.max(0, calls.length - 1))
   const known = calls[slots.get(slot) ?? slot]?.["id"]
   const isNew = known !== undefined && asString(piece["id"]) && asString(named["name"]) && piece["id"] !== known
   if (isNew) slots.set(slot, calls.length)

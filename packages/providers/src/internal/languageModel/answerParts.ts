@@ -119,7 +119,7 @@ export const makeAnswerReader = (makeId: () => string, excerpt: Excerpt): Answer
     const sentId = asString(id) || undefined
     const key = index ?? sentId ?? position
     // Some servers give all calls one index, and each an id of its own. Without both, a piece goes on with the last call.
-    let call = index === undefined && sentId === undefined && name === undefined
+    let call = (index ?? sentId) === undefined && (name ?? "") === ""
       ? calls.at(-1)
       : calls.findLast((call) => call.key === key)
     if (call === undefined || (sentId !== undefined && call.sentId !== undefined && call.sentId !== sentId)) {
