@@ -12,7 +12,7 @@ import {
   Usage
 } from "@llm-cache/core"
 import * as TestModel from "@llm-cache/testing/TestModel"
-import { Duration, Effect, Fiber, Layer, Logger, Result, Schedule } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Logger, Result, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { using } from "./support/provider.ts"
 
@@ -186,5 +186,47 @@ describe("LlmModel.retry", () => {
       })
       yield* afterAnHour(one.pipe(Effect.provide(LlmModel.retry(Schedule.recurs(1))), using(outer)))
       assert.strictEqual(inner.requests.length, 2)
+    }))
+})
+
+describe("Retry.within", () => {
+  it.effect("leaves results, failures and defects in time as they are", () =>
+    Effect.gen(function*() {
+      const slow = Effect.sleep("59 minutes")
+      const within = <A>(self: Effect.Effect<A, string>) =>
+        Retry.within(Effect.andThen(slow, self), "1 hour", () => "late")
+      assert.deepStrictEqual(yield* afterAnHour(within(Effect.succeed(1))), Result.succeed(1))
+      assert.deepStrictEqual(yield* afterAnHour(within(Effect.fail("own"))), Result.fail("own"))
+      const died = yield* afterAnHour(Effect.exit(within(Effect.die("defect"))))
+      assert.deepStrictEqual(died, Result.succeed(Exit.die("defect")))
+    }))
+
+  it.effect("fails when the effect that it interrupts has ended", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const slow = Effect.onInterrupt(
+        Effect.never,
+        () => Effect.andThen(Effect.sleep("1 minute"), Effect.sync(() => void told.push("closed")))
+      )
+      const fiber = yield* Retry.within(slow, "1 second", () => "late").pipe(
+        Effect.flip,
+        Effect.tap((error) => Effect.sync(() => void told.push(error))),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("59 seconds")
+      assert.deepStrictEqual(told, [])
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(told, ["closed", "late"])
+    }))
+
+  it.effect("interrupts the effect with itself, and has its services", () =>
+    Effect.gen(function*() {
+      const told: Array<ReadonlyArray<string>> = []
+      const slow = Effect.onInterrupt(Effect.never, () => Effect.map(Fork.path, (path) => void told.push(path)))
+      const fiber = yield* Effect.forkChild(Fork.fork("a")(Retry.within(slow, "1 second", () => "late")))
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(told, [["a"]])
     }))
 })
