@@ -206,7 +206,7 @@ export interface TraceIndex {
   readonly draw: (row: number) => Effect.Effect<Draw | undefined, StoreError>
   /** The text of a prompt, if the trace has it. */
   readonly promptText: (key: TracedKey) => Effect.Effect<string | undefined, StoreError>
-  /** The prompts with most draws, or with most tokens, spent and replayed together. The greatest comes first. */
+  /** The prompts with most draws, or with most tokens spent; of equals, with most tokens replayed. The greatest comes first. */
   readonly prompts: (
     by: "tokens" | "asked",
     count: number

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import {
   Audit,
   Events,
@@ -634,4 +634,21 @@ describe("A trace", () => {
     assert.strictEqual(Trace.directoryOf("/a/cache.db"), "/a")
     assert.isUndefined(Trace.directoryOf("postgres://localhost/db"))
   })
+
+  it.effect("of a run that waits has a summary of all its lines", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      yield* Effect.acquireRelease(
+        Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] })),
+        () => Effect.sync(() => vi.useRealTimers())
+      )
+      const { listener, run } = yield* Trace.make({ directory, name: "waits" })
+      const key = new Key.Key(yield* Identity.make({ model: "m" }), "p", [])
+      for (const position of [0, 1]) {
+        listener({ _tag: "Hit", key, position, store: "s", waited: false, sample: { text: "a", metadata: {} } })
+        vi.advanceTimersByTime(300)
+      }
+      vi.advanceTimersByTime(1000)
+      assert.strictEqual((yield* Trace.lastReceipt(run.file))?.asked, 2)
+    }))
 })

@@ -212,6 +212,28 @@ describe("An index over a trace", () => {
       assert.deepStrictEqual(index.state(), other.state())
     }))
 
+  it.effect("has the prompts that spent most first, and those that only replayed behind them", () =>
+    Effect.gen(function*() {
+      const root = yield* makeDirectory
+      const cache = yield* Persistent.make(yield* makeMetered, yield* MemoryStore.make)
+      yield* LlmModel.sampleMany("replayed", 9).pipe(using(cache))
+      yield* LlmModel.sampleOne("replayed less").pipe(using(cache))
+      const { file } = yield* traced(
+        root,
+        Effect.gen(function*() {
+          yield* LlmModel.sampleOne("replayed less").pipe(using(cache))
+          yield* LlmModel.sampleMany("replayed", 9).pipe(using(cache))
+          yield* LlmModel.sampleOne("spent less").pipe(using(cache))
+          yield* LlmModel.sampleMany("spent", 2).pipe(using(cache))
+        })
+      )
+      const prompts = yield* (yield* indexed(file)).prompts("tokens", 3)
+      assert.deepStrictEqual(
+        prompts.map(({ replayedTokens, spentTokens }) => [spentTokens, replayedTokens]),
+        [[16, 0], [13, 0], [0, 37]]
+      )
+    }))
+
   it.effect("gives draws a signature that is the same in another run", () =>
     Effect.gen(function*() {
       const root = yield* makeDirectory

@@ -114,8 +114,13 @@ describeBrowser("The pages", () =>
         }
       }))
 
-    it.effect("a phone shows all of the tables of a run, with names for the numbers", () =>
+    it.effect("a phone shows all of the table of runs, and of those of a run, with names for the numbers", () =>
       browse(async (page, url, { runs }) => {
+        await page.goto(url)
+        const [all, shown] = await page.evaluate<[number, number]>(
+          `((e) => [e.scrollWidth, e.clientWidth])(document.querySelector('[aria-label="Runs"]'))`
+        )
+        assert.isAtMost(all, shown)
         await page.goto(`${url}/runs/${runs.recorded}`)
         for (const label of ["Prompts that cost most", "What was asked"]) {
           const [content, width] = await page.evaluate<[number, number]>(

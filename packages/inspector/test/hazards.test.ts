@@ -176,6 +176,19 @@ layer(Served, { excludeTestServices: true })("The inspector", (it) => {
       assert.strictEqual(yield* total, 2)
     }))
 
+  it.effect("lists all draws of a program that was killed before it wrote its summary", () =>
+    Effect.gen(function*() {
+      const { directory, url } = yield* Pages
+      const { file, id } = yield* traced(directory, "killed", [new Key(yield* identity, "a", [])])
+      const summary = file.replace(/l$/, "")
+      const { bytes: _, receipt } = JSON.parse(Fs.readFileSync(summary, "utf8"))
+      Fs.writeFileSync(file, Fs.readFileSync(file, "utf8").replace(/^\{"t":"end".*\n/m, ""))
+      Fs.writeFileSync(summary, JSON.stringify({ bytes: 1, receipt: { ...receipt, asked: 0, replayed: 0 } }))
+      const { runs } = JSON.parse((yield* get(`${url}/runs.json`)).text)
+      const { receipt: listed } = runs.find((run: any) => run.id === id)
+      assert.deepStrictEqual([listed.asked, listed.replayed, listed.exit], [1, 1, null])
+    }))
+
   it.effect("answers paths and queries that mean nothing, and writes nothing", () =>
     Effect.gen(function*() {
       const { directory, url } = yield* Pages

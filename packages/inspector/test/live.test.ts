@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Identity, Key, Trace } from "@llm-cache/core"
 import { Effect, Exit, Option, Scope, Stream } from "effect"
+import * as Fs from "node:fs"
 import { get, makeDirectory, servePages } from "./support/pages.ts"
 
 /** The names of the events of a page, as they come. */
@@ -65,6 +66,23 @@ describe("A live page", () => {
         Effect.raceFirst(Effect.forever(Effect.andThen(Effect.sleep("600 millis"), begun(directory))))
       )
       assert.deepStrictEqual(first, Option.some("change"))
+    }).pipe(Effect.scoped))
+
+  it.live("of the runs is told of a summary that comes after the lines", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const url = `${yield* servePages(directory)}/inspect`
+      const run = yield* begun(directory)
+      yield* run.end
+      const summary = (yield* Trace.list(directory))[0]!.file.replace(/l$/, "")
+      let touched = 0
+      const touch = Effect.sync(() => Fs.utimesSync(summary, 1, ++touched))
+      const first = yield* eventsOf(`${url}/events`).pipe(
+        Stream.runHead,
+        Effect.raceFirst(Effect.forever(Effect.andThen(Effect.sleep("300 millis"), touch))),
+        Effect.timeoutOption("20 seconds")
+      )
+      assert.deepStrictEqual(Option.flatten(first), Option.some("change"))
     }).pipe(Effect.scoped))
 
   it.live("of a run that is not there ends at once", () =>

@@ -50,6 +50,25 @@ describe("The picture of a prompt", () => {
       ])
       const { text } = yield* get(`${url}?run=${id}`)
       assert.include(text, "2 readers, which share samples")
+      const legend = (text: string) => Array.from(text.matchAll(/class="key (\w+)"/g), ([, color]) => color)
+      assert.deepStrictEqual(legend(text), ["sequence", "bought"])
+      assert.deepStrictEqual(legend((yield* get(url)).text), [])
+    }).pipe(Effect.scoped, Effect.orDie))
+})
+
+describe("A fork with a number for its name", () => {
+  it.live("is told from a position", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const key = new Key.Key(yield* Identity.make({ model: "m" }), "p", ["0", "12"])
+      const store = yield* DirectoryStore.make(directory, { durability: "process" })
+      yield* store.put(key, [{ id: "a", position: 0, drawn: { text: "a", metadata: {}, origins: [] } }], "drop")
+      const id = yield* raced(directory, key.path, undefined)
+      const url = `${yield* servePages(directory)}/inspect`
+      const { text } = yield* get(`${url}/prompts/${hashOf("p")}?run=${id}`)
+      assert.include(text, "fork 0/12: 0<")
+      assert.include(text, "fork 0/12 took positions 0, 1")
+      assert.match((yield* get(`${url}/runs/${id}`)).text, />fork 0<[^]*>fork 12</)
     }).pipe(Effect.scoped, Effect.orDie))
 })
 

@@ -48,6 +48,10 @@ export const changesOfRun = ({ indexes }: Sources, id: string) =>
 export const changesOfRuns = ({ indexes }: Sources) =>
   changesOf(Effect.map(indexes.list, (runs) => {
     const last = runs.slice(-50)
-    const sizes = last.map(({ file }) => Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+    // The summary of a long trace is written after its lines.
+    const sizes = last.flatMap(({ file }) => [
+      Fs.statSync(file, { throwIfNoEntry: false })?.size,
+      Fs.statSync(file.replace(/\.jsonl$/, ".json"), { throwIfNoEntry: false })?.mtimeMs
+    ])
     return `${runs.length} ${last.at(-1)?.id} ${sizes.join()}`
   }))

@@ -49,6 +49,10 @@ export const modelLabel = ({ name, parameters, temperature }: Identity): string 
 export const forkLabel = (path: ReadonlyArray<string>): string =>
   path.map((name) => name.replaceAll("%", "%25").replaceAll("/", "%2F")).join("/")
 
+/** A `forkLabel` for readers. `Fork.forEach` names forks by numbers, which could be positions. */
+export const forkName = (path: ReadonlyArray<string>): string =>
+  /^[\d/]+$/.test(forkLabel(path)) ? `fork ${forkLabel(path)}` : forkLabel(path)
+
 /** The names of forks of `forkLabel`. */
 export const forkPath = (label: string): ReadonlyArray<string> =>
   label === "" ? [] : label.split("/").map((name) => name.replaceAll("%2F", "/").replaceAll("%25", "%"))

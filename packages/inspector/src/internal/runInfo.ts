@@ -24,7 +24,7 @@ export interface RunInfo {
   readonly problem: string | undefined
 }
 
-/** Looks at a run without reading its lines, unless nobody counted them. */
+/** Looks at a run. It reads no more lines than those of a short trace, unless nobody counted them. */
 export const infoOf = (run: Trace.Run): Effect.Effect<RunInfo> =>
   Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
@@ -44,11 +44,16 @@ export const infoOf = (run: Trace.Run): Effect.Effect<RunInfo> =>
     }
   })
 
-const receiptOf = (run: Trace.Run): Effect.Effect<Trace.Receipt, StoreError> =>
-  Effect.flatMap(
-    Trace.lastReceipt(run.file),
-    (receipt) => receipt === undefined ? Trace.receipt(run.file) : Effect.succeed(receipt)
-  )
+/** A summary may lack the last draws: of a program that was killed, for good. A longer trace is not read for them. */
+const short = 256 * 1024
+
+const receiptOf = ({ file }: Trace.Run): Effect.Effect<Trace.Receipt, StoreError> =>
+  Effect.gen(function*() {
+    const last = yield* Trace.lastReceipt(file)
+    if (last === undefined) return yield* Trace.receipt(file)
+    if ((Fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0) > short) return last
+    return yield* Effect.orElseSucceed(Trace.receipt(file), () => last)
+  })
 
 const stateOf = (receipt: Trace.Receipt | undefined, quiet: number): RunInfo["state"] =>
   receipt?.exit === undefined ? quiet < idle ? "running" : "open" : receipt.exit === 0 ? "done" : "failed"

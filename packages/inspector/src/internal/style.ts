@@ -126,6 +126,7 @@ figcaption, .legend { font-size: 12px; margin: 6px 0; color: var(--faint) }
 .key { margin-right: 10px; white-space: nowrap }
 .key::before { content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; vertical-align: -1px; background: var(--sequence) }
 .key.spent::before, .key.bought::before { background: var(--bought) }
+.key.fork::before { background: var(--fork) }
 .key.racing::before { background: var(--racing) }
 .key.missed::before { background: var(--missed) }
 .picture svg { display: block; font-variant-numeric: tabular-nums }
@@ -186,10 +187,12 @@ progress { vertical-align: middle; accent-color: var(--sequence) }
   .groups li { grid-template-columns: 30px 70px minmax(0, 1fr) }
   .groups .share { display: none }
   .groups .what, .groups .where { grid-column: 2 / -1 }
-  .stacked thead { position: absolute; clip-path: inset(50%) }
+  .stacked thead { position: absolute; clip-path: inset(50%); display: block; width: 1px; height: 1px; overflow: hidden }
   .stacked tr { display: flex; flex-wrap: wrap; gap: 0 12px; padding: 7px 0; border-bottom: 1px solid var(--line) }
   .stacked tr:last-child { border: 0 }
   .stacked :is(td, td.n) { border: 0; padding: 0; width: auto; min-width: 0; text-align: left; white-space: normal; overflow-wrap: anywhere }
+  form > .scroll:first-child .stacked td { padding: 0 }
+  form > .scroll:first-child .stacked tr { padding: 7px 12px }
   .stacked td.wide { flex-basis: 100% }
   .stacked td[data-name]::before { content: attr(data-name) " "; color: var(--faint); font-size: 12px }
   .stacked td:has(> .faint:only-child):not([data-name], .wide) { display: none }

@@ -40,6 +40,7 @@ export class Recorder {
   /** Keys that came after the cut. */
   #untoldKeys: Set<number> | undefined
   #summarized = 0
+  #lateSummary: NodeJS.Timeout | undefined
 
   constructor(folder: string, file: string, name: string, start: number, most = limit) {
     this.#start = start
@@ -279,8 +280,17 @@ export class Recorder {
 
   #summarize(bytes: number): void {
     const now = this.#now()
-    if (now - this.#summarized < summaryInterval && this.#summarized > 0) return
-    this.#summarized = Math.max(1, now)
+    if (now - this.#summarized < summaryInterval && this.#summarized > 0) {
+      // A run that waits for long has the summary of all its lines.
+      // @effect-diagnostics-next-line globalTimers:off
+      this.#lateSummary ??= setTimeout(() => this.#summarizeNow(this.#file.written), summaryInterval).unref()
+    } else this.#summarizeNow(bytes)
+  }
+
+  #summarizeNow(bytes: number): void {
+    clearTimeout(this.#lateSummary)
+    this.#lateSummary = undefined
+    this.#summarized = Math.max(1, this.#now())
     writeSummary(summaryPath(this.#file.path), { bytes, receipt: this.receipt() })
   }
 }

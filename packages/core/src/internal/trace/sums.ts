@@ -32,16 +32,19 @@ export class Sums {
     }
   }
 
-  /** Those with most draws or tokens, the greatest first. */
+  /** Those with most draws, or with most tokens spent; of equals, with most tokens replayed. The greatest comes first. */
   greatest(by: "tokens" | "asked", count: number): ReadonlyArray<number> {
     const { asked, replayedTokens, spentTokens } = this.#counts
-    const amountOf = (of: number) => by === "asked" ? asked.get(of) : spentTokens.get(of) + replayedTokens.get(of)
+    const first = by === "asked" ? asked : spentTokens
+    const isMore = (a: number, b: number) =>
+      first.get(a) > first.get(b)
+      || by === "tokens" && first.get(a) === first.get(b) && replayedTokens.get(a) > replayedTokens.get(b)
     const found: Array<number> = []
     for (let of = 0; of < asked.length; of++) {
-      const amount = amountOf(of)
-      if (amount === 0 || (found.length === count && amount <= amountOf(found.at(-1)!))) continue
+      if (first.get(of) === 0 && (by === "asked" || replayedTokens.get(of) === 0)) continue
+      if (found.length === count && !isMore(of, found.at(-1)!)) continue
       let place = found.length
-      while (place > 0 && amountOf(found[place - 1]!) < amount) place--
+      while (place > 0 && isMore(of, found[place - 1]!)) place--
       found.splice(place, 0, of)
       if (found.length > count) found.pop()
     }

@@ -39,6 +39,11 @@ export class TraceFile {
     return this.#bytes + this.#unwritten.length + this.#lines.length
   }
 
+  /** The size of the file. */
+  get written(): number {
+    return this.#bytes
+  }
+
   /** Appends a line. If the disk takes no more for long, it throws once, and then drops all lines. */
   append(line: string): void {
     if (this.#isClosed) return

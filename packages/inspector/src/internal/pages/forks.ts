@@ -83,7 +83,12 @@ const item = (
   isOpen: boolean
 ): Html => {
   const { counts, inside, name, others, path } = node
-  const label = html`${link(path.length === 0 ? undefined : href(path), path.length === 0 ? "the whole run" : name)}
+  const label = html`${
+    link(
+      path.length === 0 ? undefined : href(path),
+      path.length === 0 ? "the whole run" : /^\d+$/.test(name) ? `fork ${name}` : name
+    )
+  }
 <span class="faint">${count(counts.asked)} asked</span>${mark("replayed", counts.replayed)}${
     mark("bought", counts.bought)
   }${mark("missed", counts.missed)}${mark("racing", counts.racing)}${mark("failed", counts.failed)}`

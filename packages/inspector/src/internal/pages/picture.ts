@@ -1,6 +1,6 @@
 import type { Taken } from "@llm-cache/core/TraceIndex"
 import * as SequencePicture from "../../SequencePicture.ts"
-import { forkLabel, letters, nameOfRun } from "../format.ts"
+import { forkLabel, forkName, letters, nameOfRun } from "../format.ts"
 import { type Html, html, trusted } from "../html.ts"
 import { visible } from "../visible.ts"
 import type { PromptData } from "./promptData.ts"
@@ -63,7 +63,7 @@ const labelOf = ({ independent, path, reader }: Taken, isSeveral: boolean): stri
     : reader === undefined || reader === ""
     ? isSeveral && independent !== undefined ? `Independent ${independent}` : fork === "" ? "the run" : ""
     : /\/repeatable\/([^/]*)/.exec(reader)?.[1] ?? reader.replaceAll("/", " ").trim()
-  return [fork, decode(name)].filter((text) => text !== "").join(", ")
+  return [forkName(path), decode(name)].filter((text) => text !== "").join(", ")
 }
 
 const decode = (text: string): string => {
@@ -105,10 +105,12 @@ export const pictureOf = ({ from, groups, runs, sequences }: PromptData): Html =
   const hidden = readers.reduce((sum, { readers }) => sum + Math.max(0, readers.length - mostReaders), 0)
   const label = (text: string) => text.length > 20 ? `${text.slice(0, 19).toWellFormed()}…` : text
   const isShared = sequences.length <= 1
+  const taken = runs.flatMap(({ taken }) => taken.filter((one) => positions.includes(one.position)).map(colorOf))
+  const shown = (Object.keys(meanings) as Array<keyof typeof meanings>).filter((color) => taken.includes(color))
   const svg = SequencePicture.draw({
     title: visible(describe(readers.flatMap(({ readers }) => readers))),
     sequences: sequences.slice(0, 8).map(({ path }) => ({
-      label: label(path.length === 0 ? "sequence" : visible(forkLabel(path))),
+      label: label(path.length === 0 ? "sequence" : visible(forkName(path))),
       color: path.length === 0 ? "sequence" : "fork",
       isSequence: true,
       samples: positions.map((position) => cellOf(path, position))
@@ -122,17 +124,10 @@ export const pictureOf = ({ from, groups, runs, sequences }: PromptData): Html =
           label: label(visible(name)),
           color: path.length === 0 ? "sequence" as const : "fork" as const,
           samples: at.map((one) => one && (cellOf(path, one.position) ?? (one.outcome === "missed" ? "?" : "·"))),
-          colors: at.map((one) =>
-            one === undefined
-              ? undefined
-              : one.isRacing
-              ? "racing" as const
-              : one.outcome === "missed" || one.outcome === "failed"
-              ? "missed" as const
-              : one.outcome === "bought" || one.outcome === "requested"
-              ? "bought" as const
-              : undefined
-          )
+          colors: at.map((one) => {
+            const color = one && colorOf(one)
+            return color === "sequence" || color === "fork" ? undefined : color
+          })
         }
       })
     })),
@@ -148,12 +143,30 @@ export const pictureOf = ({ from, groups, runs, sequences }: PromptData): Html =
   return html`<div class="scroll picture" tabindex="0" role="region" aria-label="Picture of the sequence">${
     trusted(svg)
   }</div>
-<p class="legend">${
-    isShort ? "" : "Equal letters are equal answers. "
-  }<span class="key sequence">replayed</span> <span class="key bought">bought</span> <span class="key racing">racing</span> <span class="key missed">missed</span>${
-    hidden > 0 && html` <span class="faint">and ${hidden} more readers</span>`
-  }</p>`
+<p class="legend">${isShort ? "" : "Equal letters are equal answers. "}${
+    shown.map((color) => html`<span class="key ${color}">${meanings[color]}</span> `)
+  }${hidden > 0 && html` <span class="faint">and ${hidden} more readers</span>`}</p>`
 }
+
+/** What the colors of readers mean, in the order of the legend. */
+const meanings = {
+  sequence: "replayed",
+  fork: "replayed in a fork",
+  bought: "bought",
+  racing: "racing",
+  missed: "missed"
+}
+
+const colorOf = ({ isRacing, outcome, path }: Taken): keyof typeof meanings =>
+  isRacing
+    ? "racing"
+    : outcome === "missed" || outcome === "failed"
+    ? "missed"
+    : outcome === "bought" || outcome === "requested"
+    ? "bought"
+    : path.length > 0
+    ? "fork"
+    : "sequence"
 
 const describe = (readers: ReadonlyArray<Reader>): string =>
   readers.length === 0

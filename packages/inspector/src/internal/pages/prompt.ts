@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { gist } from "../chat.ts"
 import { type Links, numberIn, type Page, type Params } from "../context.ts"
-import { count, forkLabel, identityKey, letters, modelLabel, plural, ranges } from "../format.ts"
+import { count, forkLabel, forkName, identityKey, letters, modelLabel, plural, ranges } from "../format.ts"
 import { type Html, html, shown } from "../html.ts"
 import { differencesView, empty, link, mostOfPrompt, pager, promptStart, promptView } from "../parts.ts"
 import { excerpt } from "../visible.ts"
@@ -241,7 +241,7 @@ const distinctView = (sequences: ReadonlyArray<Sequence>, groups: ReadonlyArray<
           )
           return positions.length === 0
             ? []
-            : [`${path.length === 0 ? "" : `${forkLabel(path)}: `}${ranges(positions)}`]
+            : [`${path.length === 0 ? "" : `${forkName(path)}: `}${ranges(positions)}`]
         }).join("; ")
       }</span></li>`
     )

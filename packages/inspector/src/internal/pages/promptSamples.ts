@@ -1,6 +1,6 @@
 import type { Drawn } from "@llm-cache/core/Sample"
 import type { Links } from "../context.ts"
-import { ago, count, forkLabel, identityKey, letters } from "../format.ts"
+import { ago, count, forkName, identityKey, letters } from "../format.ts"
 import { type Html, html, shown } from "../html.ts"
 import { link, sampleParts } from "../parts.ts"
 import { nameOf, type PromptData } from "./promptData.ts"
@@ -19,8 +19,8 @@ export const samplesForm = (data: PromptData, links: Links): Html => {
   const first = sequences.flatMap(({ path, samples }) => samples.map(({ position }) => nameOf(path, position)))
   let room = mostInAll
   const columns = sequences.map(({ damaged, path, samples }) =>
-    html`<section class="sequence"${isSeveral && html` aria-label="${forkLabel(path) || "outside of forks"}"`}>${
-      isSeveral && html`<h3>${path.length === 0 ? "outside of forks" : forkLabel(path)}</h3>`
+    html`<section class="sequence"${isSeveral && html` aria-label="${forkName(path) || "outside of forks"}"`}>${
+      isSeveral && html`<h3>${path.length === 0 ? "outside of forks" : forkName(path)}</h3>`
     }${damaged.map((text) => html`<p class="notice">${text}</p>`)}
 <ol class="samples">${
       samples.map(({ drawn, group, position }) => {

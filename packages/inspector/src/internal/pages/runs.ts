@@ -38,18 +38,23 @@ export const runsPage: Page<Params, RunsData> = {
 <section id="part-runs" data-part>${
       total === 0 ? howToTrace : html`<form action="${links.compare("", "")?.replace(/\?.*/, "")}" method="get">
 ${
-        table("Runs", [
-          ...total > 1 ? [html`<th scope="col">Compare</th>`] : [],
-          "Run",
-          "Started",
-          numeric("Asked"),
-          numeric("Replayed"),
-          numeric("Bought"),
-          numeric("Missed"),
-          numeric("Racing"),
-          numeric("Tokens spent"),
-          "State"
-        ], runs.map((run, i) => row(run, i, now, total > 1, links.run(run.id))))
+        table(
+          "Runs",
+          [
+            ...total > 1 ? [html`<th scope="col">Compare</th>`] : [],
+            "Run",
+            "Started",
+            numeric("Asked"),
+            numeric("Replayed"),
+            numeric("Bought"),
+            numeric("Missed"),
+            numeric("Racing"),
+            numeric("Tokens spent"),
+            "State"
+          ],
+          runs.map((run, i) => row(run, i, now, total > 1, links.run(run.id))),
+          { isStacked: true }
+        )
       }
 ${
         total > 1 && html`<p class="actions"><button>Compare A with B</button></p>`
@@ -101,11 +106,9 @@ const row = (run: RunInfo, i: number, now: number, canCompare: boolean, href: st
   const started = Number.isNaN(startedAt) ? lastAt : startedAt
   const numbers = receipt === undefined
     ? html`<td colspan="6" class="problem">${problem}</td>`
-    : html`<td class="n">${counted(receipt.asked)}</td><td class="n">${counted(receipt.replayed)}</td><td class="n">${
-      counted(receipt.bought)
-    }</td><td class="n ${receipt.missed > 0 && "missed"}">${counted(receipt.missed)}</td><td class="n ${
-      receipt.racing > 0 && "racing"
-    }">${counted(receipt.racing)}</td><td class="n">${counted(receipt.inputTokens + receipt.outputTokens)}</td>`
+    : html`${number("asked", receipt.asked)}${number("replayed", receipt.replayed)}${number("bought", receipt.bought)}${
+      number("missed", receipt.missed, "missed")
+    }${number("racing", receipt.racing, "racing")}${number("tokens spent", receipt.inputTokens + receipt.outputTokens)}`
   return html`<tr>${canCompare && html`<td class="ab">${radio("a", i === 1)} ${radio("b", i === 0)}</td>`}<td>${
     link(href, name, { class: "main" })
   }</td><td><time datetime="${isoTime(started)}" title="${isoTime(started)}">${
@@ -113,6 +116,9 @@ const row = (run: RunInfo, i: number, now: number, canCompare: boolean, href: st
   }</time></td>${numbers}<td>${stateBadges(run)}</td></tr>
 `
 }
+
+const number = (name: string, n: number, color?: string) =>
+  html`<td class="n ${n > 0 && color}" data-name="${name}">${counted(n)}</td>`
 
 export const stateBadges = ({ receipt, state }: Pick<RunInfo, "receipt" | "state">) =>
   html`${
