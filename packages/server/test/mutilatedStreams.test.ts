@@ -85,7 +85,23 @@ describe.each(allProtocols)("a stream of an upstream of $name", (protocol) => {
         "data: {\"choices\":[null]}\n\n",
         "event: error\ndata: {\"message\":\"overloaded\"}\n\n"
       ]
-      const all = [...bad, ...events.at(-1) === "data: [DONE]\n\n" ? ofChoices : []]
+      const ofMessages = [
+        "data: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":null}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"index\":0}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":1}}\n\n"
+      ]
+      const pieces = protocol.name === "completions"
+        ? [{ text: 1 }, { text: [paid] }]
+        : [
+          { delta: paid },
+          { delta: { content: 1 } },
+          { delta: { tool_calls: "odd" } },
+          { delta: { tool_calls: [null] } },
+          { delta: { tool_calls: [{ index: 0, id: "a", function: "f" }] } }
+        ]
+      const ofPieces = pieces.map((piece) => `data: ${JSON.stringify({ choices: [{ index: 0, ...piece }] })}\n\n`)
+      const all = [...bad, ...events.at(-1) === "data: [DONE]\n\n" ? [...ofChoices, ...ofPieces] : []]
+      if (protocol.name === "messages") all.push(...ofMessages)
       for (const [i, event] of all.entries()) {
         const at = Math.min(i % 2, events.length - 2)
         const told = yield* both(`bad ${i}`, Buffer.from(events.toSpliced(at, 0, event).join("")))

@@ -87,6 +87,19 @@ describe("streams of vendors", () => {
       assert.deepStrictEqual(grownMessage(live.text), { role: "assistant", content: "AB" })
     }))
 
+  it.live("may have the arguments of a call as an object, and clients get their text", () =>
+    Effect.gen(function*() {
+      const called = (args: unknown) => ({ id: "a", type: "function", function: { name: "f", arguments: args } })
+      const { live, replay, whole } = yield* twice([
+        choice({ role: "assistant", tool_calls: [{ index: 0, ...called({ x: 1 }) }] }),
+        finished({}, { finish_reason: "tool_calls" })
+      ])
+      const call = called("{\"x\":1}")
+      assert.deepStrictEqual(whole.json.choices[0].message.tool_calls, [call])
+      assert.deepStrictEqual(grownMessage(live.text).tool_calls, [{ index: 0, ...call }])
+      assert.deepStrictEqual(grownMessage(replay.text).tool_calls, [{ index: 0, ...call }])
+    }))
+
   it.live("go on with the last call in a piece that has no index, id and name", () =>
     Effect.gen(function*() {
       for (const none of [{}, { index: null, id: null }, { id: "", type: "function" }]) {

@@ -6,6 +6,8 @@ import { asCount, asObject, asObjects, fieldsOf, objectOf } from "./json.ts"
 /** How the choices of a protocol of OpenAI grow, from chunk to chunk. */
 export interface ChoiceJoiner<Choice> {
   readonly empty: () => Choice
+  /** Whether `join` loses nothing of a chunk's choice. */
+  readonly isReadable: (choice: JsonObject) => boolean
   /** Adds a chunk's choice, which has no index. Returns the piece of a sample in it, as the client gets it. */
   readonly join: (joined: Choice, choice: JsonObject) => JsonObject | undefined
   readonly whole: (joined: Choice) => JsonObject
@@ -34,7 +36,7 @@ export class ChoicesJoiner<Choice> implements Joiner {
     // Some servers tell an error without a name of its own.
     const isError = event === "error" || chunk["object"] === "error"
     const error = chunk["error"] ??
-      (isError ? fieldsOf(chunk, "object") : choices === undefined ? unreadable : undefined)
+      (isError ? fieldsOf(chunk, "object") : choices?.every(this.#of.isReadable) ? undefined : unreadable)
     this.#head = { ...this.#head, ...fieldsOf({ ...chunk, error }, "choices", "created", "obfuscation") }
     // Some servers give each chunk the time at which it was sent.
     this.#created ??= chunk["created"] || undefined

@@ -23,6 +23,11 @@ export const lastField = "last_delta"
 export const makeChunkJoiner = () =>
   new ChoicesJoiner<JoinedChoice>({
     empty: () => ({ fields: {}, message: {}, calls: [], slots: new Map(), hasBegun: false }),
+    isReadable: ({ delta }) => {
+      const message = asObject(delta ?? {})
+      return message !== undefined && isContent(message["content"] ?? "") &&
+        asObjects(message["tool_calls"] ?? [])?.every(isCall) === true
+    },
     join: (choice, { delta, ...others }) => {
       const { fields, message } = choice
       for (const [name, value] of Object.entries(others)) {
@@ -56,6 +61,10 @@ export const makeChunkJoiner = () =>
       message: { role: "assistant", ...message, ...calls.length > 0 && { tool_calls: Object.values(calls) } }
     })
   })
+
+const isContent = (content: Json): boolean => typeof content === "string" || Array.isArray(content)
+
+const isCall = ({ function: called }: JsonObject): boolean => asObject(called ?? {}) !== undefined
 
 /** Some models think in parts of a list, and go on with a text. Parts stay as they came, so that replays have them. */
 const joinContents = (before: Json | undefined, piece: Json): Json => {
@@ -114,7 +123,8 @@ const joinCall = ({ calls, slots }: JoinedChoice, { index, ...piece }: JsonObjec
   const call = calls[at] ?? {}
   const before = asObject(call["function"])
   const own = newFields(call, fieldsOf(piece, "function"))
-  const text = asString(args)
+  // Some servers give them as JSON, and not as its text.
+  const text = typeof args === "object" && args !== null ? JSON.stringify(args) : asString(args)
   const told = {
     ...own,
     ...("function" in piece) && { function: { ...newFields(before ?? {}, named), ...fieldsOf({ arguments: text }) } }

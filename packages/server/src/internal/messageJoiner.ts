@@ -41,10 +41,12 @@ export class MessageJoiner implements Joiner {
         this.#error = event["error"] ?? {}
         return []
       case "content_block_start":
+        if (!isReadable(event["content_block"])) return this.#refuse(type)
         this.#blocks.set(at, { ...asObject(event["content_block"]) })
         break
       case "content_block_delta":
-        this.#join(at, asObject(event["delta"]) ?? {})
+        if (!isReadable(event["delta"])) return this.#refuse(type)
+        this.#join(at, asObject(event["delta"])!)
     }
     if (this.#blocks.size === 0) return []
     const start = this.#start
@@ -63,6 +65,12 @@ export class MessageJoiner implements Joiner {
     return { ...this.#message, content, [startField]: begun }
   }
 
+  // Without its piece, the sample would be a part that looks whole.
+  #refuse(type: string): ReadonlyArray<StreamEvent> {
+    this.#error = { type: "api_error", message: `an event ${type} cannot be read` }
+    return []
+  }
+
   #join(at: number, { type: _, ...delta }: JsonObject): void {
     let block = this.#blocks.get(at)
     if (block === undefined) this.#blocks.set(at, block = "thinking" in delta ? { type: "thinking" } : { type: "text" })
@@ -78,6 +86,13 @@ export class MessageJoiner implements Joiner {
       }
     }
   }
+}
+
+/** Fields that grow are texts. */
+const isReadable = (piece: Json | undefined): boolean => {
+  const fields = asObject(piece)
+  return fields !== undefined &&
+    ["text", "thinking", "partial_json"].every((name) => typeof (fields[name] ?? "") === "string")
 }
 
 /** The field for the fields of a message at the start of its stream, such as its first usage. */

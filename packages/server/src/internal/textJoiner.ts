@@ -6,6 +6,7 @@ import { asString } from "./json.ts"
 export const makeTextJoiner = () =>
   new ChoicesJoiner<Record<string, Json>>({
     empty: () => ({}),
+    isReadable: ({ text }) => typeof (text ?? "") === "string",
     join: (fields, choice) => {
       for (const [name, value] of Object.entries(choice)) {
         // Some servers repeat the finish reason.
