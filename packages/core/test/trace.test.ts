@@ -651,4 +651,31 @@ describe("A trace", () => {
       vi.advanceTimersByTime(1000)
       assert.strictEqual((yield* Trace.lastReceipt(run.file))?.asked, 2)
     }))
+
+  it.effect("that was deleted gets no summary, and one whose summary cannot be written goes on", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      yield* Effect.acquireRelease(
+        Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] })),
+        () => Effect.sync(() => vi.useRealTimers())
+      )
+      const key = new Key.Key(yield* Identity.make({ model: "m" }), "p", [])
+      const begin = Effect.map(Trace.make({ directory, name: "n" }), ({ listener, run }) => {
+        const hit = (position: number) =>
+          listener({ _tag: "Hit", key, position, store: "s", waited: false, sample: { text: "a", metadata: {} } })
+        hit(0)
+        vi.advanceTimersByTime(300)
+        return { hit, run, summary: run.file.replace(/l$/, "") }
+      })
+      const deleted = yield* begin
+      yield* Trace.remove(deleted.run.file)
+      const other = yield* begin
+      Fs.rmSync(other.summary)
+      Fs.mkdirSync(other.summary)
+      vi.advanceTimersByTime(2000)
+      assert.isFalse(Fs.existsSync(deleted.summary))
+      other.hit(1)
+      vi.advanceTimersByTime(300)
+      assert.strictEqual((yield* Trace.receipt(other.run.file)).asked, 2)
+    }))
 })

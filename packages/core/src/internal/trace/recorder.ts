@@ -4,7 +4,7 @@ import type { Metadata } from "../../Sample.ts"
 import { newLogOwner } from "../directory/logOwner.ts"
 import { failureType } from "../events/failureType.ts"
 import { KeyMap } from "../model/keyMap.ts"
-import { Path } from "../node.ts"
+import { Fs, Path } from "../node.ts"
 import type { Receipt } from "./entry.ts"
 import { mark, summaryPath, writeSummary } from "./folders.ts"
 import { Numbering } from "./numbering.ts"
@@ -283,8 +283,18 @@ export class Recorder {
     if (now - this.#summarized < summaryInterval && this.#summarized > 0) {
       // A run that waits for long has the summary of all its lines.
       // @effect-diagnostics-next-line globalTimers:off
-      this.#lateSummary ??= setTimeout(() => this.#summarizeNow(this.#file.written), summaryInterval).unref()
+      this.#lateSummary ??= setTimeout(() => this.#summarizeLate(), summaryInterval).unref()
     } else this.#summarizeNow(bytes)
+  }
+
+  /** A trace that was deleted has no summary, and nobody waits for one that cannot be written. */
+  #summarizeLate(): void {
+    this.#lateSummary = undefined
+    try {
+      if (Fs.existsSync(this.#file.path)) this.#summarizeNow(this.#file.written)
+    } catch {
+      // The next lines write it, or their error is told.
+    }
   }
 
   #summarizeNow(bytes: number): void {
