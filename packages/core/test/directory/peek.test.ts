@@ -79,6 +79,45 @@ describe("a sample that is read synchronously", () => {
       for (const count of [1, 2]) assert.deepStrictEqual(texts(1, count), [])
     }))
 
+  it.effect("is not read from its file again until the file has changed, whatever its time and size are", () =>
+    Effect.gen(function*() {
+      const { folder, key, store } = yield* fill
+      const file = Path.join(folder, "1.md")
+      let opened = 0
+      const counting = patched(["openSync"], (_, original) => (...args) => {
+        opened++
+        return original(...args)
+      })
+      const texts = counting(Effect.sync(() => peek(store, key, 1, 1).map(({ text }) => text)))
+      // A file that has just been written is read each time.
+      yield* Effect.repeat(texts, {
+        until: (found) => {
+          assert.deepStrictEqual(found, ["text 1"])
+          const isKept = opened === 0
+          opened = 0
+          return isKept
+        }
+      })
+      const { mtime } = Fs.statSync(file)
+      for (
+        const change of [
+          () => Fs.writeFileSync(file, "text X"),
+          () => {
+            Fs.writeFileSync(file, "text Y")
+            Fs.utimesSync(file, mtime, mtime)
+          },
+          () => {
+            Fs.rmSync(file)
+            Fs.writeFileSync(file, "text Z")
+          },
+          () => Fs.rmSync(file)
+        ]
+      ) {
+        change()
+        assert.deepStrictEqual(yield* texts, [])
+      }
+    }))
+
   it.effect("is there if the file system fails for another one behind it", () =>
     Effect.gen(function*() {
       const { key, store } = yield* fill

@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs"
 import { crc32, Fs, isUtf8 } from "../node.ts"
 import { isMissing } from "./files.ts"
 
@@ -12,12 +13,49 @@ export interface Content {
   readonly modified: number
 }
 
+/** What changes if a file is written, replaced, or given another time. */
+type Version = Pick<Stats, "ctimeMs" | "ino" | "mtimeMs" | "size">
+
+/** How many bytes of files are kept in memory. */
+const mostKept = 8 * 1024 * 1024
+
+/** How many milliseconds old a version is that is kept: a file may change twice in one tick of its clock. */
+const settled = 100
+
 /** Reads small files into one buffer, which is faster than `readFileSync` (benchmark row `directory-prompts`). */
 export class FileReader {
   readonly #buffer = Buffer.allocUnsafeSlow(2 ** 17)
+  readonly #kept = new Map<string, { readonly version: Version; readonly content: Content }>()
+  #keptBytes = 0
+
+  /** As `read`. Of a file that did not change since it was read here, it asks the version alone (benchmark row `server`). */
+  readAgain(file: string): Content | undefined {
+    const kept = this.#kept.get(file)
+    if (kept !== undefined) {
+      const now = Fs.statSync(file, { throwIfNoEntry: false })
+      if (now !== undefined && isSame(kept.version, now)) return kept.content
+      this.#kept.delete(file)
+      this.#keptBytes -= kept.content.bytes
+    }
+    let version: Version | undefined
+    const content = this.read(file, (descriptor) => {
+      version = Fs.fstatSync(descriptor)
+      return version.mtimeMs
+    })
+    // A file that changes while it is read has another version the next time.
+    if (content === undefined || version === undefined || content.bytes > mostKept || isNew(version)) return content
+    if (this.#keptBytes + content.bytes > mostKept) {
+      this.#kept.clear()
+      this.#keptBytes = 0
+    }
+    this.#keptBytes += content.bytes
+    const { ctimeMs, ino, mtimeMs, size } = version
+    this.#kept.set(file, { version: { ctimeMs, ino, mtimeMs, size }, content })
+    return content
+  }
 
   /** The content of a file, `undefined` if there is none. */
-  read(file: string, asksTime = false): Content | undefined {
+  read(file: string, modifiedAt: (descriptor: number) => number = () => 0): Content | undefined {
     let descriptor: number
     try {
       descriptor = Fs.openSync(file, "r")
@@ -25,10 +63,10 @@ export class FileReader {
       if (isMissing(cause)) return undefined
       throw cause
     }
-    let modified = 0
+    let modified: number
     let length: number
     try {
-      if (asksTime) modified = Fs.fstatSync(descriptor).mtimeMs
+      modified = modifiedAt(descriptor)
       // A short read is the whole content: this is a file and not a pipe.
       length = Fs.readSync(descriptor, this.#buffer, 0, this.#buffer.length, null)
     } finally {
@@ -46,3 +84,10 @@ export class FileReader {
     }
   }
 }
+
+const isSame = (one: Version, other: Version): boolean =>
+  one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs && one.size === other.size && one.ino === other.ino
+
+// Real time, also in a program with another clock.
+// @effect-diagnostics-next-line globalDate:off
+const isNew = ({ ctimeMs }: Version): boolean => Date.now() - ctimeMs < settled

@@ -35,7 +35,7 @@ export class SampleReader {
   peek(folder: string, from: number, count: number): ReadonlyArray<Drawn> {
     if (count !== 1) return extend([], from, count, this.#reading(folder, lazy))
     const file = samplePath(folder, from)
-    const content = this.#files.read(file, true)
+    const content = this.#files.readAgain(file)
     if (content === undefined) return []
     // Most prompts have one sample. Its time has a checksum, so the metadata log is read only if metadata are asked for.
     const sample = fitsTimeChecksum(content.modified, file.slice(this.#root.length), content.crc32)
