@@ -52,7 +52,7 @@ const hits = (name: string, title: string, concurrency: number): Row => ({
   slack: 1.3,
   checks: [
     atMost(1.8, "a bare Node server"),
-    atMost(2.5, "a bare Node server", "ours, over a directory"),
+    atMost(1.8, "a bare Node server", "ours, over a directory"),
     fasterThan("aimock", 1)
   ],
   setup: async (setting) => {

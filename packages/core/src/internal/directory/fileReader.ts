@@ -27,6 +27,8 @@ export class FileReader {
   readonly #buffer = Buffer.allocUnsafeSlow(2 ** 17)
   readonly #kept = new Map<string, { readonly version: Version; readonly content: Content }>()
   #keptBytes = 0
+  /** How many files found no room. */
+  #notKept = 0
 
   /** As `read`. Of a file that did not change since it was read here, it asks the version alone (benchmark row `server`). */
   readAgain(file: string): Content | undefined {
@@ -43,15 +45,19 @@ export class FileReader {
       return version.mtimeMs
     })
     // A file that changes while it is read has another version the next time.
-    if (content === undefined || version === undefined || content.bytes > mostKept || isNew(version)) return content
+    if (content !== undefined && version !== undefined && !isNew(version)) this.#keep(file, version, content)
+    return content
+  }
+
+  // Files that are read in turn, more than there is room for, must not push each other out.
+  #keep(file: string, { ctimeMs, ino, mtimeMs, size }: Version, content: Content): void {
     if (this.#keptBytes + content.bytes > mostKept) {
+      if (++this.#notKept < 4 * this.#kept.size || content.bytes > mostKept) return
       this.#kept.clear()
-      this.#keptBytes = 0
+      this.#keptBytes = this.#notKept = 0
     }
     this.#keptBytes += content.bytes
-    const { ctimeMs, ino, mtimeMs, size } = version
     this.#kept.set(file, { version: { ctimeMs, ino, mtimeMs, size }, content })
-    return content
   }
 
   /** The content of a file, `undefined` if there is none. */
