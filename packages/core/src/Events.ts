@@ -124,7 +124,7 @@ export interface Hit extends Fields {
   readonly store: string
   /** The same object for all events of one cache: it tells a `Repeatable` from another. */
   readonly cache?: object | undefined
-  /** The reader of the `Independent` right above the cache: the same object for all its draws, and another one for each other. */
+  /** The reader of the `Independent` right above the cache, which has one object of its own for all its draws. */
   readonly reader?: object | undefined
   readonly sample: Sample
   /** Whether the draw waited for another draw's request, in this process or, with a lease, in another process. */
@@ -143,7 +143,7 @@ export interface Miss extends Fields {
   readonly store: string
   /** The same object for all events of one cache: it tells a `Repeatable` from another. */
   readonly cache?: object | undefined
-  /** The reader of the `Independent` right above the cache: the same object for all its draws, and another one for each other. */
+  /** The reader of the `Independent` right above the cache, which has one object of its own for all its draws. */
   readonly reader?: object | undefined
   /** The next source of the sample: another cache, a provider or, in replication, nothing. */
   readonly asks: "cache" | "provider" | "nothing"

@@ -84,7 +84,7 @@ export interface Draw {
   readonly store: string | undefined
   /** The number of the `Repeatable` that had it. */
   readonly reader: number | undefined
-  /** The number of the `Independent` that drew it. */
+  /** The number of the `Independent` that drew it, as `Taken` has it. */
   readonly independent: number | undefined
   /** The name of the sample's request. */
   readonly request: string | undefined
