@@ -5,6 +5,7 @@ import { directoryPrompts, directoryPromptsLong } from "./directoryPrompts.ts"
 import { directory100, directory1000 } from "./directorySequence.ts"
 import { fibers, forks } from "./fibers.ts"
 import { independent } from "./independent.ts"
+import { inspectorMemory, inspectorPaint } from "./inspector.ts"
 import { listeners } from "./listeners.ts"
 import { memoryEffect } from "./memoryEffect.ts"
 import { memoryMany } from "./memoryMany.ts"
@@ -60,6 +61,8 @@ export const rows: ReadonlyArray<Row> = [
   tracingRecords,
   command,
   commandDirectory,
+  inspectorPaint,
+  inspectorMemory,
   fibers,
   forks
 ]

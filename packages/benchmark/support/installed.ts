@@ -20,7 +20,15 @@ export const install = (folder: string, packages: ReadonlyArray<string>): void =
     Fs.cpSync(Path.join(source, "dist"), Path.join(target, "dist"), { recursive: true })
     const { publishConfig, ...description } = JSON.parse(Fs.readFileSync(Path.join(source, "package.json"), "utf8"))
     Fs.writeFileSync(Path.join(target, "package.json"), JSON.stringify({ ...description, ...publishConfig }))
+    for (const dependency of Object.keys({ effect: "", ...description.dependencies })) {
+      if (!dependency.startsWith("@llm-cache/")) link(Path.join(source, "node_modules", dependency), folder, dependency)
+    }
   }
-  const effect = Path.dirname(require.resolve("effect/package.json"))
-  Fs.symlinkSync(Fs.realpathSync(effect), Path.join(folder, "node_modules/effect"))
+}
+
+const link = (target: string, folder: string, name: string): void => {
+  const path = Path.join(folder, "node_modules", name)
+  if (Fs.existsSync(path)) return
+  Fs.mkdirSync(Path.dirname(path), { recursive: true })
+  Fs.symlinkSync(Fs.realpathSync(target), path)
 }
