@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Random } from "effect"
 import { allProtocols, streamBy, type TestedProtocol } from "./support/protocols.ts"
+import { messageItem } from "./support/responses.ts"
 import { type Client, makeServer } from "./support/server.ts"
 import { makeUpstream, startStream, upstreams } from "./support/upstream.ts"
 
@@ -110,3 +111,23 @@ describe.each(allProtocols)("a stream of an upstream of $name", (protocol) => {
       }
     }))
 })
+
+it.live("a stream of responses with an output or an item that cannot be read fails, and is not stored", () =>
+  Effect.gen(function*() {
+    const protocol = allProtocols.find(({ name }) => name === "responses")!
+    const both = yield* makeBoth(protocol)
+    const event = (type: string, fields: object) =>
+      `data: ${JSON.stringify({ type: `response.${type}`, ...fields })}\n\n`
+    const end = (output: unknown) => event("completed", { response: { status: "completed", output } })
+    const item = event("output_item.done", { output_index: 0, item: messageItem(paid) })
+    const streams = [end("odd"), end([null]), event("output_item.done", { item: "odd" }) + end([])]
+    for (const stream of streams) {
+      const told = yield* both(stream, Buffer.from(stream))
+      assert.isTrue(hasFailed(told.live), `${stream} ${told.live.text}`)
+      assert.deepStrictEqual([told.isStored, told.text], [false, "another"], stream)
+    }
+    for (const stream of [item + end([]), item + end([null])]) {
+      const told = yield* both(stream, Buffer.from(stream))
+      assert.deepStrictEqual([told.isStored, told.text], [true, paid], stream)
+    }
+  }))

@@ -1,3 +1,4 @@
+import type { Json } from "@llm-cache/core/Identity"
 import type { JsonObject } from "@llm-cache/core/Sample"
 import type { Joiner, StreamEvent } from "../Protocol.ts"
 import { asCount, asObject, asObjects, asString, fieldsOf, objectOf } from "./json.ts"
@@ -8,7 +9,7 @@ const lastTypes = ["response.completed", "response.incomplete", "response.failed
 export class ResponseJoiner implements Joiner {
   // They tell nothing of the sample. Until a piece follows, the request can be sent again.
   #begun: ReadonlyArray<StreamEvent> = []
-  readonly #items: Array<JsonObject> = []
+  readonly #items: Array<Json> = []
   #last: JsonObject | undefined
 
   add({ data }: StreamEvent): ReadonlyArray<StreamEvent> {
@@ -26,9 +27,8 @@ export class ResponseJoiner implements Joiner {
     }
     const events = [...this.#begun, { event: type, data: JSON.stringify(fields) }]
     this.#begun = response === undefined ? [] : events
-    const item = asObject(fields["item"])
-    if (type === "response.output_item.done" && item !== undefined) {
-      this.#items[asCount(fields["output_index"]) ?? this.#items.length] = item
+    if (type === "response.output_item.done") {
+      this.#items[asCount(fields["output_index"]) ?? this.#items.length] = fields["item"] ?? null
     }
     return response === undefined ? events : []
   }
@@ -39,12 +39,13 @@ export class ResponseJoiner implements Joiner {
 
   #end(response: JsonObject, status: string): void {
     // Some servers end with a response that has no output, after all of its items.
-    const output = asObjects(response["output"]) ?? []
+    const output = response["output"] ?? []
+    const hasOutput = Boolean(asObjects(output)?.length)
     const error = { code: "server_error", message: "the response failed" }
     this.#last = {
       status,
       ...response,
-      output: output.length > 0 ? output : Object.values(this.#items),
+      output: hasOutput || this.#items.length === 0 ? output : Object.values(this.#items),
       ...status === "failed" ? { error: asObject(response["error"]) ?? error } : undefined
     }
   }
