@@ -3,6 +3,7 @@ import type { Sample, SampleStore } from "@llm-cache/core"
 import { Effect, Equal } from "effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { FileReader } from "../../src/internal/directory/fileReader.ts"
 import { drawn, keyOf } from "../support/caches.ts"
 import { makeDirectory } from "../support/directory.ts"
 import { patched } from "../support/patched.ts"
@@ -116,6 +117,37 @@ describe("a sample that is read synchronously", () => {
         change()
         assert.deepStrictEqual(yield* texts, [])
       }
+    }))
+
+  it.effect("is read again from one of too many files, also if all are empty", () =>
+    Effect.gen(function*() {
+      const folder = yield* makeDirectory
+      Fs.writeFileSync(Path.join(folder, "0.md"), "")
+      // A file by many paths.
+      const paths = Array.from({ length: 2 ** 15 }, (_, i) =>
+        `${folder}/${i.toString(2).padStart(15, "0").replaceAll("0", "/").replaceAll("1", "./")}0.md`)
+      const reader = new FileReader()
+      let opened = 0
+      const counting = patched(["openSync"], (_, original) => (...args) => {
+        opened++
+        return original(...args)
+      })
+      yield* counting(Effect.sync(() => {
+        // A file that has just been written is read each time.
+        for (let before = -1; opened > before;) {
+          before = opened
+          reader.readAgain(paths[0]!)
+        }
+        for (const path of paths) {
+          reader.readAgain(path)
+        }
+        opened = 0
+        for (const path of paths) {
+          reader.readAgain(path)
+        }
+      }))
+      assert.isAbove(opened, paths.length / 4)
+      assert.isBelow(opened, paths.length)
     }))
 
   it.effect("is there if the file system fails for another one behind it", () =>

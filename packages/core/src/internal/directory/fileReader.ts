@@ -19,6 +19,9 @@ type Version = Pick<Stats, "ctimeMs" | "ino" | "mtimeMs" | "size">
 /** How many bytes of files are kept in memory. */
 const mostKept = 8 * 1024 * 1024
 
+/** How many bytes a kept file takes beside its content, most of them for its path. */
+const ofFile = 512
+
 /** How many milliseconds old a version is that is kept: a file may change twice in one tick of its clock. */
 const settled = 100
 
@@ -37,7 +40,7 @@ export class FileReader {
       const now = Fs.statSync(file, { throwIfNoEntry: false })
       if (now !== undefined && isSame(kept.version, now)) return kept.content
       this.#kept.delete(file)
-      this.#keptBytes -= kept.content.bytes
+      this.#keptBytes -= kept.content.bytes + ofFile
     }
     let version: Version | undefined
     const content = this.read(file, (descriptor) => {
@@ -51,12 +54,13 @@ export class FileReader {
 
   // Files that are read in turn, more than there is room for, must not push each other out.
   #keep(file: string, { ctimeMs, ino, mtimeMs, size }: Version, content: Content): void {
-    if (this.#keptBytes + content.bytes > mostKept) {
-      if (++this.#notKept < 4 * this.#kept.size || content.bytes > mostKept) return
+    const bytes = content.bytes + ofFile
+    if (this.#keptBytes + bytes > mostKept) {
+      if (++this.#notKept < 4 * this.#kept.size || bytes > mostKept) return
       this.#kept.clear()
       this.#keptBytes = this.#notKept = 0
     }
-    this.#keptBytes += content.bytes
+    this.#keptBytes += bytes
     this.#kept.set(file, { version: { ctimeMs, ino, mtimeMs, size }, content })
   }
 
