@@ -101,6 +101,8 @@ describe("a failure of the upstream", () => {
       const answer = yield* server.chat("", { messages: user("p") })
       assert.strictEqual(answer.status, 502)
       assert.include(answer.json.error.message, "307")
+      const bypassed = yield* server.send("/v1/other", { body: {} })
+      assert.strictEqual(bypassed.status, 307)
       assert.strictEqual(other.received.length, 0)
     }))
 
