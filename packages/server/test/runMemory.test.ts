@@ -65,6 +65,33 @@ describe("the memory of a run", () => {
       assert.deepStrictEqual(yield* third.texts("/run/a/independent"), ["sample 2"])
     }))
 
+  it.live("is of another server that began the run a moment ago, and this one pauses", () =>
+    Effect.gen(function*() {
+      const { directory, options, store } = yield* makeTraced
+      const other = yield* makeTraced
+      const [server, rival] = [yield* makeServer(options, store), yield* makeServer(other.options, other.store)]
+      yield* rival.texts("/run/a/independent")
+      // The trace of the rival is there when this server has looked for others, and has yet to begin its own.
+      const { openSync } = NodeFs
+      const restore = () => {
+        NodeFs.openSync = openSync
+        syncBuiltinESMExports()
+      }
+      NodeFs.openSync = (...args) => {
+        if (args[1] === "ax") {
+          restore()
+          NodeFs.cpSync(Path.join(other.directory, ".runs"), Path.join(directory, ".runs"), { recursive: true })
+        }
+        return openSync(...args)
+      }
+      syncBuiltinESMExports()
+      yield* Effect.addFinalizer(() => Effect.sync(restore))
+      const refused = yield* server.chat("/run/a/independent", { messages: user("p") })
+      assert.deepStrictEqual([refused.status, refused.json.error.code], [409, "run_in_use"])
+      const ends = tracesIn(directory).map((file) => NodeFs.readFileSync(file, "utf8").trimEnd().split("\n").at(-1)!)
+      assert.deepStrictEqual(ends.map((line) => JSON.parse(line).t).sort(), ["given", "pause"])
+    }))
+
   it.live("is of one of two servers that begin a run at once, or of none", () =>
     Effect.gen(function*() {
       const { options, store } = yield* makeTraced
