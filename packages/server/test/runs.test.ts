@@ -3,7 +3,7 @@ import { MemoryStore } from "@llm-cache/core"
 import { Effect, Fiber } from "effect"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
-import { makeDirectory, makeServer, user } from "./support/server.ts"
+import { type Client, makeDirectory, makeServer, user } from "./support/server.ts"
 import { makeTraced } from "./support/traced.ts"
 import { makeUpstream, upstreams } from "./support/upstream.ts"
 
@@ -136,6 +136,29 @@ describe("runs", () => {
       assert.notInclude(["sample 0", "sample 1", "sample 2", next], (yield* last.texts("/run/a/independent"))[0])
       yield* last.send("/llm-cache/runs/a", { method: "DELETE" })
       assert.deepStrictEqual(yield* last.texts("/run/a/independent"), ["sample 0"])
+    }))
+
+  it.live("goes on behind its draws of each model and prompt when the server restarts, whatever other runs drew", () =>
+    Effect.gen(function*() {
+      const { options, store } = yield* makeTraced
+      const draw = (server: Client, run: string, model: string, prompt: string) =>
+        Effect.map(
+          server.chat(`/run/${run}/independent`, { model, messages: user(prompt) }),
+          ({ headers, json }) => [headers["llm-cache-positions"], json.choices[0].message.content]
+        )
+      // The traces of both have one name of a file.
+      const [a, b] = ["a%20b", "a_20b"]
+      const before = yield* makeServer(options, store)
+      const [first] = [yield* draw(before, a, "m", "p"), yield* draw(before, a, "m", "p")]
+      const other = yield* draw(before, b, "n", "p")
+      yield* draw(before, b, "m", "q")
+      yield* before.stop
+      const after = yield* makeServer(options, store)
+      assert.deepStrictEqual(yield* draw(after, a, "n", "p"), other)
+      assert.strictEqual((yield* draw(after, a, "m", "p"))[0], "2")
+      assert.strictEqual((yield* draw(after, a, "m", "q"))[0], "0")
+      assert.strictEqual((yield* draw(after, b, "n", "p"))[0], "1")
+      assert.deepStrictEqual(yield* draw(after, b, "m", "p"), first)
     }))
 
   it.live("has 1,000 runs of 1 attempt each, and gives their memory back", () =>
