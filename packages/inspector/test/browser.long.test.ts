@@ -5,7 +5,7 @@
  * The tests measure what a screenshot shows: sizes of pages, overlaps, contrast and the style of what has the focus.
  */
 import { assert, layer } from "@effect/vitest"
-import { DirectoryStore, Events, Independent, LlmModel, Persistent, Trace } from "@llm-cache/core"
+import { DirectoryStore, Events, Identity, Independent, Key, LlmModel, Persistent, Trace } from "@llm-cache/core"
 import { Inspector } from "@llm-cache/inspector"
 import { Context, Deferred, Effect, Layer } from "effect"
 import * as Fs from "node:fs"
@@ -260,6 +260,55 @@ describeBrowser("The pages", () =>
         assert.strictEqual(await rows.count(), 10)
         await page.getByRole("link", { name: "Clear", exact: true }).click()
         assert.isAbove(await rows.count(), 10)
+      }))
+
+    it.effect("after going back, the filters are those of the page", () =>
+      browse(async (page, url, { runs }) => {
+        await page.goto(`${url}/runs/${runs.recorded}`)
+        await page.getByLabel("Outcome").selectOption("bought")
+        await page.getByRole("button", { name: "Filter" }).click()
+        await page.waitForURL(/outcome=bought/)
+        await page.goBack()
+        assert.strictEqual(await page.getByLabel("Outcome").inputValue(), "")
+      }))
+
+    it.effect("names of any length fit a window, and the keyboard reaches texts that scroll", () =>
+      Effect.gen(function*() {
+        const { directory } = yield* Site
+        const long = "n".repeat(300)
+        const text = "line\n".repeat(200)
+        const identity = yield* Effect.orDie(Identity.make({ model: "gpt-4o", temperature: 1 }))
+        const key = new Key.Key(identity, text, [long, `${long}2`])
+        const id = yield* Effect.orDie(Effect.scoped(Effect.gen(function*() {
+          const store = yield* DirectoryStore.make(directory, { durability: "process" })
+          const { listener, run } = yield* Trace.make({ directory, name: long })
+          const other = new Key.Key(identity, text, [])
+          const entry = (position: number, text: string) => ({
+            id: `${position}`,
+            position,
+            drawn: { text, metadata: {}, origins: [] }
+          })
+          yield* store.put(other, [entry(0, text), entry(1, `${text}!`)], "drop")
+          const sample = { text, metadata: { request: "r", index: 0, inputTokens: 1, outputTokens: 1 } }
+          listener({ _tag: "Hit", key, position: 0, store: "s", waited: false, sample })
+          listener({ _tag: "Miss", key, position: 1, store: "s", asks: "nothing" })
+          return run.id
+        })))
+        const run = `/runs/${encodeURIComponent(id)}`
+        const paths = ["", run, `${run}/misses/1`, `/prompts/${hashOf(text)}?run=${encodeURIComponent(id)}&a=0&b=1`]
+        for (const options of [{}, { viewport: phone }]) {
+          yield* browse(async (page, url) => {
+            for (const path of paths) {
+              const response = await page.goto(url + path)
+              assert.strictEqual(response?.status(), 200, path)
+              assert.deepStrictEqual(await violationsOf(page), [], path)
+              const [content, window] = await page.evaluate<[number, number]>(
+                "[document.documentElement.scrollWidth, window.innerWidth]"
+              )
+              assert.isAtMost(content, window, path)
+            }
+          }, options)
+        }
       }))
 
     it.effect("100,000 draws are read by pages, of which each has 50", () =>

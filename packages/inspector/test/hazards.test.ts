@@ -119,6 +119,51 @@ layer(Served, { excludeTestServices: true })("The inspector", (it) => {
       assertHarmless(listed.text, "/cache")
     }).pipe(Effect.scoped))
 
+  it.effect("begins a difference that has long words, or very many parts", () =>
+    Effect.gen(function*() {
+      const { directory, url } = yield* Pages
+      const store = yield* DirectoryStore.make(directory, { durability: "process" })
+      const word = "x".repeat(1_000_000)
+      const words = (name: string) => Array.from({ length: 20_000 }, (_, i) => `same ${name}${i}`).join(" ")
+      for (const [prompt, texts] of [["one word", [word, `y${word}`]], ["parts", [words("a"), words("b")]]] as const) {
+        const key = new Key(yield* identity, prompt, [])
+        const entry = (position: 0 | 1) => ({
+          id: `${position}`,
+          position,
+          drawn: { text: texts[position], metadata: {}, origins: [] }
+        })
+        yield* store.put(key, [entry(0), entry(1)], "drop")
+        const { text } = yield* get(`${url}/prompts/${hashOf(prompt)}?a=0&b=1`)
+        assert.match(text, /<div class="text diff"[^]*(?:characters …|more parts)/)
+        assert.isBelow(text.length, 120_000, prompt)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("escapes the name of a run in the titles of Markdown", () =>
+    Effect.gen(function*() {
+      const { directory, url } = yield* Pages
+      const key = new Key(yield* identity, "missed", [])
+      const { id } = yield* Effect.scoped(Effect.gen(function*() {
+        const { listener, run } = yield* Trace.make({ directory, name: markup })
+        listener({ _tag: "Miss", key, position: 0, store: "s", asks: "nothing" })
+        return run
+      }))
+      for (const path of [`/runs/${encodeURIComponent(id)}.md`, `/runs/${encodeURIComponent(id)}/misses/0.md`]) {
+        const { status, text } = yield* get(url + path)
+        assert.strictEqual(status, 200)
+        assertHarmless(text.split("\n")[0]!, path)
+      }
+    }))
+
+  it.effect("says behind the last draw of a run where they are", () =>
+    Effect.gen(function*() {
+      const { directory, url } = yield* Pages
+      const { id } = yield* traced(directory, "few", [new Key(yield* identity, "a", [])])
+      const { text } = yield* get(`${url}/runs/${id}?from=50`)
+      assert.notInclude(text, "Nothing was asked")
+      assert.match(text, /See <a href="[^"]*#asked">the first of 1<\/a>/)
+    }))
+
   it.effect("says of each file that is no trace why, and never what is in it", () =>
     Effect.gen(function*() {
       const { directory, url } = yield* Pages

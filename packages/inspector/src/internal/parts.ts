@@ -29,6 +29,12 @@ export const counted = (n: number): Html => n === 0 ? html`<span class="faint">0
 
 export const tokensOf = (counts: Counts): number => counts.spentTokens + counts.replayedTokens
 
+/** A text, which the keyboard reaches if it scrolls: from this length on, it may do so on a phone. */
+export const textBox = (content: Html | string, length: number, options: { readonly class?: string } = {}): Html =>
+  html`<div class="text ${options.class ?? ""}"${
+    length > 250 && html` tabindex="0" role="group" aria-label="Text"`
+  }>${content}</div>`
+
 /** A prompt as it was sent: a chat as its messages. */
 export const promptView = (prompt: string): Html => {
   const messages = messagesOf(prompt)
@@ -43,12 +49,15 @@ export const promptView = (prompt: string): Html => {
     }</ol>`
 }
 
+/** The length of a text if each of its lines filled one. */
+export const roomOf = (text: string): number => text.length + 20 * (text.split("\n", 100).length - 1)
+
 /** The most characters of a prompt on a page with other things. Longer ones have a page of their own. */
 export const mostOfPrompt = 100_000
 
 /** The start of a prompt, with a link to all of it. */
 export const promptStart = (prompt: string, href: string): Html =>
-  html`<div class="text">${shown(prompt.slice(0, 2000).toWellFormed())}…</div><p>${
+  html`${textBox(html`${shown(prompt.slice(0, 2000).toWellFormed())}…`, prompt.length)}<p>${
     link(href, `Show all ${count(prompt.length)} characters`)
   }</p>`
 
@@ -56,8 +65,8 @@ const partsView = (parts: ReadonlyArray<ChatPart>): Html =>
   html`${
     parts.map(({ kind, text, title }) =>
       kind === "text"
-        ? html`<div class="text">${shown(text)}</div>`
-        : html`<details class="folded"><summary>${title}</summary><div class="text">${shown(text)}</div></details>`
+        ? textBox(shown(text), roomOf(text))
+        : html`<details class="folded"><summary>${title}</summary>${textBox(shown(text), roomOf(text))}</details>`
     )
   }`
 
@@ -81,21 +90,40 @@ export const sampleParts = ({ reasoning, refusal, rest }: Metadata, href?: strin
   }<p>${link(href, "Show all of this sample")}</p>`
 }
 
-/** A difference of two texts, with the long parts that are the same cut. */
-const editsView = (edits: ReadonlyArray<Edit>, context = 200): Html =>
-  html`<div class="text diff">${
-    edits.map(({ kind, text }, i) =>
-      kind === "stored"
-        ? html`<del>${shown(text)}</del>`
-        : kind === "asked"
-        ? html`<ins>${shown(text)}</ins>`
-        : text.length <= 2 * context + 20
+/** The most characters of a difference, and of one of its parts. */
+const mostOfDifference = 20_000
+const mostOfEdit = 4000
+
+/** A difference of two texts, with the long parts cut. */
+const editsView = (edits: ReadonlyArray<Edit>, context = 200): Html => {
+  let length = 0
+  const parts: Array<Html> = []
+  for (const [i, { kind, text }] of edits.entries()) {
+    if (length > mostOfDifference) {
+      parts.push(html`<span class="cut"> … and ${count(edits.length - i)} more parts</span>`)
+      break
+    }
+    if (kind === "same") {
+      parts.push(
+        text.length <= 2 * context + 20
+          ? shown(text)
+          : html`${i > 0 && shown(text.slice(0, context).toWellFormed())}<span class="cut"> … </span>${
+            i < edits.length - 1 && shown(text.slice(-context).toWellFormed())
+          }`
+      )
+      length += Math.min(text.length, 2 * context)
+    } else {
+      const part = text.length <= mostOfEdit
         ? shown(text)
-        : html`${i > 0 && shown(text.slice(0, context))}<span class="cut"> … </span>${
-          i < edits.length - 1 && shown(text.slice(-context))
-        }`
-    )
-  }</div>`
+        : html`${shown(text.slice(0, mostOfEdit / 2).toWellFormed())} … ${
+          count(text.length - mostOfEdit)
+        } characters … ${shown(text.slice(-mostOfEdit / 2).toWellFormed())}`
+      parts.push(kind === "stored" ? html`<del>${part}</del>` : html`<ins>${part}</ins>`)
+      length += Math.min(text.length, mostOfEdit)
+    }
+  }
+  return textBox(html`${parts}`, length, { class: "diff" })
+}
 
 export const differencesView = (differences: ReadonlyArray<Explain.Difference>, context?: number): Html =>
   html`${

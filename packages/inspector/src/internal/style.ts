@@ -40,6 +40,7 @@ h1 { font-size: 22px; line-height: 1.25; margin: 0; font-weight: 650; overflow-w
 h2 { font-size: 15px; margin: 0 0 10px; font-weight: 650 }
 h3 { font-size: 13px; margin: 0 0 6px; font-weight: 650; overflow-wrap: anywhere }
 p { margin: 0 0 8px }
+p, li, dd, code, pre { overflow-wrap: anywhere }
 .title { display: flex; gap: 12px; align-items: center; flex-wrap: wrap }
 .title p { margin: 0 }
 .verdict { font-size: 15px; margin: 8px 0 4px }

@@ -102,7 +102,7 @@ export const cachePage: Page<CacheInput, CacheData> = {
   markdown: ({ cache, damaged, identities, keys }) =>
     document(
       "# Cache",
-      cache,
+      inline(cache),
       damaged.length > 0 && "## Damage",
       damaged.length > 0 && damaged.map((message) => `- ${inline(message)}`).join("\n"),
       identities.length > 0 && tableOf(

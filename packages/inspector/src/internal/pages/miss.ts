@@ -5,7 +5,7 @@ import { gist } from "../chat.ts"
 import type { Page } from "../context.ts"
 import { count, forkLabel, modelLabel, plural } from "../format.ts"
 import { html } from "../html.ts"
-import { document, fence, tableOf } from "../markdown.ts"
+import { document, fence, inline, tableOf } from "../markdown.ts"
 import {
   differencesView,
   explanationView,
@@ -135,7 +135,7 @@ ${isStored && html`<p class="notice">The cache has this sample now: another run 
   },
   markdown: ({ draw, explanation, misses, prompt, run }) =>
     document(
-      `# Request ${draw.number ?? ""} of ${run.name} missed`,
+      `# Request ${draw.number ?? ""} of ${inline(run.name)} missed`,
       fence(Explain.format(explanation)),
       prompt !== undefined && "## What was asked",
       prompt !== undefined && fence(prompt),

@@ -2,7 +2,7 @@ import type { Drawn } from "@llm-cache/core/Sample"
 import type { Links } from "../context.ts"
 import { ago, count, forkName, identityKey, letters } from "../format.ts"
 import { type Html, html, shown } from "../html.ts"
-import { link, sampleParts } from "../parts.ts"
+import { link, roomOf, sampleParts, textBox } from "../parts.ts"
 import { nameOf, type PromptData } from "./promptData.ts"
 
 /** The most characters of a sample that are shown at first. */
@@ -58,16 +58,16 @@ const textView = (text: string, href?: string): Html =>
   text === ""
     ? html`<p class="faint">(empty)</p>`
     : text.length <= mostShown
-    ? html`<div class="text">${shown(text)}</div>`
+    ? textBox(shown(text), roomOf(text))
     : href !== undefined
-    ? html`<div class="text">${shown(text.slice(0, mostShown).toWellFormed())}…</div><p>${
+    ? html`${textBox(html`${shown(text.slice(0, mostShown).toWellFormed())}…`, text.length)}<p>${
       link(href, `Show all ${count(text.length)} characters`)
     }</p>`
     : html`<details class="long"><summary><span class="text">${
       shown(text.slice(0, 400).toWellFormed())
-    }…</span> <span class="faint">${count(text.length)} characters</span></summary><div class="text">${
-      shown(text)
-    }</div></details>`
+    }…</span> <span class="faint">${count(text.length)} characters</span></summary>${
+      textBox(shown(text), text.length)
+    }</details>`
 
 const about = ({ metadata }: Drawn, now: number): string => {
   const { createdAt, finishReason, inputTokens, outputTokens } = metadata

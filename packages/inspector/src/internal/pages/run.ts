@@ -145,13 +145,15 @@ const asked = ({ draws, from, info, problem, query, state, total }: RunData, lin
   const isFiltered = Object.values(query).some((value) => value !== "")
   const option = (value: string, text: string, chosen: string) =>
     html`<option value="${value}"${value === chosen && html` selected`}>${text}</option>`
-  const form = base === undefined ? undefined : html`<form class="filters" action="${base}#asked" method="get">
+  const form = base === undefined ?
+    undefined :
+    html`<form class="filters" action="${base}#asked" method="get" autocomplete="off">
 <label>Outcome <select name="outcome">${option("", "all", query.outcome)}${
-    filters.map((name) => option(name, name, query.outcome))
-  }</select></label>
+      filters.map((name) => option(name, name, query.outcome))
+    }</select></label>
 <label>Model <select name="model">${option("", "all", query.model)}${
-    state.identities.slice(0, 100).map((identity) => option(identityKey(identity), modelLabel(identity), query.model))
-  }</select></label>
+      state.identities.slice(0, 100).map((identity) => option(identityKey(identity), modelLabel(identity), query.model))
+    }</select></label>
 <label>Fork <input name="fork" value="${query.fork}" placeholder="worker-1" autocomplete="off"></label>
 <label>Prompt <input name="prompt" type="search" value="${query.prompt}" placeholder="words, or the start of a hash" autocomplete="off"></label>
 <button>Filter</button>${isFiltered && html` <a href="${base}#asked">Clear</a>`}</form>`
@@ -175,7 +177,12 @@ const asked = ({ draws, from, info, problem, query, state, total }: RunData, lin
   return html`${form}${problem !== undefined && html`<p class="notice">${problem}</p>`}
 ${
     draws.length === 0
-      ? isFiltered
+      ? from > 0 && total > 0
+        ? empty(
+          "There are no draws so far behind.",
+          html`<p>See <a href="${links.run(info.id, { ...query })}#asked">the first of ${count(total)}</a>.</p>`
+        )
+        : isFiltered
         ? empty("No draw has all of this.", html`<p>Choose less, or <a href="${base}#asked">clear the filters</a>.</p>`)
         : empty(
           "Nothing was asked so far.",

@@ -38,10 +38,10 @@ const drawCells = ({ excerpt, isRacing, key, number, outcome, position }: DrawRo
 export const runMarkdown = (data: RunData): string => {
   const { draws, firstMiss, from, info, problems, prompts, races, state, total } = data
   return document(
-    `# ${info.name}`,
+    `# ${inline(info.name)}`,
     ...problems.map(inline),
     info.receipt?.isCut === true && cutText(info.receipt, state.draws),
-    info.receipt === undefined ? info.problem : verdictOf(info.receipt),
+    info.receipt === undefined ? inline(info.problem ?? "") : verdictOf(info.receipt),
     info.receipt && tableOf(
       ["Asked", "Replayed", "Bought", "Missed", "Racing", "Bypassed", "Failed", "Tokens spent", "Tokens replayed"],
       [[

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { numberIn, type Page, type Params } from "../context.ts"
 import { ago, count, isoTime } from "../format.ts"
 import { html } from "../html.ts"
-import { document, tableOf } from "../markdown.ts"
+import { document, inline, tableOf } from "../markdown.ts"
 import { counted, empty, link, numeric, pager, table } from "../parts.ts"
 import { infoOf, receiptJson, type RunInfo, verdictOf } from "../runInfo.ts"
 
@@ -64,7 +64,7 @@ ${
   markdown: ({ cache, runs, total }) =>
     document(
       "# Runs",
-      `${count(total)} of ${cache}`,
+      `${count(total)} of ${inline(cache)}`,
       runs.length > 0 && tableOf(
         ["Run", "Started", "Asked", "Replayed", "Bought", "Missed", "Racing", "Tokens spent", "State"],
         runs.map(({ id, receipt, startedAt, state }) => [
