@@ -175,7 +175,8 @@ export interface Implementation {
     ifTaken: "drop" | "append"
   ) => Effect.Effect<ReadonlyArray<number | undefined>, StoreError>
   /**
-   * Whether no file may have a sample, such as one with a password. It is handed out, and a rescue file leaves it out.
+   * Whether no file may have a sample, such as one with a password. It is handed out, and a rescue file leaves it out, as it does if this
+   * throws.
    *
    * @default every sample may be in a file
    */

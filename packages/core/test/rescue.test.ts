@@ -121,6 +121,22 @@ describe("Samples that a store refuses until the end", () => {
       assert.strictEqual(third.log, "")
     }).pipe(Effect.scoped))
 
+  it.effect("are in the file without those at which the store's search for secrets dies", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const { store } = yield* makeFlaky
+      const provider = yield* makeProvider()
+      const isSecret = (_: Key.Key, { text }: { readonly text: string }) => {
+        if (text === provider.given[1]) throw new Error("a bug")
+        return false
+      }
+      const withSecrets = SampleStore.make({ ...store, isSecret })
+      const { log } = yield* run(provider.model, withSecrets, directory, Effect.exit(LlmModel.sampleMany("p", 3)))
+      const content = Fs.readFileSync(onlyFile(directory), "utf8")
+      assert.deepStrictEqual(provider.given.map((text) => content.includes(JSON.stringify(text))), [true, false, true])
+      assert.include(log, "Error 1 requested samples could not be stored in memory")
+    }).pipe(Effect.scoped))
+
   it.effect("are not in the file if the store says that they have secrets, and the log counts them", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory

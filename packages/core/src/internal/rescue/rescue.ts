@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Key } from "../../Key.ts"
+import type { Drawn } from "../../Sample.ts"
 import type { Store } from "../../SampleStore.ts"
 import { isFault } from "../directory/errors.ts"
 import type { Cache } from "../model/cache.ts"
@@ -123,8 +125,17 @@ export class Reserve {
   }
 }
 
-const withoutSecrets = (pending: ReadonlyArray<Pending>, isSecret: NonNullable<Store["isSecret"]>) =>
-  pending.map(({ entries, key }) => ({ key, entries: entries.filter(({ drawn }) => !isSecret(key, drawn)) }))
+const withoutSecrets = (pending: ReadonlyArray<Pending>, isSecret: NonNullable<Store["isSecret"]>) => {
+  const isOpen = (key: Key, drawn: Drawn): boolean => {
+    try {
+      return !isSecret(key, drawn)
+    } catch {
+      // The other samples must not be lost with it.
+      return false
+    }
+  }
+  return pending.map(({ entries, key }) => ({ key, entries: entries.filter(({ drawn }) => isOpen(key, drawn)) }))
+}
 
 const countOf = (pending: ReadonlyArray<Pending>): number =>
   pending.reduce((sum, { entries }) => sum + entries.length, 0)
