@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { allProtocols, askBy, streamBy } from "./support/protocols.ts"
+import { makeServer } from "./support/server.ts"
+import { makeUpstream, startStream, upstreams } from "./support/upstream.ts"
+
+/** What servers send in a stream beside the answer. */
+const harmless: { readonly [name: string]: string } = {
+  "a comment": ": OPENROUTER PROCESSING\n\n",
+  "an event without data": "data:\n\n",
+  "blank lines": "\n\n\r\n\n",
+  "a ping": "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+  "an event of an unknown type": "event: later\ndata: {\"type\": \"later\", \"of\": [1]}\n\n",
+  "a time to wait": "retry: 3000\n\n",
+  "an id": "id: 7\n\n"
+}
+
+describe.each(allProtocols)("a stream of $name", (protocol) => {
+  it.live.each(Object.entries(harmless))("is whole with %s at any place", ([, extra]) =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const server = yield* makeServer(upstreams(upstream.url))
+      const events = streamBy(protocol, "paid").split("\n\n").slice(0, -1)
+      for (let at = 0; at <= events.length; at++) {
+        const text = [...events.slice(0, at).map((event) => `${event}\n\n`), extra].join("") +
+          events.slice(at).map((event) => `${event}\n\n`).join("")
+        upstream.reply = (response) => {
+          startStream(response)
+          response.end(text)
+        }
+        const place = `/fork/${at}`
+        const streamed = yield* server.send(`${place}${protocol.path}`, {
+          body: { ...protocol.body("p"), stream: true }
+        })
+        assert.include(streamed.text, "paid", text)
+        const whole = yield* askBy(protocol, server, place)
+        assert.strictEqual(protocol.textOf(whole.json), "paid", text)
+      }
+      assert.strictEqual(upstream.received.length, events.length + 1)
+    }))
+})
