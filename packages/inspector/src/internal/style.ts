@@ -188,7 +188,7 @@ progress { vertical-align: middle; accent-color: var(--sequence) }
   .groups li { grid-template-columns: 30px 70px minmax(0, 1fr) }
   .groups .share { display: none }
   .groups .what, .groups .where { grid-column: 2 / -1 }
-  .stacked thead { position: absolute; clip-path: inset(50%); display: block; width: 1px; height: 1px; overflow: hidden }
+  .stacked thead { position: absolute; clip-path: inset(50%) }
   .stacked tr { display: flex; flex-wrap: wrap; gap: 0 12px; padding: 7px 0; border-bottom: 1px solid var(--line) }
   .stacked tr:last-child { border: 0 }
   .stacked :is(td, td.n) { border: 0; padding: 0; width: auto; min-width: 0; text-align: left; white-space: normal; overflow-wrap: anywhere }
