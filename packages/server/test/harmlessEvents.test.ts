@@ -15,8 +15,17 @@ const harmless: { readonly [name: string]: string } = {
   "an id": "id: 7\n\n"
 }
 
+/** What OpenAI's kind of servers send too. */
+const ofOpenAi: { readonly [name: string]: string } = {
+  "a chunk without choices": "data: {\"id\": \"x\", \"choices\": []}\n\n",
+  "a chunk of usage alone":
+    "data: {\"id\": \"x\", \"choices\": [], \"usage\": {\"prompt_tokens\": 1, \"completion_tokens\": 1}}\n\n"
+}
+
 describe.each(allProtocols)("a stream of $name", (protocol) => {
-  it.live.each(Object.entries(harmless))("is whole with %s at any place", ([, extra]) =>
+  const extras = "choices" in protocol.answer("") ? { ...harmless, ...ofOpenAi } : harmless
+
+  it.live.each(Object.entries(extras))("is whole with %s at any place", ([, extra]) =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
       const server = yield* makeServer(upstreams(upstream.url))
@@ -37,5 +46,21 @@ describe.each(allProtocols)("a stream of $name", (protocol) => {
         assert.strictEqual(protocol.textOf(whole.json), "paid", text)
       }
       assert.strictEqual(upstream.received.length, events.length + 1)
+    }))
+
+  it.live("is whole if its end is told twice", () =>
+    Effect.gen(function*() {
+      const text = streamBy(protocol, "paid")
+      const last = text.split("\n\n").at(-2)!
+      const upstream = yield* makeUpstream((response) => {
+        startStream(response)
+        response.end(`${text}${last}\n\n`)
+      })
+      const server = yield* makeServer(upstreams(upstream.url))
+      const streamed = yield* server.send(protocol.path, { body: { ...protocol.body("p"), stream: true } })
+      assert.include(streamed.text, "paid")
+      const whole = yield* askBy(protocol, server)
+      assert.strictEqual(protocol.textOf(whole.json), "paid")
+      assert.strictEqual(upstream.received.length, 1)
     }))
 })

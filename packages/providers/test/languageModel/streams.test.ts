@@ -108,6 +108,29 @@ describe.each(clients)("streamText over %s", (_, client) => {
       assert.deepStrictEqual(seen, ["a", "b"])
     }))
 
+  it.effect("passes over what servers send beside the answer, at any place", () =>
+    Effect.gen(function*() {
+      const all = [...whole, "[DONE]"]
+      for (
+        const extra of [
+          ": OPENROUTER PROCESSING\n\n",
+          "data:\n\n",
+          "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+          "event: later\ndata: {\"type\": \"later\"}\n\n",
+          "retry: 3000\n\n",
+          events({ id: "chatcmpl-1", choices: [] }),
+          events("[DONE]")
+        ]
+      ) {
+        // The end is told twice, not early.
+        for (let at = extra.includes("DONE") ? all.length - 1 : 0; at <= all.length; at++) {
+          const parts = yield* collect(pieces([events(...all.slice(0, at)) + extra + events(...all.slice(at))]))
+          assert.strictEqual(textOf(parts), "Grüße 😀\u2028", extra)
+          assert.deepInclude(finishOf(parts), { reason: "stop" })
+        }
+      }
+    }))
+
   it.effect("stops at [DONE], although the server keeps the connection open", () =>
     Effect.gen(function*() {
       const parts = yield* collect(pieces([events(...whole, "[DONE]")], "hang"))
