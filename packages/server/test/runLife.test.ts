@@ -94,4 +94,31 @@ describe("a run without requests", () => {
       assert.isUndefined(yield* runs.get("a"))
       assert.deepStrictEqual(yield* runs.list, [])
     }))
+
+  it.effect("ends within twice its time, however short that is", () =>
+    Effect.gen(function*() {
+      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const runs = yield* Runs.make({ model, trace: false, idle: Duration.seconds(5) })
+      yield* runs.use("a")
+      yield* TestClock.adjust("4 seconds")
+      assert.lengthOf(yield* runs.list, 1)
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual(yield* runs.list, [])
+    }))
+
+  it.effect("has its exit code in its trace, which is 0 after its time", () =>
+    Effect.gen(function*() {
+      const directory = yield* makeDirectory
+      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const runs = yield* Runs.make({ model, trace: { directory }, idle: Duration.seconds(5) })
+      yield* runs.use("ended")
+      yield* runs.end("ended", 7)
+      yield* runs.use("idle")
+      yield* TestClock.adjust("10 seconds")
+      const exits = yield* Effect.forEach(
+        ["ended", "idle"],
+        (name) => Effect.flatMap(Trace.list(directory, name), ([run]) => Trace.receipt(run!.file))
+      )
+      assert.deepStrictEqual(exits.map(({ exit }) => exit), [7, 0])
+    }))
 })
