@@ -119,6 +119,14 @@ describe("a failure of the upstream", () => {
       assert.strictEqual(answer.headers["x-content-type-options"], "nosniff")
     }))
 
+  it.live("is told as it is, also where a key is a word of it", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response) => json(response, { error: { message: "no such model" } }, 400))
+      const server = yield* makeServer(upstreams(upstream.url))
+      const answer = yield* server.chat("", { messages: user("p") }, { authorization: "Bearer no" })
+      assert.strictEqual(answer.json.error.message, "no such model")
+    }))
+
   it.live("that echoes a key is told without it, and the key is in no file", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory

@@ -248,6 +248,11 @@ describe("requests of a run that overlap", () => {
       const forks = ["f", "g"].map((name) => `/run/forks/independent/fork/${name}`)
       yield* pipelined(server.url, forks)
       assert.deepInclude(yield* receiptOf("forks"), { racing: 0 })
+      // Outside of readers, every request has the first samples.
+      yield* pipelined(server.url, Array(2).fill("/run/plain"))
+      assert.deepInclude(yield* receiptOf("plain"), { racing: 0 })
+      const [plain] = tracesIn(directory).filter((file) => file.endsWith("-plain.jsonl"))
+      assert.notInclude(NodeFs.readFileSync(plain!, "utf8"), "\"place\"")
     }))
 })
 

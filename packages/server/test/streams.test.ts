@@ -183,13 +183,20 @@ describe("streams", () => {
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
       const server = yield* makeServer(upstreams(upstream.url))
-      const { text } = yield* stream(server, "p", { n: 2 })
-      const contents = ["", ""]
-      for (const { choices = [] } of eventsOf(text)) {
-        for (const { delta, index } of choices) contents[index] += delta.content ?? ""
+      const joinedAll = (text: string) => {
+        const contents = ["", ""]
+        for (const { choices = [] } of eventsOf(text)) {
+          for (const { delta, index } of choices) contents[index] += delta.content ?? ""
+        }
+        return contents
       }
-      assert.deepStrictEqual(contents, ["sample 0", "sample 1"])
+      const { text } = yield* stream(server, "p", { n: 2 })
+      assert.deepStrictEqual(joinedAll(text), ["sample 0", "sample 1"])
       assert.isUndefined(upstream.received[0]!.body.stream)
+      // The pieces of a sample that is missing would be those of the first one.
+      yield* stream(server, "q")
+      const both = joinedAll((yield* stream(server, "q", { n: 2 })).text)
+      assert.deepStrictEqual(both, ["sample 2", "sample 3"])
     }))
 
   it.live("have an upstream that does not stream", () =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { allProtocols, askBy, streamBy } from "./support/protocols.ts"
 import { makeServer } from "./support/server.ts"
 import { makeUpstream, startStream, upstreams } from "./support/upstream.ts"
@@ -62,5 +62,31 @@ describe.each(allProtocols)("a stream of $name", (protocol) => {
       const whole = yield* askBy(protocol, server)
       assert.strictEqual(protocol.textOf(whole.json), "paid")
       assert.strictEqual(upstream.received.length, 1)
+    }))
+
+  it.live("that ends before it begins is asked for again", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream((response, _, index) => {
+        startStream(response)
+        response.end(index === 0 ? "" : streamBy(protocol, "paid"))
+      })
+      const server = yield* makeServer({ ...upstreams(upstream.url), retry: Schedule.recurs(1) })
+      const { text } = yield* server.send(protocol.path, { body: { ...protocol.body("p"), stream: true } })
+      assert.include(text, "paid")
+      assert.strictEqual(upstream.received.length, 2)
+    }))
+
+  it.live("that is a failure has its status and its body", () =>
+    Effect.gen(function*() {
+      const body = "data: {\"error\": {\"message\": \"slow down\"}}\n\n"
+      const upstream = yield* makeUpstream((response) => {
+        response.writeHead(429, { "content-type": "text/event-stream" })
+        response.end(body)
+      })
+      const server = yield* makeServer(upstreams(upstream.url))
+      for (const stream of [true, false]) {
+        const answer = yield* server.send(protocol.path, { body: { ...protocol.body("p"), stream } })
+        assert.deepStrictEqual([answer.status, answer.text], [429, body])
+      }
     }))
 })
