@@ -82,7 +82,7 @@ export const serverTogether = hits("server-64", "server, replayed chat completio
 
 const missNote =
   "One at a time, each sample is a transaction of its own, which takes 80 µs of a request, and the gateway records nothing. In " +
-  "processor time of the servers, once warm and on a busy machine, ours is 0.90 of the gateway (before: 1.05). The clock says " +
+  "processor time of the servers, once warm and on a busy machine, ours is 0.90 of the gateway. The clock says " +
   "little there, since three processes share two cores."
 
 const misses = (name: string, title: string, concurrency: number): Row => ({
