@@ -39,14 +39,16 @@ export const makeKeys = (): KeyOf => {
       const known = keys.get(prompt)
       if (known?.identity === identity && isSame(known.path, forks)) return known
       const key = new Key(identity, known?.prompt ?? prompt, forks)
-      const length = prompt.length + ofKey
-      if (known === undefined) text += length
-      if (text > mostText) {
-        keys.clear()
-        text = length
+      if (known === undefined) {
+        const length = prompt.length + ofKey
+        if (length > mostText) return key
+        if (text + length > mostText) {
+          keys.clear()
+          text = 0
+        }
+        text += length
       }
-      if (text <= mostText) keys.set(key.prompt, key)
-      else text = 0
+      keys.set(key.prompt, key)
       return key
     })
 }
