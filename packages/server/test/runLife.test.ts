@@ -8,12 +8,14 @@ import { syncBuiltinESMExports } from "node:module"
 import * as Path from "node:path"
 import { makeDirectory } from "./support/server.ts"
 
+const makeModel = LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+
 const place: Place.Place = { ...Place.root, run: "a", independent: true }
 
 describe("a run with long traces", () => {
   it.live("begins once for two first requests", () =>
     Effect.gen(function*() {
-      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const model = yield* makeModel
       const key = new Key.Key(model.identity, "p", [])
       const directory = yield* makeDirectory
       yield* Effect.scoped(Effect.gen(function*() {
@@ -30,7 +32,7 @@ describe("a run with long traces", () => {
 
 it.effect("a run goes on behind traces that were copied without their names", () =>
   Effect.gen(function*() {
-    const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+    const model = yield* makeModel
     const directory = yield* makeDirectory
     const begin = Effect.scoped(Effect.gen(function*() {
       const runs = yield* Runs.make({ model, trace: { directory } })
@@ -46,7 +48,7 @@ it.effect("a run goes on behind traces that were copied without their names", ()
 describe("a run in a folder of many traces", () => {
   it.live("begins and goes on with one list of all, when the server starts", () =>
     Effect.gen(function*() {
-      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const model = yield* makeModel
       const directory = yield* makeDirectory
       const listed: Array<string> = []
       const original = NodeFs.readdirSync
@@ -80,7 +82,7 @@ describe("a run in a folder of many traces", () => {
 describe("a run without requests", () => {
   it.effect("ends after its time, and each request begins the time anew", () =>
     Effect.gen(function*() {
-      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const model = yield* makeModel
       const runs = yield* Runs.make({ model, trace: false, idle: Duration.hours(1) })
       yield* runs.use("a")
       yield* TestClock.adjust("59 minutes")
@@ -97,7 +99,7 @@ describe("a run without requests", () => {
 
   it.effect("ends within twice its time, however short that is", () =>
     Effect.gen(function*() {
-      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const model = yield* makeModel
       const runs = yield* Runs.make({ model, trace: false, idle: Duration.seconds(5) })
       yield* runs.use("a")
       yield* TestClock.adjust("4 seconds")
@@ -109,7 +111,7 @@ describe("a run without requests", () => {
   it.effect("has its exit code in its trace, which is 0 after its time", () =>
     Effect.gen(function*() {
       const directory = yield* makeDirectory
-      const model = yield* LlmModel.make({ model: "m", generate: () => Effect.succeed({ samples: ["x"] }) })
+      const model = yield* makeModel
       const runs = yield* Runs.make({ model, trace: { directory }, idle: Duration.seconds(5) })
       yield* runs.use("ended")
       yield* runs.end("ended", 7)
